@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guestdump.h - take, read, convert and write memory dumps of virtual machines
+ *
+ * The way through this header is the way of the data:
+ *
+ *     gdump_open()  ->  gdump_plan_create()  ->  gdump_write()
+ *     an image          which pages to keep      a dump in some format
+ *
+ * Ownership.  What a *_open or *_create function returns belongs to the
+ * caller, who gives it back to the matching *_close or *_destroy; both take
+ * NULL.  Pointers to const that other functions return stay the library's and
+ * live as long as the object they came from.
+ *
+ * Threads.  A gdump and a gdump_plan may be read by any number of threads at
+ * once.  Opening, pausing, resuming, writing, closing and destroying are for
+ * one thread at a time per object; different objects are independent.
+ *
+ * Errors.  Functions that can fail return NULL for success or an error that
+ * the caller owns.  On error nothing is stored through the last parameter.
+ *
+ * The library never prints, exits, forks, handles signals, reads the
+ * environment or keeps global state.
+ *
+ * Option structs begin with their own size, so that they can grow; a member
+ * that is 0 or NULL means the default.
+ */
+#ifndef GUESTDUMP_H
+#define GUESTDUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GDUMP_MUST_CHECK __attribute__((__warn_unused_result__))
+
+/* Errors ------------------------------------------------------------------ */
+
+struct gdump_error;
+
+enum gdump_code {
+	GDUMP_ERR_NOMEM = 1,    /* out of memory                                */
+	GDUMP_ERR_OS,           /* a system call failed: see gdump_error_errno  */
+	GDUMP_ERR_USAGE,        /* the arguments do not make sense              */
+	GDUMP_ERR_FORMAT,       /* no format recognizes the input               */
+	GDUMP_ERR_CORRUPT,      /* the input contradicts its own format         */
+	GDUMP_ERR_UNSUPPORTED,  /* valid, but not handled by this build         */
+	GDUMP_ERR_NODATA,       /* this memory is not in the image              */
+	GDUMP_ERR_NOKEY,        /* a decryption key is missing or does not fit  */
+	GDUMP_ERR_REMOTE,       /* the hypervisor refused or went away          */
+	GDUMP_ERR_CANCELED,     /* a callback asked to stop                     */
+	GDUMP_ERR_PROTECTED,    /* guest memory is private to the guest         */
+};
+
+/* What kind of failure it is: decide what to do by this. */
+enum gdump_code gdump_error_code(const struct gdump_error *err);
+/* One sentence without newline that says what, where and what to do. */
+const char *gdump_error_message(const struct gdump_error *err);
+/* The errno of the system call that failed, or 0. */
+int gdump_error_errno(const struct gdump_error *err);
+void gdump_error_destroy(struct gdump_error *err);
+
+/* Images ------------------------------------------------------------------ */
+
+/* The memory of one machine: a running guest or a dump file. */
+struct gdump;
+
+/* Told of what is odd but not fatal, on the thread that called. */
+typedef void gdump_warn_fn(void *arg, const char *message);
+
+/* Asked now and then during long waits; true ends them with
+ * GDUMP_ERR_CANCELED.  Called on the thread that called the library.
+ */
+typedef bool gdump_cancel_fn(void *arg);
+
+struct gdump_open_options {
+	size_t size;                    /* = sizeof this struct                 */
+	bool pause_guest;               /* stop a running guest once it is open */
+	bool no_direct;                 /* read guest memory only through the
+					 * hypervisor, never from its process   */
+	uint64_t begin, length;         /* only this part of guest-physical
+					 * memory, in bytes; length 0: all      */
+	int guard_fd;                   /* see gdump_guard(); 0: none           */
+	unsigned int timeout_ms;        /* for one answer of a monitor; 0: 30 s */
+	gdump_warn_fn *warn;
+	void *warn_arg;
+	gdump_cancel_fn *cancel;
+	void *cancel_arg;
+};
+
+/* Open what @where names: the path of a dump file, or a running guest as
+ * "qmp:PATH", the unix socket of QEMU's QMP monitor.  @opt may be NULL.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_open(const char *where,
+			       const struct gdump_open_options *opt,
+			       struct gdump **ret);
+/* Close it; a guest that we paused goes on. */
+void gdump_close(struct gdump *g);
+
+/* Let a guest go on that pause_guest stopped.  Does nothing when it was not
+ * running before, was resumed already, or is a file.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_resume(struct gdump *g);
+
+/* How long we have kept the guest stopped, in microseconds; 0: not at all. */
+uint64_t gdump_paused_us(const struct gdump *g);
+
+enum gdump_range_kind {
+	GDUMP_RANGE_RAM = 0,            /* memory that the guest's kernel manages */
+	GDUMP_RANGE_DEVICE = 1,         /* firmware ROM or a device's own memory  */
+};
+
+/* A piece of guest-physical memory, in bytes. */
+struct gdump_range {
+	uint64_t start, size;
+	uint32_t kind;                  /* enum gdump_range_kind                */
+	uint32_t reserved;              /* 0                                    */
+};
+
+/* CPU registers and all else beside memory travel as ELF notes. */
+struct gdump_note {
+	const char *name;               /* "CORE", "LINUX", "VMCOREINFO", ...   */
+	uint32_t type;
+	int32_t cpu;                    /* -1: of the whole machine             */
+	const void *desc;               /* as in the file, guest byte order     */
+	size_t size;                    /* bytes of desc                        */
+};
+
+struct gdump_info {
+	const char *format;             /* "elf", "kdump", "qmp", ...           */
+	const char *detail;             /* one line: version, codec, producer   */
+	const char *arch;               /* "x86_64", "s390x", ...; "unknown"    */
+	uint32_t page_size;             /* of the guest's kernel, in bytes      */
+	bool big_endian;
+	bool is_64bit;
+	bool incomplete;                /* the dump says that it was cut short  */
+	size_t num_cpus;
+	size_t num_ranges;              /* guest physical memory, ascending     */
+	const struct gdump_range *ranges;
+	size_t num_notes;
+	const struct gdump_note *notes;
+	const char *release;            /* of the guest's kernel, or NULL       */
+	const char *version;            /* its build, as uname -v says, or NULL */
+	const char *vmcoreinfo;         /* text, not terminated; NULL: none     */
+	size_t vmcoreinfo_size;
+	uint64_t phys_base;             /* as kdump's sub header has it         */
+	uint64_t num_pages;             /* pages of all ranges                  */
+	uint64_t num_excluded;          /* of them not in the input             */
+	uint32_t dump_level;            /* what the input left out: gdump_drop  */
+	bool is_live;                   /* a running guest                      */
+	bool was_running;               /* it ran when we came                  */
+};
+
+const struct gdump_info *gdump_info(const struct gdump *g);
+
+/* The @i-th register of CPU @cpu as its NT_PRSTATUS note has it: true, and its
+ * name and value; false past the end or when the note is missing.
+ */
+bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i,
+		       const char **name, uint64_t *value);
+
+/* Copy @len bytes of guest-physical memory at @paddr to @buf.  Safe from many
+ * threads.  GDUMP_ERR_NODATA where a byte is in no range or was left out.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr,
+			       void *buf, size_t len);
+
+/* Plans ------------------------------------------------------------------- */
+
+/* Which pages to keep, and why the others were left out. */
+struct gdump_plan;
+
+enum gdump_drop {               /* bits; the first five are kdump's levels      */
+	GDUMP_DROP_ZERO          = 1 << 0,
+	GDUMP_DROP_CACHE         = 1 << 1,
+	GDUMP_DROP_CACHE_PRIVATE = 1 << 2,
+	GDUMP_DROP_USER          = 1 << 3,
+	GDUMP_DROP_FREE          = 1 << 4,
+	GDUMP_DROP_ABSENT        = 1 << 5,  /* was not in the input             */
+};
+
+/* Plan a dump of @g that leaves out the kinds of pages in @drop.  This version
+ * knows GDUMP_DROP_ZERO; others give GDUMP_ERR_UNSUPPORTED.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop,
+				      struct gdump_plan **ret);
+/* Whether page @pfn (paddr / page size) will be in the dump. */
+bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn);
+uint64_t gdump_plan_kept(const struct gdump_plan *plan);
+uint64_t gdump_plan_dropped(const struct gdump_plan *plan, enum gdump_drop why);
+void gdump_plan_destroy(struct gdump_plan *plan);
+
+/* Dumps ------------------------------------------------------------------- */
+
+/* What a write did, also when it failed half-way. */
+struct gdump_result {
+	size_t size;                    /* = sizeof this struct                 */
+	uint64_t pages;                 /* pages that the dump holds            */
+	uint64_t zero;                  /* of them all zero                     */
+	uint64_t packed;                /* stored compressed                    */
+	uint64_t raw;                   /* stored as they are                   */
+	uint64_t unreadable;            /* could not be read; written as absent */
+	uint64_t bytes;                 /* size of the output                   */
+	const char *left;               /* file that a cut short dump left, or
+					 * NULL; freed with free()              */
+};
+
+/* Called some ten times a second on the thread that called gdump_write();
+ * @done of @total pages.  Returning true stops it with GDUMP_ERR_CANCELED.
+ */
+typedef bool gdump_progress_fn(void *arg, uint64_t done, uint64_t total);
+
+struct gdump_write_options {
+	size_t size;
+	const char *format;             /* NULL: "kdump"                        */
+	const char *codec;              /* NULL: the format's default           */
+	int level;                      /* of the codec; 0: its default         */
+	unsigned int threads;           /* 0: one per CPU                       */
+	bool flatten;                   /* kdump as a stream of records, as
+					 * makedumpfile -F does                 */
+	bool force;                     /* replace an existing file             */
+	bool resume_guest;              /* let a paused guest go on as soon as
+					 * the last page has been read          */
+	gdump_progress_fn *progress;
+	void *progress_arg;
+	struct gdump_result *result;
+};
+
+/* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard
+ * output).  A file appears under @path only when it is complete; until then,
+ * and when it was cut short, it is called @path.incomplete.  The mode is 0600.
+ * The bytes do not depend on the number of threads.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
+				const char *path,
+				const struct gdump_write_options *opt);
+
+/* Read every byte of @g, unpack every page and count what is there.  The first
+ * page that is broken is the error.  @opt: threads, progress and result count.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_verify(struct gdump *g,
+				 const struct gdump_write_options *opt);
+
+/* Guarding a paused guest ------------------------------------------------- */
+
+/*
+ * A guest that gdump_open() paused must go on even if this process is killed.
+ * The library cannot fork; a program that wants this protection makes a
+ * socketpair(AF_UNIX, SOCK_SEQPACKET), forks before it starts threads, calls
+ * gdump_guard() with one end in the child (and exits with what it returns),
+ * and passes the other as guard_fd.  The library hands the monitor's
+ * connection over before it pauses the guest; when the other end of @fd goes
+ * away while the guest is still paused, gdump_guard() resumes it.
+ *
+ * Returns 0 when nothing was left to do or the guest was resumed, else 1.
+ */
+int gdump_guard(int fd);
+
+/* What this build has ----------------------------------------------------- */
+
+struct gdump_format_info {
+	const char *name, *summary;
+	bool reads, writes;
+};
+struct gdump_codec_info {
+	const char *name, *library;     /* library NULL: not in this build      */
+};
+
+/* The i-th one, or false past the end. */
+bool gdump_format_at(size_t i, struct gdump_format_info *ret);
+bool gdump_codec_at(size_t i, struct gdump_codec_info *ret);
+/* The i-th architecture's or source's name, or NULL past the end. */
+const char *gdump_arch_name(size_t i);
+const char *gdump_source_name(size_t i);
+const char *gdump_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* GUESTDUMP_H */
