@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * io.h - whole reads and writes: short ones and EINTR are taken care of
+ *
+ * All return 0 or an errno.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+int io_pwrite(int fd, const void *buf, size_t len, uint64_t off);
+int io_write(int fd, const void *buf, size_t len);
+/* Fewer bytes than @len: @got says how many, at the end of the file. */
+int io_pread(int fd, void *buf, size_t len, uint64_t off, size_t *got);
