@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <elf.h>
+
+#include "../image.h"
+#include "arch.h"
+
+#define R(n) { "r" #n, 72 + 4 * n, 4 }
+static const struct reg regs[] = {
+	R(0), R(1), R(2), R(3), R(4), R(5), R(6), R(7), R(8), R(9), R(10), R(11), R(12),
+	{ "sp", 124, 4 }, { "lr", 128, 4 }, { "pc", 132, 4 }, { "cpsr", 136, 4 }, { 0 },
+};
+#undef R
+
+static uint64_t phys_base(const struct image *image)
+{
+	return image->num_ranges ? image->ranges[0].start : 0;
+}
+
+const struct arch arch_arm = {
+	.name = "armv7l",
+	.machine = EM_ARM,
+	.page_size = 4096,
+	.prstatus_size = 148,
+	.regs = regs,
+	.phys_base = phys_base,
+};

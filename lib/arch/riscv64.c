@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <elf.h>
+
+#include "../kernel/vmcoreinfo.h"
+#include "arch.h"
+
+static const struct reg regs[] = {
+	{ "pc", 112, 8 }, { "ra", 120, 8 }, { "sp", 128, 8 }, { "gp", 136, 8 },
+	{ "tp", 144, 8 }, { "t0", 152, 8 }, { "t1", 160, 8 }, { "t2", 168, 8 },
+	{ "s0", 176, 8 }, { "s1", 184, 8 }, { "a0", 192, 8 }, { "a1", 200, 8 },
+	{ "a2", 208, 8 }, { "a3", 216, 8 }, { "a4", 224, 8 }, { "a5", 232, 8 },
+	{ "a6", 240, 8 }, { "a7", 248, 8 }, { "s2", 256, 8 }, { "s3", 264, 8 },
+	{ "s4", 272, 8 }, { "s5", 280, 8 }, { "s6", 288, 8 }, { "s7", 296, 8 },
+	{ "s8", 304, 8 }, { "s9", 312, 8 }, { "s10", 320, 8 }, { "s11", 328, 8 },
+	{ "t3", 336, 8 }, { "t4", 344, 8 }, { "t5", 352, 8 }, { "t6", 360, 8 }, { 0 },
+};
+
+static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+{
+	uint64_t offset;
+
+	if (!vmcoreinfo_number(image, "va_kernel_pa_offset", &offset))
+		return false;
+	*paddr = vaddr - offset;
+	return true;
+}
+
+const struct arch arch_riscv64 = {
+	.name = "riscv64",
+	.machine = EM_RISCV,
+	.is64 = true,
+	.page_size = 4096,
+	.prstatus_size = 376,
+	.regs = regs,
+	.image_paddr = image_paddr,
+};

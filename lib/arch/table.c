@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "arch.h"
+
+#include "../util/bits.h"
+
+static const struct arch *const arches[] = {
+#define X(name) &arch_##name,
+	ARCHES(X)
+#undef X
+};
+
+/* A machine that nobody told us about: memory can still be copied. */
+const struct arch arch_unknown = {
+	.name = "unknown",
+	.is64 = true,
+	.page_size = 4096,
+};
+
+const struct arch *arch_at(size_t i)
+{
+	return i < ARRAY_SIZE(arches) ? arches[i] : NULL;
+}
+
+const struct arch *arch_by_machine(uint16_t machine)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(arches); i++) {
+		if (arches[i]->machine == machine)
+			return arches[i];
+	}
+	return &arch_unknown;
+}

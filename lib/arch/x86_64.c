@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <elf.h>
+
+#include "../kernel/vmcoreinfo.h"
+#include "arch.h"
+
+/* Where the kernel's image is linked: __START_KERNEL_map. */
+static const uint64_t kernel_map = 0xffffffff80000000;
+
+static const struct reg regs[] = {
+	{ "r15", 112, 8 }, { "r14", 120, 8 }, { "r13", 128, 8 }, { "r12", 136, 8 },
+	{ "rbp", 144, 8 }, { "rbx", 152, 8 }, { "r11", 160, 8 }, { "r10", 168, 8 },
+	{ "r9", 176, 8 }, { "r8", 184, 8 }, { "rax", 192, 8 }, { "rcx", 200, 8 },
+	{ "rdx", 208, 8 }, { "rsi", 216, 8 }, { "rdi", 224, 8 }, { "orig_rax", 232, 8 },
+	{ "rip", 240, 8 }, { "cs", 248, 8 }, { "eflags", 256, 8 }, { "rsp", 264, 8 },
+	{ "ss", 272, 8 }, { "fs_base", 280, 8 }, { "gs_base", 288, 8 }, { "ds", 296, 8 },
+	{ "es", 304, 8 }, { "fs", 312, 8 }, { "gs", 320, 8 }, { 0 },
+};
+
+/* Decimal and negative with KASLR; QEMU's own headers get it wrong. */
+static uint64_t phys_base(const struct image *image)
+{
+	uint64_t base = image->phys_base;
+
+	vmcoreinfo_number(image, "phys_base", &base);
+	return base;
+}
+
+static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+{
+	uint64_t base;
+
+	if (vaddr < kernel_map || !vmcoreinfo_number(image, "phys_base", &base))
+		return false;
+	*paddr = vaddr - kernel_map + base;
+	return true;
+}
+
+const struct arch arch_x86_64 = {
+	.name = "x86_64",
+	.machine = EM_X86_64,
+	.is64 = true,
+	.page_size = 4096,
+	.prstatus_size = 336,
+	.regs = regs,
+	.phys_base = phys_base,
+	.image_paddr = image_paddr,
+};

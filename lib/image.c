@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "kernel/vmcoreinfo.h"
+#include "util/bits.h"
+#include "util/cursor.h"
+
+enum {
+	NT_PRSTATUS = 1,
+	MAX_RANGES = 1 << 20,
+	MAX_NOTES = 1 << 20,
+	NOTE_HEADER = 12,
+};
+
+struct gdump_error *image_add_range(struct image *image, uint64_t start, uint64_t size,
+				    uint32_t kind)
+{
+	struct gdump_range *r;
+
+	if (!size)
+		return NULL;
+	if (start + (size - 1) < start)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "memory range 0x%llx with 0x%llx bytes is past the end of all memory",
+				 (unsigned long long)start, (unsigned long long)size);
+	if (image->num_ranges == MAX_RANGES)
+		return error_new(GDUMP_ERR_CORRUPT, "more than %d memory ranges", MAX_RANGES);
+	if (is_power_of_2(image->num_ranges) || !image->num_ranges) {
+		r = realloc(image->ranges, MAX(2 * image->num_ranges, 4) * sizeof(*r));
+		if (!r)
+			return error_nomem();
+		image->ranges = r;
+	}
+	image->ranges[image->num_ranges++] =
+		(struct gdump_range){ .start = start, .size = size, .kind = kind };
+	return NULL;
+}
+
+struct gdump_error *image_add_note(struct image *image, const char *name, uint32_t type,
+				   const void *desc, size_t size)
+{
+	struct gdump_note *n;
+	char *name_copy;
+	void *desc_copy;
+
+	if (image->num_notes == MAX_NOTES)
+		return error_new(GDUMP_ERR_CORRUPT, "more than %d notes", MAX_NOTES);
+	if (is_power_of_2(image->num_notes) || !image->num_notes) {
+		n = realloc(image->notes, MAX(2 * image->num_notes, 8) * sizeof(*n));
+		if (!n)
+			return error_nomem();
+		image->notes = n;
+	}
+	name_copy = strdup(name);
+	desc_copy = malloc(size + 1);
+	if (!name_copy || !desc_copy) {
+		free(name_copy);
+		free(desc_copy);
+		return error_nomem();
+	}
+	if (size)
+		memcpy(desc_copy, desc, size);
+	image->notes[image->num_notes++] = (struct gdump_note){
+		.name = name_copy, .type = type, .cpu = -1, .desc = desc_copy, .size = size,
+	};
+	return NULL;
+}
+
+/* One note at @c; false when it does not fit. */
+static bool note_get(struct cursor *c, char *name, size_t name_size, struct gdump_note *ret)
+{
+	uint32_t namesz = get_u32(c), descsz = get_u32(c);
+	size_t desc_len = descsz;
+	const unsigned char *p;
+
+	ret->type = get_u32(c);
+	if (namesz >= name_size)
+		return false;
+	p = cursor_take(c, (size_t)round_up(namesz, 4));
+	if (!p)
+		return false;
+	memcpy(name, p, namesz);
+	name[namesz] = 0;
+	/* the last descriptor may lack its padding */
+	p = cursor_take(c, (size_t)MIN(round_up((uint64_t)desc_len, 4),
+				       MAX(cursor_left(c), desc_len)));
+	ret->desc = p;
+	ret->size = desc_len;
+	return p != NULL;
+}
+
+struct gdump_error *image_parse_notes(struct image *image, const void *buf, size_t len,
+				      size_t *understood)
+{
+	struct cursor c = cursor_init(buf, len, image->big, image->is64);
+	struct gdump_error *err;
+	struct gdump_note note;
+	char name[64];
+
+	*understood = 0;
+	while (cursor_left(&c) >= NOTE_HEADER && note_get(&c, name, sizeof(name), &note)) {
+		*understood = len - cursor_left(&c);
+		if (!name[0] && !note.type && !note.size)
+			continue;       /* padding between areas */
+		err = image_add_note(image, name, note.type, note.desc, note.size);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct gdump_range *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* Sort, let the first of overlapping ranges win, and merge neighbours. */
+static void ranges_merge(struct image *image)
+{
+	struct gdump_range *r = image->ranges;
+	size_t n = 0;
+
+	if (image->num_ranges)
+		qsort(r, image->num_ranges, sizeof(*r), by_start);
+	for (size_t i = 0; i < image->num_ranges; i++) {
+		struct gdump_range cur = r[i];
+		struct gdump_range *last = n ? &r[n - 1] : NULL;
+		uint64_t last_byte = last ? last->start + (last->size - 1) : 0;
+
+		if (last && cur.start <= last_byte) {
+			uint64_t cut = last_byte - cur.start + 1;
+
+			if (cut >= cur.size)
+				continue;
+			cur.start += cut;
+			cur.size -= cut;
+		}
+		if (last && cur.start == last_byte + 1 && cur.kind == last->kind)
+			last->size += cur.size;
+		else
+			r[n++] = cur;
+	}
+	image->num_ranges = n;
+}
+
+/* Give the notes their CPUs: one NT_PRSTATUS opens each, and QEMU's own notes
+ * come in the same order.
+ */
+static void notes_number(struct image *image)
+{
+	int32_t cpu = -1, qemu = 0;
+
+	for (size_t i = 0; i < image->num_notes; i++) {
+		struct gdump_note *n = &image->notes[i];
+
+		if (!strcmp(n->name, "CORE") && n->type == NT_PRSTATUS)
+			cpu++;
+		if (!strcmp(n->name, "CORE") || !strcmp(n->name, "LINUX"))
+			n->cpu = cpu;
+		else if (!strcmp(n->name, "QEMU"))
+			n->cpu = qemu++;
+		if (!strcmp(n->name, "VMCOREINFO") && !image->vmcoreinfo) {
+			image->vmcoreinfo = n->desc;
+			image->vmcoreinfo_size = strnlen(n->desc, n->size);
+		}
+	}
+	if (cpu + 1 > (int32_t)image->num_cpus)
+		image->num_cpus = (size_t)cpu + 1;
+}
+
+struct gdump_error *image_seal(struct image *image)
+{
+	uint64_t page_size;
+
+	ranges_merge(image);
+	image->arch = arch_by_machine(image->machine);
+	notes_number(image);
+	if (vmcoreinfo_decimal(image, "PAGESIZE", &page_size) && is_power_of_2(page_size) &&
+	    page_size >= 4096 && page_size <= 262144)
+		image->page_size = (uint32_t)page_size;
+	if (!image->page_size)
+		image->page_size = image->arch->page_size;
+	if (!image->release[0])
+		vmcoreinfo_string(image, "OSRELEASE", image->release, sizeof(image->release));
+	if (image->vmcoreinfo && image->arch->phys_base)
+		image->phys_base = image->arch->phys_base(image);
+	return NULL;
+}
+
+void image_clip(struct image *image, uint64_t begin, uint64_t length)
+{
+	const uint64_t last = begin + MIN(length - 1, UINT64_MAX - begin);
+	size_t n = 0;
+
+	for (size_t i = 0; i < image->num_ranges; i++) {
+		struct gdump_range r = image->ranges[i];
+		uint64_t r_last = MIN(r.start + (r.size - 1), last);
+
+		r.start = MAX(r.start, begin);
+		if (r.start > r_last)
+			continue;
+		r.size = r_last - r.start + 1;
+		image->ranges[n++] = r;
+	}
+	image->num_ranges = n;
+}
+
+void image_deinit(struct image *image)
+{
+	for (size_t i = 0; i < image->num_notes; i++) {
+		free((char *)(uintptr_t)image->notes[i].name);
+		free((void *)(uintptr_t)image->notes[i].desc);
+	}
+	free(image->notes);
+	free(image->ranges);
+	memset(image, 0, sizeof(*image));
+}
+
+const struct gdump_range *image_range_at(const struct image *image, uint64_t paddr)
+{
+	size_t lo = 0, hi = image->num_ranges;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct gdump_range *r = &image->ranges[mid];
+
+		if (paddr < r->start)
+			hi = mid;
+		else if (paddr - r->start >= r->size)
+			lo = mid + 1;
+		else
+			return r;
+	}
+	return NULL;
+}
+
+static size_t note_size(const struct gdump_note *n)
+{
+	return NOTE_HEADER + (size_t)round_up(strlen(n->name) + 1, 4) +
+	       (size_t)round_up(n->size, 4);
+}
+
+size_t image_notes_size(const struct image *image)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < image->num_notes; i++)
+		size += note_size(&image->notes[i]);
+	return size;
+}
+
+size_t image_vmcoreinfo_off(const struct image *image)
+{
+	size_t off = 0;
+
+	for (size_t i = 0; image->vmcoreinfo && i < image->num_notes; i++) {
+		const struct gdump_note *n = &image->notes[i];
+
+		if (n->desc == image->vmcoreinfo)
+			return off + NOTE_HEADER + (size_t)round_up(strlen(n->name) + 1, 4);
+		off += note_size(n);
+	}
+	return 0;
+}
+
+void image_notes_put(const struct image *image, void *buf)
+{
+	struct cursor c = cursor_init(buf, image_notes_size(image), image->big, image->is64);
+
+	for (size_t i = 0; i < image->num_notes; i++) {
+		const struct gdump_note *n = &image->notes[i];
+		size_t namesz = strlen(n->name) + 1;
+
+		put_u32(&c, (uint32_t)namesz);
+		put_u32(&c, (uint32_t)n->size);
+		put_u32(&c, n->type);
+		put_bytes(&c, n->name, namesz);
+		put_zeros(&c, (size_t)round_up(namesz, 4) - namesz);
+		put_bytes(&c, n->desc, n->size);
+		put_zeros(&c, (size_t)round_up(n->size, 4) - n->size);
+	}
+}

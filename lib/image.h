@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * image.h - what is known of a machine beside its memory
+ *
+ * A source fills the first part, adds ranges and notes, and calls
+ * image_seal(), which sorts the ranges and derives the rest.  After that it is
+ * read-only and may be shared by threads.
+ */
+#pragma once
+
+#include "error.h"
+
+struct arch;
+
+/* One field of utsname, as kdump's header holds it: 64 characters and a NUL. */
+enum { UTS_LEN = 65 };
+
+struct image {
+	/* filled by the source */
+	uint16_t machine;               /* ELF e_machine, 0: unknown            */
+	bool is64, big;                 /* class and byte order of the notes    */
+	uint32_t page_size;             /* 0: image_seal() finds out            */
+	bool incomplete;                /* the input says so itself             */
+	uint32_t dump_level;
+	uint64_t num_absent;            /* pages of ranges that the input lacks */
+	uint64_t phys_base;             /* corrected from VMCOREINFO by seal    */
+	char release[UTS_LEN], version[UTS_LEN], nodename[UTS_LEN];
+	char detail[128];
+
+	/* ascending, not overlapping; neighbours of one kind are one range */
+	struct gdump_range *ranges;
+	size_t num_ranges;
+	/* names and descriptors belong to the image */
+	struct gdump_note *notes;
+	size_t num_notes;
+
+	/* derived by image_seal() */
+	const struct arch *arch;        /* never NULL: "unknown" is one         */
+	size_t num_cpus;
+	const char *vmcoreinfo;         /* inside a note; NULL: none            */
+	size_t vmcoreinfo_size;
+};
+
+MUST_CHECK struct gdump_error *image_add_range(struct image *image, uint64_t start,
+					       uint64_t size, uint32_t kind);
+/* Copies @name and @desc. */
+MUST_CHECK struct gdump_error *image_add_note(struct image *image, const char *name,
+					      uint32_t type, const void *desc, size_t size);
+/* Sort and merge the ranges, find the architecture, count the CPUs, read
+ * VMCOREINFO.
+ */
+MUST_CHECK struct gdump_error *image_seal(struct image *image);
+/* Take over the notes of a PT_NOTE segment or a note area: stops quietly at
+ * the first one that does not fit, and says how many bytes were understood.
+ */
+MUST_CHECK struct gdump_error *image_parse_notes(struct image *image, const void *buf,
+						 size_t len, size_t *understood);
+/* Forget all memory outside of [begin, begin + length). */
+void image_clip(struct image *image, uint64_t begin, uint64_t length);
+void image_deinit(struct image *image);
+
+/* The range that holds @paddr, or NULL. */
+const struct gdump_range *image_range_at(const struct image *image, uint64_t paddr);
+
+/* The notes as ELF has them: size in bytes, and written to @buf of that size. */
+size_t image_notes_size(const struct image *image);
+void image_notes_put(const struct image *image, void *buf);
+/* Where VMCOREINFO's text begins in that area; 0: there is none. */
+size_t image_vmcoreinfo_off(const struct image *image);

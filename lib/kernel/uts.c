@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "uts.h"
+
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "vmcoreinfo.h"
+
+/* struct new_utsname: six fields of 65 bytes */
+enum { SYSNAME, NODENAME, RELEASE, VERSION, MACHINE, DOMAINNAME, NUM_FIELDS };
+
+static bool is_text(const char *field)
+{
+	size_t len = strnlen(field, UTS_LEN);
+
+	for (size_t i = 0; i < len; i++) {
+		if (field[i] < ' ' || field[i] > '~')
+			return false;
+	}
+	return len && len < UTS_LEN;
+}
+
+void image_read_uts(struct source *s)
+{
+	struct image *image = &s->image;
+	char uts[NUM_FIELDS][UTS_LEN];
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	uint64_t vaddr, off, paddr;
+
+	if (image->version[0] || s->ops->serial || !image->arch->image_paddr ||
+	    !vmcoreinfo_symbol(image, "init_uts_ns", &vaddr) ||
+	    !vmcoreinfo_decimal(image, "OFFSET(uts_namespace.name)", &off) ||
+	    !image->arch->image_paddr(image, vaddr + off, &paddr))
+		return;
+	err = source_read(s, paddr, uts, sizeof(uts));
+	if (err || strncmp(uts[SYSNAME], "Linux", UTS_LEN) || !is_text(uts[VERSION]) ||
+	    strncmp(uts[RELEASE], image->release, UTS_LEN))
+		return;         /* not there: nothing depends on it */
+	memcpy(image->version, uts[VERSION], UTS_LEN);
+	if (is_text(uts[NODENAME]))
+		memcpy(image->nodename, uts[NODENAME], UTS_LEN);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/bits.h"
+
+enum { SCAN_PAGES = 4096 };
+
+/* More memory than any machine has: 2^52 bytes. */
+static const uint64_t max_memory = (uint64_t)1 << 52;
+
+/* How many of the image's ranges are planned. */
+static size_t num_planned(const struct image *image, bool trim_devices)
+{
+	size_t n = image->num_ranges;
+
+	while (trim_devices && n && image->ranges[n - 1].kind == GDUMP_RANGE_DEVICE)
+		n--;
+	return n ? n : image->num_ranges;
+}
+
+/* The pages that the ranges touch. */
+static struct gdump_error *extents_create(struct gdump_plan *plan, const struct image *image,
+					  size_t num_ranges)
+{
+	const uint32_t page_size = plan->page_size;
+	struct extent *last = NULL;
+
+	plan->extents = calloc(num_ranges + 1, sizeof(*plan->extents));
+	if (!plan->extents)
+		return error_nomem();
+	for (size_t i = 0; i < num_ranges; i++) {
+		const struct gdump_range *r = &image->ranges[i];
+		uint64_t pfn = r->start / page_size;
+		uint64_t end = (r->start + (r->size - 1)) / page_size + 1;
+
+		if (last && pfn <= last->pfn + last->num) {
+			last->num = end - last->pfn;
+		} else {
+			last = &plan->extents[plan->num_extents++];
+			*last = (struct extent){ .pfn = pfn, .num = end - pfn };
+		}
+	}
+	for (size_t i = 0; i < plan->num_extents; i++) {
+		plan->extents[i].index = plan->num_pages;
+		plan->num_pages += plan->extents[i].num;
+		if (plan->num_pages > max_memory / page_size)
+			return error_new(GDUMP_ERR_UNSUPPORTED,
+					 "the ranges claim more than 4 PiB of memory");
+	}
+	return NULL;
+}
+
+static void drop_page(struct gdump_plan *plan, uint64_t index, enum gdump_drop why)
+{
+	bit_clear(plan->keep, index);
+	plan->kept--;
+	plan->dropped[log2_u64(why)]++;
+}
+
+/* Leave out what the input does not have. */
+static struct gdump_error *drop_absent(struct gdump_plan *plan, struct source *s)
+{
+	unsigned char state[SCAN_PAGES];
+
+	for (size_t e = 0; e < plan->num_extents; e++) {
+		const struct extent *x = &plan->extents[e];
+
+		for (uint64_t i = 0; i < x->num; i += SCAN_PAGES) {
+			size_t num = (size_t)MIN(x->num - i, SCAN_PAGES);
+			struct gdump_error *err = source_scan(s, x->pfn + i, num, state, false);
+
+			if (err)
+				return err;
+			for (size_t k = 0; k < num; k++) {
+				if (state[k] == PAGE_ABSENT)
+					drop_page(plan, x->index + i + k, GDUMP_DROP_ABSENT);
+			}
+		}
+	}
+	return NULL;
+}
+
+struct gdump_error *plan_create(struct source *s, unsigned int drop, bool trim_devices,
+				struct gdump_plan **ret)
+{
+	CLEANUP_PLAN struct gdump_plan *plan = calloc(1, sizeof(*plan));
+	struct gdump_error *err;
+
+	if (!plan)
+		return error_nomem();
+	if (drop & ~(unsigned int)GDUMP_DROP_ZERO)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "dump level %u: this version leaves out zero pages (1) only", drop);
+	plan->page_size = s->image.page_size;
+	plan->drop = drop;
+	err = extents_create(plan, &s->image, num_planned(&s->image, trim_devices));
+	if (err)
+		return err;
+	plan->keep = malloc((size_t)div_up(plan->num_pages, 64) * sizeof(*plan->keep) + 1);
+	if (!plan->keep)
+		return error_nomem();
+	memset(plan->keep, 0xff, (size_t)div_up(plan->num_pages, 64) * sizeof(*plan->keep));
+	plan->kept = plan->num_pages;
+	if (s->ops->has_absent) {
+		err = drop_absent(plan, s);
+		if (err)
+			return err;
+	}
+	*ret = plan;
+	plan = NULL;
+	return NULL;
+}
+
+void gdump_plan_destroy(struct gdump_plan *plan)
+{
+	if (!plan)
+		return;
+	free(plan->extents);
+	free(plan->keep);
+	free(plan);
+}
+
+/* The next bit in [i, end) that is @set, or @end. */
+static uint64_t next_bit(const uint64_t *bits, uint64_t i, uint64_t end, bool set)
+{
+	const uint64_t flip = set ? 0 : ~(uint64_t)0;
+	uint64_t word;
+
+	if (i >= end)
+		return end;
+	word = (bits[i / 64] ^ flip) & ~(uint64_t)0 << i % 64;
+	i -= i % 64;
+	while (!word) {
+		i += 64;
+		if (i >= end)
+			return end;
+		word = bits[i / 64] ^ flip;
+	}
+	i += (unsigned int)__builtin_ctzll(word);
+	return MIN(i, end);
+}
+
+uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c)
+{
+	for (; c->extent < plan->num_extents; c->extent++, c->page = 0) {
+		const struct extent *x = &plan->extents[c->extent];
+		uint64_t i = next_bit(plan->keep, x->index + c->page, x->index + x->num, true);
+
+		if (i < x->index + x->num) {
+			c->page = i - x->index + 1;
+			return x->pfn + (i - x->index);
+		}
+	}
+	return UINT64_MAX;
+}
+
+uint64_t plan_end_pfn(const struct gdump_plan *plan)
+{
+	const struct extent *x;
+
+	if (!plan->num_extents)
+		return 0;
+	x = &plan->extents[plan->num_extents - 1];
+	return x->pfn + x->num;
+}
+
+void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
+		 unsigned char *buf, size_t len)
+{
+	const uint64_t end = pfn + 8 * (uint64_t)len;
+
+	memset(buf, 0, len);
+	for (size_t e = 0; e < plan->num_extents; e++) {
+		const struct extent *x = &plan->extents[e];
+		uint64_t to = MIN(x->pfn + x->num, end);
+
+		for (uint64_t i = MAX(x->pfn, pfn); i < to; i++) {
+			if (!kept && i % 8 == 0 && i + 8 <= to) {
+				buf[(i - pfn) / 8] = 0xff;
+				i += 7;
+			} else if (!kept || bit_test(plan->keep, x->index + (i - x->pfn))) {
+				buf[(i - pfn) / 8] |= (unsigned char)(1 << (i - pfn) % 8);
+			}
+		}
+	}
+}
+
+/* The extent that holds @pfn, or NULL. */
+static const struct extent *extent_at(const struct gdump_plan *plan, uint64_t pfn)
+{
+	size_t lo = 0, hi = plan->num_extents;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct extent *x = &plan->extents[mid];
+
+		if (pfn < x->pfn)
+			hi = mid;
+		else if (pfn - x->pfn >= x->num)
+			lo = mid + 1;
+		else
+			return x;
+	}
+	return NULL;
+}
+
+bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn)
+{
+	const struct extent *x = extent_at(plan, pfn);
+
+	return x && bit_test(plan->keep, x->index + (pfn - x->pfn));
+}
+
+uint64_t plan_run(const struct gdump_plan *plan, uint64_t pfn, bool *kept)
+{
+	const struct extent *x = extent_at(plan, pfn);
+	uint64_t i = x->index + (pfn - x->pfn);
+
+	*kept = bit_test(plan->keep, i);
+	return next_bit(plan->keep, i, x->index + x->num, !*kept) - i;
+}
+
+uint64_t gdump_plan_kept(const struct gdump_plan *plan)
+{
+	return plan->kept;
+}
+
+uint64_t gdump_plan_dropped(const struct gdump_plan *plan, enum gdump_drop why)
+{
+	if (!is_power_of_2(why) || log2_u64(why) >= ARRAY_SIZE(plan->dropped))
+		return 0;
+	return plan->dropped[log2_u64(why)];
+}

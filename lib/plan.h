@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * plan.h - which pages to keep
+ *
+ * One bit for each page that lies in a range.  Pages are counted through all
+ * ranges, so holes between ranges cost nothing.
+ */
+#pragma once
+
+#include "source.h"
+
+/* Pages [pfn, pfn + num) of memory; the first has number @index in the plan. */
+struct extent {
+	uint64_t pfn, num, index;
+};
+
+struct gdump_plan {
+	uint32_t page_size;
+	unsigned int drop;              /* as asked                             */
+	struct extent *extents;         /* ascending, not adjacent              */
+	size_t num_extents;
+	uint64_t *keep;                 /* by page number in the plan           */
+	uint64_t num_pages;             /* of all extents                       */
+	uint64_t kept;
+	uint64_t dropped[6];            /* by bit of enum gdump_drop            */
+};
+
+/* Device memory above the last RAM is not planned when @trim_devices: kdump
+ * readers derive sizes from the highest page.
+ */
+MUST_CHECK struct gdump_error *plan_create(struct source *s, unsigned int drop,
+					   bool trim_devices, struct gdump_plan **ret);
+
+/* A place in a plan; begin with all zero. */
+struct plan_cursor {
+	size_t extent;
+	uint64_t page;                  /* in that extent                       */
+};
+
+/* The next kept page at or after @c, which moves behind it; UINT64_MAX: none. */
+uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c);
+
+/* How many pages from @pfn on, which lies in an extent, are all kept or all left
+ * out; @kept says which.
+ */
+uint64_t plan_run(const struct gdump_plan *plan, uint64_t pfn, bool *kept);
+
+/* The pfn behind the last page of all. */
+uint64_t plan_end_pfn(const struct gdump_plan *plan);
+
+/* Bits of a kdump bitmap for pfns [pfn, pfn + 8 * len): 1 for each page of the
+ * plan, or with @kept only for those that are kept.
+ */
+void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
+		 unsigned char *buf, size_t len);
+
+static inline void plan_cleanup(struct gdump_plan **plan)
+{
+	gdump_plan_destroy(*plan);
+}
+#define CLEANUP_PLAN __attribute__((__cleanup__(plan_cleanup)))

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/bits.h"
+
+void source_init(struct source *s, const struct source_ops *ops)
+{
+	s->ops = ops;
+	pthread_mutex_init(&s->lock, NULL);
+}
+
+void source_close(struct source *s)
+{
+	if (!s)
+		return;
+	image_deinit(&s->image);
+	pthread_mutex_destroy(&s->lock);
+	s->ops->close(s);
+}
+
+static struct gdump_error *read_locked(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct gdump_error *err;
+
+	if (!s->ops->serial)
+		return s->ops->read(s, paddr, buf, len);
+	pthread_mutex_lock(&s->lock);
+	err = s->ops->read(s, paddr, buf, len);
+	pthread_mutex_unlock(&s->lock);
+	return err;
+}
+
+struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	unsigned char *p = buf;
+	bool some = !len;
+
+	if (paddr + len < paddr)
+		return error_new(GDUMP_ERR_USAGE, "address 0x%llx is past the end of all memory",
+				 (unsigned long long)paddr);
+	for (size_t i = 0; i < s->image.num_ranges && len; i++) {
+		const struct gdump_range *r = &s->image.ranges[i];
+		struct gdump_error *err;
+		size_t gap = 0, n;
+
+		if (r->start + (r->size - 1) < paddr)
+			continue;
+		if (r->start > paddr)
+			gap = (size_t)MIN(r->start - paddr, len);
+		memset(p, 0, gap);
+		p += gap, paddr += gap, len -= gap;
+		n = len ? (size_t)MIN(len, r->size - (paddr - r->start)) : 0;
+		if (!n)
+			break;
+		err = read_locked(s, paddr, p, n);
+		if (err)
+			return err;
+		p += n, paddr += n, len -= n;
+		some = true;
+	}
+	memset(p, 0, len);
+	if (!some)
+		return error_new(GDUMP_ERR_NODATA, "address 0x%llx is in no range of memory",
+				 (unsigned long long)paddr);
+	return NULL;
+}
+
+struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
+				bool holes)
+{
+	if (s->ops->scan)
+		return s->ops->scan(s, pfn, num, state, holes);
+	memset(state, PAGE_THERE, num);
+	return NULL;
+}
+
+const void *source_borrow(struct source *s, uint64_t paddr, size_t len)
+{
+	const struct gdump_range *r;
+
+	if (!s->ops->borrow || s->changes)
+		return NULL;
+	r = image_range_at(&s->image, paddr);
+	if (!r || !range_fits(paddr - r->start, len, r->size))
+		return NULL;
+	return s->ops->borrow(s, paddr, len);
+}

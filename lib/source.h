@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * source.h - where memory comes from: a dump file or a running guest
+ *
+ * A source embeds struct source as its first member, fills image and ops, and
+ * is read-only after open: every function below may be called from many
+ * threads at once, except on a .serial source, where source_read() lets one in
+ * at a time and asks for ascending addresses only.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "image.h"
+
+struct source;
+
+/* What is known of a page without reading it. */
+enum page_state {
+	PAGE_THERE,     /* read it                                              */
+	PAGE_HOLE,      /* all zero, need not be read                           */
+	PAGE_ABSENT,    /* not in the input: filtered out or lost               */
+};
+
+struct source_ops {
+	const char *name;
+	bool serial;
+	/* Copy [paddr, paddr + len) to @buf.  The caller asks only for bytes
+	 * inside one range.
+	 */
+	struct gdump_error *(*read)(struct source *s, uint64_t paddr, void *buf, size_t len);
+	/* The states of @num pages from @pfn on; all of them lie, at least in
+	 * part, in ranges.  Without @holes the caller does not care which of
+	 * them are PAGE_HOLE, and need not pay for it.  NULL: all are
+	 * PAGE_THERE.
+	 */
+	struct gdump_error *(*scan)(struct source *s, uint64_t pfn, size_t num,
+				    unsigned char *state, bool holes);
+	/* Whether scan() may answer PAGE_ABSENT */
+	bool has_absent;
+	/* A pointer to [paddr, paddr + len), inside one range, valid until
+	 * close, or NULL: read it instead.  May be NULL as a whole.  Only for
+	 * memory that does not change meanwhile: a codec looks more than once.
+	 */
+	const void *(*borrow)(struct source *s, uint64_t paddr, size_t len);
+	/* Read everything that read() will not touch: for gdump_verify().  May be
+	 * NULL.
+	 */
+	struct gdump_error *(*verify)(struct source *s);
+	/* All has been read: let a guest that we stopped go on.  May be NULL. */
+	struct gdump_error *(*resume)(struct source *s);
+	/* Microseconds that the guest has been stopped by us.  May be NULL. */
+	uint64_t (*paused_us)(const struct source *s);
+	/* Also frees @s; the image is gone by then. */
+	void (*close)(struct source *s);
+};
+
+struct source {
+	const struct source_ops *ops;
+	struct image image;
+	bool is_live;                   /* a guest, not a file                  */
+	bool was_running;               /* it ran when we came                  */
+	bool changes;                   /* it may run while we read             */
+	pthread_mutex_t lock;           /* of a serial source                   */
+};
+
+/* Set up the common part; a source calls this first. */
+void source_init(struct source *s, const struct source_ops *ops);
+/* Close, also one whose open failed half-way.  NULL is fine. */
+void source_close(struct source *s);
+
+/* Read memory; bytes of [paddr, paddr + len) that lie in no range are zero in
+ * @buf when at least one lies in one, else it is GDUMP_ERR_NODATA.
+ */
+MUST_CHECK struct gdump_error *source_read(struct source *s, uint64_t paddr,
+					   void *buf, size_t len);
+MUST_CHECK struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num,
+					   unsigned char *state, bool holes);
+const void *source_borrow(struct source *s, uint64_t paddr, size_t len);
+
+static inline void source_cleanup(struct source **s)
+{
+	source_close(*s);
+}
+#define CLEANUP_SOURCE __attribute__((__cleanup__(source_cleanup)))
