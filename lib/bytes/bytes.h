@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bytes.h - random access to the bytes of a dump file
+ *
+ * Everything here may be called from many threads at once.
+ */
+#pragma once
+
+#include "../error.h"
+
+struct bytes;
+struct bytes_ops {
+	/* Copy [off, off + len), which lies inside of [0, size). */
+	struct gdump_error *(*read)(struct bytes *b, uint64_t off, void *buf, size_t len);
+	/* How many bytes from @off on, at most @len, are known to be zero
+	 * without reading; NULL: none.
+	 */
+	uint64_t (*hole)(struct bytes *b, uint64_t off, uint64_t len);
+	void (*close)(struct bytes *b);
+};
+
+struct bytes {
+	const struct bytes_ops *ops;
+	uint64_t size;
+	const unsigned char *map;       /* all of it, or NULL                   */
+	const char *kind;               /* "" or "flattened "                   */
+	bool truncated;                 /* a flattened file without its end     */
+};
+
+MUST_CHECK struct gdump_error *bytes_file_open(const char *path, struct bytes **ret);
+/* @buf is borrowed. */
+MUST_CHECK struct gdump_error *bytes_memory_open(const void *buf, size_t len, struct bytes **ret);
+/* If @inner is a flattened file, a plain view of it, which owns @inner; else
+ * @inner itself.  On error @inner is still the caller's.
+ */
+MUST_CHECK struct gdump_error *bytes_flat_open(struct bytes *inner, struct bytes **ret);
+
+/* Like ops->read, but bytes behind the end are an error that says so. */
+MUST_CHECK struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t len);
+
+static inline uint64_t bytes_hole(struct bytes *b, uint64_t off, uint64_t len)
+{
+	return b->ops->hole ? b->ops->hole(b, off, len) : 0;
+}
+
+static inline void bytes_close(struct bytes *b)
+{
+	if (b)
+		b->ops->close(b);
+}
+
+static inline void bytes_cleanup(struct bytes **b)
+{
+	bytes_close(*b);
+}
+#define CLEANUP_BYTES __attribute__((__cleanup__(bytes_cleanup)))

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bytes/file.c - a file or a piece of memory
+ *
+ * Files are read, not mapped: one that somebody truncates under us must be an
+ * error, not a signal.
+ */
+#include "bytes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/io.h"
+
+struct bytes_file {
+	struct bytes bytes;
+	int fd;
+	bool has_holes;                 /* worth asking                         */
+};
+
+struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t len)
+{
+	if (!range_fits(off, len, b->size))
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "%zu bytes at offset %llu are past the end of the file (%llu bytes)",
+				 len, (unsigned long long)off, (unsigned long long)b->size);
+	return len ? b->ops->read(b, off, buf, len) : NULL;
+}
+
+static struct gdump_error *file_read(struct bytes *b, uint64_t off, void *buf, size_t len)
+{
+	struct bytes_file *f = (struct bytes_file *)b;
+	size_t got;
+	int rc = io_pread(f->fd, buf, len, off, &got);
+
+	if (rc)
+		return error_os(rc, "reading %zu bytes at offset %llu", len,
+				(unsigned long long)off);
+	if (got < len)
+		return error_new(GDUMP_ERR_CORRUPT, "the file became shorter while it was read");
+	return NULL;
+}
+
+static uint64_t file_hole(struct bytes *b, uint64_t off, uint64_t len)
+{
+	struct bytes_file *f = (struct bytes_file *)b;
+	off_t data;
+
+	if (!f->has_holes)
+		return 0;
+	data = lseek(f->fd, (off_t)off, SEEK_DATA);
+	if (data < 0)
+		return errno == ENXIO && off < b->size ? MIN(len, b->size - off) : 0;
+	return MIN(len, (uint64_t)data - off);
+}
+
+static void file_close(struct bytes *b)
+{
+	struct bytes_file *f = (struct bytes_file *)b;
+
+	close(f->fd);
+	free(f);
+}
+
+static const struct bytes_ops file_ops = {
+	.read = file_read,
+	.hole = file_hole,
+	.close = file_close,
+};
+
+struct gdump_error *bytes_file_open(const char *path, struct bytes **ret)
+{
+	const bool is_stdin = !strcmp(path, "-");
+	CLEANUP_FD int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+				     : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct bytes_file *f;
+	struct stat st;
+	off_t size;
+
+	if (fd < 0 || fstat(fd, &st))
+		return error_os(errno, "opening it");
+	if (S_ISDIR(st.st_mode))
+		return error_new(GDUMP_ERR_USAGE, "is a directory, not a dump");
+	size = lseek(fd, 0, SEEK_END);
+	if (size < 0)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "cannot seek in it; write the dump to a file first");
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return error_nomem();
+	f->bytes = (struct bytes){ .ops = &file_ops, .size = (uint64_t)size, .kind = "" };
+	f->fd = TAKE_FD(fd);
+	f->has_holes = S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < (uint64_t)size;
+	*ret = &f->bytes;
+	return NULL;
+}
+
+static struct gdump_error *memory_read(struct bytes *b, uint64_t off, void *buf, size_t len)
+{
+	memcpy(buf, b->map + off, len);
+	return NULL;
+}
+
+static void memory_close(struct bytes *b)
+{
+	free(b);
+}
+
+static const struct bytes_ops memory_ops = {
+	.read = memory_read,
+	.close = memory_close,
+};
+
+struct gdump_error *bytes_memory_open(const void *buf, size_t len, struct bytes **ret)
+{
+	struct bytes *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return error_nomem();
+	*b = (struct bytes){ .ops = &memory_ops, .size = len, .map = buf, .kind = "" };
+	*ret = b;
+	return NULL;
+}

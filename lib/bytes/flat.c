@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bytes/flat.c - a flattened file looks plain
+ *
+ * The file is a log of "these bytes at that offset"; see sink/flat.c.  All
+ * record headers are read once.  The records, sorted, make an index for random
+ * access; where some overlap, the later one in the file wins, and what no
+ * record covers reads as zero.
+ */
+#include "bytes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+
+enum {
+	HEADER_SIZE = 4096,
+	RECORD_SIZE = 16,
+	WINDOW = 65536,
+	MAX_RECORDS = 1 << 28,
+};
+
+/* More than any dump: 2^56 bytes. */
+static const uint64_t max_size = (uint64_t)1 << 56;
+
+struct record {
+	uint64_t off, len;              /* in the logical file                  */
+	uint64_t at;                    /* of its data in the flattened one     */
+};
+
+struct bytes_flat {
+	struct bytes bytes;
+	struct bytes *inner;
+	struct record *records;         /* ascending, not overlapping           */
+	size_t num_records;
+};
+
+/* The first record that ends behind @off. */
+static size_t record_after(const struct bytes_flat *f, uint64_t off)
+{
+	size_t lo = 0, hi = f->num_records;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (f->records[mid].off + f->records[mid].len <= off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static struct gdump_error *flat_read(struct bytes *b, uint64_t off, void *buf, size_t len)
+{
+	struct bytes_flat *f = (struct bytes_flat *)b;
+	unsigned char *p = buf;
+
+	for (size_t i = record_after(f, off); len && i < f->num_records; i++) {
+		const struct record *r = &f->records[i];
+		size_t gap = r->off > off ? (size_t)MIN(r->off - off, len) : 0;
+		struct gdump_error *err;
+		size_t n;
+
+		memset(p, 0, gap);
+		p += gap, off += gap, len -= gap;
+		n = len ? (size_t)MIN(len, r->len - (off - r->off)) : 0;
+		err = bytes_read(f->inner, r->at + (off - r->off), p, n);
+		if (err)
+			return err;
+		p += n, off += n, len -= n;
+	}
+	memset(p, 0, len);
+	return NULL;
+}
+
+static uint64_t flat_hole(struct bytes *b, uint64_t off, uint64_t len)
+{
+	struct bytes_flat *f = (struct bytes_flat *)b;
+	size_t i = record_after(f, off);
+
+	if (i == f->num_records)
+		return MIN(len, b->size - off);
+	return f->records[i].off > off ? MIN(len, f->records[i].off - off) : 0;
+}
+
+static void flat_close(struct bytes *b)
+{
+	struct bytes_flat *f = (struct bytes_flat *)b;
+
+	bytes_close(f->inner);
+	free(f->records);
+	free(f);
+}
+
+static const struct bytes_ops flat_ops = {
+	.read = flat_read,
+	.hole = flat_hole,
+	.close = flat_close,
+};
+
+static struct gdump_error *add_record(struct bytes_flat *f, const struct record *r)
+{
+	struct record *records;
+
+	if (f->num_records == MAX_RECORDS)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "flattened file: more than %d records",
+				 MAX_RECORDS);
+	if (is_power_of_2(f->num_records) || !f->num_records) {
+		records = realloc(f->records, MAX(2 * f->num_records, 64) * sizeof(*records));
+		if (!records)
+			return error_nomem();
+		f->records = records;
+	}
+	f->records[f->num_records++] = *r;
+	return NULL;
+}
+
+/* A look at the file through a window, so that small records cost no call each. */
+struct window {
+	uint64_t at;
+	size_t len;
+	unsigned char buf[WINDOW];
+};
+
+static struct gdump_error *window_get(struct bytes *in, struct window *w, uint64_t at,
+				      const unsigned char **ret)
+{
+	if (at < w->at || !range_fits(at - w->at, RECORD_SIZE, w->len)) {
+		struct gdump_error *err;
+
+		w->at = at;
+		w->len = (size_t)MIN(in->size - at, WINDOW);
+		err = bytes_read(in, at, w->buf, w->len);
+		if (err)
+			return err;
+	}
+	*ret = w->buf + (at - w->at);
+	return NULL;
+}
+
+static struct gdump_error *bad_record(uint64_t at, const char *what, uint64_t value)
+{
+	return error_new(GDUMP_ERR_CORRUPT, "flattened file: record at offset 0x%llx: %s 0x%llx",
+			 (unsigned long long)at, what, (unsigned long long)value);
+}
+
+/* Read the records' headers, in file order. */
+static struct gdump_error *scan_records(struct bytes_flat *f, struct window *w)
+{
+	struct bytes *in = f->inner;
+	uint64_t at = HEADER_SIZE;
+	struct gdump_error *err;
+
+	while (range_fits(at, RECORD_SIZE, in->size)) {
+		const unsigned char *p = NULL;
+		struct record r;
+		struct cursor c;
+
+		err = window_get(in, w, at, &p);
+		if (err)
+			return err;
+		c = cursor_init(p, RECORD_SIZE, true, true);
+		r.off = get_u64(&c);
+		r.len = get_u64(&c);
+		r.at = at + RECORD_SIZE;
+		if (r.off == UINT64_MAX)
+			return NULL;
+		if (r.off > max_size)
+			return bad_record(at, "impossible offset", r.off);
+		if (!r.len || r.len > max_size)
+			return bad_record(at, "impossible length", r.len);
+		at = r.at + r.len;
+		if (!range_fits(r.at, r.len, in->size)) {
+			r.len = in->size - r.at;
+			at = in->size;
+		}
+		err = r.len ? add_record(f, &r) : NULL;
+		if (err)
+			return err;
+	}
+	f->bytes.truncated = true;
+	return NULL;
+}
+
+static int by_off(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+
+	return (x->off > y->off) - (x->off < y->off);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The next interval at or after @i that no record has taken yet. */
+static uint32_t next_free(uint32_t *next, uint32_t i)
+{
+	while (next[i] != i) {
+		next[i] = next[next[i]];
+		i = next[i];
+	}
+	return i;
+}
+
+static uint32_t find_bound(const uint64_t *bounds, uint32_t n, uint64_t value)
+{
+	const uint64_t *p = bsearch(&value, bounds, n, sizeof(*bounds), by_value);
+
+	return (uint32_t)(p - bounds);
+}
+
+/*
+ * Cut overlapping records, which are in file order, so that later ones win.
+ * All their ends cut the file into intervals; from the last record to the
+ * first, each takes the intervals inside of it that are still free.
+ */
+static struct gdump_error *cut_overlaps(struct bytes_flat *f)
+{
+	const size_t n = f->num_records;
+	CLEANUP_FREE uint64_t *bounds = calloc(2 * n + 1, sizeof(*bounds));
+	CLEANUP_FREE uint32_t *next = calloc(2 * n + 1, sizeof(*next));
+	CLEANUP_FREE uint32_t *owner = calloc(2 * n + 1, sizeof(*owner));
+	CLEANUP_FREE struct record *old = f->records;
+	uint32_t num = 0;
+
+	f->records = NULL;
+	f->num_records = 0;
+	if (!bounds || !next || !owner)
+		return error_nomem();
+	for (size_t i = 0; i < n; i++) {
+		bounds[2 * i] = old[i].off;
+		bounds[2 * i + 1] = old[i].off + old[i].len;
+	}
+	qsort(bounds, 2 * n, sizeof(*bounds), by_value);
+	for (size_t i = 0; i < 2 * n; i++) {
+		if (!i || bounds[i] != bounds[num - 1])
+			bounds[num++] = bounds[i];
+	}
+	for (uint32_t i = 0; i <= num; i++)
+		next[i] = i;
+	for (size_t r = n; r-- > 0;) {
+		uint32_t end = find_bound(bounds, num, old[r].off + old[r].len);
+		uint32_t i = next_free(next, find_bound(bounds, num, old[r].off));
+
+		for (; i < end; i = next_free(next, i)) {
+			owner[i] = (uint32_t)r + 1;
+			next[i] = i + 1;
+		}
+	}
+	for (uint32_t i = 0; i + 1 < num; i++) {
+		const struct record *r = owner[i] ? &old[owner[i] - 1] : NULL;
+		struct record piece;
+		struct gdump_error *err;
+
+		if (!r)
+			continue;
+		piece = (struct record){ bounds[i], bounds[i + 1] - bounds[i],
+					 r->at + (bounds[i] - r->off) };
+		err = add_record(f, &piece);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static bool overlaps(const struct record *r, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		if (r[i - 1].off + r[i - 1].len > r[i].off)
+			return true;
+	}
+	return false;
+}
+
+static struct gdump_error *sort_records(struct bytes_flat *f)
+{
+	CLEANUP_FREE struct record *sorted = NULL;
+	const size_t size = f->num_records * sizeof(*sorted);
+
+	if (!f->num_records)
+		return error_new(GDUMP_ERR_CORRUPT, "flattened file: it has no records");
+	sorted = malloc(size);
+	if (!sorted)
+		return error_nomem();
+	memcpy(sorted, f->records, size);
+	qsort(sorted, f->num_records, sizeof(*sorted), by_off);
+	if (overlaps(sorted, f->num_records))
+		return cut_overlaps(f);
+	memcpy(f->records, sorted, size);
+	return NULL;
+}
+
+static struct gdump_error *check_header(const unsigned char *head)
+{
+	struct cursor c = cursor_init(head, 32, true, true);
+	uint64_t type, version;
+
+	cursor_take(&c, 16);
+	type = get_u64(&c);
+	version = get_u64(&c);
+	if (type == 1 && version == 1)
+		return NULL;
+	return error_new(GDUMP_ERR_UNSUPPORTED,
+			 "flattened file: type %llu, version %llu; only 1 and 1 are known",
+			 (unsigned long long)type, (unsigned long long)version);
+}
+
+struct gdump_error *bytes_flat_open(struct bytes *inner, struct bytes **ret)
+{
+	unsigned char head[32] = { 0 };
+	CLEANUP_FREE struct bytes_flat *f = NULL;
+	CLEANUP_FREE struct window *w = NULL;
+	struct gdump_error *err = bytes_read(inner, 0, head, (size_t)MIN(inner->size, sizeof(head)));
+
+	if (err)
+		return err;
+	if (memcmp(head, "makedumpfile\0\0\0", 16)) {
+		*ret = inner;
+		return NULL;
+	}
+	err = check_header(head);
+	if (err)
+		return err;
+	f = calloc(1, sizeof(*f));
+	w = calloc(1, sizeof(*w));
+	if (!f || !w)
+		return error_nomem();
+	f->bytes = (struct bytes){ .ops = &flat_ops, .kind = "flattened " };
+	f->inner = inner;
+	err = scan_records(f, w);
+	if (!err)
+		err = sort_records(f);
+	if (err) {
+		free(f->records);
+		return err;
+	}
+	f->bytes.size = f->records[f->num_records - 1].off + f->records[f->num_records - 1].len;
+	*ret = &f->bytes;
+	f = NULL;
+	return NULL;
+}

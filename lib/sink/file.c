@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sink/file.c - a file that appears when it is complete
+ *
+ * It is written as PATH.incomplete in the same folder, under a lock, and
+ * renamed at the end.  So a file called PATH is always whole, whatever happens
+ * to us, and what a kill -9 leaves says so by its name.  Nothing is opened
+ * through a symbolic link.
+ */
+#include "sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../util/cleanup.h"
+#include "../util/io.h"
+
+struct sink_file {
+	struct sink sink;
+	int dir, fd;
+	char *path, *temp_path;         /* as the user knows them               */
+	const char *base, *temp;        /* their last parts                     */
+	bool force, done;
+};
+
+static struct gdump_error *file_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+{
+	struct sink_file *f = (struct sink_file *)s;
+	int rc = io_pwrite(f->fd, buf, len, off);
+
+	return rc ? error_os(rc, "%s: writing %zu bytes at offset %llu", f->temp_path, len,
+			     (unsigned long long)off) : NULL;
+}
+
+/* Rename the finished file; an existing one stays unless it may be replaced. */
+static int file_publish(struct sink_file *f)
+{
+	if (f->force)
+		return renameat(f->dir, f->temp, f->dir, f->base) ? errno : 0;
+	if (!renameat2(f->dir, f->temp, f->dir, f->base, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	/* a file system without RENAME_NOREPLACE */
+	if (linkat(f->dir, f->temp, f->dir, f->base, 0))
+		return errno;
+	unlinkat(f->dir, f->temp, 0);
+	return 0;
+}
+
+static struct gdump_error *file_finish(struct sink *s, uint64_t size)
+{
+	struct sink_file *f = (struct sink_file *)s;
+	int rc;
+
+	if (ftruncate(f->fd, (off_t)size))
+		return error_os(errno, "%s: setting its size to %llu", f->temp_path,
+				(unsigned long long)size);
+	if (fsync(f->fd))
+		return error_os(errno, "%s: writing it to disk", f->temp_path);
+	rc = file_publish(f);
+	if (rc)
+		return error_os(rc, "%s: renaming it to %s", f->temp_path, f->path);
+	f->done = true;
+	fsync(f->dir);
+	return NULL;
+}
+
+static void file_close(struct sink *s)
+{
+	struct sink_file *f = (struct sink_file *)s;
+
+	if (f->fd >= 0 && !f->done && !s->keep)
+		unlinkat(f->dir, f->temp, 0);
+	if (f->fd >= 0)
+		close(f->fd);
+	if (f->dir >= 0)
+		close(f->dir);
+	free(f->path);
+	free(f->temp_path);
+	free(f);
+}
+
+static const struct sink_ops file_ops = {
+	.write = file_write,
+	.finish = file_finish,
+	.close = file_close,
+};
+
+/* The folder of @path, opened. */
+static int open_dir(const char *path, const char *base)
+{
+	CLEANUP_FREE char *dir = strndup(path, (size_t)(base - path));
+
+	if (!dir)
+		return -1;
+	return open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Something of that name is there: EEXIST, in words that help. */
+static struct gdump_error *exists(const char *path, const char *why)
+{
+	struct gdump_error *err = error_new(GDUMP_ERR_OS, "%s: %s", path, why);
+
+	if (err != error_nomem())
+		err->errnum = EEXIST;
+	return err;
+}
+
+static struct gdump_error *check_free(const struct sink_file *f)
+{
+	struct stat st;
+
+	if (fstatat(f->dir, f->base, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? NULL : error_os(errno, "%s", f->path);
+	if (S_ISDIR(st.st_mode))
+		return error_new(GDUMP_ERR_USAGE, "%s: is a directory; name a file", f->path);
+	if (!f->force)
+		return exists(f->path, "exists already; give another name, or replace it with --force");
+	return NULL;
+}
+
+/* Make PATH.incomplete, ours alone. */
+static struct gdump_error *open_temp(struct sink_file *f)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	struct stat st;
+
+	f->fd = openat(f->dir, f->temp, flags, 0600);
+	if (f->fd < 0 && errno == EEXIST) {
+		CLEANUP_FD int old = openat(f->dir, f->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+		if (old >= 0 && flock(old, LOCK_EX | LOCK_NB))
+			return exists(f->temp_path, "another guestdump is writing it");
+		if (!f->force || old < 0 || fstat(old, &st) || !S_ISREG(st.st_mode))
+			return exists(f->temp_path,
+				      "is left from a dump that was cut short; move it away, or replace it with --force");
+		if (unlinkat(f->dir, f->temp, 0))
+			return error_os(errno, "%s: removing it", f->temp_path);
+		f->fd = openat(f->dir, f->temp, flags, 0600);
+	}
+	if (f->fd < 0)
+		return error_os(errno, "%s: creating it", f->temp_path);
+	fchmod(f->fd, 0600);
+	flock(f->fd, LOCK_EX | LOCK_NB);        /* a file system may have no locks */
+	return NULL;
+}
+
+struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret)
+{
+	struct sink_file *f = calloc(1, sizeof(*f));
+	CLEANUP_SINK struct sink *guard = (struct sink *)f;
+	struct gdump_error *err;
+	const char *slash;
+
+	if (!f)
+		return error_nomem();
+	f->dir = f->fd = -1;
+	f->sink = (struct sink){ .ops = &file_ops, .seeks = true };
+	f->force = force;
+	f->path = strdup(path);
+	if (!f->path || asprintf(&f->temp_path, "%s.incomplete", path) < 0)
+		return error_nomem();
+	slash = strrchr(f->path, '/');
+	f->base = slash ? slash + 1 : f->path;
+	f->temp = f->temp_path + (f->base - f->path);
+	if (!*f->base)
+		return error_new(GDUMP_ERR_USAGE, "%s: is a directory; name a file", path);
+	f->dir = open_dir(f->path, f->base);
+	if (f->dir < 0)
+		return error_os(errno, "%s: opening its folder", path);
+	err = check_free(f);
+	if (!err)
+		err = open_temp(f);
+	if (err)
+		return err;
+	f->sink.left = f->temp_path;
+	guard = NULL;
+	*ret = &f->sink;
+	return NULL;
+}

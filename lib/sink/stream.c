@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sink/stream.c - a descriptor: a pipe, a terminal, a device, standard output
+ *
+ * A regular file (a shell's redirection) is written in place, from where it
+ * stands.  All else gets its bytes in ascending order.
+ */
+#include "sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../util/bits.h"
+#include "../util/io.h"
+
+struct sink_stream {
+	struct sink sink;
+	int fd;
+	uint64_t pos;                   /* bytes written; or where we began     */
+};
+
+static struct gdump_error *write_failed(int rc)
+{
+	return rc ? error_os(rc, "writing the output") : NULL;
+}
+
+static struct gdump_error *stream_skip(struct sink_stream *f, uint64_t to)
+{
+	static const unsigned char zeros[65536];
+
+	while (f->pos < to) {
+		size_t n = (size_t)MIN(to - f->pos, sizeof(zeros));
+		int rc = io_write(f->fd, zeros, n);
+
+		if (rc)
+			return write_failed(rc);
+		f->pos += n;
+	}
+	return NULL;
+}
+
+static struct gdump_error *stream_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+{
+	struct sink_stream *f = (struct sink_stream *)s;
+	struct gdump_error *err;
+
+	if (s->seeks)
+		return write_failed(io_pwrite(f->fd, buf, len, f->pos + off));
+	if (off < f->pos)
+		return error_new(GDUMP_ERR_USAGE,
+				 "the output cannot seek back to offset %llu; write it to a file, or flattened",
+				 (unsigned long long)off);
+	err = stream_skip(f, off);
+	if (!err)
+		err = write_failed(io_write(f->fd, buf, len));
+	if (!err)
+		f->pos += len;
+	return err;
+}
+
+static struct gdump_error *stream_finish(struct sink *s, uint64_t size)
+{
+	struct sink_stream *f = (struct sink_stream *)s;
+	struct stat st;
+
+	if (!s->seeks)
+		return stream_skip(f, size);
+	if (fstat(f->fd, &st) || ((uint64_t)st.st_size < f->pos + size &&
+				  ftruncate(f->fd, (off_t)(f->pos + size))) ||
+	    lseek(f->fd, (off_t)(f->pos + size), SEEK_SET) < 0)
+		return write_failed(errno);
+	return NULL;
+}
+
+static void stream_close(struct sink *s)
+{
+	free(s);
+}
+
+static const struct sink_ops stream_ops = {
+	.write = stream_write,
+	.finish = stream_finish,
+	.close = stream_close,
+};
+
+struct gdump_error *sink_stream_create(int fd, struct sink **ret)
+{
+	struct sink_stream *f = calloc(1, sizeof(*f));
+	struct stat st;
+	off_t at;
+
+	if (!f)
+		return error_nomem();
+	*f = (struct sink_stream){ .sink.ops = &stream_ops, .fd = fd };
+	at = lseek(fd, 0, SEEK_CUR);
+	if (at >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	    !(fcntl(fd, F_GETFL) & O_APPEND)) {
+		f->sink.seeks = true;
+		f->pos = (uint64_t)at;
+	}
+	*ret = &f->sink;
+	return NULL;
+}
