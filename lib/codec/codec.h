@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * codec.h - ways to pack one page
+ *
+ * A codec whose library is missing keeps its row, with NULL functions, so that
+ * a message can name it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct codec {
+	const char *name;
+	const char *library;            /* with version; NULL: not in this build */
+	uint32_t kdump_flag;            /* names it in kdump's page descriptors */
+	int min_level, max_level, default_level;
+	/* A packer is one thread's own.  NULL: out of memory. */
+	void *(*pack_open)(int level, size_t page_size);
+	/* Bytes written to @dst, at most @cap; 0: did not fit. */
+	size_t (*pack)(void *state, void *dst, size_t cap, const void *src, size_t len);
+	void (*pack_close)(void *state);
+	/* An unpacker is one thread's own. */
+	void *(*unpack_open)(void);
+	/* Whether @src gave exactly @len bytes. */
+	bool (*unpack)(void *state, void *dst, size_t len, const void *src, size_t src_len);
+	void (*unpack_close)(void *state);
+};
+
+#define CODECS(X) \
+	X(none)   \
+	X(zlib)
+
+#define X(name) extern const struct codec codec_##name;
+CODECS(X)
+#undef X
+
+/* The i-th one, or NULL past the end. */
+const struct codec *codec_at(size_t i);
+const struct codec *codec_find(const char *name);
+const struct codec *codec_by_kdump_flag(uint32_t flag);
