@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/elf_write.c - ELF cores that every reader takes
+ *
+ *     ELF header, program headers, (section header 0), notes, memory
+ *
+ * What is chosen here and why:
+ * - Program headers follow the ELF header directly: makedumpfile reads them
+ *   there whatever e_phoff says.
+ * - No sections (but one where there are more than 65,534 program headers):
+ *   libkdumpfile and elfutils trip over some, nobody needs them.
+ * - PT_NOTE first and before all memory: crash wants it so.
+ * - p_align is 0: crash takes a file with aligned segments and a p_align for
+ *   another format.  Memory begins on a page boundary all the same.
+ * - One more PT_LOAD gives the kernel's image its virtual address, over the
+ *   same bytes of the file: drgn before 0.0.27 finds page tables only so.
+ * - What is left out has a p_memsz but no p_filesz, as in makedumpfile's.
+ */
+#include "elf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../kernel/vmcoreinfo.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+
+enum {
+	DATA_ALIGN = 4096,
+	IMAGE_ALIGN = 2 << 20,
+	IMAGE_SIZE = 64 << 20,          /* no Debian kernel's image is larger   */
+};
+
+struct elf_writer {
+	struct writer writer;
+	struct sink *sink;
+	const struct image *image;
+	uint32_t page_size;
+	bool is64;
+	struct elf_phdr *loads;         /* ascending paddr, memory in file order */
+	size_t num_loads, room;
+	struct elf_phdr kernel;         /* memsz 0: none                        */
+	uint64_t notes_off, notes_size, end;
+};
+
+static struct gdump_error *add_load(struct elf_writer *w, const struct elf_phdr *p)
+{
+	if (w->num_loads == w->room) {
+		size_t room = MAX(2 * w->room, 16);
+		struct elf_phdr *loads = realloc(w->loads, room * sizeof(*loads));
+
+		if (!loads)
+			return error_nomem();
+		w->loads = loads;
+		w->room = room;
+	}
+	w->loads[w->num_loads++] = *p;
+	return NULL;
+}
+
+/* Cut a range into segments: kept memory, followed by memory left out. */
+static struct gdump_error *add_range(struct elf_writer *w, const struct gdump_plan *plan,
+				     const struct gdump_range *r)
+{
+	const uint64_t last = r->start + (r->size - 1);
+	uint64_t paddr = r->start;
+	struct gdump_error *err = NULL;
+	struct elf_phdr p = { .type = PT_LOAD };
+	bool more = true;
+
+	p.flags = r->kind == GDUMP_RANGE_DEVICE ? PF_R : PF_R | PF_W | PF_X;
+	p.paddr = paddr;
+	while (!err && more) {
+		bool kept;
+		uint64_t pfn = paddr / plan->page_size;
+		uint64_t run = plan_run(plan, pfn, &kept);
+		uint64_t end = MIN((pfn + run) * plan->page_size - 1, last) + 1;
+
+		more = end - 1 < last;
+		if (kept && p.memsz) {
+			err = add_load(w, &p);
+			p.paddr = paddr;
+			p.filesz = p.memsz = 0;
+		}
+		p.memsz += end - paddr;
+		if (kept)
+			p.filesz = p.memsz;
+		paddr = end;
+	}
+	return err ? err : add_load(w, &p);
+}
+
+/* The first segment that ends behind @paddr. */
+static size_t load_after(const struct elf_writer *w, uint64_t paddr)
+{
+	size_t lo = 0, hi = w->num_loads;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (w->loads[mid].paddr + (w->loads[mid].memsz - 1) < paddr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* The segment whose file data hold @paddr, or NULL. */
+static const struct elf_phdr *load_at(const struct elf_writer *w, uint64_t paddr)
+{
+	size_t i = load_after(w, paddr);
+	const struct elf_phdr *p = &w->loads[i];
+
+	if (i == w->num_loads || p->paddr > paddr || paddr - p->paddr >= p->filesz)
+		return NULL;
+	return p;
+}
+
+/* Map the kernel's image where its page tables are found. */
+static void find_kernel(struct elf_writer *w)
+{
+	const struct image *image = w->image;
+	uint64_t text, tables, paddr, end;
+	const struct elf_phdr *p;
+
+	if (!image->arch->image_paddr || !vmcoreinfo_symbol(image, "_stext", &text) ||
+	    !vmcoreinfo_symbol(image, "swapper_pg_dir", &tables))
+		return;
+	text = round_down(text, IMAGE_ALIGN);
+	if (!image->arch->image_paddr(image, text, &paddr))
+		return;
+	p = load_at(w, paddr);
+	if (!p)
+		return;
+	end = IMAGE_SIZE;
+	if (tables > text && tables - text < 1u << 30)
+		end = MAX(end, tables - text + w->page_size);
+	end = MIN(end, p->filesz - (paddr - p->paddr));
+	w->kernel = (struct elf_phdr){
+		.type = PT_LOAD, .flags = PF_R | PF_W | PF_X, .vaddr = text, .paddr = paddr,
+		.off = p->off + (paddr - p->paddr), .filesz = end, .memsz = end,
+	};
+}
+
+static uint64_t num_phdrs(const struct elf_writer *w)
+{
+	return 1 + (w->kernel.memsz ? 1u : 0u) + w->num_loads;
+}
+
+/* Give everything its place in the file. */
+static void lay_out(struct elf_writer *w)
+{
+	const uint64_t n = num_phdrs(w);
+	uint64_t off = elf_ehdr_size(w->is64) + n * elf_phdr_size(w->is64);
+
+	if (n >= PN_XNUM)
+		off += elf_shdr_size(w->is64);
+	w->notes_off = off;
+	w->notes_size = image_notes_size(w->image);
+	off = round_up(off + w->notes_size, DATA_ALIGN);
+	for (size_t i = 0; i < w->num_loads; i++) {
+		w->loads[i].off = off;
+		off += w->loads[i].filesz;
+	}
+	w->end = off;
+}
+
+static void put_ehdr(const struct elf_writer *w, struct cursor *c, bool complete)
+{
+	const unsigned char ident[EI_NIDENT] = {
+		ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
+		w->is64 ? ELFCLASS64 : ELFCLASS32,
+		c->big ? ELFDATA2MSB : ELFDATA2LSB, EV_CURRENT,
+	};
+	const uint64_t n = num_phdrs(w);
+	const bool xnum = n >= PN_XNUM;
+	const size_t ehdr = elf_ehdr_size(w->is64), phdr = elf_phdr_size(w->is64);
+
+	put_bytes(c, ident, sizeof(ident));
+	put_u16(c, ET_CORE);
+	put_u16(c, w->image->machine);
+	put_u32(c, EV_CURRENT);
+	put_word(c, 0);                                 /* e_entry */
+	put_word(c, ehdr);                              /* e_phoff */
+	put_word(c, xnum ? ehdr + n * phdr : 0);        /* e_shoff */
+	put_u32(c, complete ? 0 : ELF_INCOMPLETE);      /* e_flags */
+	put_u16(c, (uint16_t)ehdr);
+	put_u16(c, (uint16_t)phdr);
+	put_u16(c, xnum ? PN_XNUM : (uint16_t)n);
+	put_u16(c, (uint16_t)elf_shdr_size(w->is64));
+	put_u16(c, xnum ? 1 : 0);                               /* e_shnum */
+	put_u16(c, 0);                                  /* e_shstrndx */
+}
+
+static void put_phdr(struct cursor *c, const struct elf_phdr *p)
+{
+	put_u32(c, p->type);
+	if (c->is64)
+		put_u32(c, p->flags);
+	put_word(c, p->off);
+	put_word(c, p->vaddr);
+	put_word(c, p->paddr);
+	put_word(c, p->filesz);
+	put_word(c, p->memsz);
+	if (!c->is64)
+		put_u32(c, p->flags);
+	put_word(c, 0);                                 /* p_align */
+}
+
+/* Section header 0 says how many program headers there are. */
+static void put_xnum(const struct elf_writer *w, struct cursor *c)
+{
+	const size_t info = w->is64 ? offsetof(Elf64_Shdr, sh_info) : offsetof(Elf32_Shdr, sh_info);
+
+	put_zeros(c, info);
+	put_u32(c, (uint32_t)num_phdrs(w));
+	put_zeros(c, elf_shdr_size(w->is64) - info - 4);
+}
+
+static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
+{
+	const size_t size = (size_t)(w->notes_off + w->notes_size);
+	CLEANUP_FREE unsigned char *buf = malloc(size);
+	struct cursor c = cursor_init(buf, size, w->image->big, w->is64);
+	const struct elf_phdr note = {
+		.type = PT_NOTE, .off = w->notes_off, .filesz = w->notes_size,
+		.memsz = w->notes_size,
+	};
+
+	if (!buf)
+		return error_nomem();
+	put_ehdr(w, &c, complete && !w->image->incomplete);
+	put_phdr(&c, &note);
+	if (w->kernel.memsz)
+		put_phdr(&c, &w->kernel);
+	for (size_t i = 0; i < w->num_loads; i++)
+		put_phdr(&c, &w->loads[i]);
+	if (num_phdrs(w) >= PN_XNUM)
+		put_xnum(w, &c);
+	image_notes_put(w->image, buf + w->notes_off);
+	return sink_write(w->sink, 0, buf, size);
+}
+
+static struct gdump_error *elf_place(struct writer *w, struct batch *b)
+{
+	(void)w, (void)b;               /* every page has its place already */
+	return NULL;
+}
+
+/* Write bytes at @paddr, as far as they lie in segments. */
+static struct gdump_error *store_run(struct elf_writer *w, uint64_t paddr,
+				     const unsigned char *data, uint64_t len)
+{
+	const uint64_t last = paddr + (len - 1);
+
+	for (size_t i = load_after(w, paddr); i < w->num_loads; i++) {
+		const struct elf_phdr *p = &w->loads[i];
+		uint64_t from = MAX(paddr, p->paddr), to;
+		struct gdump_error *err;
+
+		if (p->paddr > last)
+			break;
+		if (!p->filesz || p->paddr + (p->filesz - 1) < paddr)
+			continue;
+		to = MIN(last, p->paddr + (p->filesz - 1));
+		err = sink_write(w->sink, p->off + (from - p->paddr), data + (from - paddr),
+				 (size_t)(to - from + 1));
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct gdump_error *elf_store(struct writer *writer, const struct batch *b)
+{
+	struct elf_writer *w = (struct elf_writer *)writer;
+	const unsigned char *data = b->data;
+
+	for (size_t i = 0, n; i < b->num_pages; i += n) {
+		struct gdump_error *err;
+
+		n = 1;
+		if (b->pages[i].kind == PAGE_ZERO)
+			continue;
+		while (i + n < b->num_pages && b->pages[i + n].kind != PAGE_ZERO &&
+		       b->pages[i + n].pfn == b->pages[i].pfn + n)
+			n++;
+		err = store_run(w, b->pages[i].pfn * w->page_size, data, n * w->page_size);
+		if (err)
+			return err;
+		data += n * w->page_size;
+	}
+	return NULL;
+}
+
+static struct gdump_error *elf_finish(struct writer *writer, uint64_t *size)
+{
+	struct elf_writer *w = (struct elf_writer *)writer;
+
+	*size = w->end;
+	return w->sink->seeks ? write_headers(w, true) : NULL;
+}
+
+static void elf_close(struct writer *writer)
+{
+	struct elf_writer *w = (struct elf_writer *)writer;
+
+	free(w->loads);
+	free(w);
+}
+
+static const struct writer_ops elf_writer_ops = {
+	.place = elf_place,
+	.store = elf_store,
+	.finish = elf_finish,
+	.close = elf_close,
+};
+
+struct gdump_error *elf_create(const struct write_spec *spec, struct writer **ret)
+{
+	struct elf_writer *w = calloc(1, sizeof(*w));
+	CLEANUP_WRITER struct writer *guard = &w->writer;
+	const struct image *image = spec->image;
+	struct gdump_error *err = NULL;
+
+	if (!w)
+		return error_nomem();
+	w->writer.ops = &elf_writer_ops;
+	w->sink = spec->sink;
+	w->image = image;
+	w->page_size = spec->plan->page_size;
+	w->is64 = true;
+	for (size_t i = 0; !err && i < image->num_ranges; i++)
+		err = add_range(w, spec->plan, &image->ranges[i]);
+	if (err)
+		return err;
+	lay_out(w);
+	find_kernel(w);
+	if (w->kernel.memsz) {
+		lay_out(w);             /* one header more: all moves */
+		find_kernel(w);
+	}
+	/* marked as cut short until it is whole, where that can be mended */
+	err = write_headers(w, !w->sink->seeks);
+	if (err)
+		return err;
+	guard = NULL;
+	*ret = &w->writer;
+	return NULL;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format.h - one row for each dump format; either half may be missing
+ */
+#pragma once
+
+#include "../bytes/bytes.h"
+#include "../source.h"
+#include "../writer.h"
+
+struct format {
+	const char *name, *summary;
+	bool seeks;             /* create() needs a seekable sink or a flat one */
+	bool packs;             /* pages may be compressed one by one           */
+	bool drops_zero;        /* a page that is zero may be left out          */
+	bool trims_devices;     /* see plan_create()                            */
+	const char *codec;      /* by default, where .packs                     */
+	/* Whether the first bytes of a file look like this format: pure. */
+	bool (*probe)(const unsigned char *head, size_t len);
+	/* Owns @in from now on, also when it fails. */
+	struct gdump_error *(*open)(struct bytes *in, struct source **ret);
+	struct gdump_error *(*create)(const struct write_spec *spec, struct writer **ret);
+};
+
+/* Every format of this build, in the order they are tried. */
+#define FORMATS(X) \
+	X(kdump)   \
+	X(elf)
+
+#define X(name) extern const struct format format_##name;
+FORMATS(X)
+#undef X
+
+/* The i-th one, or NULL past the end. */
+const struct format *format_at(size_t i);
+/* By name; QEMU's names of formats with a codec work too ("kdump-zlib",
+ * "kdump-raw-lzo"), and then set @codec.  NULL: unknown.
+ */
+const struct format *format_find(const char *name, const char **codec);

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/kdump_write.c - kdump-compressed, header version 6
+ *
+ * The layout is in kdump.h.  All zero pages share one, which is the first page
+ * of data; bit 0 of the dump level says so (makedumpfile --reassemble depends
+ * on both).  On a sink that seeks, the header says "incomplete" until
+ * kdump_finish(), and descriptors that were never written are 0, which readers
+ * take for lost pages: so a dump that is cut short can be opened.  On a stream,
+ * descriptors are gathered into large pieces, see sink/flat.c.
+ */
+#include "kdump.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../codec/codec.h"
+#include "../kernel/vmcoreinfo.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+
+enum { CHUNK = 1 << 20, DESC_BUFFER = 43690 * KDUMP_DESC_SIZE };
+
+struct kdump_writer {
+	struct writer writer;
+	struct sink *sink;
+	const struct write_spec *spec;
+	struct kdump_header header;
+	struct kdump_layout layout;
+	uint64_t next_data, next_index;
+	/* a stream's descriptors that wait to be written */
+	unsigned char *desc_buf;
+	size_t desc_len;
+	uint64_t desc_off;
+};
+
+static void put_main(struct cursor *c, const struct kdump_header *h)
+{
+	put_bytes(c, "KDUMP   ", 8);
+	put_u32(c, h->version);
+	put_bytes(c, h->sysname, UTS_LEN);
+	put_bytes(c, h->nodename, UTS_LEN);
+	put_bytes(c, h->release, UTS_LEN);
+	put_bytes(c, h->uts_version, UTS_LEN);
+	put_bytes(c, h->machine, UTS_LEN);
+	put_bytes(c, h->domainname, UTS_LEN);
+	put_zeros(c, h->is64 ? 6 : 2);
+	put_word(c, h->tv_sec);
+	put_word(c, 0);                 /* tv_usec: libkdumpfile could take it
+					 * for a 32-bit header's block size */
+	put_u32(c, h->status);
+	put_u32(c, h->block_size);
+	put_u32(c, h->sub_hdr_size);
+	put_u32(c, h->bitmap_blocks);
+	put_u32(c, h->max_mapnr);
+	put_zeros(c, 16);               /* unused counts and the current CPU */
+	put_u32(c, h->nr_cpus);
+}
+
+static void put_sub(struct cursor *c, const struct kdump_sub *s)
+{
+	put_word(c, s->phys_base);
+	put_u32(c, s->dump_level);
+	put_u32(c, s->split);
+	put_word(c, s->start_pfn);
+	put_word(c, s->end_pfn);
+	put_u64(c, s->off_vmcoreinfo);
+	put_word(c, s->size_vmcoreinfo);
+	put_u64(c, s->off_note);
+	put_word(c, s->size_note);
+	put_u64(c, s->off_eraseinfo);
+	put_word(c, s->size_eraseinfo);
+	put_u64(c, s->start_pfn);
+	put_u64(c, s->end_pfn);
+	put_u64(c, s->max_mapnr);
+}
+
+static struct gdump_error *write_main(struct kdump_writer *w, bool complete)
+{
+	struct kdump_header h = w->header;
+	CLEANUP_FREE unsigned char *block = calloc(1, h.block_size);
+	struct cursor c = cursor_init(block, h.block_size, h.big, h.is64);
+
+	if (!block)
+		return error_nomem();
+	if (!complete || w->spec->image->incomplete)
+		h.status |= KDUMP_INCOMPLETE;
+	put_main(&c, &h);
+	return sink_write(w->sink, 0, block, h.block_size);
+}
+
+static void uts_set(char *field, const char *value, const char *otherwise)
+{
+	const char *text = value && *value ? value : otherwise;
+
+	memcpy(field, text, MIN(strlen(text), UTS_LEN - 1));
+}
+
+static void fill_main(struct kdump_header *h, const struct write_spec *spec)
+{
+	const struct image *image = spec->image;
+	const uint64_t end = plan_end_pfn(spec->plan);
+	uint64_t crash_time = 0;
+
+	h->version = KDUMP_MAX_VERSION;
+	h->big = image->big;
+	h->is64 = image->is64;
+	h->block_size = image->page_size;
+	h->status = spec->codec ? spec->codec->kdump_flag : 0;
+	h->sub_hdr_size = (uint32_t)div_up(kdump_sub_size(h->is64) + image_notes_size(image),
+					   h->block_size);
+	h->bitmap_blocks = (uint32_t)(2 * div_up(div_up(end, 8), h->block_size));
+	h->max_mapnr = (uint32_t)MIN(end, UINT32_MAX);
+	h->nr_cpus = (uint32_t)MAX(image->num_cpus, 1);
+	/* the panic's time, if there was one: a clock would make every dump differ */
+	if (vmcoreinfo_decimal(image, "CRASHTIME", &crash_time))
+		h->tv_sec = crash_time;
+	/* libkdumpfile, and so drgn, believe it only when it is all filled in */
+	uts_set(h->sysname, image->release[0] ? "Linux" : NULL, "");
+	uts_set(h->nodename, image->nodename, "(none)");
+	uts_set(h->release, image->release, "");
+	uts_set(h->uts_version, image->version, image->release[0] ? "(unknown)" : "");
+	uts_set(h->machine, image->arch->name, "");
+	uts_set(h->domainname, NULL, "(none)");
+}
+
+static struct gdump_error *write_sub(struct kdump_writer *w)
+{
+	const struct image *image = w->spec->image;
+	const struct kdump_header *h = &w->header;
+	const size_t size = (size_t)h->sub_hdr_size * h->block_size;
+	const size_t sub_size = kdump_sub_size(h->is64);
+	CLEANUP_FREE unsigned char *buf = calloc(1, size);
+	struct cursor c = cursor_init(buf, size, h->big, h->is64);
+	struct kdump_sub sub = {
+		.phys_base = image->phys_base,
+		.dump_level = image->dump_level | w->spec->plan->drop | GDUMP_DROP_ZERO,
+		.max_mapnr = plan_end_pfn(w->spec->plan),
+		.off_note = h->block_size + sub_size,
+		.size_note = image_notes_size(image),
+	};
+
+	if (!buf)
+		return error_nomem();
+	if (image->vmcoreinfo) {
+		sub.off_vmcoreinfo = sub.off_note + image_vmcoreinfo_off(image);
+		sub.size_vmcoreinfo = image->vmcoreinfo_size;
+	}
+	put_sub(&c, &sub);
+	image_notes_put(image, buf + sub_size);
+	return sink_write(w->sink, h->block_size, buf, size);
+}
+
+static struct gdump_error *write_bitmap(struct kdump_writer *w, bool kept, uint64_t off)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(CHUNK);
+	struct gdump_error *err = NULL;
+
+	if (!buf)
+		return error_nomem();
+	for (uint64_t done = 0; !err && done < w->layout.bitmap_size; done += CHUNK) {
+		size_t n = (size_t)MIN(CHUNK, w->layout.bitmap_size - done);
+
+		plan_bitmap(w->spec->plan, kept, 8 * done, buf, n);
+		err = sink_write(w->sink, off + done, buf, n);
+	}
+	return err;
+}
+
+static struct gdump_error *kdump_place(struct writer *writer, struct batch *b)
+{
+	struct kdump_writer *w = (struct kdump_writer *)writer;
+
+	b->data_off = w->next_data;
+	b->index = w->next_index;
+	w->next_data += b->data_len;
+	w->next_index += b->num_pages;
+	return NULL;
+}
+
+static void put_descs(struct kdump_writer *w, const struct batch *b, unsigned char *buf)
+{
+	struct cursor c = cursor_init(buf, b->num_pages * KDUMP_DESC_SIZE, w->header.big, true);
+	uint64_t off = b->data_off;
+
+	for (size_t i = 0; i < b->num_pages; i++) {
+		const struct page *p = &b->pages[i];
+		const bool zero = p->kind == PAGE_ZERO;
+
+		put_u64(&c, zero ? w->layout.data : off);
+		put_u32(&c, zero ? w->header.block_size : p->len);
+		put_u32(&c, p->kind == PAGE_PACKED ? w->writer.codec->kdump_flag : 0);
+		put_u64(&c, 0);
+		off += p->len;
+	}
+}
+
+static struct gdump_error *flush_descs(struct kdump_writer *w)
+{
+	struct gdump_error *err = sink_write(w->sink, w->desc_off, w->desc_buf, w->desc_len);
+
+	w->desc_off += w->desc_len;
+	w->desc_len = 0;
+	return err;
+}
+
+static struct gdump_error *store_descs(struct kdump_writer *w, const struct batch *b)
+{
+	const size_t size = b->num_pages * KDUMP_DESC_SIZE;
+	CLEANUP_FREE unsigned char *buf = NULL;
+
+	if (w->desc_buf) {
+		struct gdump_error *err = NULL;
+
+		if (w->desc_len + size > DESC_BUFFER)
+			err = flush_descs(w);
+		put_descs(w, b, w->desc_buf + w->desc_len);
+		w->desc_len += size;
+		return err;
+	}
+	buf = malloc(size);
+	if (!buf)
+		return error_nomem();
+	put_descs(w, b, buf);
+	return sink_write(w->sink, w->layout.desc + b->index * KDUMP_DESC_SIZE, buf, size);
+}
+
+static struct gdump_error *kdump_store(struct writer *writer, const struct batch *b)
+{
+	struct kdump_writer *w = (struct kdump_writer *)writer;
+	struct gdump_error *err = store_descs(w, b);
+
+	return err ? err : sink_write(w->sink, b->data_off, b->data, b->data_len);
+}
+
+static struct gdump_error *kdump_finish(struct writer *writer, uint64_t *size)
+{
+	struct kdump_writer *w = (struct kdump_writer *)writer;
+
+	*size = w->next_data;
+	return w->sink->seeks ? write_main(w, true) : flush_descs(w);
+}
+
+static void kdump_close(struct writer *writer)
+{
+	struct kdump_writer *w = (struct kdump_writer *)writer;
+
+	free(w->desc_buf);
+	free(w);
+}
+
+static const struct writer_ops kdump_writer_ops = {
+	.place = kdump_place,
+	.store = kdump_store,
+	.finish = kdump_finish,
+	.close = kdump_close,
+};
+
+/* All in front of the pages, and the page that all zero pages share. */
+static struct gdump_error *write_head(struct kdump_writer *w)
+{
+	const uint32_t bs = w->header.block_size;
+	CLEANUP_FREE void *zeros = calloc(1, bs);
+	struct gdump_error *err = zeros ? NULL : error_nomem();
+
+	if (!err)
+		err = write_main(w, !w->sink->seeks);
+	if (!err)
+		err = write_sub(w);
+	if (!err)
+		err = write_bitmap(w, false, w->layout.bitmap1);
+	if (!err)
+		err = write_bitmap(w, true, w->layout.bitmap2);
+	return err ? err : sink_write(w->sink, w->layout.data, zeros, bs);
+}
+
+struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **ret)
+{
+	struct kdump_writer *w = calloc(1, sizeof(*w));
+	CLEANUP_WRITER struct writer *guard = &w->writer;
+	struct gdump_error *err;
+
+	if (!w)
+		return error_nomem();
+	w->writer = (struct writer){ .ops = &kdump_writer_ops, .codec = spec->codec,
+				     .level = spec->level };
+	w->sink = spec->sink;
+	w->spec = spec;
+	if (div_up(div_up(plan_end_pfn(spec->plan), 8), spec->image->page_size) > UINT32_MAX / 2)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "memory ends at 0x%llx: too high for kdump's bitmaps; write an ELF file",
+				 (unsigned long long)plan_end_pfn(spec->plan) *
+				 spec->plan->page_size);
+	fill_main(&w->header, spec);
+	w->layout = kdump_layout(&w->header, gdump_plan_kept(spec->plan));
+	w->desc_off = w->layout.desc;
+	w->next_data = w->layout.data + w->header.block_size;
+	if (!w->sink->seeks) {
+		w->desc_buf = malloc(DESC_BUFFER);
+		if (!w->desc_buf)
+			return error_nomem();
+	}
+	err = write_head(w);
+	if (err)
+		return err;
+	guard = NULL;
+	*ret = &w->writer;
+	return NULL;
+}
