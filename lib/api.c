@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * api.c - the thin rest of the public functions
+ */
+#include <elf.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "codec/codec.h"
+#include "dump.h"
+#include "format/format.h"
+#include "plan.h"
+#include "util/bits.h"
+#include "util/cursor.h"
+
+void write_options_copy(struct gdump_write_options *to, const struct gdump_write_options *from)
+{
+	memset(to, 0, sizeof(*to));
+	if (from)
+		memcpy(to, from, MIN(from->size, sizeof(*to)));
+}
+
+void write_result(struct gdump_result *to, const struct gdump_result *result)
+{
+	size_t size;
+
+	if (!to)
+		return;
+	size = to->size;
+	memcpy(to, result, MIN(size, sizeof(*to)));
+	to->size = size;
+}
+
+const struct gdump_info *gdump_info(const struct gdump *g)
+{
+	return &g->info;
+}
+
+static const struct gdump_note *find_prstatus(const struct gdump_info *info, size_t cpu)
+{
+	for (size_t i = 0; i < info->num_notes; i++) {
+		const struct gdump_note *n = &info->notes[i];
+
+		if (n->cpu >= 0 && (size_t)n->cpu == cpu && n->type == NT_PRSTATUS &&
+		    !strcmp(n->name, "CORE"))
+			return n;
+	}
+	return NULL;
+}
+
+bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i,
+		       const char **name, uint64_t *value)
+{
+	const struct arch *arch = g->source->image.arch;
+	const struct gdump_note *note = find_prstatus(&g->info, cpu);
+	const struct reg *reg = arch->regs;
+	struct cursor c;
+
+	while (reg && reg->name && i--)
+		reg++;
+	if (!note || !reg || !reg->name || note->size != arch->prstatus_size)
+		return false;
+	c = cursor_init(note->desc, note->size, g->source->image.big, arch->is64);
+	cursor_take(&c, reg->off);
+	*value = get_uint(&c, reg->size);
+	*name = reg->name;
+	return !c.bad;
+}
+
+struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_t len)
+{
+	return error_prefix(source_read(g->source, paddr, buf, len), "%s", g->where);
+}
+
+struct gdump_error *gdump_resume(struct gdump *g)
+{
+	if (!g->source->ops->resume)
+		return NULL;
+	return error_prefix(g->source->ops->resume(g->source), "%s", g->where);
+}
+
+uint64_t gdump_paused_us(const struct gdump *g)
+{
+	return g->source->ops->paused_us ? g->source->ops->paused_us(g->source) : 0;
+}
+
+struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct gdump_plan **ret)
+{
+	return plan_create(g->source, drop, false, ret);
+}
+
+bool gdump_format_at(size_t i, struct gdump_format_info *ret)
+{
+	const struct format *f = format_at(i);
+
+	if (f)
+		*ret = (struct gdump_format_info){ .name = f->name, .summary = f->summary,
+						   .reads = f->open, .writes = f->create };
+	return f;
+}
+
+bool gdump_codec_at(size_t i, struct gdump_codec_info *ret)
+{
+	const struct codec *c = codec_at(i);
+
+	if (c)
+		*ret = (struct gdump_codec_info){ .name = c->name, .library = c->library };
+	return c;
+}
+
+const char *gdump_arch_name(size_t i)
+{
+	const struct arch *a = arch_at(i);
+
+	return a ? a->name : NULL;
+}
+
+const char *gdump_version(void)
+{
+	return GUESTDUMP_VERSION;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * dump.c - READ FIRST: gdump_write() is the data's way as one function
+ */
+#include "dump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "codec/codec.h"
+#include "format/format.h"
+#include "pipeline.h"
+#include "util/bits.h"
+#include "util/cleanup.h"
+
+enum { MAX_THREADS = 256 };
+
+/* What the options come to. */
+struct settings {
+	const struct format *format;
+	const struct codec *codec;      /* NULL: pages stay raw                 */
+	int level;
+	unsigned int threads;
+};
+
+static struct gdump_error *find_codec(const char *name, int level, struct settings *set)
+{
+	const struct codec *c = codec_find(name);
+
+	if (!c)
+		return error_new(GDUMP_ERR_USAGE,
+				 "codec '%s' is unknown; guestdump list shows what there is", name);
+	if (!c->library)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "this build has no %s", name);
+	if (!c->pack) {
+		set->codec = NULL;
+		return NULL;
+	}
+	if (level && (level < c->min_level || level > c->max_level))
+		return error_new(GDUMP_ERR_USAGE, "codec %s has levels %d to %d, not %d", name,
+				 c->min_level, c->max_level, level);
+	set->codec = c;
+	set->level = level ? level : c->default_level;
+	return NULL;
+}
+
+static unsigned int num_threads(unsigned int asked)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!asked)
+		asked = cpus > 0 ? (unsigned int)cpus : 1;
+	return MIN(asked, MAX_THREADS);
+}
+
+static struct gdump_error *check_options(const struct gdump_write_options *opt,
+					 struct settings *set)
+{
+	const char *name = opt->format ? opt->format : "kdump";
+	const char *codec = opt->codec;
+
+	set->format = format_find(name, &codec);
+	if (!set->format || !set->format->create)
+		return error_new(GDUMP_ERR_USAGE,
+				 "format '%s' cannot be written; guestdump list shows what can", name);
+	if (opt->codec && codec != opt->codec && strcmp(codec, opt->codec))
+		return error_new(GDUMP_ERR_USAGE, "format '%s' does not go with codec '%s'", name,
+				 opt->codec);
+	if (codec && strcmp(codec, "none") && !set->format->packs)
+		return error_new(GDUMP_ERR_USAGE, "format '%s' does not compress; leave codec '%s' out",
+				 name, codec);
+	if (opt->flatten && !set->format->seeks)
+		return error_new(GDUMP_ERR_USAGE,
+				 "format '%s' can be written to a pipe as it is: it is never flattened",
+				 name);
+	set->threads = num_threads(opt->threads);
+	if (!codec)
+		codec = set->format->codec;
+	return codec ? find_codec(codec, opt->level, set) : NULL;
+}
+
+/* Files are made under another name; pipes and devices are written as they are. */
+static struct gdump_error *open_path(const char *path, bool force, int *fd, struct sink **ret)
+{
+	struct stat st;
+
+	if (!strcmp(path, "-"))
+		return sink_stream_create(STDOUT_FILENO, ret);
+	if (lstat(path, &st) || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		return sink_file_create(path, force, ret);
+	*fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	if (*fd < 0)
+		return error_os(errno, "%s: opening it", path);
+	return sink_stream_create(*fd, ret);
+}
+
+static struct gdump_error *open_sink(const char *path, const struct gdump_write_options *opt,
+				     const struct format *format, int *fd, struct sink **ret)
+{
+	struct sink *sink;
+	struct gdump_error *err = open_path(path, opt->force, fd, &sink);
+
+	if (!err && format->seeks && (opt->flatten || !sink->seeks))
+		err = sink_flat_create(sink, &sink);
+	if (err)
+		return err;
+	*ret = sink;
+	return NULL;
+}
+
+static struct gdump_error *resume(void *arg)
+{
+	struct source *s = arg;
+
+	return s->ops->resume ? s->ops->resume(s) : NULL;
+}
+
+/* What was cut short is kept where it holds pages and can be opened. */
+static void keep_rest(struct sink *sink, const struct gdump_write_options *opt,
+		      const struct gdump_result *result)
+{
+	if (!sink->left || !result->pages)
+		return;
+	sink->keep = true;
+	if (opt->result)
+		opt->result->left = strdup(sink->left);
+}
+
+static struct gdump_error *write_pages(struct gdump *g, const struct write_spec *spec,
+				       const struct settings *set,
+				       const struct gdump_write_options *opt,
+				       struct gdump_result *result)
+{
+	const struct pipeline_options run = {
+		.threads = set->threads, .store_in_order = !spec->sink->seeks,
+		.progress = opt->progress, .progress_arg = opt->progress_arg,
+		.all_read = opt->resume_guest ? resume : NULL, .all_read_arg = g->source,
+	};
+	CLEANUP_WRITER struct writer *writer = NULL;
+	struct gdump_error *err = set->format->create(spec, &writer);
+
+	if (!err)
+		err = pipeline_run(g->source, spec->plan, writer, &run, result);
+	if (!err)
+		err = writer->ops->finish(writer, &result->bytes);
+	return err;
+}
+
+struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
+				const struct gdump_write_options *options)
+{
+	struct gdump_write_options opt;
+	struct gdump_result result = { 0 };
+	CLEANUP_PLAN struct gdump_plan *whole = NULL;
+	CLEANUP_SINK struct sink *sink = NULL;
+	CLEANUP_FD int fd = -1;
+	struct settings set = { 0 };
+	struct write_spec spec;
+	struct gdump_error *err;
+
+	write_options_copy(&opt, options);
+	err = check_options(&opt, &set);
+	if (!err && !g->source->image.num_ranges)
+		err = error_new(GDUMP_ERR_NODATA, "%s: holds no memory", g->where);
+	if (!err && (!plan || set.format->trims_devices))
+		err = plan_create(g->source, plan ? plan->drop : 0, set.format->trims_devices,
+				  &whole);
+	if (!err)
+		err = open_sink(path, &opt, set.format, &fd, &sink);
+	if (err)
+		return err;
+	spec = (struct write_spec){
+		.image = &g->source->image, .plan = whole ? whole : plan, .source = g->source,
+		.codec = set.codec, .level = set.level, .sink = sink,
+	};
+	err = write_pages(g, &spec, &set, &opt, &result);
+	if (!err)
+		err = sink->ops->finish(sink, result.bytes);
+	write_result(opt.result, &result);
+	if (err)
+		keep_rest(sink, &opt, &result);
+	return err;
+}
+
+struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_options *options)
+{
+	struct gdump_write_options opt;
+	struct gdump_result result = { 0 };
+	CLEANUP_PLAN struct gdump_plan *plan = NULL;
+	struct pipeline_options run;
+	struct gdump_error *err;
+
+	write_options_copy(&opt, options);
+	run = (struct pipeline_options){
+		.threads = num_threads(opt.threads),
+		.progress = opt.progress, .progress_arg = opt.progress_arg,
+	};
+	err = plan_create(g->source, 0, false, &plan);
+	if (!err && g->source->ops->verify)
+		err = g->source->ops->verify(g->source);
+	if (!err)
+		err = pipeline_run(g->source, plan, NULL, &run, &result);
+	write_result(opt.result, &result);
+	return error_prefix(err, "%s", g->where);
+}

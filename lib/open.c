@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * open.c - from a name to a source
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "dump.h"
+#include "format/format.h"
+#include "kernel/uts.h"
+#include "live/live.h"
+#include "util/bits.h"
+#include "util/cleanup.h"
+
+enum { HEAD_SIZE = 4096 };
+
+typedef struct gdump_error *open_fn(const char *where, const struct gdump_open_options *opt,
+				    struct source **ret);
+
+/* Running guests, by the scheme in front of their name. */
+static const struct {
+	const char *scheme;
+	open_fn *open;
+} sources[] = {
+	{ "qmp:", qemu_open },
+};
+
+const char *gdump_source_name(size_t i)
+{
+	return i < ARRAY_SIZE(sources) ? sources[i].scheme : NULL;
+}
+
+static void options_copy(struct gdump_open_options *to, const struct gdump_open_options *from)
+{
+	memset(to, 0, sizeof(*to));
+	if (from)
+		memcpy(to, from, MIN(from->size, sizeof(*to)));
+}
+
+static struct gdump_error *unknown_format(const unsigned char *head, size_t len)
+{
+	if (!len)
+		return error_new(GDUMP_ERR_FORMAT, "is empty");
+	return error_new(GDUMP_ERR_FORMAT,
+			 "is no dump that guestdump knows: it begins with 0x%02x%02x%02x%02x; guestdump list shows the formats",
+			 head[0], head[1], head[2], head[3]);
+}
+
+static struct gdump_error *open_bytes(struct bytes *in, struct source **ret)
+{
+	unsigned char head[HEAD_SIZE] = { 0 };
+	const size_t len = (size_t)MIN(in->size, sizeof(head));
+	struct gdump_error *err = bytes_read(in, 0, head, len);
+	const struct format *format;
+
+	for (size_t i = 0; !err && (format = format_at(i)); i++) {
+		if (format->open && format->probe(head, len))
+			return format->open(in, ret);
+	}
+	bytes_close(in);
+	return err ? err : unknown_format(head, len);
+}
+
+static struct gdump_error *file_open(const char *path, const struct gdump_open_options *opt,
+				     struct source **ret)
+{
+	struct gdump_error *err;
+	struct bytes *in;
+
+	err = bytes_file_open(path, &in);
+	if (err)
+		return err;
+	err = bytes_flat_open(in, &in);
+	if (err) {
+		bytes_close(in);
+		return err;
+	}
+	if (in->truncated && opt->warn)
+		opt->warn(opt->warn_arg, "the flattened file has no end mark: it was cut short");
+	return open_bytes(in, ret);
+}
+
+static struct gdump_error *open_source(const char *where, const struct gdump_open_options *opt,
+				       struct source **ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		const size_t len = strlen(sources[i].scheme);
+
+		if (!strncmp(where, sources[i].scheme, len))
+			return sources[i].open(where + len, opt, ret);
+	}
+	return file_open(where, opt, ret);
+}
+
+static uint64_t count_pages(const struct image *image)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < image->num_ranges; i++)
+		n += div_up(image->ranges[i].size, image->page_size);
+	return n;
+}
+
+static void fill_info(struct gdump *g)
+{
+	const struct source *s = g->source;
+	const struct image *image = &s->image;
+
+	g->info = (struct gdump_info){
+		.format = s->ops->name,
+		.detail = image->detail,
+		.arch = image->arch->name,
+		.page_size = image->page_size,
+		.big_endian = image->big,
+		.is_64bit = image->is64,
+		.incomplete = image->incomplete,
+		.num_cpus = image->num_cpus,
+		.num_ranges = image->num_ranges,
+		.ranges = image->ranges,
+		.num_notes = image->num_notes,
+		.notes = image->notes,
+		.release = image->release[0] ? image->release : NULL,
+		.version = image->version[0] ? image->version : NULL,
+		.vmcoreinfo = image->vmcoreinfo,
+		.vmcoreinfo_size = image->vmcoreinfo_size,
+		.phys_base = image->phys_base,
+		.num_pages = count_pages(image),
+		.num_excluded = image->num_absent,
+		.dump_level = image->dump_level,
+		.is_live = s->is_live,
+		.was_running = s->was_running,
+	};
+}
+
+struct gdump_error *gdump_open(const char *where, const struct gdump_open_options *options,
+			       struct gdump **ret)
+{
+	struct gdump_open_options opt;
+	struct gdump *g = calloc(1, sizeof(*g));
+	struct gdump_error *err = g ? NULL : error_nomem();
+
+	options_copy(&opt, options);
+	if (g)
+		g->where = strdup(where);
+	if (g && !g->where)
+		err = error_nomem();
+	if (!err)
+		err = open_source(where, &opt, &g->source);
+	if (!err) {
+		image_read_uts(g->source);
+		if (opt.length)
+			image_clip(&g->source->image, opt.begin, opt.length);
+		fill_info(g);
+	}
+	if (err) {
+		gdump_close(g);
+		return error_prefix(err, "%s", where);
+	}
+	*ret = g;
+	return NULL;
+}
+
+void gdump_close(struct gdump *g)
+{
+	if (!g)
+		return;
+	source_close(g->source);
+	free(g->where);
+	free(g);
+}

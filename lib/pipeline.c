@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pipeline.c - carry the planned pages from a source to a writer
+ *
+ * Theory of operation
+ *
+ * The plan is cut into batches of up to BATCH_BYTES of kept pages.  Batch n
+ * lives in ring[n % num_slots] and is, one after the other,
+ *
+ *     claimed   a worker reads its pages, finds the zero ones, packs the others
+ *     packed    it waits for its turn
+ *     placed    the writer has given it its place in the file: in order of n
+ *     stored    it is written; the slot is free
+ *
+ * All is done by the workers; each looks for the work nearest to the end: store
+ * what is placed, place what is next, else claim a new batch.  place() is a few
+ * sums, so it runs under the lock; reading, packing and storing do not.  So the
+ * layout of the file depends on the order of batches only, no worker waits for
+ * another unless the ring is full, and writing is spread over all of them.
+ * Where the sink cannot seek, batches are stored in order, one at a time.
+ *
+ * Counters say it all: [stored, claimed) is in flight, [placed, claimed) waits
+ * for its place.  The error that is reported is that of the lowest batch: after
+ * an error nothing is claimed any more, but what is in flight below it goes on.
+ *
+ * p->lock guards the counters, the cursor and each slot's state.  A slot's
+ * pages and data belong to the worker between two changes of its state.  On a
+ * serial source no batch is claimed while another is being read, so that reads
+ * come in ascending order.
+ */
+#include "pipeline.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "codec/codec.h"
+#include "util/bits.h"
+#include "util/cleanup.h"
+
+enum {
+	BATCH_BYTES = 512 * 1024,
+	SLOTS_PER_THREAD = 4,
+	PROGRESS_MS = 100,
+};
+
+enum slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_PACKED, SLOT_PLACED, SLOT_STORING, SLOT_STORED };
+
+struct slot {
+	struct batch batch;
+	enum slot_state state;
+	unsigned char *buf;             /* pages, back to back                  */
+	struct gdump_error *err;
+	struct gdump_result count;      /* of this batch                        */
+};
+
+struct pipeline {
+	struct source *source;
+	const struct gdump_plan *plan;
+	struct writer *writer;          /* NULL: count only                     */
+	const struct pipeline_options *opt;
+	struct gdump_result *result;
+	size_t batch_pages;
+
+	pthread_mutex_t lock;
+	pthread_cond_t change;          /* a slot's state changed               */
+	pthread_cond_t tick;            /* for the calling thread               */
+	struct plan_cursor cursor;
+	uint64_t claimed, placed, stored;
+	uint64_t end;                   /* no batch is claimed from here on     */
+	uint64_t reading;               /* batches being read                   */
+	uint64_t done_pages;
+	bool plan_done;
+	unsigned int running;           /* workers                              */
+
+	struct slot *ring;
+	unsigned int num_slots;
+};
+
+/* One thread's own. */
+struct worker {
+	struct pipeline *p;
+	pthread_t thread;
+	unsigned char *raw, *state;
+	const unsigned char **src;      /* each page of the batch, in raw or lent */
+	void *packer;
+};
+
+static struct slot *slot_at(struct pipeline *p, uint64_t n)
+{
+	return &p->ring[n % p->num_slots];
+}
+
+/* Fill a batch with the next pages of the plan; false: there are none. */
+static bool next_pages(struct pipeline *p, struct batch *b)
+{
+	b->num_pages = 0;
+	b->data_len = 0;
+	while (b->num_pages < p->batch_pages) {
+		uint64_t pfn = plan_next(p->plan, &p->cursor);
+
+		if (pfn == UINT64_MAX) {
+			p->plan_done = true;
+			break;
+		}
+		b->pages[b->num_pages++] = (struct page){ .pfn = pfn };
+	}
+	return b->num_pages > 0;
+}
+
+/* Pages [i, i + n) of a batch are neighbours in memory. */
+static size_t run_length(const struct batch *b, size_t i)
+{
+	size_t n = 1;
+
+	while (i + n < b->num_pages && b->pages[i + n].pfn == b->pages[i].pfn + n)
+		n++;
+	return n;
+}
+
+/* Read pages [i, i + n), or borrow them where they can be seen in place. */
+static struct gdump_error *read_pages(struct worker *w, struct batch *b, size_t i, size_t n)
+{
+	const size_t page_size = w->p->plan->page_size;
+	const uint64_t paddr = b->pages[i].pfn * page_size;
+	const unsigned char *src = source_borrow(w->p->source, paddr, n * page_size);
+	struct gdump_error *err = NULL;
+
+	if (!src) {
+		src = w->raw + i * page_size;
+		err = source_read(w->p->source, paddr, w->raw + i * page_size, n * page_size);
+	}
+	for (size_t k = 0; k < n; k++) {
+		b->pages[i + k].kind = PAGE_RAW;
+		w->src[i + k] = src + k * page_size;
+	}
+	return err;
+}
+
+/* Read the pages of a run that are there; those that are not are PAGE_ZERO. */
+static struct gdump_error *read_run(struct worker *w, struct batch *b, size_t i, size_t n)
+{
+	struct gdump_error *err = source_scan(w->p->source, b->pages[i].pfn, n, w->state,
+					      true);
+
+	for (size_t k = 0, m; !err && k < n; k += m) {
+		m = 1;
+		b->pages[i + k].kind = PAGE_ZERO;
+		if (w->state[k] != PAGE_THERE)
+			continue;
+		while (k + m < n && w->state[k + m] == PAGE_THERE)
+			m++;
+		err = read_pages(w, b, i + k, m);
+	}
+	return err;
+}
+
+static struct gdump_error *read_batch(struct worker *w, struct batch *b)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0, n; !err && i < b->num_pages; i += n) {
+		n = run_length(b, i);
+		err = read_run(w, b, i, n);
+	}
+	return err;
+}
+
+/* Move one page into the batch's data, packed if that helps. */
+static void pack_page(struct worker *w, struct slot *s, struct page *page, const unsigned char *src)
+{
+	const size_t page_size = w->p->plan->page_size;
+	const struct codec *codec = w->p->writer ? w->p->writer->codec : NULL;
+	unsigned char *dst = s->buf + s->batch.data_len;
+	size_t n = 0;
+
+	if (page->kind == PAGE_ZERO || is_zero(src, page_size)) {
+		*page = (struct page){ .pfn = page->pfn, .kind = PAGE_ZERO };
+		s->count.zero++;
+		return;
+	}
+	if (w->packer)
+		n = codec->pack(w->packer, dst, page_size - 1, src, page_size);
+	if (n) {
+		page->kind = PAGE_PACKED;
+		s->count.packed++;
+	} else {
+		n = page_size;
+		if (w->p->writer)
+			memcpy(dst, src, n);
+		s->count.raw++;
+	}
+	page->len = (uint32_t)n;
+	s->batch.data_len += n;
+}
+
+static void pack_batch(struct worker *w, struct slot *s)
+{
+	s->count = (struct gdump_result){ .pages = s->batch.num_pages };
+	for (size_t i = 0; i < s->batch.num_pages; i++)
+		pack_page(w, s, &s->batch.pages[i], w->src[i]);
+	s->batch.data = s->buf;
+}
+
+/* Lock held: batch @n failed; nothing from there on will be written. */
+static void fail(struct pipeline *p, uint64_t n, struct gdump_error *err)
+{
+	slot_at(p, n)->err = err;
+	p->end = MIN(p->end, n);
+}
+
+/* Lock held: one batch less is being read; the last one lets the source go. */
+static void count_read(struct pipeline *p)
+{
+	p->reading--;
+	if (p->plan_done && !p->reading)
+		pthread_cond_signal(&p->tick);
+	pthread_cond_broadcast(&p->change);
+}
+
+static bool borrowed(const struct worker *w, const struct batch *b)
+{
+	const size_t size = w->p->batch_pages * (size_t)w->p->plan->page_size;
+
+	for (size_t i = 0; i < b->num_pages; i++) {
+		if (b->pages[i].kind == PAGE_RAW &&
+		    (w->src[i] < w->raw || w->src[i] >= w->raw + size))
+			return true;
+	}
+	return false;
+}
+
+/* Lock held: claim a batch, read and pack it.  False: there is none to claim. */
+static bool work_claim(struct worker *w)
+{
+	struct pipeline *p = w->p;
+	const bool serial = p->source->ops->serial;
+	struct gdump_error *err;
+	struct slot *s;
+	uint64_t n;
+
+	if (p->plan_done || p->claimed >= p->end || p->claimed - p->stored == p->num_slots)
+		return false;
+	if (serial && p->reading)
+		return false;           /* its turn comes when the other has read */
+	n = p->claimed;
+	s = slot_at(p, n);
+	if (!next_pages(p, &s->batch)) {
+		pthread_cond_signal(&p->tick);
+		return false;
+	}
+	p->claimed++;
+	p->reading++;
+	s->state = SLOT_CLAIMED;
+	pthread_mutex_unlock(&p->lock);
+
+	err = read_batch(w, &s->batch);
+	if (borrowed(w, &s->batch) || err) {
+		/* the source is needed until the pages are packed */
+		if (!err)
+			pack_batch(w, s);
+		pthread_mutex_lock(&p->lock);
+		count_read(p);
+	} else {
+		pthread_mutex_lock(&p->lock);
+		count_read(p);
+		pthread_mutex_unlock(&p->lock);
+		pack_batch(w, s);
+		pthread_mutex_lock(&p->lock);
+	}
+	if (err)
+		fail(p, n, err);
+	s->state = SLOT_PACKED;
+	pthread_cond_broadcast(&p->change);
+	return true;
+}
+
+/* Lock held: place the batches whose turn it is. */
+static bool work_place(struct worker *w)
+{
+	struct pipeline *p = w->p;
+	bool some = false;
+
+	while (p->placed < MIN(p->claimed, p->end) && slot_at(p, p->placed)->state == SLOT_PACKED) {
+		struct slot *s = slot_at(p, p->placed);
+		struct gdump_error *err = p->writer ? p->writer->ops->place(p->writer, &s->batch)
+						    : NULL;
+
+		if (err) {
+			fail(p, p->placed, err);
+			break;
+		}
+		s->state = SLOT_PLACED;
+		p->placed++;
+		some = true;
+	}
+	if (some)
+		pthread_cond_broadcast(&p->change);
+	return some;
+}
+
+/* Lock held: free the slots of batches that are stored, from the oldest on. */
+static void count_stored(struct pipeline *p)
+{
+	while (p->stored < p->placed && slot_at(p, p->stored)->state == SLOT_STORED) {
+		struct slot *s = slot_at(p, p->stored);
+
+		s->state = SLOT_FREE;
+		p->result->pages += s->count.pages;
+		p->result->zero += s->count.zero;
+		p->result->packed += s->count.packed;
+		p->result->raw += s->count.raw;
+		p->done_pages += s->batch.num_pages;
+		p->stored++;
+	}
+}
+
+/* Lock held: the oldest batch that is placed and that nobody stores yet. */
+static struct slot *find_placed(struct pipeline *p, uint64_t *ret)
+{
+	for (uint64_t n = p->stored; n < MIN(p->placed, p->end); n++) {
+		struct slot *s = slot_at(p, n);
+
+		if (s->state == SLOT_PLACED) {
+			*ret = n;
+			return s;
+		}
+		if (p->opt->store_in_order)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* Lock held: store a batch.  False: there is none to store. */
+static bool work_store(struct worker *w)
+{
+	struct pipeline *p = w->p;
+	struct gdump_error *err = NULL;
+	uint64_t n;
+	struct slot *s = find_placed(p, &n);
+
+	if (!s)
+		return false;
+	s->state = SLOT_STORING;
+	pthread_mutex_unlock(&p->lock);
+	if (p->writer)
+		err = p->writer->ops->store(p->writer, &s->batch);
+	pthread_mutex_lock(&p->lock);
+	if (err)
+		fail(p, n, err);
+	s->state = SLOT_STORED;
+	if (!err)
+		count_stored(p);
+	pthread_cond_broadcast(&p->change);
+	return true;
+}
+
+/* Lock held: whether nothing is left to do or wait for. */
+static bool finished(const struct pipeline *p)
+{
+	const bool none_to_claim = p->plan_done || p->claimed >= p->end;
+
+	return none_to_claim && p->stored >= MIN(p->claimed, p->end);
+}
+
+static void *worker_run(void *arg)
+{
+	struct worker *w = arg;
+	struct pipeline *p = w->p;
+
+	pthread_mutex_lock(&p->lock);
+	while (!finished(p)) {
+		if (!work_place(w) && !work_store(w) && !work_claim(w) && !finished(p))
+			pthread_cond_wait(&p->change, &p->lock);
+	}
+	p->running--;
+	pthread_cond_broadcast(&p->change);
+	pthread_cond_signal(&p->tick);
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+static struct gdump_error *ring_alloc(struct pipeline *p)
+{
+	const size_t page_size = p->plan->page_size;
+
+	p->num_slots = p->opt->threads * SLOTS_PER_THREAD;
+	p->ring = calloc(p->num_slots, sizeof(*p->ring));
+	if (!p->ring)
+		return error_nomem();
+	for (unsigned int i = 0; i < p->num_slots; i++) {
+		struct slot *s = &p->ring[i];
+
+		s->batch.pages = calloc(p->batch_pages, sizeof(*s->batch.pages));
+		s->buf = malloc(p->batch_pages * page_size);
+		if (!s->batch.pages || !s->buf)
+			return error_nomem();
+	}
+	return NULL;
+}
+
+static void ring_free(struct pipeline *p)
+{
+	for (unsigned int i = 0; p->ring && i < p->num_slots; i++) {
+		gdump_error_destroy(p->ring[i].err);
+		free(p->ring[i].batch.pages);
+		free(p->ring[i].buf);
+	}
+	free(p->ring);
+}
+
+static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)
+{
+	const struct codec *codec = p->writer ? p->writer->codec : NULL;
+	int rc;
+
+	w->p = p;
+	w->raw = malloc(p->batch_pages * (size_t)p->plan->page_size);
+	w->state = malloc(p->batch_pages);
+	w->src = calloc(p->batch_pages, sizeof(*w->src));
+	if (!w->raw || !w->state || !w->src)
+		return error_nomem();
+	if (codec && codec->pack_open) {
+		w->packer = codec->pack_open(p->writer->level, p->plan->page_size);
+		if (!w->packer)
+			return error_nomem();
+	}
+	p->running++;
+	rc = pthread_create(&w->thread, NULL, worker_run, w);
+	if (rc)
+		p->running--;
+	return rc ? error_os(rc, "starting a thread") : NULL;
+}
+
+static void worker_free(struct worker *w, const struct codec *codec)
+{
+	if (w->packer)
+		codec->pack_close(w->packer);
+	free(w->raw);
+	free(w->state);
+	free(w->src);
+}
+
+/* Lock held, given up while waiting: about PROGRESS_MS, or until all is done. */
+static void wait_tick(struct pipeline *p)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += PROGRESS_MS * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_nsec -= 1000000000L;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&p->tick, &p->lock, &until);
+}
+
+/* What the calling thread does meanwhile: progress, cancel, and telling that
+ * the source is no longer needed.
+ */
+static struct gdump_error *watch(struct pipeline *p)
+{
+	const struct pipeline_options *opt = p->opt;
+	struct gdump_error *err = NULL;
+	bool told = false;
+
+	pthread_mutex_lock(&p->lock);
+	while (p->running) {
+		const bool all_read = p->plan_done && !p->reading && !told;
+		const uint64_t done = p->done_pages;
+		bool stop = false;
+
+		pthread_mutex_unlock(&p->lock);
+		if (all_read && opt->all_read) {
+			told = true;
+			err = opt->all_read(opt->all_read_arg);
+		}
+		if (!err && opt->progress && opt->progress(opt->progress_arg, done, p->plan->kept)) {
+			err = error_new(GDUMP_ERR_CANCELED, "canceled");
+		}
+		stop = err != NULL;
+		pthread_mutex_lock(&p->lock);
+		if (stop)
+			break;
+		if (p->running)
+			wait_tick(p);
+	}
+	if (err)
+		p->end = 0;
+	pthread_cond_broadcast(&p->change);
+	pthread_mutex_unlock(&p->lock);
+	return err;
+}
+
+/* The error of the lowest batch. */
+static struct gdump_error *first_error(struct pipeline *p)
+{
+	for (uint64_t n = p->stored; n < p->claimed; n++) {
+		struct slot *s = slot_at(p, n);
+
+		if (s->err)
+			return TAKE_PTR(s->err);
+	}
+	return NULL;
+}
+
+static void pipeline_init(struct pipeline *p)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->change, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->tick, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static void pipeline_deinit(struct pipeline *p)
+{
+	ring_free(p);
+	pthread_cond_destroy(&p->tick);
+	pthread_cond_destroy(&p->change);
+	pthread_mutex_destroy(&p->lock);
+}
+
+struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan,
+				 struct writer *w, const struct pipeline_options *opt,
+				 struct gdump_result *result)
+{
+	struct pipeline p = {
+		.source = s, .plan = plan, .writer = w, .opt = opt, .result = result,
+		.batch_pages = MAX(BATCH_BYTES / plan->page_size, 1), .end = UINT64_MAX,
+	};
+	CLEANUP_FREE struct worker *workers = calloc(opt->threads, sizeof(*workers));
+	struct gdump_error *err, *watch_err = NULL;
+	unsigned int n = 0, started = 0;
+
+	pipeline_init(&p);
+	err = workers ? ring_alloc(&p) : error_nomem();
+	pthread_mutex_lock(&p.lock);
+	while (!err && n < opt->threads) {
+		err = worker_start(&workers[n++], &p);
+		started += !err;
+	}
+	if (err)
+		p.end = 0;
+	pthread_mutex_unlock(&p.lock);
+	if (!err)
+		watch_err = watch(&p);
+	for (unsigned int i = 0; i < started; i++)
+		pthread_join(workers[i].thread, NULL);
+	for (unsigned int i = 0; i < n; i++)
+		worker_free(&workers[i], w ? w->codec : NULL);
+	if (!err)
+		err = first_error(&p);
+	pipeline_deinit(&p);
+	if (err || !watch_err) {
+		gdump_error_destroy(watch_err);
+		return err;
+	}
+	return watch_err;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pipeline.h - carry the planned pages from a source to a writer
+ */
+#pragma once
+
+#include "writer.h"
+
+struct pipeline_options {
+	unsigned int threads;           /* at least 1                           */
+	bool store_in_order;            /* the sink cannot seek                 */
+	gdump_progress_fn *progress;
+	void *progress_arg;
+	struct gdump_error *(*all_read)(void *arg);     /* once; may be NULL    */
+	void *all_read_arg;
+};
+
+/* @w NULL: read, unpack and count only.  @result counts what was stored, also
+ * on error.
+ */
+MUST_CHECK struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan,
+					    struct writer *w, const struct pipeline_options *opt,
+					    struct gdump_result *result);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * writer.h - one dump that is being written
+ *
+ * The pipeline hands over batches of pages.  place() is called once for each,
+ * in ascending order, one at a time, and gives the batch its places in the
+ * file without doing any I/O.  store() then writes it: from any thread and in
+ * any order where the sink seeks, else in order.  So the file's layout never
+ * depends on the number of threads, while the writing is done by all of them.
+ */
+#pragma once
+
+#include "error.h"
+#include "plan.h"
+#include "sink/sink.h"
+
+struct codec;
+
+enum page_kind { PAGE_RAW, PAGE_PACKED, PAGE_ZERO };
+
+struct page {
+	uint64_t pfn;
+	uint32_t len;                   /* bytes of data, 0 for PAGE_ZERO       */
+	enum page_kind kind;
+};
+
+struct batch {
+	struct page *pages;             /* ascending pfn                        */
+	size_t num_pages;
+	const unsigned char *data;      /* of PAGE_RAW and PAGE_PACKED pages,
+					 * back to back in page order           */
+	size_t data_len;
+	/* free for place() to fill and store() to use */
+	uint64_t data_off, index;
+};
+
+struct writer;
+struct writer_ops {
+	struct gdump_error *(*place)(struct writer *w, struct batch *b);
+	struct gdump_error *(*store)(struct writer *w, const struct batch *b);
+	/* All is stored: write what is known only now, and set @size to the
+	 * length of the file.
+	 */
+	struct gdump_error *(*finish)(struct writer *w, uint64_t *size);
+	void (*close)(struct writer *w);
+};
+
+struct writer {
+	const struct writer_ops *ops;
+	const struct codec *codec;      /* NULL: pages stay raw                 */
+	int level;
+};
+
+/* What a writer is made from; all of it outlives the writer. */
+struct write_spec {
+	const struct image *image;
+	const struct gdump_plan *plan;
+	struct source *source;          /* for facts that lie in memory         */
+	const struct codec *codec;
+	int level;
+	struct sink *sink;
+};
+
+static inline void writer_cleanup(struct writer **w)
+{
+	if (*w)
+		(*w)->ops->close(*w);
+}
+#define CLEANUP_WRITER __attribute__((__cleanup__(writer_cleanup)))
