@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cmd_copy.c - dump and convert: from a guest or a file to a file
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "progress.h"
+#include "tool.h"
+
+enum {
+	OPT_BEGIN = 256, OPT_LENGTH, OPT_PROGRESS, OPT_FORCE, OPT_NO_DIRECT, OPT_TIMEOUT,
+};
+
+static const char short_options[] = "+f:FC:clpzEd:x:j:qh";
+
+static const struct option long_options[] = {
+	{ "format",     required_argument, NULL, 'f' },
+	{ "flatten",    no_argument,       NULL, 'F' },
+	{ "compress",   required_argument, NULL, 'C' },
+	{ "dump-level", required_argument, NULL, 'd' },
+	{ "exclude",    required_argument, NULL, 'x' },
+	{ "threads",    required_argument, NULL, 'j' },
+	{ "begin",      required_argument, NULL, OPT_BEGIN },
+	{ "length",     required_argument, NULL, OPT_LENGTH },
+	{ "progress",   required_argument, NULL, OPT_PROGRESS },
+	{ "quiet",      no_argument,       NULL, 'q' },
+	{ "force",      no_argument,       NULL, OPT_FORCE },
+	{ "no-direct",  no_argument,       NULL, OPT_NO_DIRECT },
+	{ "timeout",    required_argument, NULL, OPT_TIMEOUT },
+	{ "help",       no_argument,       NULL, 'h' },
+	{ 0 },
+};
+
+struct copy {
+	const char *from, *to;
+	struct gdump_open_options open;
+	struct gdump_write_options write;
+	struct gdump_result result;
+	unsigned int drop;
+	bool has_length;
+	enum progress_style progress;
+	uint64_t paused_us;
+};
+
+static int bad_value(const struct command *cmd, const char *option, const char *value,
+		     const char *wanted)
+{
+	return usage_error(cmd, "%s: '%s' is not %s", option, value, wanted);
+}
+
+/* One option; EXIT_DONE, or what to exit with. */
+static int take_option(const struct command *cmd, struct copy *c, int opt, char *value)
+{
+	const char *codec = opt == 'c' ? "zlib" : opt == 'l' ? "lzo" : opt == 'p' ? "snappy" :
+			    opt == 'z' ? "zstd" : NULL;
+	long n;
+
+	if (codec) {
+		c->write.codec = codec;
+		return EXIT_DONE;
+	}
+	switch (opt) {
+	case 'f':
+		c->write.format = value;
+		return EXIT_DONE;
+	case 'E':
+		c->write.format = "elf";
+		return EXIT_DONE;
+	case 'F':
+		c->write.flatten = true;
+		return EXIT_DONE;
+	case 'C':
+		if (!parse_codec(value, &c->write.codec, &c->write.level))
+			return bad_value(cmd, "--compress", value, "CODEC or CODEC:LEVEL");
+		return EXIT_DONE;
+	case 'd':
+		if (!parse_level(value, &c->drop))
+			return bad_value(cmd, "--dump-level", value, "a level from 0 to 31");
+		return EXIT_DONE;
+	case 'x':
+		if (!parse_exclude(value, &c->drop))
+			return bad_value(cmd, "--exclude", value,
+					 "a list of zero, cache, private, user, free");
+		return EXIT_DONE;
+	case 'j':
+		if (!parse_number(value, 1, 256, &n))
+			return bad_value(cmd, "--threads", value, "a number from 1 to 256");
+		c->write.threads = (unsigned int)n;
+		return EXIT_DONE;
+	case OPT_BEGIN:
+		if (!parse_size(value, &c->open.begin))
+			return bad_value(cmd, "--begin", value, "an address");
+		return EXIT_DONE;
+	case OPT_LENGTH:
+		if (!parse_size(value, &c->open.length) || !c->open.length)
+			return bad_value(cmd, "--length", value, "a size above 0");
+		return EXIT_DONE;
+	case OPT_PROGRESS:
+		if (!progress_style_find(value, &c->progress))
+			return bad_value(cmd, "--progress", value,
+					 "one of auto, bar, plain, json, none");
+		return EXIT_DONE;
+	case 'q':
+		c->progress = PROGRESS_NONE;
+		return EXIT_DONE;
+	case OPT_FORCE:
+		c->write.force = true;
+		return EXIT_DONE;
+	case OPT_NO_DIRECT:
+		c->open.no_direct = true;
+		return EXIT_DONE;
+	case OPT_TIMEOUT:
+		if (!parse_number(value, 1, 3600, &n))
+			return bad_value(cmd, "--timeout", value, "a number of seconds");
+		c->open.timeout_ms = (unsigned int)n * 1000;
+		return EXIT_DONE;
+	default:
+		return usage_error(cmd, "wrong option or value missing");
+	}
+}
+
+/* -1: go on; else exit with it. */
+static int take_arguments(const struct command *cmd, struct copy *c, int argc, char **argv)
+{
+	int opt;
+
+	opterr = 0;
+	/* options may stand anywhere, as people expect */
+	while ((opt = getopt_long(argc, argv, short_options + 1, long_options, NULL)) != -1) {
+		int status;
+
+		if (opt == 'h') {
+			print_help(cmd);
+			return finish_stdout(EXIT_DONE);
+		}
+		if (opt == '?')
+			return usage_error(cmd, "'%s': unknown option, or its value is missing",
+					   argv[optind - 1]);
+		status = take_option(cmd, c, opt, optarg);
+		if (status)
+			return status;
+	}
+	if (argc - optind != 2)
+		return usage_error(cmd, argc - optind < 2 ? "say what to read and where to write"
+							  : "too many arguments");
+	c->from = argv[optind];
+	c->to = argv[optind + 1];
+	if (c->open.begin && !c->open.length)
+		c->open.length = UINT64_MAX - c->open.begin;
+	return -1;
+}
+
+static void print_json(const struct copy *c, const struct gdump_info *info, const char *event)
+{
+	const struct gdump_result *r = &c->result;
+
+	fprintf(stderr,
+		"{\"event\": \"%s\", \"pages\": %llu, \"zero\": %llu, \"packed\": %llu, \"raw\": %llu, "
+		"\"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f}\n",
+		event, (unsigned long long)r->pages, (unsigned long long)r->zero,
+		(unsigned long long)r->packed, (unsigned long long)r->raw, info->page_size,
+		(unsigned long long)r->bytes, progress_seconds(), (double)c->paused_us / 1000);
+}
+
+static void print_summary(const struct copy *c, const struct gdump_info *info)
+{
+	const struct gdump_result *r = &c->result;
+	const double seconds = progress_seconds();
+	const uint64_t bytes = r->pages * info->page_size;
+
+	if (progress_is_json()) {
+		print_json(c, info, "done");
+		return;
+	}
+	if (progress_is_quiet())
+		return;
+	say("%s: %s of memory in %.2f s (%s/s), %s; pages: %llu zero, %llu packed, %llu as they are",
+	    !strcmp(c->to, "-") ? "standard output" : c->to, size_text(bytes).text, seconds,
+	    size_text((uint64_t)((double)bytes / (seconds > 0.001 ? seconds : 0.001))).text,
+	    size_text(r->bytes).text, (unsigned long long)r->zero, (unsigned long long)r->packed,
+	    (unsigned long long)r->raw);
+	if (info->is_live && !info->was_running)
+		say("the guest was not running before, and is not now");
+	else if (info->is_live)
+		say("the guest was paused for %.1f ms and runs again", (double)c->paused_us / 1000);
+}
+
+static int print_failure(const struct copy *c, struct gdump_error *err)
+{
+	int status = fail(err);
+
+	if (!c->result.left)
+		return status;
+	say("%s holds the %llu pages that were written, marked as incomplete", c->result.left,
+	    (unsigned long long)c->result.pages);
+	return status == EXIT_FAILED ? EXIT_INCOMPLETE : status;
+}
+
+static int copy_opened(struct copy *c, struct gdump *g)
+{
+	const struct gdump_info *info = gdump_info(g);
+	struct gdump_plan *plan = NULL;
+	struct gdump_error *err, *resume_err;
+
+	err = gdump_plan_create(g, c->drop, &plan);
+	progress_start(c->progress, c->to, info->page_size);
+	if (!err)
+		err = gdump_write(g, plan, c->to, &c->write);
+	gdump_plan_destroy(plan);
+	resume_err = gdump_resume(g);
+	c->paused_us = gdump_paused_us(g);
+	progress_end();
+	if (resume_err)
+		say("the guest may still be paused: %s", gdump_error_message(resume_err));
+	gdump_error_destroy(resume_err);
+	if (err)
+		return print_failure(c, err);
+	print_summary(c, info);
+	if (resume_err)
+		return EXIT_FAILED;
+	if (info->incomplete) {
+		say("%s: was cut short itself, so %s is incomplete too", c->from, c->to);
+		return EXIT_INCOMPLETE;
+	}
+	return EXIT_DONE;
+}
+
+static int copy_run(const struct command *cmd, struct copy *c)
+{
+	struct gdump_error *err;
+	struct gdump *g;
+	int status;
+
+	if (is_guest(c->from))
+		c->open.guard_fd = guard_start();
+	else if (cmd == &command_dump)
+		return usage_error(cmd, "%s: is not the name of a guest such as qmp:/run/vm.sock; for a file there is guestdump convert",
+				   c->from);
+	err = gdump_open(c->from, &c->open, &g);
+	if (err) {
+		status = fail(err);
+	} else {
+		status = copy_opened(c, g);
+		gdump_close(g);
+	}
+	guard_stop(c->open.guard_fd);
+	free((char *)c->result.left);
+	return status;
+}
+
+static int cmd_copy(const struct command *cmd, int argc, char **argv)
+{
+	struct copy c = {
+		.open = { .size = sizeof(c.open), .pause_guest = true, .warn = say_warning,
+			  .cancel = canceled },
+		.write = { .size = sizeof(c.write), .resume_guest = true,
+			   .progress = progress_show },
+		.result = { .size = sizeof(c.result) },
+	};
+	int status = take_arguments(cmd, &c, argc, argv);
+
+	if (status >= 0)
+		return status;
+	c.write.result = &c.result;
+	return copy_run(cmd, &c);
+}
+
+#define COPY_HELP \
+	"  -f, --format NAME         kdump (default) or elf; QEMU's names work, too\n" \
+	"  -E                        short for --format elf\n" \
+	"  -F, --flatten             kdump in makedumpfile's flattened form; chosen by itself\n" \
+	"                            when OUTPUT cannot seek\n" \
+	"  -C, --compress CODEC[:LEVEL]\n" \
+	"                            how kdump packs pages: zlib (default) or none\n" \
+	"  -c                        short for --compress zlib\n" \
+	"  -d, --dump-level N        leave pages out: 0 none (default), 1 zero pages\n" \
+	"  -x, --exclude LIST        the same by name: zero\n" \
+	"      --begin ADDR          only memory from this guest-physical address on\n" \
+	"      --length SIZE         only so many bytes of it; K, M, G, T are understood\n" \
+	"  -j, --threads N           default: one for each CPU\n" \
+	"      --progress STYLE      auto, bar, plain, json or none, on standard error\n" \
+	"  -q, --quiet               short for --progress none\n" \
+	"      --force               replace OUTPUT if it exists\n"
+
+const struct command command_dump = {
+	.name = "dump",
+	.usage = "dump [OPTION]... GUEST OUTPUT",
+	.summary = "Take a dump of a running guest (qmp:SOCKET) into a file or - for standard output",
+	.help = COPY_HELP
+		"      --no-direct           let QEMU read the memory: slow, but needs no rights\n"
+		"      --timeout SECONDS     how long to wait for an answer of QEMU (30)\n",
+	.run = cmd_copy,
+};
+
+const struct command command_convert = {
+	.name = "convert",
+	.usage = "convert [OPTION]... INPUT OUTPUT",
+	.summary = "Write a dump file in another format",
+	.help = COPY_HELP,
+	.run = cmd_copy,
+};

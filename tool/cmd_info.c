@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const char *kind_name(uint32_t kind)
+{
+	return kind == GDUMP_RANGE_DEVICE ? "device" : "RAM";
+}
+
+static void print_ranges(const struct gdump_info *info)
+{
+	for (size_t i = 0; i < info->num_ranges; i++) {
+		const struct gdump_range *r = &info->ranges[i];
+
+		printf("  %016" PRIx64 "-%016" PRIx64 "  %10s  %s\n", r->start,
+		       r->start + (r->size - 1), size_text(r->size).text, kind_name(r->kind));
+	}
+}
+
+/* Notes of a kind are told once, with their number. */
+static void print_notes(const struct gdump_info *info)
+{
+	const char *sep = "";
+
+	printf("notes       ");
+	for (size_t i = 0; i < info->num_notes; i++) {
+		const struct gdump_note *n = &info->notes[i];
+		size_t count = 0;
+		bool seen = false;
+
+		for (size_t k = 0; k < info->num_notes; k++) {
+			const struct gdump_note *o = &info->notes[k];
+
+			if (o->type != n->type || strcmp(o->name, n->name))
+				continue;
+			seen |= k < i;
+			count++;
+		}
+		if (seen)
+			continue;
+		printf("%s%s/0x%x", sep, n->name, n->type);
+		if (count > 1)
+			printf(" x%zu", count);
+		sep = ", ";
+	}
+	printf("%s\n", *sep ? "" : "none");
+}
+
+static void print_registers(const struct gdump *g, const struct gdump_info *info, bool all)
+{
+	static const char *const shown[] = { "rip", "rsp", "eip", "esp", "pc", "sp", "nip",
+					     "psw_addr", "r1", "r15" };
+	const char *name;
+	uint64_t value;
+
+	for (size_t cpu = 0; cpu < info->num_cpus; cpu++) {
+		int column = 0;
+
+		printf("CPU %-8zu", cpu);
+		for (size_t i = 0; gdump_register_at(g, cpu, i, &name, &value); i++) {
+			bool show = all;
+
+			for (size_t k = 0; !show && k < sizeof(shown) / sizeof(shown[0]); k++)
+				show = !strcmp(shown[k], name);
+			if (!show)
+				continue;
+			printf("%s%-8s %016" PRIx64, column && column % 3 == 0 ? "\n            " :
+			       column ? "  " : "", name, value);
+			column++;
+		}
+		printf("%s\n", column ? "" : "no registers in the dump");
+	}
+}
+
+static void print_kernel(const struct gdump_info *info)
+{
+	if (info->release)
+		printf("kernel      Linux %s%s%s\n", info->release, info->version ? ", " : "",
+		       info->version ? info->version : "");
+	else
+		printf("kernel      unknown: there is no VMCOREINFO\n");
+	if (info->vmcoreinfo)
+		printf("vmcoreinfo  %zu bytes, phys_base 0x%" PRIx64 "\n", info->vmcoreinfo_size,
+		       info->phys_base);
+}
+
+static void print_text(const struct gdump *g, const char *where, bool registers)
+{
+	const struct gdump_info *info = gdump_info(g);
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < info->num_ranges; i++)
+		bytes += info->ranges[i].size;
+	printf("%s: %s%s\n", where, info->detail,
+	       info->incomplete ? ", INCOMPLETE: it was cut short" : "");
+	if (info->is_live)
+		printf("state       %s\n", info->was_running ? "running" : "not running");
+	printf("machine     %s, %s-endian, %zu CPU%s, pages of %u bytes\n", info->arch,
+	       info->big_endian ? "big" : "little", info->num_cpus,
+	       info->num_cpus == 1 ? "" : "s", info->page_size);
+	print_kernel(info);
+	printf("memory      %s in %zu range%s, %" PRIu64 " pages", size_text(bytes).text,
+	       info->num_ranges, info->num_ranges == 1 ? "" : "s", info->num_pages);
+	if (!info->is_live)
+		printf(", %" PRIu64 " of them not in the dump (level %u)", info->num_excluded,
+		       info->dump_level);
+	printf("\n");
+	print_ranges(info);
+	print_notes(info);
+	print_registers(g, info, registers);
+}
+
+static json_t *json_cpus(const struct gdump *g, const struct gdump_info *info)
+{
+	json_t *cpus = json_array();
+	const char *name;
+	uint64_t value;
+	char hex[24];
+
+	for (size_t cpu = 0; cpu < info->num_cpus; cpu++) {
+		json_t *regs = json_object();
+
+		for (size_t i = 0; gdump_register_at(g, cpu, i, &name, &value); i++) {
+			snprintf(hex, sizeof(hex), "0x%" PRIx64, value);
+			json_object_set_new(regs, name, json_string(hex));
+		}
+		json_array_append_new(cpus, json_pack("{s:o}", "registers", regs));
+	}
+	return cpus;
+}
+
+static int print_json(const struct gdump *g, const char *where)
+{
+	const struct gdump_info *info = gdump_info(g);
+	json_t *ranges = json_array(), *notes = json_array(), *o;
+
+	for (size_t i = 0; i < info->num_ranges; i++)
+		json_array_append_new(ranges, json_pack(
+			"{s:I, s:I, s:s}", "start", (json_int_t)info->ranges[i].start, "size",
+			(json_int_t)info->ranges[i].size, "kind", kind_name(info->ranges[i].kind)));
+	for (size_t i = 0; i < info->num_notes; i++)
+		json_array_append_new(notes, json_pack(
+			"{s:s, s:I, s:i, s:I}", "name", info->notes[i].name, "type",
+			(json_int_t)info->notes[i].type, "cpu", (int)info->notes[i].cpu, "size",
+			(json_int_t)info->notes[i].size));
+	o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:s?, s:s?, s:I, s:I, s:i}",
+		      "input", where, "format", info->format, "detail", info->detail,
+		      "arch", info->arch, "page_size", (int)info->page_size,
+		      "big_endian", info->big_endian, "is_64bit", info->is_64bit,
+		      "incomplete", info->incomplete, "live", info->is_live,
+		      "was_running", info->was_running,
+		      "release", info->release, "version", info->version,
+		      "pages", (json_int_t)info->num_pages,
+		      "excluded", (json_int_t)info->num_excluded,
+		      "dump_level", (int)info->dump_level);
+	json_object_update_new(o, json_pack("{s:I, s:o, s:o, s:o}", "phys_base",
+					    (json_int_t)info->phys_base, "ranges", ranges,
+					    "notes", notes, "cpus", json_cpus(g, info)));
+	if (info->vmcoreinfo)
+		json_object_set_new(o, "vmcoreinfo",
+				    json_stringn(info->vmcoreinfo, info->vmcoreinfo_size));
+	json_dumpf(o, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(o);
+	return EXIT_DONE;
+}
+
+static int info_one(const char *where, bool json, bool registers)
+{
+	const struct gdump_open_options opt = {
+		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
+	};
+	struct gdump_error *err;
+	struct gdump *g;
+
+	err = gdump_open(where, &opt, &g);
+	if (err)
+		return fail(err);
+	if (json)
+		print_json(g, where);
+	else
+		print_text(g, where, registers);
+	gdump_close(g);
+	return finish_stdout(EXIT_DONE);
+}
+
+static int cmd_info(const struct command *cmd, int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{ "json",      no_argument, NULL, 'J' },
+		{ "registers", no_argument, NULL, 'r' },
+		{ "help",      no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	bool json = false, registers = false;
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "rh", long_options, NULL)) != -1) {
+		if (opt == 'h') {
+			print_help(cmd);
+			return finish_stdout(EXIT_DONE);
+		} else if (opt == 'J') {
+			json = true;
+		} else if (opt == 'r') {
+			registers = true;
+		} else {
+			return usage_error(cmd, "'%s': unknown option", argv[optind - 1]);
+		}
+	}
+	if (argc - optind != 1)
+		return usage_error(cmd, "say which dump or guest");
+	return info_one(argv[optind], json, registers);
+}
+
+const struct command command_info = {
+	.name = "info",
+	.usage = "info [--json] [--registers] INPUT|GUEST",
+	.summary = "Show what a dump or a running guest is: format, machine, kernel, memory, CPUs",
+	.help = "      --json                for programs\n"
+		"  -r, --registers           all registers of each CPU\n",
+	.run = cmd_info,
+};

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+static int print_json(void)
+{
+	json_t *formats = json_array(), *codecs = json_array(), *arches = json_array(),
+	       *sources = json_array(), *all;
+	struct gdump_format_info f;
+	struct gdump_codec_info c;
+	const char *name;
+
+	for (size_t i = 0; gdump_format_at(i, &f); i++)
+		json_array_append_new(formats, json_pack("{s:s, s:s, s:b, s:b}", "name", f.name,
+							 "summary", f.summary, "reads", f.reads,
+							 "writes", f.writes));
+	for (size_t i = 0; gdump_codec_at(i, &c); i++)
+		json_array_append_new(codecs, json_pack("{s:s, s:s?}", "name", c.name, "library",
+							c.library));
+	for (size_t i = 0; (name = gdump_arch_name(i)); i++)
+		json_array_append_new(arches, json_string(name));
+	for (size_t i = 0; (name = gdump_source_name(i)); i++)
+		json_array_append_new(sources, json_string(name));
+	all = json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", gdump_version(), "formats", formats,
+			"codecs", codecs, "architectures", arches, "sources", sources);
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(all);
+	return finish_stdout(EXIT_DONE);
+}
+
+static int print_text(void)
+{
+	struct gdump_format_info f;
+	struct gdump_codec_info c;
+	const char *name;
+
+	printf("formats\n");
+	for (size_t i = 0; gdump_format_at(i, &f); i++)
+		printf("  %-10s %s%s  %s\n", f.name, f.reads ? "r" : "-", f.writes ? "w" : "-",
+		       f.summary);
+	printf("codecs\n");
+	for (size_t i = 0; gdump_codec_at(i, &c); i++)
+		printf("  %-10s %s\n", c.name, c.library ? c.library : "not in this build");
+	printf("architectures\n ");
+	for (size_t i = 0; (name = gdump_arch_name(i)); i++)
+		printf(" %s", name);
+	printf("\nrunning guests\n ");
+	for (size_t i = 0; (name = gdump_source_name(i)); i++)
+		printf(" %s", name);
+	printf("\n");
+	return finish_stdout(EXIT_DONE);
+}
+
+static int cmd_list(const struct command *cmd, int argc, char **argv)
+{
+	bool json = argc == 2 && !strcmp(argv[1], "--json");
+
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		print_help(cmd);
+		return finish_stdout(EXIT_DONE);
+	}
+	if (argc > 1 && !json)
+		return usage_error(cmd, "'%s': unknown option", argv[1]);
+	return json ? print_json() : print_text();
+}
+
+const struct command command_list = {
+	.name = "list",
+	.usage = "list [--json]",
+	.summary = "Show the formats, codecs, architectures and sources of this build",
+	.help = "      --json                for programs\n",
+	.run = cmd_list,
+};

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+#include "progress.h"
+#include "tool.h"
+
+struct verify {
+	bool json;
+	enum progress_style progress;
+	unsigned int threads;
+};
+
+static void print_json(const char *path, const struct gdump_result *r,
+		       const struct gdump_info *info, const struct gdump_error *err)
+{
+	json_t *o = json_pack("{s:s, s:b, s:s?}", "input", path, "ok", !err, "error",
+			      err ? gdump_error_message(err) : NULL);
+
+	if (info)
+		json_object_update_new(o, json_pack(
+			"{s:b, s:I, s:I, s:I, s:I, s:I}", "incomplete", info->incomplete,
+			"pages", (json_int_t)r->pages, "zero", (json_int_t)r->zero,
+			"raw", (json_int_t)r->raw, "excluded", (json_int_t)info->num_excluded,
+			"page_size", (json_int_t)info->page_size));
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(o);
+}
+
+static int verify_opened(const struct verify *v, const char *path, struct gdump *g)
+{
+	const struct gdump_info *info = gdump_info(g);
+	struct gdump_result result = { .size = sizeof(result) };
+	const struct gdump_write_options opt = {
+		.size = sizeof(opt), .threads = v->threads, .progress = progress_show,
+		.result = &result,
+	};
+	struct gdump_error *err;
+
+	progress_start(v->progress, path, info->page_size);
+	err = gdump_verify(g, &opt);
+	progress_end();
+	if (v->json)
+		print_json(path, &result, info, err);
+	if (err)
+		return fail(err);
+	if (!v->json)
+		printf("%s: %s: %llu pages are whole, %llu of them zero; %llu are not in the dump\n",
+		       path, info->incomplete ? "incomplete" : "good",
+		       (unsigned long long)result.pages, (unsigned long long)result.zero,
+		       (unsigned long long)info->num_excluded);
+	return info->incomplete ? EXIT_INCOMPLETE : EXIT_DONE;
+}
+
+static int verify_one(const struct verify *v, const char *path)
+{
+	const struct gdump_open_options opt = {
+		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
+	};
+	struct gdump_error *err;
+	struct gdump *g;
+	int status;
+
+	err = gdump_open(path, &opt, &g);
+	if (err) {
+		if (v->json)
+			print_json(path, NULL, NULL, err);
+		return fail(err);
+	}
+	status = verify_opened(v, path, g);
+	gdump_close(g);
+	return status;
+}
+
+static int cmd_verify(const struct command *cmd, int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{ "json",     no_argument,       NULL, 'J' },
+		{ "threads",  required_argument, NULL, 'j' },
+		{ "progress", required_argument, NULL, 'P' },
+		{ "quiet",    no_argument,       NULL, 'q' },
+		{ "help",     no_argument,       NULL, 'h' },
+		{ 0 },
+	};
+	struct verify v = { 0 };
+	int opt, worst = EXIT_DONE;
+	long n;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "j:qh", long_options, NULL)) != -1) {
+		if (opt == 'h') {
+			print_help(cmd);
+			return finish_stdout(EXIT_DONE);
+		} else if (opt == 'J') {
+			v.json = true;
+		} else if (opt == 'q') {
+			v.progress = PROGRESS_NONE;
+		} else if (opt == 'j' && parse_number(optarg, 1, 256, &n)) {
+			v.threads = (unsigned int)n;
+		} else if (opt != 'P' || !progress_style_find(optarg, &v.progress)) {
+			return usage_error(cmd, "'%s': unknown option, or its value is wrong or missing",
+					   argv[optind - 1]);
+		}
+	}
+	if (optind == argc)
+		return usage_error(cmd, "say which dump to verify");
+	for (; optind < argc; optind++) {
+		int status = verify_one(&v, argv[optind]);
+
+		if (status == EXIT_CANCELED)
+			return status;
+		/* a broken dump is worse than one that is not all there */
+		if (!worst || (worst == EXIT_INCOMPLETE && status))
+			worst = status;
+	}
+	return finish_stdout(worst);
+}
+
+const struct command command_verify = {
+	.name = "verify",
+	.usage = "verify [--json] INPUT...",
+	.summary = "Read every byte of dumps, unpack every page, check every bound",
+	.help = "      --json                one line of JSON for each INPUT\n"
+		"  -j, --threads N           default: one for each CPU\n"
+		"      --progress STYLE      auto, bar, plain, json or none, on standard error\n"
+		"  -q, --quiet               short for --progress none\n",
+	.run = cmd_verify,
+};

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <guestdump.h>
+
+static const struct {
+	const char *name;
+	enum gdump_drop drop;
+} kinds[] = {
+	{ "zero",    GDUMP_DROP_ZERO },
+	{ "cache",   GDUMP_DROP_CACHE },
+	{ "private", GDUMP_DROP_CACHE_PRIVATE },
+	{ "user",    GDUMP_DROP_USER },
+	{ "free",    GDUMP_DROP_FREE },
+};
+
+bool parse_size(const char *text, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	unsigned long long n;
+	unsigned int shift = 0;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	unit = *end ? strchr(units, *end >= 'a' ? *end - 32 : *end) : NULL;
+	if (unit) {
+		shift = 10 * (unsigned int)(unit - units + 1);
+		end++;
+	}
+	if (errno || *end || n > UINT64_MAX >> shift)
+		return false;
+	*ret = n << shift;
+	return true;
+}
+
+bool parse_number(const char *text, long min, long max, long *ret)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (errno || end == text || *end || n < min || n > max)
+		return false;
+	*ret = n;
+	return true;
+}
+
+bool parse_codec(char *text, const char **codec, int *level)
+{
+	char *colon = strchr(text, ':');
+	long n = 0;
+
+	if (colon) {
+		*colon = 0;
+		if (!parse_number(colon + 1, -100, 100, &n))
+			return false;
+	}
+	*codec = text;
+	*level = (int)n;
+	return *text;
+}
+
+bool parse_level(const char *text, unsigned int *drop)
+{
+	long n;
+
+	if (!parse_number(text, 0, 31, &n))
+		return false;
+	*drop = (unsigned int)n;
+	return true;
+}
+
+static bool kind_find(const char *name, unsigned int *drop)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (!strcmp(kinds[i].name, name)) {
+			*drop |= kinds[i].drop;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool parse_exclude(char *text, unsigned int *drop)
+{
+	char *save, *name = strtok_r(text, ",", &save);
+
+	*drop = 0;
+	if (!name)
+		return false;
+	for (; name; name = strtok_r(NULL, ",", &save)) {
+		if (!kind_find(name, drop))
+			return false;
+	}
+	return true;
+}

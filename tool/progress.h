@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * progress.h - how far we are, on standard error
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON, PROGRESS_NONE };
+
+/* By name; false: unknown. */
+bool progress_style_find(const char *name, enum progress_style *ret);
+/* @what is shown in front of the bar and is borrowed. */
+void progress_start(enum progress_style style, const char *what, uint32_t page_size);
+/* The library's callback: true when canceled. */
+bool progress_show(void *arg, uint64_t done, uint64_t total);
+void progress_end(void);
+/* Before another message: wipe the bar. */
+void progress_clear(void);
+/* Whether the messages are to be JSON lines */
+bool progress_is_json(void);
+bool progress_is_quiet(void);
+double progress_seconds(void);

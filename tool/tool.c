@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "progress.h"
+
+enum { STUCK_SECONDS = 5 };
+
+void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	progress_clear();
+	fputs("guestdump: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void say_warning(void *arg, const char *message)
+{
+	(void)arg;
+	say("warning: %s", message);
+}
+
+int fail(struct gdump_error *err)
+{
+	enum gdump_code code = gdump_error_code(err);
+
+	say("%s", gdump_error_message(err));
+	gdump_error_destroy(err);
+	switch (code) {
+	case GDUMP_ERR_USAGE:
+		return EXIT_USAGE;
+	case GDUMP_ERR_CANCELED:
+		return EXIT_CANCELED;
+	case GDUMP_ERR_PROTECTED:
+		return EXIT_PROTECTED;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+int usage_error(const struct command *cmd, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("guestdump: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nusage: guestdump %s\n       guestdump %s --help tells more\n",
+		cmd->usage, cmd->name);
+	return EXIT_USAGE;
+}
+
+void print_help(const struct command *cmd)
+{
+	printf("usage: guestdump %s\n\n%s.\n\n%s", cmd->usage, cmd->summary, cmd->help);
+}
+
+int finish_stdout(int status)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		say("writing to standard output: %s", strerror(errno));
+		return status ? status : EXIT_FAILED;
+	}
+	return status;
+}
+
+struct size_text size_text(uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	struct size_text ret;
+	double n = (double)bytes;
+	int i = -1;
+
+	while (n >= 1023.95 && i < 5) {
+		n /= 1024;
+		i++;
+	}
+	if (i < 0)
+		snprintf(ret.text, sizeof(ret.text), "%u bytes", (unsigned int)bytes);
+	else
+		snprintf(ret.text, sizeof(ret.text), "%.1f %ciB", n, units[i]);
+	return ret;
+}
+
+bool is_guest(const char *where)
+{
+	const char *scheme;
+
+	for (size_t i = 0; (scheme = gdump_source_name(i)); i++) {
+		if (!strncmp(where, scheme, strlen(scheme)))
+			return true;
+	}
+	return false;
+}
+
+static volatile sig_atomic_t signaled;
+
+static void on_signal(int sig)
+{
+	if (sig == SIGALRM || signaled)
+		_exit(EXIT_CANCELED);   /* the guard resumes the guest */
+	signaled = 1;
+	alarm(STUCK_SECONDS);
+}
+
+void signals_init(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGALRM };
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		struct sigaction old;
+
+		/* nohup and the like have chosen already */
+		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_IGN)
+			continue;
+		sigaction(sigs[i], &sa, NULL);
+	}
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+bool canceled(void *arg)
+{
+	(void)arg;
+	return signaled;
+}
+
+static pid_t guard_pid;
+
+int guard_start(void)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return 0;
+	guard_pid = fork();
+	if (!guard_pid) {
+		prctl(PR_SET_NAME, "guestdump-guard");
+		close(fds[0]);
+		_exit(gdump_guard(fds[1]));
+	}
+	close(fds[1]);
+	if (guard_pid < 0) {
+		close(fds[0]);
+		return 0;
+	}
+	return fds[0];
+}
+
+void guard_stop(int fd)
+{
+	if (!fd)
+		return;
+	close(fd);
+	while (waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
