@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A thin front over meson: "make help" lists what there is.
+
+BUILD   ?= build
+RELEASE ?= build-release
+PREFIX  ?=
+SUITE   ?=
+CASE    ?=
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+help:
+	@echo 'make            configure $(BUILD)/ if needed, and build'
+	@echo 'make test       install what the tests need, build, run them; SUITE="unit ..." for some'
+	@echo 'make test-full  the same with the slow ones: all machines, crash, a kernel with debugging data'
+	@echo 'make demo       dump a running guest and let other tools read the files'
+	@echo 'make bench      measure a release build; CASE=NAME for one case'
+	@echo 'make install    DESTDIR and PREFIX are honoured'
+	@echo 'make clean      remove what was built (make distclean: and $(BUILD)/ with its downloads)'
+	@echo 'scripts/setup build|test|full installs the Debian packages for these'
+
+# The compiler and the options are meson's business: CC=clang make, meson configure build ...
+%/build.ninja:
+	@command -v meson >/dev/null || { echo 'meson is missing; run scripts/setup build' >&2; exit 1; }
+	meson setup $(if $(filter $(RELEASE),$*),--buildtype=release) $*
+
+setup-%:
+	@scripts/setup $*
+
+test: setup-test
+	@$(MAKE) --no-print-directory all
+	@tests/run $(SUITE)
+
+test-full: setup-full
+	@$(MAKE) --no-print-directory all
+	@GUESTDUMP_FULL=1 tests/run $(SUITE)
+
+demo: setup-test
+	@$(MAKE) --no-print-directory all
+	@GUESTDUMP=$(abspath $(BUILD))/tool/guestdump scripts/demo
+
+bench: setup-test
+	@$(MAKE) --no-print-directory BUILD=$(RELEASE) all
+	@GUESTDUMP=$(abspath $(RELEASE))/tool/guestdump bench/run $(CASE)
+
+install: $(BUILD)/build.ninja
+	$(if $(PREFIX),meson configure $(BUILD) -Dprefix=$(PREFIX))
+	$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD)
+
+clean:
+	for dir in $(BUILD) $(RELEASE); do \
+		[ ! -e $$dir/build.ninja ] || ninja -C $$dir clean; \
+	done
+
+distclean:
+	rm -rf $(BUILD) $(RELEASE)
+
+export BUILD
+.PHONY: all help test test-full demo bench install clean distclean
+.PRECIOUS: %/build.ninja

@@ -1,0 +1,94 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# For tests in shell: ". tests/lib.sh" by whatever path, after "set -euo pipefail".
+# A test exits with 0 (passed), 77 (skipped: something is missing here) or anything
+# else (failed).
+#
+#   requires TOOL...         skip if one of them is not installed
+#   requires_full            skip unless this is "make test-full"
+#   skip MESSAGE, fail MESSAGE
+#   cleanup_fn FUNCTION...   call it when the test ends, however it ends; last one first
+#   tmpdir                   sets $tmp, an own directory that goes away by itself
+#   start_guest NAME [OPTION...]
+#                            boots a guest (options: scripts/guest --help) that is stopped by
+#                            itself; sets guest_dir, guest_qmp, guest_pid and guest_source
+#   guest_console COMMAND    in the guest that was started last
+#   guest_status             what QEMU says of it: running, paused ...
+#   fails_with STATUS COMMAND...
+#                            fail unless COMMAND ends with exactly STATUS
+#
+#   $GUESTDUMP               the program under test
+#   $root                    the source tree
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+GUESTDUMP=${GUESTDUMP:-$root/build/tool/guestdump}
+export GUESTDUMP
+guest=$root/scripts/guest
+
+skip() { echo "SKIP: $*"; exit 77; }
+fail() { echo "FAIL: $*" >&2; exit 1; }
+
+requires() {
+	local tool
+	for tool; do
+		command -v "$tool" >/dev/null || skip "needs $tool"
+	done
+}
+
+requires_full() { [ -n "${GUESTDUMP_FULL:-}" ] || skip "only in make test-full"; }
+
+_cleanups=()
+cleanup_fn() { _cleanups=("$*" "${_cleanups[@]}"); }
+
+_cleanup() {
+	local status=$? call
+	trap '' INT TERM HUP
+	set +e
+	for call in "${_cleanups[@]}"; do $call; done
+	exit $status
+}
+trap _cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# short, because of the limit on socket paths
+tmpdir() {
+	[ -n "${tmp:-}" ] && return
+	tmp=$(mktemp -d /tmp/gd.XXXXXX)
+	cleanup_fn rm -rf "$tmp"
+}
+
+start_guest() {
+	local name=$1 status=0
+	shift
+	tmpdir
+	guest_dir=$tmp/$name
+	cleanup_fn "$guest" stop "$guest_dir"
+	# --owner: meson gives a test half a second to end before it kills it
+	"$guest" start "$guest_dir" --owner $$ "$@" || status=$?
+	case $status in
+	0) ;;
+	3) skip "this machine cannot boot the guest" ;;
+	*) fail "guest $name did not start" ;;
+	esac
+	guest_qmp=$guest_dir/qmp
+	guest_pid=$(cat "$guest_dir/pid")
+	# shellcheck disable=SC2034 # for the tests
+	guest_source=qmp:$guest_qmp
+	export guest_qmp guest_pid
+}
+
+guest_console() { "$guest" console "$guest_dir" "$@"; }
+
+guest_status() {
+	"$guest" qmp "$guest_dir" query-status |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["status"])'
+}
+
+fails_with() {
+	local want=$1 status=0
+	shift
+	"$@" || status=$?
+	[ $status = "$want" ] || fail "exit status $status instead of $want: $*"
+}
