@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guard.c - let a guest go on when the process that stopped it is gone
+ *
+ * Theory of operation.  This runs in a process of its own, forked before any
+ * threads, and holds a copy of the monitor's connection while the guest stands
+ * still.  That keeps the connection alive when the other process is killed, so
+ * that nobody else can take the monitor first, and QEMU still listens to it.
+ *
+ * Messages on the control socket are one letter: 'P' the guest is about to be
+ * stopped, with the connection; 'R' it goes on.  The end of the socket after a
+ * 'P' is what we are here for.  Other end than that there is none: no signal of
+ * a terminal or a service manager that ends the other process shall end us.
+ *
+ * The other process may have died in the middle of a line, so ours begins with
+ * a newline, and, when that was not answered, with a byte that is no part of
+ * any JSON, by which QEMU drops what it has so far (see QEMU's qmp-spec).
+ * Answers that were meant for the other process are passed over.
+ */
+#include <errno.h>
+#include <guestdump.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../util/clock.h"
+
+#define GUARD_ID "guestdump-guard"
+
+enum {
+	GUARD_US = 20000000,            /* for all that we try                  */
+	ANSWER_MS = 2000,
+	RETRY_MS = 50,                  /* while a dump is about to end         */
+};
+
+enum verdict { RESUMED, REFUSED, BUSY, SILENT };
+
+/* Lines of the monitor; only the start of a long one is kept. */
+struct lines {
+	char line[4096];
+	size_t len;
+};
+
+static void guard_leave_session(int fd)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT };
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	setsid();
+	/* whoever reads from a pipe of our parent waits for its end */
+	if (fd > 0)
+		close_range(0, (unsigned int)fd - 1, 0);
+	close_range((unsigned int)fd + 1, UINT_MAX, 0);
+}
+
+/* The next message: its letter, 0 at the end; @monitor gets what came with it. */
+static char guard_receive(int fd, int *monitor)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control;
+	char what = 0;
+	struct iovec iov = { .iov_base = &what, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+			      .msg_controllen = sizeof(control.buf) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do {
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return 0;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(monitor, CMSG_DATA(c), sizeof(int));
+	return what;
+}
+
+/* Write all, or not: then the answer will not come. */
+static void guard_send(int monitor, const char *line)
+{
+	struct pollfd p = { .fd = monitor, .events = POLLOUT };
+	size_t len = strlen(line);
+
+	while (len && poll(&p, 1, ANSWER_MS) > 0) {
+		ssize_t n = send(monitor, line, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return;
+		line += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+}
+
+static enum verdict guard_judge(const char *line)
+{
+	/* "return" or "error" may come in any order with the id */
+	if (!strstr(line, "\"" GUARD_ID "\""))
+		return SILENT;
+	if (strstr(line, "\"return\""))
+		return RESUMED;
+	return strstr(line, "dump in p") ? BUSY : REFUSED;
+}
+
+/* Take one more byte in; a whole line may be the answer. */
+static enum verdict guard_byte(struct lines *l, char c)
+{
+	enum verdict verdict = SILENT;
+
+	if (c != '\n') {
+		if (l->len < sizeof(l->line) - 1)
+			l->line[l->len++] = c;
+		return SILENT;
+	}
+	l->line[l->len] = '\0';
+	verdict = guard_judge(l->line);
+	l->len = 0;
+	return verdict;
+}
+
+/* Wait for the answer to our cont. */
+static enum verdict guard_answer(int monitor, struct lines *l)
+{
+	struct pollfd p = { .fd = monitor, .events = POLLIN };
+	uint64_t end = clock_us() + ANSWER_MS * 1000, now;
+	enum verdict verdict = SILENT;
+	char buf[4096];
+	ssize_t n;
+
+	while (verdict == SILENT && (now = clock_us()) < end) {
+		if (poll(&p, 1, (int)((end - now) / 1000 + 1)) <= 0)
+			continue;
+		n = recv(monitor, buf, sizeof(buf), MSG_DONTWAIT);
+		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return REFUSED;         /* QEMU is gone, and the guest with it */
+		for (ssize_t i = 0; i < n && verdict == SILENT; i++)
+			verdict = guard_byte(l, buf[i]);
+	}
+	return verdict;
+}
+
+/* Let the guest go on: 0, or 1 when that was not to be had. */
+static int guard_resume(int monitor)
+{
+	static const char cont[] = "\n{\"execute\":\"cont\",\"id\":\"" GUARD_ID "\"}\n";
+	static const char reset[] = "\xff";
+	uint64_t end = clock_us() + GUARD_US;
+	enum verdict verdict;
+	struct lines lines = { .len = 0 };
+
+	do {
+		guard_send(monitor, cont);
+		verdict = guard_answer(monitor, &lines);
+		if (verdict == BUSY)
+			poll(NULL, 0, RETRY_MS);
+		if (verdict == SILENT)
+			guard_send(monitor, reset);
+	} while ((verdict == BUSY || verdict == SILENT) && clock_us() < end);
+	return verdict != RESUMED;
+}
+
+int gdump_guard(int fd)
+{
+	int monitor = -1, ret;
+	char what;
+
+	guard_leave_session(fd);
+	while ((what = guard_receive(fd, &monitor))) {
+		if (what == 'R' && monitor >= 0) {
+			close(monitor);
+			monitor = -1;
+		}
+	}
+	if (monitor < 0)
+		return 0;
+	ret = guard_resume(monitor);
+	close(monitor);
+	return ret;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guest.c - stopping QEMU's guest, and letting it go on
+ *
+ * Theory of operation.  The guest must never stay stopped because of us.  So it
+ * counts as stopped from before the command is sent until QEMU has answered that
+ * it goes on; every way out passes through guest_resume().  For the case that
+ * this process is killed, a guard (see gdump_guard()) gets the connection to the
+ * monitor before the command is sent: 'P', and 'R' when the guest goes on.
+ *
+ * What somebody else has stopped, or what stopped by itself (a panic, an I/O
+ * error), is not for us to resume.
+ */
+#include "guest.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/clock.h"
+#include "qemu_dump.h"
+
+enum {
+	PATIENCE = 4,                   /* times the usual time-out             */
+	RETRY_US = 10000000,            /* while a dump is about to end         */
+};
+
+static struct gdump_error *guest_status(struct qmp *q, json_t **json, const char **status,
+					bool *running)
+{
+	const json_t *value;
+	struct gdump_error *err;
+
+	err = qmp_execute(q, "query-status", NULL, json);
+	if (!err)
+		err = qmp_get_string(*json, "query-status", "status", status);
+	if (err)
+		return err;
+	value = json_object_get(*json, "running");
+	if (!json_is_boolean(value))
+		return qmp_odd("query-status", "does not tell \"running\"");
+	*running = json_is_true(value);
+	return NULL;
+}
+
+/* States in which QEMU has no memory to dump, and what to do */
+static const struct {
+	const char *status, *message;
+} unfit[] = {
+	{ "inmigrate", "the guest is being migrated to here and not complete yet: dump it where it "
+		       "comes from, or when it has arrived" },
+	{ "preconfig", "the machine is not built yet: continue with x-exit-preconfig" },
+};
+
+static struct gdump_error *guest_check_migration(struct qmp *q)
+{
+	static const char *const harmless[] = { "none", "completed", "failed", "cancelled" };
+	CLEANUP_JSON json_t *value = NULL;
+	struct gdump_error *err;
+	const char *status;
+
+	err = qmp_execute(q, "query-migrate", NULL, &value);
+	/* never migrated: there is no status at all */
+	if (err || !json_object_get(value, "status"))
+		return err;
+	err = qmp_get_string(value, "query-migrate", "status", &status);
+	if (err)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+		if (!strcmp(status, harmless[i]))
+			return NULL;
+	return error_new(GDUMP_ERR_REMOTE, "the guest is being migrated (%s): wait until that is over, "
+			 "or cancel it with migrate_cancel", status);
+}
+
+struct gdump_error *guest_check(struct guest *g)
+{
+	CLEANUP_JSON json_t *value = NULL;
+	struct gdump_error *err;
+	const char *status;
+	bool active = false;
+
+	err = guest_status(g->qmp, &value, &status, &g->running);
+	if (err)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(unfit); i++)
+		if (!strcmp(status, unfit[i].status))
+			return error_new(GDUMP_ERR_REMOTE, "%s", unfit[i].message);
+	err = guest_check_migration(g->qmp);
+	if (!err)
+		err = qemu_dump_active(g->qmp, &active);
+	if (!err && active)
+		err = error_new(GDUMP_ERR_REMOTE, "somebody else is dumping this guest: wait until "
+				"query-dump says that it is done");
+	return err;
+}
+
+/* Tell the guard: 'P' with the monitor's connection, or 'R'. */
+static struct gdump_error *guest_tell_guard(const struct guest *g, char what)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = &what, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fd = qmp_fd(g->qmp);
+	struct cmsghdr *c;
+	ssize_t n;
+
+	if (what == 'P') {
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof(control.buf);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	do {
+		n = sendmsg(g->guard_fd, &msg, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n == 1 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
+}
+
+/* It goes on, or was not stopped by us at all. */
+static void guest_released(struct guest *g)
+{
+	g->stopped = false;
+	if (g->guarded)
+		gdump_error_destroy(guest_tell_guard(g, 'R'));
+	g->guarded = false;
+}
+
+struct gdump_error *guest_stop(struct guest *g)
+{
+	struct qmp_command stop = { .name = "stop", .timeout_ms = qmp_timeout_ms(g->qmp) * PATIENCE };
+	CLEANUP_JSON json_t *value = NULL;
+	struct gdump_error *err = NULL;
+	const char *status;
+	bool running;
+
+	if (!g->running)
+		return NULL;
+	if (g->guard_fd > 0)
+		err = guest_tell_guard(g, 'P');
+	if (err)
+		return err;
+	g->guarded = g->guard_fd > 0;
+	g->stopped = true;
+	g->stop_us = clock_us();
+	err = qmp_run(g->qmp, &stop, NULL);
+	if (err && qmp_refusal(g->qmp))
+		guest_released(g);
+	if (!err)
+		err = guest_status(g->qmp, &value, &status, &running);
+	/* it may have stopped for another reason at the same time */
+	if (!err && strcmp(status, "paused"))
+		guest_released(g);
+	return err;
+}
+
+/* Send cont until QEMU does not say any more that a dump is in its way. */
+static struct gdump_error *guest_cont(struct guest *g)
+{
+	struct qmp_command cont = { .name = "cont", .timeout_ms = qmp_timeout_ms(g->qmp) * PATIENCE };
+	uint64_t begun = clock_us();
+	struct gdump_error *err;
+	const char *refusal;
+
+	for (;;) {
+		err = qmp_run(g->qmp, &cont, NULL);
+		refusal = qmp_refusal(g->qmp);
+		if (!err || !refusal || !strstr(refusal, "dump") ||
+		    clock_us() - begun > RETRY_US)
+			return err;
+		gdump_error_destroy(err);
+		poll(NULL, 0, 20);
+	}
+}
+
+struct gdump_error *guest_resume(struct guest *g)
+{
+	struct gdump_error *err;
+
+	if (!g->stopped)
+		return NULL;
+	qmp_ignore_cancel(g->qmp);
+	err = guest_cont(g);
+	if (err)
+		return error_prefix(err, "the guest is still paused and could not be resumed");
+	g->paused_us += clock_us() - g->stop_us;
+	guest_released(g);
+	return NULL;
+}
+
+uint64_t guest_paused_us(const struct guest *g)
+{
+	return g->paused_us + (g->stopped ? clock_us() - g->stop_us : 0);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guest.h - stopping QEMU's guest, and letting it go on
+ */
+#pragma once
+
+#include "qmp.h"
+
+struct guest {
+	struct qmp *qmp;
+	int guard_fd;                   /* see gdump_guard(); 0: none           */
+	bool running;                   /* it was, when we came                 */
+	bool stopped;                   /* by us, or perhaps: then it must go on */
+	bool guarded;                   /* the guard knows that                 */
+	uint64_t stop_us;               /* when the stop was sent               */
+	uint64_t paused_us;             /* from there to the answer to cont     */
+};
+
+/* Whether the guest runs; and refuse when it can't be dumped now. */
+MUST_CHECK struct gdump_error *guest_check(struct guest *g);
+/* Stop it, if it runs.  On error it may be stopped: guest_resume() is due. */
+MUST_CHECK struct gdump_error *guest_stop(struct guest *g);
+/* Let it go on, if we stopped it.  Is not cancelled. */
+MUST_CHECK struct gdump_error *guest_resume(struct guest *g);
+/* How long it has stood still because of us, until now */
+uint64_t guest_paused_us(const struct guest *g);

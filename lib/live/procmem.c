@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * procmem.c - reading the memory of another process, by its own addresses
+ *
+ * Theory of operation.  /proc/PID/maps divides the process's memory into areas,
+ * and there are three ways to read one:
+ *
+ * shared      A shared mapping of a file, mostly a memfd or in tmpfs.  We map the
+ *             same file, so that its pages are ours as well: the fastest way.
+ *             Touching a hole of such a file allocates a page, in the guest's
+ *             account: so a page is looked at only if the file has it.
+ * private     All else is copied with process_vm_readv(2).  Where the memory is
+ *             anonymous, a page that /proc/PID/pagemap shows as neither present
+ *             nor swapped out was never written to, and is zero.
+ *             In a private mapping of a file, such a page is that of the file,
+ *             and zero only if the file has a hole there.
+ * opaque      Shared memory whose file we cannot map, and shared hugetlbfs, which
+ *             has no SEEK_DATA.  The page tables of one process do not tell what
+ *             the file has: all of it is read.
+ *
+ * Whether a file has a page: mincore(2) on our mapping says so quickly for those
+ * in memory; the others may be swapped out, or on disk, or a hole, which lseek(2)
+ * with SEEK_DATA tells.  The latter alone would do, but walks from data to the
+ * next hole, perhaps gigabytes away, or is called for each page.
+ */
+#include "procmem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "rights.h"
+
+#define PAGEMAP_THERE ((uint64_t)1 << 63 | (uint64_t)1 << 62)  /* present, swapped */
+
+enum area_kind { AREA_PRIVATE, AREA_SHARED, AREA_OPAQUE };
+
+/* One mapping of the process: [start, end) */
+struct area {
+	uint64_t start, end, off;
+	dev_t dev;
+	uint64_t ino;                   /* 0: anonymous                         */
+	bool readable, is_shared, used;
+	enum area_kind kind;
+	int fd;                         /* of the file, or -1                   */
+	bool may_mincore;
+	const unsigned char *map;       /* ours of AREA_SHARED                  */
+};
+
+struct procmem {
+	pid_t pid;
+	int pidfd, pagemap;             /* -1: do without                       */
+	uint64_t page_size;
+	struct area *areas;             /* ascending                            */
+	size_t num_areas;
+};
+
+/* One line of /proc/PID/maps */
+static struct gdump_error *procmem_add(struct procmem *pm, const char *line)
+{
+	struct area a = { .fd = -1 };
+	unsigned int major, minor;
+	struct area *areas;
+	char perms[5];
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64, &a.start,
+		   &a.end, perms, &a.off, &major, &minor, &a.ino) != 7)
+		return error_new(GDUMP_ERR_OS, "/proc/%d/maps: this line was not understood: %s",
+				 (int)pm->pid, line);
+	a.dev = makedev(major, minor);
+	a.readable = perms[0] == 'r';
+	a.is_shared = perms[3] == 's';
+	if (!(pm->num_areas & (pm->num_areas - 1))) {
+		size_t cap = pm->num_areas ? 2 * pm->num_areas : 1;
+
+		areas = realloc(pm->areas, cap * sizeof(*areas));
+		if (!areas)
+			return error_nomem();
+		pm->areas = areas;
+	}
+	pm->areas[pm->num_areas++] = a;
+	return NULL;
+}
+
+static struct gdump_error *procmem_read_maps(struct procmem *pm)
+{
+	CLEANUP_FREE char *line = NULL;
+	struct gdump_error *err = NULL;
+	size_t cap = 0;
+	char path[40];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pm->pid);
+	f = fopen(path, "re");
+	if (!f)
+		return rights_explain(pm->pid, errno);
+	errno = 0;
+	while (!err && getline(&line, &cap, f) > 0)
+		err = procmem_add(pm, line);
+	/* open() works for everyone, then reading fails or gives nothing */
+	if (!err && (ferror(f) || !pm->num_areas))
+		err = rights_explain(pm->pid, errno ? errno : EACCES);
+	fclose(f);
+	return err;
+}
+
+static struct gdump_error *procmem_failed(const struct procmem *pm, uint64_t addr, int errnum)
+{
+	struct pollfd p = { .fd = pm->pidfd, .events = POLLIN };
+
+	if (errnum == ESRCH || (pm->pidfd >= 0 && poll(&p, 1, 0) > 0))
+		return error_new(GDUMP_ERR_REMOTE,
+				 "QEMU (process %d) went away while its memory was read",
+				 (int)pm->pid);
+	if (errnum == EPERM || errnum == EACCES)
+		return rights_explain(pm->pid, errnum);
+	if (errnum == EFAULT)
+		return error_new(GDUMP_ERR_NODATA,
+				 "the host cannot read address 0x%" PRIx64 " of process %d: is its "
+				 "memory broken?", addr, (int)pm->pid);
+	return error_os(errnum, "cannot read address 0x%" PRIx64 " of process %d", addr,
+			(int)pm->pid);
+}
+
+/* Copy what is not shared with us. */
+static struct gdump_error *procmem_copy(const struct procmem *pm, uint64_t addr, void *buf,
+					size_t len)
+{
+	while (len) {
+		struct iovec to = { .iov_base = buf, .iov_len = len };
+		struct iovec from = { .iov_base = (void *)(uintptr_t)addr, .iov_len = len };
+		ssize_t n = process_vm_readv(pm->pid, &to, 1, &from, 1, 0);
+
+		if (n <= 0)
+			return procmem_failed(pm, addr, n ? errno : EFAULT);
+		addr += (uint64_t)n;
+		buf = (char *)buf + n;
+		len -= (size_t)n;
+	}
+	return NULL;
+}
+
+/* Whether we may read at all: its program, as reading the guest's memory could
+ * allocate some.
+ */
+static struct gdump_error *procmem_try(const struct procmem *pm)
+{
+	unsigned char byte;
+	size_t i = 0;
+
+	while (i < pm->num_areas && !pm->areas[i].readable)
+		i++;
+	return i < pm->num_areas ? procmem_copy(pm, pm->areas[i].start, &byte, 1) : NULL;
+}
+
+struct gdump_error *procmem_open(pid_t pid, struct procmem **ret)
+{
+	CLEANUP_PROCMEM struct procmem *pm = NULL;
+	struct gdump_error *err;
+	char path[40];
+
+	if (pid <= 0)
+		return rights_explain(pid, ESRCH);
+	pm = calloc(1, sizeof(*pm));
+	if (!pm)
+		return error_nomem();
+	pm->pid = pid;
+	pm->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	pm->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	pm->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	err = procmem_read_maps(pm);
+	if (!err)
+		err = procmem_try(pm);
+	if (err)
+		return err;
+	*ret = TAKE_PTR(pm);
+	return NULL;
+}
+
+void procmem_close(struct procmem *pm)
+{
+	if (!pm)
+		return;
+	for (size_t i = 0; i < pm->num_areas; i++) {
+		struct area *a = &pm->areas[i];
+
+		if (a->map)
+			munmap((void *)(uintptr_t)a->map, a->end - a->start);
+		if (a->fd >= 0)
+			close(a->fd);
+	}
+	if (pm->pidfd >= 0)
+		close(pm->pidfd);
+	if (pm->pagemap >= 0)
+		close(pm->pagemap);
+	free(pm->areas);
+	free(pm);
+}
+
+/* The area that holds @addr, or NULL */
+static struct area *procmem_area(const struct procmem *pm, uint64_t addr)
+{
+	size_t lo = 0, hi = pm->num_areas;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (pm->areas[mid].end <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < pm->num_areas && pm->areas[lo].start <= addr ? &pm->areas[lo] : NULL;
+}
+
+/* Open @name in @dir if it is the file of @a; -1: it is not, or we may not. */
+static int area_open_at(const struct area *a, int dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, 0) || !S_ISREG(st.st_mode) ||
+	    st.st_dev != a->dev || st.st_ino != a->ino)
+		return -1;
+	return openat(dir, name, O_RDONLY | O_CLOEXEC);
+}
+
+/* The file that is mapped there may have no name any more. */
+static int area_open_file(const struct procmem *pm, const struct area *a)
+{
+	struct dirent *entry;
+	char path[80];
+	DIR *dir;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)pm->pid,
+		 a->start, a->end);
+	fd = area_open_at(a, AT_FDCWD, path);
+	if (fd >= 0)
+		return fd;
+	/* that took CAP_CHECKPOINT_RESTORE; QEMU keeps the descriptor as well */
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pm->pid);
+	dir = opendir(path);
+	while (dir && fd < 0 && (entry = readdir(dir)))
+		fd = area_open_at(a, dirfd(dir), entry->d_name);
+	if (dir)
+		closedir(dir);
+	return fd;
+}
+
+/* Find out how to read @a. */
+static void area_open(const struct procmem *pm, struct area *a)
+{
+	uint64_t size = a->end - a->start;
+	struct statfs fs;
+	struct stat st;
+	char path[40];
+	void *map;
+
+	a->used = true;
+	a->kind = a->is_shared ? AREA_OPAQUE : AREA_PRIVATE;
+	if (!a->ino)
+		return;
+	a->fd = area_open_file(pm, a);
+	if (a->fd < 0 || !a->is_shared)
+		return;
+	if (fstatfs(a->fd, &fs) || fs.f_type == HUGETLBFS_MAGIC || fstat(a->fd, &st) ||
+	    st.st_size < 0 || !range_fits(a->off, size, (uint64_t)st.st_size))
+		return;
+	map = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, a->fd, (off_t)a->off);
+	if (map == MAP_FAILED)
+		return;
+	/* should we crash, the guest's memory shall not go into our core dump */
+	madvise(map, size, MADV_DONTDUMP);
+	a->map = map;
+	a->kind = AREA_SHARED;
+	/* for others, mincore() says that every page is there */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", a->fd);
+	a->may_mincore = st.st_uid == geteuid() ||
+			 !faccessat(AT_FDCWD, path, W_OK, AT_EACCESS);
+}
+
+struct gdump_error *procmem_use(struct procmem *pm, uint64_t addr, uint64_t size)
+{
+	uint64_t end = addr + size;
+
+	while (addr < end) {
+		struct area *a = procmem_area(pm, addr);
+
+		if (!a || !a->readable)
+			return error_new(GDUMP_ERR_NODATA,
+					 "process %d has no readable memory at 0x%" PRIx64,
+					 (int)pm->pid, addr);
+		if (!a->used)
+			area_open(pm, a);
+		addr = a->end;
+	}
+	return NULL;
+}
+
+uint64_t procmem_page_size(const struct procmem *pm)
+{
+	return pm->page_size;
+}
+
+/* The page tables' view of @num pages; without /proc/PID/pagemap all are there. */
+static void procmem_scan_tables(const struct procmem *pm, uint64_t addr, size_t num,
+				unsigned char *there)
+{
+	uint64_t entries[1024];
+	ssize_t got;
+	size_t n;
+
+	for (; num; num -= n, there += n, addr += n * pm->page_size) {
+		n = MIN(num, ARRAY_SIZE(entries));
+		got = pm->pagemap < 0 ? -1 :
+		      pread(pm->pagemap, entries, n * sizeof(*entries),
+			    (off_t)(addr / pm->page_size * sizeof(*entries)));
+		if (got != (ssize_t)(n * sizeof(*entries))) {
+			memset(there, 1, num);
+			return;
+		}
+		for (size_t i = 0; i < n; i++)
+			there[i] = !!(entries[i] & PAGEMAP_THERE);
+	}
+}
+
+/* Of the pages that are not marked yet, mark those that the file has. */
+static void area_scan_file(const struct procmem *pm, const struct area *a, uint64_t addr,
+			   size_t num, unsigned char *there)
+{
+	off_t off, data;
+	uint64_t skip;
+
+	for (size_t i = 0; i < num; i++) {
+		if (there[i])
+			continue;
+		off = (off_t)(a->off + (addr - a->start) + i * pm->page_size);
+		data = lseek(a->fd, off, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			return;
+		if (data < 0) {
+			memset(there, 1, num);
+			return;
+		}
+		skip = (uint64_t)(data - off) / pm->page_size;
+		if (skip >= num - i)
+			return;
+		i += skip;
+		there[i] = 1;
+	}
+}
+
+static void area_scan_shared(const struct procmem *pm, const struct area *a, uint64_t addr,
+			     size_t num, unsigned char *there)
+{
+	void *map = (void *)(uintptr_t)(a->map + (addr - a->start));
+
+	if (a->may_mincore && !mincore(map, num * pm->page_size, there)) {
+		for (size_t i = 0; i < num; i++)
+			there[i] &= 1;
+	} else {
+		memset(there, 0, num);
+	}
+	area_scan_file(pm, a, addr, num, there);
+}
+
+/* An unpopulated page of a private mapping is the file's. */
+static void area_scan_private(const struct procmem *pm, const struct area *a, uint64_t addr,
+			      size_t num, unsigned char *there)
+{
+	struct statfs fs;
+	struct stat st;
+
+	procmem_scan_tables(pm, addr, num, there);
+	if (!a->ino)
+		return;
+	if (a->fd < 0 || fstatfs(a->fd, &fs) || fstat(a->fd, &st)) {
+		memset(there, 1, num);
+		return;
+	}
+	/* private pages of hugetlbfs do not come from the file when that is empty */
+	if (fs.f_type != HUGETLBFS_MAGIC || st.st_blocks)
+		area_scan_file(pm, a, addr, num, there);
+}
+
+void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *there)
+{
+	size_t n;
+
+	for (; num; num -= n, there += n, addr += n * pm->page_size) {
+		const struct area *a = procmem_area(pm, addr);
+
+		n = a ? (size_t)MIN((a->end - addr) / pm->page_size, (uint64_t)num) : num;
+		if (a && a->kind == AREA_SHARED)
+			area_scan_shared(pm, a, addr, n, there);
+		else if (a && a->kind == AREA_PRIVATE)
+			area_scan_private(pm, a, addr, n, there);
+		else
+			memset(there, 1, n);
+	}
+}
+
+/* Copy from a file that we map as well, leaving its holes alone. */
+static void area_copy_shared(const struct procmem *pm, const struct area *a, uint64_t addr,
+			     unsigned char *buf, size_t len)
+{
+	unsigned char there[256];
+
+	while (len) {
+		uint64_t page = round_down(addr, pm->page_size);
+		size_t num = (size_t)MIN(div_up(addr - page + len, pm->page_size),
+					 (uint64_t)ARRAY_SIZE(there));
+
+		area_scan_shared(pm, a, page, num, there);
+		for (size_t i = 0; i < num; i++) {
+			size_t n = (size_t)MIN(page + (i + 1) * pm->page_size - addr,
+					       (uint64_t)len);
+
+			if (there[i])
+				memcpy(buf, a->map + (addr - a->start), n);
+			else
+				memset(buf, 0, n);
+			addr += n;
+			buf += n;
+			len -= n;
+		}
+	}
+}
+
+struct gdump_error *procmem_read(const struct procmem *pm, uint64_t addr, void *buf, size_t len)
+{
+	struct gdump_error *err = NULL;
+	size_t n;
+
+	for (; !err && len; addr += n, buf = (char *)buf + n, len -= n) {
+		const struct area *a = procmem_area(pm, addr);
+
+		n = a ? (size_t)MIN(a->end - addr, (uint64_t)len) : len;
+		if (a && a->kind == AREA_SHARED)
+			area_copy_shared(pm, a, addr, buf, n);
+		else
+			err = procmem_copy(pm, addr, buf, n);
+	}
+	return err;
+}
+
+const void *procmem_borrow(const struct procmem *pm, uint64_t addr, size_t len)
+{
+	const struct area *a = procmem_area(pm, addr);
+
+	if (!a || a->kind != AREA_SHARED || len > a->end - addr)
+		return NULL;
+	return a->map + (addr - a->start);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * procmem.h - reading the memory of another process, by its own addresses
+ *
+ * After procmem_use() has named all that will be read, the functions below it
+ * may be called from many threads at once, for addresses inside of that.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "../error.h"
+
+struct procmem;
+
+/* GDUMP_ERR_OS where we have no right to: the message says which is missing. */
+MUST_CHECK struct gdump_error *procmem_open(pid_t pid, struct procmem **ret);
+void procmem_close(struct procmem *pm);
+
+/* Prepare to read [addr, addr + size).  GDUMP_ERR_NODATA when the process has
+ * no readable memory there.
+ */
+MUST_CHECK struct gdump_error *procmem_use(struct procmem *pm, uint64_t addr, uint64_t size);
+
+/* Size of the pages that procmem_scan() looks at */
+uint64_t procmem_page_size(const struct procmem *pm);
+/* Which of the @num pages from @addr on (a multiple of the page size) have
+ * something in them: @there is 1, else 0, and the page is zero.
+ */
+void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *there);
+/* GDUMP_ERR_REMOTE when the process has died, GDUMP_ERR_NODATA when it lives but
+ * a page cannot be read.  Allocates nothing in the process.
+ */
+MUST_CHECK struct gdump_error *procmem_read(const struct procmem *pm, uint64_t addr,
+					    void *buf, size_t len);
+/* A pointer to the process's own memory, where it is shared, or NULL.  Looking
+ * at a page that procmem_scan() does not report as there would allocate it.
+ */
+const void *procmem_borrow(const struct procmem *pm, uint64_t addr, size_t len);
+
+static inline void procmem_cleanup(struct procmem **pm)
+{
+	procmem_close(*pm);
+}
+#define CLEANUP_PROCMEM __attribute__((__cleanup__(procmem_cleanup)))

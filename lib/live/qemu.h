@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qemu.h - what the two ways to read a QEMU guest share
+ */
+#pragma once
+
+#include "../source.h"
+#include "guest.h"
+#include "layout.h"
+#include "procmem.h"
+
+struct qemu {
+	struct source source;
+	struct gdump_open_options opt;
+	struct guest guest;
+	struct layout layout;
+	struct procmem *mem;            /* NULL: the slow way                   */
+	/* the slow way: a dump of QEMU's that is under way */
+	struct qemu_head head;
+	bool streaming;
+	size_t load;                    /* that we are in                       */
+	uint64_t pos;                   /* in the dump: the pipe's next byte    */
+};
+
+/* A warning; the message is cut at 300 characters. */
+void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...) PRINTF(2, 3);
+/* Take machine and notes out of the head of a dump. */
+MUST_CHECK struct gdump_error *qemu_take_head(struct qemu *qemu, const struct qemu_head *head);
+
+/* The operations on a guest, whatever way it is read */
+struct gdump_error *qemu_resume(struct source *s);
+uint64_t qemu_paused_us(const struct source *s);
+void qemu_close(struct source *s);
+
+/* Begin the slow way; fills the image's machine and notes, and takes out of the
+ * layout what QEMU does not dump.
+ */
+MUST_CHECK struct gdump_error *qemu_stream_begin(struct qemu *qemu);
+/* End the dump that is under way, if any. */
+MUST_CHECK struct gdump_error *qemu_stream_end(struct qemu *qemu);
+extern const struct source_ops qemu_stream_ops;

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qemu_dump.h - QEMU's own dump-guest-memory, into a pipe of ours
+ *
+ * QEMU writes an ELF core: headers, then the notes, then the memory of each
+ * PT_LOAD in ascending order.  While it dumps, the guest stands still.
+ */
+#pragma once
+
+#include "qmp.h"
+
+/* The bytes of guest-physical memory [paddr, paddr + size) at @off of the dump */
+struct qemu_load {
+	uint64_t paddr, size, off;
+};
+
+/* The start of a dump, as it comes out of the pipe; begin with all zero. */
+struct qemu_head {
+	struct qmp_pump pump;           /* the pipe                             */
+	bool with_data;                 /* also wanted: the first load's memory */
+	bool cut;                       /* close the pipe when we have it all   */
+	bool done;                      /* we have                              */
+	unsigned char *buf;
+	size_t len, cap;                /* bytes that are there, fit            */
+	size_t need;                    /* bytes to have for the next step      */
+	size_t size;                    /* headers and notes only               */
+	struct qemu_load *loads;        /* ascending, also in the file          */
+	size_t num_loads;
+};
+
+/* Guest-physical memory to dump; length 0: all there is */
+struct qemu_extent {
+	uint64_t begin, length;
+};
+
+/* The head and the memory of a dump of @extent, which should be small. */
+MUST_CHECK struct gdump_error *qemu_dump_notes(struct qmp *q, struct qemu_extent extent,
+					       struct qemu_head *head);
+/* Only the head: to learn by ->loads what is plugged of a virtio-mem device. */
+MUST_CHECK struct gdump_error *qemu_dump_loads(struct qmp *q, struct qemu_extent extent,
+					       struct qemu_head *head);
+/* Begin a dump that goes on beside us; the next byte out of the pipe is the one
+ * behind the head.
+ */
+MUST_CHECK struct gdump_error *qemu_dump_start(struct qmp *q, struct qemu_extent extent,
+					       struct qemu_head *head);
+/* Close the pipe and wait until QEMU has noticed that nobody reads any more. */
+MUST_CHECK struct gdump_error *qemu_dump_end(struct qmp *q, struct qemu_head *head);
+/* Whether a dump is going on, of whomever */
+MUST_CHECK struct gdump_error *qemu_dump_active(struct qmp *q, bool *ret);
+
+void qemu_head_deinit(struct qemu_head *head);
+
+static inline void qemu_head_cleanup(struct qemu_head *head)
+{
+	qemu_head_deinit(head);
+}
+#define CLEANUP_HEAD __attribute__((__cleanup__(qemu_head_cleanup)))

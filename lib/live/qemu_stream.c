@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qemu_stream.c - a guest of QEMU that only QEMU itself may read
+ *
+ * Theory of operation.  QEMU dumps into a pipe of ours, beside us (detached); we
+ * take the memory out of it as we are asked for it, in ascending order, and drop
+ * what is not asked for.  When a place is behind the pipe's, or far ahead of it,
+ * that dump is ended and another one begun, right there.
+ *
+ * While QEMU dumps, the guest stands still, if we stopped it or not.  A guest
+ * that shall go on running is given a dump of its own for each piece that is
+ * read, which ends with it.
+ */
+#include "qemu.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+
+enum {
+	FAR_AHEAD = 64 << 20,           /* rather begin anew                    */
+	PATIENCE = 4,                   /* times the usual time-out             */
+};
+
+static struct gdump_error *stream_start(struct qemu *qemu, struct qemu_extent extent)
+{
+	struct gdump_error *err;
+
+	qemu_head_deinit(&qemu->head);
+	qemu->streaming = true;
+	err = qemu_dump_start(qemu->guest.qmp, extent, &qemu->head);
+	qemu->load = 0;
+	qemu->pos = qemu->head.len;
+	return err;
+}
+
+struct gdump_error *qemu_stream_end(struct qemu *qemu)
+{
+	if (!qemu->streaming)
+		return NULL;
+	qemu->streaming = false;
+	return qemu_dump_end(qemu->guest.qmp, &qemu->head);
+}
+
+/* Some bytes out of the pipe, up to @len */
+static struct gdump_error *stream_some(struct qemu *qemu, void *buf, size_t len, size_t *got)
+{
+	struct pollfd p = { .fd = qemu->head.pump.fd, .events = POLLIN };
+	int timeout = (int)MIN((uint64_t)qmp_timeout_ms(qemu->guest.qmp) * PATIENCE,
+			       (uint64_t)INT32_MAX);
+	ssize_t n;
+	int ready;
+
+	do {
+		ready = poll(&p, 1, timeout);
+		n = ready > 0 ? read(p.fd, buf, len) : -1;
+	} while (ready && n < 0 && (errno == EINTR || errno == EAGAIN));
+	if (!ready)
+		return error_new(GDUMP_ERR_REMOTE, "QEMU has stopped to write its dump: is it stuck?");
+	if (n < 0)
+		return error_os(errno, "cannot read QEMU's dump from a pipe");
+	if (!n && qmp_process_died(qemu->guest.qmp, 1000))
+		return error_new(GDUMP_ERR_REMOTE, "QEMU (process %d) has died while it dumped",
+				 (int)qmp_pid(qemu->guest.qmp));
+	if (!n)
+		return error_new(GDUMP_ERR_REMOTE, "QEMU ended its dump too early, after %" PRIu64
+				 " bytes", qemu->pos);
+	qemu->pos += (size_t)n;
+	*got = (size_t)n;
+	return NULL;
+}
+
+static struct gdump_error *stream_skip(struct qemu *qemu, uint64_t to)
+{
+	struct gdump_error *err = NULL;
+	unsigned char unused[16384];
+	size_t got;
+
+	while (!err && qemu->pos < to)
+		err = stream_some(qemu, unused, (size_t)MIN(to - qemu->pos, sizeof(unused)), &got);
+	return err;
+}
+
+/* Go on to the load that ends behind @paddr; NULL: there is none. */
+static const struct qemu_load *stream_load(struct qemu *qemu, uint64_t paddr)
+{
+	const struct qemu_head *head = &qemu->head;
+
+	while (qemu->load < head->num_loads &&
+	       head->loads[qemu->load].paddr + (head->loads[qemu->load].size - 1) < paddr)
+		qemu->load++;
+	return qemu->load < head->num_loads ? &head->loads[qemu->load] : NULL;
+}
+
+/* Begin anew unless @paddr comes out of the pipe soon. */
+static struct gdump_error *stream_seek(struct qemu *qemu, uint64_t paddr, size_t len)
+{
+	const struct layout *layout = &qemu->layout;
+	const struct slot *last = &layout->slots[layout->num_slots - 1];
+	struct qemu_extent extent = { paddr, len };
+	const struct qemu_load *l = qemu->streaming ? stream_load(qemu, paddr) : NULL;
+	struct gdump_error *err;
+	uint64_t off;
+
+	if (l && l->paddr <= paddr) {
+		off = l->off + (paddr - l->paddr);
+		if (off >= qemu->pos && off - qemu->pos <= FAR_AHEAD)
+			return NULL;
+	}
+	err = qemu_stream_end(qemu);
+	if (!qemu->source.changes)
+		extent.length = last->paddr + (last->size - 1) - paddr + 1;
+	return err ? err : stream_start(qemu, extent);
+}
+
+static struct gdump_error *stream_piece(struct qemu *qemu, uint64_t paddr, unsigned char *buf,
+					size_t len)
+{
+	const struct qemu_load *l = stream_load(qemu, paddr);
+	struct gdump_error *err;
+	size_t got;
+
+	if (!l || paddr < l->paddr)
+		return error_new(GDUMP_ERR_NODATA, "QEMU did not dump the memory at 0x%" PRIx64, paddr);
+	err = stream_skip(qemu, l->off + (paddr - l->paddr));
+	while (!err && len) {
+		err = stream_some(qemu, buf, len, &got);
+		if (err)
+			break;
+		buf += got;
+		len -= got;
+	}
+	return err;
+}
+
+static struct gdump_error *stream_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct qemu *qemu = (struct qemu *)s;
+	struct gdump_error *err;
+	const struct qemu_load *l;
+	size_t n;
+
+	err = stream_seek(qemu, paddr, len);
+	while (!err && len) {
+		l = stream_load(qemu, paddr);
+		n = l && paddr >= l->paddr ?
+		    (size_t)MIN(l->paddr + (l->size - 1) - paddr, (uint64_t)len - 1) + 1 : len;
+		err = stream_piece(qemu, paddr, buf, n);
+		paddr += n;
+		buf = (char *)buf + n;
+		len -= n;
+	}
+	if (qemu->source.changes)
+		gdump_error_destroy(qemu_stream_end(qemu));
+	return err;
+}
+
+struct gdump_error *qemu_stream_begin(struct qemu *qemu)
+{
+	struct gdump_error *err;
+
+	err = stream_start(qemu, (struct qemu_extent){ 0 });
+	if (!err)
+		err = qemu_take_head(qemu, &qemu->head);
+	if (!err)
+		err = layout_clip(&qemu->layout, (struct qemu_extent){ 0 }, &qemu->head);
+	if (!err && !qemu->layout.num_slots)
+		err = error_new(GDUMP_ERR_REMOTE, "QEMU has no memory of this guest");
+	if (!err && qemu->source.changes)
+		err = qemu_stream_end(qemu);
+	return err;
+}
+
+const struct source_ops qemu_stream_ops = {
+	.name = "qmp",
+	.serial = true,
+	.read = stream_read,
+	.resume = qemu_resume,
+	.paused_us = qemu_paused_us,
+	.close = qemu_close,
+};

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rights.c - why we may not read another process
+ *
+ * Linux lets us when ptrace(2) would: see "Ptrace access mode checking" there.
+ */
+#include "rights.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static bool rights_have_ptrace(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return !syscall(SYS_capget, &head, data) &&
+	       (data[CAP_SYS_PTRACE / 32].effective >> CAP_SYS_PTRACE % 32 & 1);
+}
+
+/* 0 where the kernel has no Yama */
+static int rights_yama_scope(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = 0;
+
+	if (f && fscanf(f, "%d", &scope) != 1)
+		scope = 0;
+	if (f)
+		fclose(f);
+	return scope;
+}
+
+struct gdump_error *rights_explain(pid_t pid, int errnum)
+{
+	int scope = rights_yama_scope();
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (pid <= 0 || stat(path, &st))
+		return error_os(errnum, "QEMU's process is not to be seen from here: it is in another "
+				"PID namespace (container), or /proc is mounted with hidepid");
+	if (errnum != EPERM && errnum != EACCES)
+		return error_os(errnum, "cannot look into process %d", (int)pid);
+	if (scope >= 3)
+		return error_os(errnum, "process %d: kernel.yama.ptrace_scope is %d, with which nobody "
+				"may read another process until the next boot", (int)pid, scope);
+	if (rights_have_ptrace())
+		return error_os(errnum, "process %d is in another user namespace, or a security "
+				"module protects it", (int)pid);
+	if (st.st_uid != geteuid())
+		return error_os(errnum, "process %d belongs to user %u, we are user %u: run as that "
+				"one, or as root (CAP_SYS_PTRACE)", (int)pid,
+				(unsigned int)st.st_uid, (unsigned int)geteuid());
+	if (scope)
+		return error_os(errnum, "process %d: kernel.yama.ptrace_scope is %d: run as root "
+				"(CAP_SYS_PTRACE)", (int)pid, scope);
+	return error_os(errnum, "process %d is protected against its own user, as it was started with "
+			"more rights: run as root (CAP_SYS_PTRACE)", (int)pid);
+}

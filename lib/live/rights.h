@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rights.h - why we may not read another process
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "../error.h"
+
+/* The error for @errnum, met when reading the memory of process @pid: names the
+ * right that is missing, as far as it can be found out.
+ */
+struct gdump_error *rights_explain(pid_t pid, int errnum);
