@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image.h"
 
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,6 @@
 #include "util/cursor.h"
 
 enum {
-	NT_PRSTATUS = 1,
 	MAX_RANGES = 1 << 20,
 	MAX_NOTES = 1 << 20,
 	NOTE_HEADER = 12,
@@ -175,10 +175,24 @@ static void notes_number(struct image *image)
 		image->num_cpus = (size_t)cpu + 1;
 }
 
+/* A PC's firmware ends at 4 GiB, and other tools dump it as if it were RAM. */
+static void mark_firmware(struct image *image)
+{
+	if (image->machine != EM_X86_64 && image->machine != EM_386)
+		return;
+	for (size_t i = 0; i < image->num_ranges; i++) {
+		struct gdump_range *r = &image->ranges[i];
+
+		if (r->start + (r->size - 1) == UINT32_MAX && r->size <= 16 << 20)
+			r->kind = GDUMP_RANGE_DEVICE;
+	}
+}
+
 struct gdump_error *image_seal(struct image *image)
 {
 	uint64_t page_size;
 
+	mark_firmware(image);
 	ranges_merge(image);
 	image->arch = arch_by_machine(image->machine);
 	notes_number(image);

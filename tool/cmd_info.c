@@ -51,10 +51,23 @@ static void print_notes(const struct gdump_info *info)
 	printf("%s\n", *sep ? "" : "none");
 }
 
+/* Where a CPU is: the registers that everybody looks at first. */
+static bool is_key_register(const char *arch, const char *name)
+{
+	static const char *const names[][3] = {
+		{ "x86_64", "rip", "rsp" }, { "i686", "eip", "esp" }, { "s390x", "psw_addr", "r15" },
+		{ "ppc64", "nip", "r1" }, { "loongarch64", "pc", "r3" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(names[i][0], arch))
+			return !strcmp(names[i][1], name) || !strcmp(names[i][2], name);
+	}
+	return !strcmp(name, "pc") || !strcmp(name, "sp");
+}
+
 static void print_registers(const struct gdump *g, const struct gdump_info *info, bool all)
 {
-	static const char *const shown[] = { "rip", "rsp", "eip", "esp", "pc", "sp", "nip",
-					     "psw_addr", "r1", "r15" };
 	const char *name;
 	uint64_t value;
 
@@ -63,11 +76,7 @@ static void print_registers(const struct gdump *g, const struct gdump_info *info
 
 		printf("CPU %-8zu", cpu);
 		for (size_t i = 0; gdump_register_at(g, cpu, i, &name, &value); i++) {
-			bool show = all;
-
-			for (size_t k = 0; !show && k < sizeof(shown) / sizeof(shown[0]); k++)
-				show = !strcmp(shown[k], name);
-			if (!show)
+			if (!all && !is_key_register(info->arch, name))
 				continue;
 			printf("%s%-8s %016" PRIx64, column && column % 3 == 0 ? "\n            " :
 			       column ? "  " : "", name, value);

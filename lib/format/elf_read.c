@@ -164,21 +164,6 @@ static struct gdump_error *read_notes(struct elf_source *e, const struct elf_phd
 	return error_prefix(err, "ELF notes");
 }
 
-/* A PC's firmware ends at 4 GiB; QEMU dumps it as if it were RAM.  Our own
- * files say what is not RAM by its flags.
- */
-static uint32_t range_kind(const struct elf_phdr *p, uint16_t machine)
-{
-	const uint64_t four_gib = (uint64_t)1 << 32;
-
-	if (p->flags == PF_R)
-		return GDUMP_RANGE_DEVICE;
-	if ((machine == EM_X86_64 || machine == EM_386) && p->memsz <= 16 << 20 &&
-	    p->paddr + p->memsz == four_gib)
-		return GDUMP_RANGE_DEVICE;
-	return GDUMP_RANGE_RAM;
-}
-
 static struct gdump_error *add_load(struct elf_source *e, const struct elf_phdr *p)
 {
 	struct image *image = &e->source.image;
@@ -188,7 +173,9 @@ static struct gdump_error *add_load(struct elf_source *e, const struct elf_phdr 
 
 	if (p->paddr == UINT64_MAX || !p->memsz)
 		return NULL;            /* unknown place */
-	err = image_add_range(image, p->paddr, p->memsz, range_kind(p, image->machine));
+	/* our own files say by its flags what is not RAM */
+	err = image_add_range(image, p->paddr, p->memsz,
+			      p->flags == PF_R ? GDUMP_RANGE_DEVICE : GDUMP_RANGE_RAM);
 	if (err)
 		return error_prefix(err, "ELF program headers");
 	if (p->off == UINT64_MAX)
