@@ -35,6 +35,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 #define GDUMP_MUST_CHECK __attribute__((__warn_unused_result__))
 
@@ -284,6 +287,9 @@ const char *gdump_arch_name(size_t i);
 const char *gdump_source_name(size_t i);
 const char *gdump_version(void);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
