@@ -178,10 +178,11 @@ static void print_summary(const struct copy *c, const struct gdump_info *info)
 	}
 	if (progress_is_quiet())
 		return;
-	say("%s: %s of memory in %.2f s (%s/s), %s; pages: %llu zero, %llu packed, %llu as they are",
-	    !strcmp(c->to, "-") ? "standard output" : c->to, size_text(bytes).text, seconds,
+	say("%s: %s from %s of memory in %.2f s (%s/s); pages: %llu zero, %llu packed, %llu as they are",
+	    !strcmp(c->to, "-") ? "standard output" : c->to, size_text(r->bytes).text,
+	    size_text(bytes).text, seconds,
 	    size_text((uint64_t)((double)bytes / (seconds > 0.001 ? seconds : 0.001))).text,
-	    size_text(r->bytes).text, (unsigned long long)r->zero, (unsigned long long)r->packed,
+	    (unsigned long long)r->zero, (unsigned long long)r->packed,
 	    (unsigned long long)r->raw);
 	if (info->is_live && !info->was_running)
 		say("the guest was not running before, and is not now");
@@ -270,7 +271,7 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 }
 
 #define COPY_HELP \
-	"  -f, --format NAME         kdump (default) or elf; QEMU's names work, too\n" \
+	"  -f, --format NAME         kdump (default) or elf; QEMU's names work too\n" \
 	"  -E                        short for --format elf\n" \
 	"  -F, --flatten             kdump in makedumpfile's flattened form; chosen by itself\n" \
 	"                            when OUTPUT cannot seek\n" \
@@ -281,7 +282,7 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	"  -x, --exclude LIST        the same by name: zero\n" \
 	"      --begin ADDR          only memory from this guest-physical address on\n" \
 	"      --length SIZE         only so many bytes of it; K, M, G, T are understood\n" \
-	"  -j, --threads N           default: one for each CPU\n" \
+	"  -j, --threads N           how many threads; default: one for each CPU\n" \
 	"      --progress STYLE      auto, bar, plain, json or none, on standard error\n" \
 	"  -q, --quiet               short for --progress none\n" \
 	"      --force               replace OUTPUT if it exists\n"
@@ -291,7 +292,7 @@ const struct command command_dump = {
 	.usage = "dump [OPTION]... GUEST OUTPUT",
 	.summary = "Take a dump of a running guest (qmp:SOCKET) into a file or - for standard output",
 	.help = COPY_HELP
-		"      --no-direct           let QEMU read the memory: slow, but needs no rights\n"
+		"      --no-direct           let QEMU read the memory: slower, but needs no rights\n"
 		"      --timeout SECONDS     how long to wait for an answer of QEMU (30)\n",
 	.run = cmd_copy,
 };

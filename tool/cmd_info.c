@@ -231,7 +231,7 @@ const struct command command_info = {
 	.name = "info",
 	.usage = "info [--json] [--registers] INPUT|GUEST",
 	.summary = "Show what a dump or a running guest is: format, machine, kernel, memory, CPUs",
-	.help = "      --json                for programs\n"
+	.help = "      --json                the same, and more, as JSON\n"
 		"  -r, --registers           all registers of each CPU\n",
 	.run = cmd_info,
 };

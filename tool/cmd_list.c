@@ -72,6 +72,6 @@ const struct command command_list = {
 	.name = "list",
 	.usage = "list [--json]",
 	.summary = "Show the formats, codecs, architectures and sources of this build",
-	.help = "      --json                for programs\n",
+	.help = "      --json                the same as JSON\n",
 	.run = cmd_list,
 };

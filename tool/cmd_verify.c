@@ -122,10 +122,10 @@ static int cmd_verify(const struct command *cmd, int argc, char **argv)
 
 const struct command command_verify = {
 	.name = "verify",
-	.usage = "verify [--json] INPUT...",
+	.usage = "verify [OPTION]... INPUT...",
 	.summary = "Read every byte of dumps, unpack every page, check every bound",
 	.help = "      --json                one line of JSON for each INPUT\n"
-		"  -j, --threads N           default: one for each CPU\n"
+		"  -j, --threads N           how many threads; default: one for each CPU\n"
 		"      --progress STYLE      auto, bar, plain, json or none, on standard error\n"
 		"  -q, --quiet               short for --progress none\n",
 	.run = cmd_verify,
