@@ -210,10 +210,12 @@ struct gdump_result {
 	uint64_t zero;                  /* of them all zero                     */
 	uint64_t packed;                /* stored compressed                    */
 	uint64_t raw;                   /* stored as they are                   */
-	uint64_t unreadable;            /* could not be read; written as absent */
+	uint64_t unreadable;            /* could not be read: lost in the dump,
+					 * which is marked as incomplete        */
 	uint64_t bytes;                 /* size of the output                   */
-	const char *left;               /* file that a cut short dump left, or
-					 * NULL; freed with free()              */
+	/* NULL or freed by the caller with free() */
+	char *left;                     /* the file that a cut short dump left  */
+	char *why;                      /* why the first lost page was          */
 };
 
 /* Called some ten times a second on the thread that called gdump_write();
@@ -247,8 +249,9 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
 				const char *path,
 				const struct gdump_write_options *opt);
 
-/* Read every byte of @g, unpack every page and count what is there.  The first
- * page that is broken is the error.  @opt: threads, progress and result count.
+/* Read every byte of @g, unpack every page and count what is there.  Broken
+ * pages are GDUMP_ERR_CORRUPT, which tells how many and the first.  Of @opt,
+ * threads, progress and result matter.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_verify(struct gdump *g,

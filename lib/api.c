@@ -3,6 +3,7 @@
  * api.c - the thin rest of the public functions
  */
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arch/arch.h"
@@ -22,13 +23,17 @@ void write_options_copy(struct gdump_write_options *to, const struct gdump_write
 
 void write_result(struct gdump_result *to, const struct gdump_result *result)
 {
-	size_t size;
+	const size_t size = to ? to->size : 0;
 
-	if (!to)
-		return;
-	size = to->size;
-	memcpy(to, result, MIN(size, sizeof(*to)));
-	to->size = size;
+	if (to) {
+		memcpy(to, result, MIN(size, sizeof(*to)));
+		to->size = size;
+	}
+	/* what the caller does not take is his no more */
+	if (size < offsetof(struct gdump_result, left) + sizeof(result->left))
+		free(result->left);
+	if (size < offsetof(struct gdump_result, why) + sizeof(result->why))
+		free(result->why);
 }
 
 const struct gdump_info *gdump_info(const struct gdump *g)
@@ -86,7 +91,7 @@ uint64_t gdump_paused_us(const struct gdump *g)
 
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct gdump_plan **ret)
 {
-	return plan_create(g->source, drop, false, ret);
+	return plan_create(g->source, drop, ret);
 }
 
 bool gdump_format_at(size_t i, struct gdump_format_info *ret)

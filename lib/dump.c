@@ -120,14 +120,12 @@ static struct gdump_error *resume(void *arg)
 }
 
 /* What was cut short is kept where it holds pages and can be opened. */
-static void keep_rest(struct sink *sink, const struct gdump_write_options *opt,
-		      const struct gdump_result *result)
+static void keep_rest(struct sink *sink, struct gdump_result *result)
 {
-	if (!sink->left || !result->pages)
-		return;
-	sink->keep = true;
-	if (opt->result)
-		opt->result->left = strdup(sink->left);
+	if (sink->left && result->pages) {
+		sink->keep = true;
+		result->left = strdup(sink->left);
+	}
 }
 
 static struct gdump_error *write_pages(struct gdump *g, const struct write_spec *spec,
@@ -155,7 +153,7 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 {
 	struct gdump_write_options opt;
 	struct gdump_result result = { 0 };
-	CLEANUP_PLAN struct gdump_plan *whole = NULL;
+	CLEANUP_PLAN struct gdump_plan *whole = NULL, *trimmed = NULL;
 	CLEANUP_SINK struct sink *sink = NULL;
 	CLEANUP_FD int fd = -1;
 	struct settings set = { 0 };
@@ -166,23 +164,28 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	err = check_options(&opt, &set);
 	if (!err && !g->source->image.num_ranges)
 		err = error_new(GDUMP_ERR_NODATA, "%s: holds no memory", g->where);
-	if (!err && (!plan || set.format->trims_devices))
-		err = plan_create(g->source, plan ? plan->drop : 0, set.format->trims_devices,
-				  &whole);
+	if (!err && !plan) {
+		err = plan_create(g->source, 0, &whole);
+		plan = whole;
+	}
+	if (!err && set.format->trims_devices) {
+		err = plan_trim(plan, &g->source->image, &trimmed);
+		plan = trimmed;
+	}
 	if (!err)
 		err = open_sink(path, &opt, set.format, &fd, &sink);
 	if (err)
 		return err;
 	spec = (struct write_spec){
-		.image = &g->source->image, .plan = whole ? whole : plan, .source = g->source,
+		.image = &g->source->image, .plan = plan, .source = g->source,
 		.codec = set.codec, .level = set.level, .sink = sink,
 	};
 	err = write_pages(g, &spec, &set, &opt, &result);
 	if (!err)
 		err = sink->ops->finish(sink, result.bytes);
-	write_result(opt.result, &result);
 	if (err)
-		keep_rest(sink, &opt, &result);
+		keep_rest(sink, &result);
+	write_result(opt.result, &result);
 	return err;
 }
 
@@ -199,11 +202,15 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 		.threads = num_threads(opt.threads),
 		.progress = opt.progress, .progress_arg = opt.progress_arg,
 	};
-	err = plan_create(g->source, 0, false, &plan);
+	err = plan_create(g->source, 0, &plan);
 	if (!err && g->source->ops->verify)
 		err = g->source->ops->verify(g->source);
 	if (!err)
 		err = pipeline_run(g->source, plan, NULL, &run, &result);
+	if (!err && result.unreadable)
+		err = error_new(GDUMP_ERR_CORRUPT, "%llu pages are broken; the first: %s",
+				(unsigned long long)result.unreadable,
+				result.why ? result.why : "unknown");
 	write_result(opt.result, &result);
 	return error_prefix(err, "%s", g->where);
 }

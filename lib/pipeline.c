@@ -53,6 +53,7 @@ struct slot {
 	enum slot_state state;
 	unsigned char *buf;             /* pages, back to back                  */
 	struct gdump_error *err;
+	struct gdump_error *lost;       /* why the first lost page was          */
 	struct gdump_result count;      /* of this batch                        */
 };
 
@@ -72,6 +73,7 @@ struct pipeline {
 	uint64_t end;                   /* no batch is claimed from here on     */
 	uint64_t reading;               /* batches being read                   */
 	uint64_t done_pages;
+	struct gdump_error *lost;       /* why the first lost page was          */
 	bool plan_done;
 	unsigned int running;           /* workers                              */
 
@@ -86,6 +88,7 @@ struct worker {
 	unsigned char *raw, *state;
 	const unsigned char **src;      /* each page of the batch, in raw or lent */
 	void *packer;
+	struct gdump_error *lost;       /* as in struct slot                    */
 };
 
 static struct slot *slot_at(struct pipeline *p, uint64_t n)
@@ -96,7 +99,7 @@ static struct slot *slot_at(struct pipeline *p, uint64_t n)
 /* Fill a batch with the next pages of the plan; false: there are none. */
 static bool next_pages(struct pipeline *p, struct batch *b)
 {
-	b->num_pages = 0;
+	b->num_pages = b->num_lost = 0;
 	b->data_len = 0;
 	while (b->num_pages < p->batch_pages) {
 		uint64_t pfn = plan_next(p->plan, &p->cursor);
@@ -120,6 +123,37 @@ static size_t run_length(const struct batch *b, size_t i)
 	return n;
 }
 
+/* Whether other pages may well be readable.  A serial source cannot go back. */
+static bool is_of_page(const struct pipeline *p, const struct gdump_error *err)
+{
+	const enum gdump_code code = gdump_error_code(err);
+
+	return !p->source->ops->serial &&
+	       (code == GDUMP_ERR_NODATA || code == GDUMP_ERR_CORRUPT || code == GDUMP_ERR_OS);
+}
+
+static void lose_page(struct worker *w, struct batch *b, size_t i, struct gdump_error *err)
+{
+	b->pages[i].kind = PAGE_LOST;
+	b->num_lost++;
+	if (w->lost)
+		gdump_error_destroy(err);
+	else
+		w->lost = err;
+}
+
+static struct gdump_error *read_pages(struct worker *w, struct batch *b, size_t i, size_t n);
+
+/* One of pages [i, i + n) cannot be read: find out which. */
+static struct gdump_error *read_singly(struct worker *w, struct batch *b, size_t i, size_t n)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t k = 0; !err && k < n; k++)
+		err = read_pages(w, b, i + k, 1);
+	return err;
+}
+
 /* Read pages [i, i + n), or borrow them where they can be seen in place. */
 static struct gdump_error *read_pages(struct worker *w, struct batch *b, size_t i, size_t n)
 {
@@ -131,6 +165,14 @@ static struct gdump_error *read_pages(struct worker *w, struct batch *b, size_t 
 	if (!src) {
 		src = w->raw + i * page_size;
 		err = source_read(w->p->source, paddr, w->raw + i * page_size, n * page_size);
+	}
+	if (err && n > 1 && is_of_page(w->p, err)) {
+		gdump_error_destroy(err);
+		return read_singly(w, b, i, n);
+	}
+	if (err && is_of_page(w->p, err)) {
+		lose_page(w, b, i, err);
+		return NULL;
 	}
 	for (size_t k = 0; k < n; k++) {
 		b->pages[i + k].kind = PAGE_RAW;
@@ -176,6 +218,10 @@ static void pack_page(struct worker *w, struct slot *s, struct page *page, const
 	unsigned char *dst = s->buf + s->batch.data_len;
 	size_t n = 0;
 
+	if (page->kind == PAGE_LOST) {
+		s->count.unreadable++;
+		return;
+	}
 	if (page->kind == PAGE_ZERO || is_zero(src, page_size)) {
 		*page = (struct page){ .pfn = page->pfn, .kind = PAGE_ZERO };
 		s->count.zero++;
@@ -257,6 +303,7 @@ static bool work_claim(struct worker *w)
 	pthread_mutex_unlock(&p->lock);
 
 	err = read_batch(w, &s->batch);
+	s->lost = TAKE_PTR(w->lost);
 	if (borrowed(w, &s->batch) || err) {
 		/* the source is needed until the pages are packed */
 		if (!err)
@@ -292,6 +339,8 @@ static bool work_place(struct worker *w)
 			fail(p, p->placed, err);
 			break;
 		}
+		if (p->writer && s->batch.num_lost)
+			p->writer->incomplete = true;
 		s->state = SLOT_PLACED;
 		p->placed++;
 		some = true;
@@ -312,6 +361,10 @@ static void count_stored(struct pipeline *p)
 		p->result->zero += s->count.zero;
 		p->result->packed += s->count.packed;
 		p->result->raw += s->count.raw;
+		p->result->unreadable += s->count.unreadable;
+		if (!p->lost)
+			p->lost = TAKE_PTR(s->lost);
+		gdump_error_destroy(TAKE_PTR(s->lost));
 		p->done_pages += s->batch.num_pages;
 		p->stored++;
 	}
@@ -405,6 +458,7 @@ static void ring_free(struct pipeline *p)
 {
 	for (unsigned int i = 0; p->ring && i < p->num_slots; i++) {
 		gdump_error_destroy(p->ring[i].err);
+		gdump_error_destroy(p->ring[i].lost);
 		free(p->ring[i].batch.pages);
 		free(p->ring[i].buf);
 	}
@@ -556,6 +610,9 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 		worker_free(&workers[i], w ? w->codec : NULL);
 	if (!err)
 		err = first_error(&p);
+	if (p.lost)
+		result->why = strdup(gdump_error_message(p.lost));
+	gdump_error_destroy(p.lost);
 	pipeline_deinit(&p);
 	if (err || !watch_err) {
 		gdump_error_destroy(watch_err);

@@ -15,7 +15,9 @@ struct pipeline_options {
 	void *all_read_arg;
 };
 
-/* @w NULL: read, unpack and count only.  @result counts what was stored, also
+/* A page that cannot be read for a reason of its own (it is not there, broken,
+ * on a bad disk) is written as lost and counted; other errors end it all.
+ * @w NULL: read, unpack and count only.  @result counts what was stored, also
  * on error.
  */
 MUST_CHECK struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan,

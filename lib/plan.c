@@ -11,27 +11,16 @@ enum { SCAN_PAGES = 4096 };
 /* More memory than any machine has: 2^52 bytes. */
 static const uint64_t max_memory = (uint64_t)1 << 52;
 
-/* How many of the image's ranges are planned. */
-static size_t num_planned(const struct image *image, bool trim_devices)
-{
-	size_t n = image->num_ranges;
-
-	while (trim_devices && n && image->ranges[n - 1].kind == GDUMP_RANGE_DEVICE)
-		n--;
-	return n ? n : image->num_ranges;
-}
-
 /* The pages that the ranges touch. */
-static struct gdump_error *extents_create(struct gdump_plan *plan, const struct image *image,
-					  size_t num_ranges)
+static struct gdump_error *extents_create(struct gdump_plan *plan, const struct image *image)
 {
 	const uint32_t page_size = plan->page_size;
 	struct extent *last = NULL;
 
-	plan->extents = calloc(num_ranges + 1, sizeof(*plan->extents));
+	plan->extents = calloc(image->num_ranges + 1, sizeof(*plan->extents));
 	if (!plan->extents)
 		return error_nomem();
-	for (size_t i = 0; i < num_ranges; i++) {
+	for (size_t i = 0; i < image->num_ranges; i++) {
 		const struct gdump_range *r = &image->ranges[i];
 		uint64_t pfn = r->start / page_size;
 		uint64_t end = (r->start + (r->size - 1)) / page_size + 1;
@@ -83,8 +72,7 @@ static struct gdump_error *drop_absent(struct gdump_plan *plan, struct source *s
 	return NULL;
 }
 
-struct gdump_error *plan_create(struct source *s, unsigned int drop, bool trim_devices,
-				struct gdump_plan **ret)
+struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdump_plan **ret)
 {
 	CLEANUP_PLAN struct gdump_plan *plan = calloc(1, sizeof(*plan));
 	struct gdump_error *err;
@@ -96,7 +84,7 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, bool trim_d
 				 "dump level %u: this version leaves out zero pages (1) only", drop);
 	plan->page_size = s->image.page_size;
 	plan->drop = drop;
-	err = extents_create(plan, &s->image, num_planned(&s->image, trim_devices));
+	err = extents_create(plan, &s->image);
 	if (err)
 		return err;
 	plan->keep = malloc((size_t)div_up(plan->num_pages, 64) * sizeof(*plan->keep) + 1);
@@ -114,12 +102,56 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, bool trim_d
 	return NULL;
 }
 
+/* The pfn behind the last page of RAM; where there is none, of all. */
+static uint64_t ram_end_pfn(const struct gdump_plan *plan, const struct image *image)
+{
+	for (size_t i = image->num_ranges; i-- > 0;) {
+		const struct gdump_range *r = &image->ranges[i];
+
+		if (r->kind == GDUMP_RANGE_RAM)
+			return (r->start + (r->size - 1)) / plan->page_size + 1;
+	}
+	return plan_end_pfn(plan);
+}
+
+struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
+			      struct gdump_plan **ret)
+{
+	const uint64_t end = ram_end_pfn(plan, image);
+	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
+	CLEANUP_PLAN struct gdump_plan *trimmed = malloc(sizeof(*trimmed));
+	struct extent *x;
+
+	if (!trimmed)
+		return error_nomem();
+	*trimmed = *plan;
+	trimmed->borrows_keep = true;
+	trimmed->extents = malloc(size);
+	if (!trimmed->extents)
+		return error_nomem();
+	memcpy(trimmed->extents, plan->extents, size);
+	for (; trimmed->num_extents; trimmed->num_extents--) {
+		x = &trimmed->extents[trimmed->num_extents - 1];
+		while (x->num && x->pfn + x->num > end) {
+			x->num--;
+			trimmed->num_pages--;
+			trimmed->kept -= bit_test(plan->keep, x->index + x->num);
+		}
+		if (x->num)
+			break;
+	}
+	*ret = trimmed;
+	trimmed = NULL;
+	return NULL;
+}
+
 void gdump_plan_destroy(struct gdump_plan *plan)
 {
 	if (!plan)
 		return;
 	free(plan->extents);
-	free(plan->keep);
+	if (!plan->borrows_keep)
+		free(plan->keep);
 	free(plan);
 }
 

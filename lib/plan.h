@@ -20,16 +20,19 @@ struct gdump_plan {
 	struct extent *extents;         /* ascending, not adjacent              */
 	size_t num_extents;
 	uint64_t *keep;                 /* by page number in the plan           */
+	bool borrows_keep;              /* of the plan that was trimmed         */
 	uint64_t num_pages;             /* of all extents                       */
 	uint64_t kept;
 	uint64_t dropped[6];            /* by bit of enum gdump_drop            */
 };
 
-/* Device memory above the last RAM is not planned when @trim_devices: kdump
- * readers derive sizes from the highest page.
- */
 MUST_CHECK struct gdump_error *plan_create(struct source *s, unsigned int drop,
-					   bool trim_devices, struct gdump_plan **ret);
+					   struct gdump_plan **ret);
+/* The same plan without device memory above the last RAM.  It borrows from
+ * @plan, which must outlive it.
+ */
+MUST_CHECK struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
+					 struct gdump_plan **ret);
 
 /* A place in a plan; begin with all zero. */
 struct plan_cursor {

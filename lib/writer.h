@@ -16,11 +16,16 @@
 
 struct codec;
 
-enum page_kind { PAGE_RAW, PAGE_PACKED, PAGE_ZERO };
+enum page_kind {
+	PAGE_RAW,
+	PAGE_PACKED,
+	PAGE_ZERO,
+	PAGE_LOST,      /* it could not be read: the dump is incomplete         */
+};
 
 struct page {
 	uint64_t pfn;
-	uint32_t len;                   /* bytes of data, 0 for PAGE_ZERO       */
+	uint32_t len;                   /* bytes of data; 0: none               */
 	enum page_kind kind;
 };
 
@@ -30,6 +35,7 @@ struct batch {
 	const unsigned char *data;      /* of PAGE_RAW and PAGE_PACKED pages,
 					 * back to back in page order           */
 	size_t data_len;
+	size_t num_lost;
 	/* free for place() to fill and store() to use */
 	uint64_t data_off, index;
 };
@@ -49,6 +55,7 @@ struct writer {
 	const struct writer_ops *ops;
 	const struct codec *codec;      /* NULL: pages stay raw                 */
 	int level;
+	bool incomplete;                /* pages were lost: finish() says so    */
 };
 
 /* What a writer is made from; all of it outlives the writer. */

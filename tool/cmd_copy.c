@@ -160,9 +160,10 @@ static void print_json(const struct copy *c, const struct gdump_info *info, cons
 
 	fprintf(stderr,
 		"{\"event\": \"%s\", \"pages\": %llu, \"zero\": %llu, \"packed\": %llu, \"raw\": %llu, "
-		"\"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f}\n",
+		"\"unreadable\": %llu, \"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f}\n",
 		event, (unsigned long long)r->pages, (unsigned long long)r->zero,
-		(unsigned long long)r->packed, (unsigned long long)r->raw, info->page_size,
+		(unsigned long long)r->packed, (unsigned long long)r->raw,
+		(unsigned long long)r->unreadable, info->page_size,
 		(unsigned long long)r->bytes, progress_seconds(), (double)c->paused_us / 1000);
 }
 
@@ -223,11 +224,13 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	print_summary(c, info);
 	if (resume_err)
 		return EXIT_FAILED;
-	if (info->incomplete) {
+	if (c->result.unreadable)
+		say("%llu pages could not be read and are lost in %s; the first: %s",
+		    (unsigned long long)c->result.unreadable, c->to,
+		    c->result.why ? c->result.why : "unknown");
+	if (info->incomplete)
 		say("%s: was cut short itself, so %s is incomplete too", c->from, c->to);
-		return EXIT_INCOMPLETE;
-	}
-	return EXIT_DONE;
+	return c->result.unreadable || info->incomplete ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
 static int copy_run(const struct command *cmd, struct copy *c)
@@ -249,7 +252,8 @@ static int copy_run(const struct command *cmd, struct copy *c)
 		gdump_close(g);
 	}
 	guard_stop(c->open.guard_fd);
-	free((char *)c->result.left);
+	free(c->result.left);
+	free(c->result.why);
 	return status;
 }
 

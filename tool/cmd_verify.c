@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
@@ -24,7 +25,7 @@ static void print_json(const char *path, const struct gdump_result *r,
 		json_object_update_new(o, json_pack(
 			"{s:b, s:I, s:I, s:I, s:I, s:I}", "incomplete", info->incomplete,
 			"pages", (json_int_t)r->pages, "zero", (json_int_t)r->zero,
-			"raw", (json_int_t)r->raw, "excluded", (json_int_t)info->num_excluded,
+			"broken", (json_int_t)r->unreadable, "excluded", (json_int_t)info->num_excluded,
 			"page_size", (json_int_t)info->page_size));
 	json_dumpf(o, stdout, JSON_COMPACT);
 	putchar('\n');
@@ -44,6 +45,7 @@ static int verify_opened(const struct verify *v, const char *path, struct gdump 
 	progress_start(v->progress, path, info->page_size);
 	err = gdump_verify(g, &opt);
 	progress_end();
+	free(result.why);
 	if (v->json)
 		print_json(path, &result, info, err);
 	if (err)

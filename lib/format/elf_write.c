@@ -231,7 +231,7 @@ static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
 
 	if (!buf)
 		return error_nomem();
-	put_ehdr(w, &c, complete && !w->image->incomplete);
+	put_ehdr(w, &c, complete && !w->image->incomplete && !w->writer.incomplete);
 	put_phdr(&c, &note);
 	if (w->kernel.memsz)
 		put_phdr(&c, &w->kernel);
@@ -282,9 +282,9 @@ static struct gdump_error *elf_store(struct writer *writer, const struct batch *
 		struct gdump_error *err;
 
 		n = 1;
-		if (b->pages[i].kind == PAGE_ZERO)
-			continue;
-		while (i + n < b->num_pages && b->pages[i + n].kind != PAGE_ZERO &&
+		if (b->pages[i].kind != PAGE_RAW)
+			continue;       /* what is not written reads as zero */
+		while (i + n < b->num_pages && b->pages[i + n].kind == PAGE_RAW &&
 		       b->pages[i + n].pfn == b->pages[i].pfn + n)
 			n++;
 		err = store_run(w, b->pages[i].pfn * w->page_size, data, n * w->page_size);

@@ -13,7 +13,7 @@ struct format {
 	bool seeks;             /* create() needs a seekable sink or a flat one */
 	bool packs;             /* pages may be compressed one by one           */
 	bool drops_zero;        /* a page that is zero may be left out          */
-	bool trims_devices;     /* see plan_create()                            */
+	bool trims_devices;     /* readers derive sizes from the highest page   */
 	const char *codec;      /* by default, where .packs                     */
 	/* Whether the first bytes of a file look like this format: pure. */
 	bool (*probe)(const unsigned char *head, size_t len);

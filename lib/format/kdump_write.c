@@ -84,7 +84,7 @@ static struct gdump_error *write_main(struct kdump_writer *w, bool complete)
 
 	if (!block)
 		return error_nomem();
-	if (!complete || w->spec->image->incomplete)
+	if (!complete || w->spec->image->incomplete || w->writer.incomplete)
 		h.status |= KDUMP_INCOMPLETE;
 	put_main(&c, &h);
 	return sink_write(w->sink, 0, block, h.block_size);
@@ -188,7 +188,8 @@ static void put_descs(struct kdump_writer *w, const struct batch *b, unsigned ch
 		const struct page *p = &b->pages[i];
 		const bool zero = p->kind == PAGE_ZERO;
 
-		put_u64(&c, zero ? w->layout.data : off);
+		/* all zero: lost */
+		put_u64(&c, zero ? w->layout.data : p->kind == PAGE_LOST ? 0 : off);
 		put_u32(&c, zero ? w->header.block_size : p->len);
 		put_u32(&c, p->kind == PAGE_PACKED ? w->writer.codec->kdump_flag : 0);
 		put_u64(&c, 0);

@@ -231,8 +231,10 @@ static struct gdump_error *dump_pipe(struct qmp *q, struct qemu_head *h)
 	h->pump = (struct qmp_pump){ .fd = fds[0], .ready = head_ready };
 	h->need = sizeof(Elf64_Ehdr);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	/* only faster: no matter if it may not be that large */
-	fcntl(fds[0], F_SETPIPE_SZ, PIPE_SIZE);
+	/* large to be faster (no matter if it may not be), or small, as what QEMU
+	 * writes into it is read from the guest, and allocated there
+	 */
+	fcntl(fds[0], F_SETPIPE_SZ, h->cut ? 4096 : PIPE_SIZE);
 	err = qmp_send_fd(q, FD_NAME, fds[1]);
 	close(fds[1]);
 	return err;
