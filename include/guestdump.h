@@ -227,7 +227,8 @@ struct gdump_write_options {
 	size_t size;
 	const char *format;             /* NULL: "kdump"                        */
 	const char *codec;              /* NULL: the format's default           */
-	int level;                      /* of the codec; 0: its default         */
+	int level;                      /* of the codec; 0: its default, unless
+					 * has_level says that 0 is meant       */
 	unsigned int threads;           /* 0: one per CPU                       */
 	bool flatten;                   /* kdump as a stream of records, as
 					 * makedumpfile -F does                 */
@@ -237,6 +238,7 @@ struct gdump_write_options {
 	gdump_progress_fn *progress;
 	void *progress_arg;
 	struct gdump_result *result;
+	bool has_level;                 /* level counts, also where it is 0     */
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard

@@ -27,8 +27,10 @@ struct settings {
 	unsigned int threads;
 };
 
-static struct gdump_error *find_codec(const char *name, int level, struct settings *set)
+static struct gdump_error *find_codec(const char *name, const struct gdump_write_options *opt,
+				      struct settings *set)
 {
+	const bool has_level = opt->has_level || opt->level;
 	const struct codec *c = codec_find(name);
 
 	if (!c)
@@ -40,11 +42,12 @@ static struct gdump_error *find_codec(const char *name, int level, struct settin
 		set->codec = NULL;
 		return NULL;
 	}
-	if (level && (level < c->min_level || level > c->max_level))
-		return error_new(GDUMP_ERR_USAGE, "codec %s has levels %d to %d, not %d", name,
-				 c->min_level, c->max_level, level);
+	if (has_level && (opt->level < c->min_level || opt->level > c->max_level))
+		return error_new(GDUMP_ERR_USAGE, "codec %s has levels %d to %d, not %d%s", name,
+				 c->min_level, c->max_level, opt->level,
+				 c->level_note ? c->level_note : "");
 	set->codec = c;
-	set->level = level ? level : c->default_level;
+	set->level = has_level ? opt->level : c->default_level;
 	return NULL;
 }
 
@@ -80,7 +83,7 @@ static struct gdump_error *check_options(const struct gdump_write_options *opt,
 	set->threads = num_threads(opt->threads);
 	if (!codec)
 		codec = set->format->codec;
-	return codec ? find_codec(codec, opt->level, set) : NULL;
+	return codec ? find_codec(codec, opt, set) : NULL;
 }
 
 /* Files are made under another name; pipes and devices are written as they are. */

@@ -74,6 +74,7 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		c->write.flatten = true;
 		return EXIT_DONE;
 	case 'C':
+		c->write.has_level = strchr(value, ':');
 		if (!parse_codec(value, &c->write.codec, &c->write.level))
 			return bad_value(cmd, "--compress", value, "CODEC or CODEC:LEVEL");
 		return EXIT_DONE;
@@ -280,8 +281,9 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	"  -F, --flatten             kdump in makedumpfile's flattened form; chosen by itself\n" \
 	"                            when OUTPUT cannot seek\n" \
 	"  -C, --compress CODEC[:LEVEL]\n" \
-	"                            how kdump packs pages: zlib (default) or none\n" \
-	"  -c                        short for --compress zlib\n" \
+	"                            how kdump packs pages: zlib (default), lzo, snappy, zstd\n" \
+	"                            or none; zlib:0 and zstd:-5 are faster than their default\n" \
+	"  -c, -l, -p, -z            short for --compress zlib, lzo, snappy, zstd\n" \
 	"  -d, --dump-level N        leave pages out: 0 none (default), 1 zero pages\n" \
 	"  -x, --exclude LIST        the same by name: zero\n" \
 	"      --begin ADDR          only memory from this guest-physical address on\n" \

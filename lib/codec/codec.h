@@ -16,6 +16,7 @@ struct codec {
 	const char *library;            /* with version; NULL: not in this build */
 	uint32_t kdump_flag;            /* names it in kdump's page descriptors */
 	int min_level, max_level, default_level;
+	const char *level_note;         /* ends the message about a wrong level; NULL: none */
 	/* A packer is one thread's own.  NULL: out of memory. */
 	void *(*pack_open)(int level, size_t page_size);
 	/* Bytes written to @dst, at most @cap; 0: did not fit. */
@@ -30,10 +31,17 @@ struct codec {
 
 #define CODECS(X) \
 	X(none)   \
-	X(zlib)
+	X(zlib)   \
+	X(lzo)    \
+	X(snappy) \
+	X(zstd)
 
 #define X(name) extern const struct codec codec_##name;
 CODECS(X)
+#undef X
+
+#define X(name) + 1
+enum { NUM_CODECS = 0 CODECS(X) };
 #undef X
 
 /* The i-th one, or NULL past the end. */

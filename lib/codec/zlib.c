@@ -4,25 +4,54 @@
  *
  * Packed and unpacked by libdeflate, which takes a whole page at a time and is
  * several times faster than zlib itself; zlib's uncompress() reads all of it.
+ * Level 0 is ISA-L's, see igzip.h.
  */
 #include "codec.h"
 
 #include <libdeflate.h>
+#include <stdlib.h>
+
+#include "igzip.h"
+
+/* One of them */
+struct zlib_packer {
+	struct libdeflate_compressor *deflate;
+	struct igzip *igzip;
+};
+
+static void zlib_pack_close(void *state)
+{
+	struct zlib_packer *p = state;
+
+	libdeflate_free_compressor(p->deflate);
+	igzip_close(p->igzip);
+	free(p);
+}
 
 static void *zlib_pack_open(int level, size_t page_size)
 {
+	struct zlib_packer *p = calloc(1, sizeof(*p));
+
 	(void)page_size;
-	return libdeflate_alloc_compressor(level);
+	if (!p)
+		return NULL;
+	if (level)
+		p->deflate = libdeflate_alloc_compressor(level);
+	else
+		p->igzip = igzip_open();
+	if (p->deflate || p->igzip)
+		return p;
+	zlib_pack_close(p);
+	return NULL;
 }
 
 static size_t zlib_pack(void *state, void *dst, size_t cap, const void *src, size_t len)
 {
-	return libdeflate_zlib_compress(state, src, len, dst, cap);
-}
+	struct zlib_packer *p = state;
 
-static void zlib_pack_close(void *state)
-{
-	libdeflate_free_compressor(state);
+	if (p->igzip)
+		return igzip_pack(p->igzip, dst, cap, src, len);
+	return libdeflate_zlib_compress(p->deflate, src, len, dst, cap);
 }
 
 static void *zlib_unpack_open(void)
@@ -44,11 +73,12 @@ static void zlib_unpack_close(void *state)
 
 const struct codec codec_zlib = {
 	.name = "zlib",
-	.library = "libdeflate " LIBDEFLATE_VERSION_STRING,
+	.library = "libdeflate " LIBDEFLATE_VERSION_STRING IGZIP_LIBRARY,
 	.kdump_flag = 0x01,
-	.min_level = 1,
+	.min_level = IGZIP_MIN_LEVEL,
 	.max_level = 12,
 	.default_level = 1,
+	.level_note = IGZIP_MIN_LEVEL ? "; level 0 is ISA-L's, which this build does not have" : "",
 	.pack_open = zlib_pack_open,
 	.pack = zlib_pack,
 	.pack_close = zlib_pack_close,

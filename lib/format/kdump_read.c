@@ -21,7 +21,6 @@ enum {
 	RANK_PAGES = 4096,
 	READ_AHEAD = 1 << 20,           /* most bytes of page data in one read  */
 	MAX_NOTES = 1 << 28,
-	MAX_CODECS = 6,
 };
 
 struct kdump_source {
@@ -366,14 +365,14 @@ static struct gdump_error *check_desc(const struct kdump_source *k, const struct
 
 /* What one call of kdump_read() needs to unpack. */
 struct unpack {
-	void *state[MAX_CODECS];
+	void *state[NUM_CODECS];
 };
 
 static void unpack_cleanup(struct unpack *u)
 {
 	const struct codec *codec;
 
-	for (size_t i = 0; (codec = codec_at(i)) && i < MAX_CODECS; i++) {
+	for (size_t i = 0; (codec = codec_at(i)); i++) {
 		if (u->state[i])
 			codec->unpack_close(u->state[i]);
 	}
@@ -391,11 +390,10 @@ static struct gdump_error *unpack_page(struct unpack *u, const struct desc *d, v
 	}
 	while ((codec = codec_at(i)) && codec->kdump_flag != d->flags)
 		i++;
-	if (!codec || !codec->unpack || i >= MAX_CODECS)
+	if (!codec || !codec->unpack)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "is packed with %s, which this build does not have",
-				 codec ? codec->name : d->flags & 0x20 ? "zstd" :
-				 d->flags & 0x04 ? "snappy" : "lzo");
+				 codec ? codec->name : "an unknown codec");
 	if (!u->state[i])
 		u->state[i] = codec->unpack_open();
 	if (!u->state[i])
@@ -598,9 +596,7 @@ static const char *codec_name(uint32_t status)
 {
 	const struct codec *codec = codec_by_kdump_flag(status & KDUMP_PACKED_MASK);
 
-	if (codec)
-		return codec->name;
-	return status & 0x02 ? "lzo" : status & 0x04 ? "snappy" : status & 0x20 ? "zstd" : "not packed";
+	return codec ? codec->name : "not packed";
 }
 
 /* What the headers tell of the machine; seal() adds what VMCOREINFO knows. */

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * codec/lzo.c - LZO1X-1, what makedumpfile and QEMU call lzo
+ *
+ * liblzo2 is under the GPL, so a build may be without it: -Dlzo=disabled.
+ */
+#include "codec.h"
+
+#ifdef HAVE_LZO
+#include <lzo/lzo1x.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The library writes past any limit but this one, so it packs to here first. */
+struct lzo_packer {
+	unsigned char *buf;
+	lzo_align_t work[LZO1X_1_MEM_COMPRESS / sizeof(lzo_align_t) + 1];
+};
+
+static void lzo_pack_close(void *state)
+{
+	struct lzo_packer *p = state;
+
+	free(p->buf);
+	free(p);
+}
+
+static void *lzo_pack_open(int level, size_t page_size)
+{
+	struct lzo_packer *p = calloc(1, sizeof(*p));
+
+	(void)level;
+	if (!p)
+		return NULL;
+	p->buf = malloc(page_size + page_size / 16 + 64 + 3);
+	if (p->buf && lzo_init() == LZO_E_OK)
+		return p;
+	lzo_pack_close(p);
+	return NULL;
+}
+
+static size_t lzo_pack(void *state, void *dst, size_t cap, const void *src, size_t len)
+{
+	struct lzo_packer *p = state;
+	lzo_uint n = 0;
+
+	if (lzo1x_1_compress(src, len, p->buf, &n, p->work) != LZO_E_OK || n > cap)
+		return 0;
+	memcpy(dst, p->buf, n);
+	return n;
+}
+
+/* Unpacking needs no memory; the pipeline wants a state all the same. */
+static void *lzo_unpack_open(void)
+{
+	static char none;
+
+	return lzo_init() == LZO_E_OK ? &none : NULL;
+}
+
+static bool lzo_unpack(void *state, void *dst, size_t len, const void *src, size_t src_len)
+{
+	lzo_uint n = len;
+
+	(void)state;
+	return lzo1x_decompress_safe(src, src_len, dst, &n, NULL) == LZO_E_OK && n == len;
+}
+
+static void lzo_unpack_close(void *state)
+{
+	(void)state;
+}
+#endif
+
+const struct codec codec_lzo = {
+	.name = "lzo",
+	.kdump_flag = 0x02,
+	.min_level = 1,
+	.max_level = 1,
+	.default_level = 1,
+#ifdef HAVE_LZO
+	.library = "liblzo2 " LZO_VERSION_STRING,
+	.pack_open = lzo_pack_open,
+	.pack = lzo_pack,
+	.pack_close = lzo_pack_close,
+	.unpack_open = lzo_unpack_open,
+	.unpack = lzo_unpack,
+	.unpack_close = lzo_unpack_close,
+#endif
+};

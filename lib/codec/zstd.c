@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * codec/zstd.c - one zstd frame for each page
+ *
+ * As makedumpfile 1.7.0 and later write it and crash 8.0.0 reads it: with the
+ * size of the content, without a checksum (what a page is part of has none for
+ * the other codecs, either) and without a dictionary.
+ */
+#include "codec.h"
+
+#ifdef HAVE_ZSTD
+#include <zstd.h>
+
+/* The context keeps its tables and its parameters from page to page. */
+static void *zstd_pack_open(int level, size_t page_size)
+{
+	ZSTD_CCtx *ctx = ZSTD_createCCtx();
+
+	(void)page_size;
+	if (ctx && !ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level)))
+		return ctx;
+	ZSTD_freeCCtx(ctx);
+	return NULL;
+}
+
+static size_t zstd_pack(void *state, void *dst, size_t cap, const void *src, size_t len)
+{
+	size_t n = ZSTD_compress2(state, dst, cap, src, len);
+
+	return ZSTD_isError(n) ? 0 : n;
+}
+
+static void zstd_pack_close(void *state)
+{
+	ZSTD_freeCCtx(state);
+}
+
+static void *zstd_unpack_open(void)
+{
+	return ZSTD_createDCtx();
+}
+
+/* Unpacked to its place at once, so no frame can ask for a window of its own. */
+static bool zstd_unpack(void *state, void *dst, size_t len, const void *src, size_t src_len)
+{
+	return ZSTD_decompressDCtx(state, dst, len, src, src_len) == len;
+}
+
+static void zstd_unpack_close(void *state)
+{
+	ZSTD_freeDCtx(state);
+}
+#endif
+
+const struct codec codec_zstd = {
+	.name = "zstd",
+	.kdump_flag = 0x20,
+	.min_level = -100,
+	.max_level = 22,
+	.default_level = 1,
+#ifdef HAVE_ZSTD
+	.library = "libzstd " ZSTD_VERSION_STRING,
+	.pack_open = zstd_pack_open,
+	.pack = zstd_pack,
+	.pack_close = zstd_pack_close,
+	.unpack_open = zstd_unpack_open,
+	.unpack = zstd_unpack,
+	.unpack_close = zstd_unpack_close,
+#endif
+};
