@@ -67,7 +67,9 @@ static struct gdump_error *flat_read(struct bytes *b, uint64_t off, void *buf, s
 
 		memset(p, 0, gap);
 		p += gap, off += gap, len -= gap;
-		n = len ? (size_t)MIN(len, r->len - (off - r->off)) : 0;
+		if (!len)
+			break;          /* the hole was all of it */
+		n = (size_t)MIN(len, r->len - (off - r->off));
 		err = bytes_read(f->inner, r->at + (off - r->off), p, n);
 		if (err)
 			return err;
