@@ -199,7 +199,7 @@ struct gdump_error *image_seal(struct image *image)
 	if (vmcoreinfo_decimal(image, "PAGESIZE", &page_size) && is_power_of_2(page_size) &&
 	    page_size >= 4096 && page_size <= 262144)
 		image->page_size = (uint32_t)page_size;
-	if (!image->page_size)
+	else if (!image->page_size || image->arch->one_page_size)
 		image->page_size = image->arch->page_size;
 	if (!image->release[0])
 		vmcoreinfo_string(image, "OSRELEASE", image->release, sizeof(image->release));

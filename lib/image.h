@@ -19,7 +19,8 @@ struct image {
 	/* filled by the source */
 	uint16_t machine;               /* ELF e_machine, 0: unknown            */
 	bool is64, big;                 /* class and byte order of the notes    */
-	uint32_t page_size;             /* 0: image_seal() finds out            */
+	uint32_t page_size;             /* of the kernel, or a guess; 0: none.
+					 * image_seal() may know better         */
 	bool incomplete;                /* the input says so itself             */
 	uint32_t dump_level;
 	uint64_t num_absent;            /* pages of ranges that the input lacks */

@@ -20,6 +20,7 @@ struct arch {
 	uint16_t machine;               /* ELF e_machine                        */
 	bool is64;
 	uint32_t page_size;             /* when nothing tells                   */
+	bool one_page_size;             /* kernels have no other                */
 	uint16_t prstatus_size;         /* descriptor of NT_PRSTATUS            */
 	const struct reg *regs;         /* ends with a NULL name                */
 	/* kdump's phys_base by VMCOREINFO; @image may have ranges only */

@@ -20,6 +20,7 @@ const struct arch arch_arm = {
 	.name = "armv7l",
 	.machine = EM_ARM,
 	.page_size = 4096,
+	.one_page_size = true,
 	.prstatus_size = 148,
 	.regs = regs,
 	.phys_base = phys_base,

@@ -15,6 +15,7 @@ const struct arch arch_i386 = {
 	.name = "i686",
 	.machine = EM_386,
 	.page_size = 4096,
+	.one_page_size = true,
 	.prstatus_size = 144,
 	.regs = regs,
 };

@@ -30,6 +30,7 @@ const struct arch arch_riscv64 = {
 	.machine = EM_RISCV,
 	.is64 = true,
 	.page_size = 4096,
+	.one_page_size = true,
 	.prstatus_size = 376,
 	.regs = regs,
 	.image_paddr = image_paddr,

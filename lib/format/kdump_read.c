@@ -481,6 +481,20 @@ static struct gdump_error *read_part(struct kdump_source *k, uint64_t paddr, voi
 	return err;
 }
 
+/* Whether @block is not in the file, but another one of its page is: then the
+ * page counts as there, and what is missing of it as zero.
+ */
+static bool is_gap(const struct kdump_source *k, uint64_t block)
+{
+	const uint64_t per_page = MAX(k->source.image.page_size / k->header.block_size, 1);
+	const uint64_t first = round_down(block, per_page);
+	bool some = false;
+
+	for (uint64_t i = 0; per_page > 1 && i < per_page; i++)
+		some |= in_file(k, first + i);
+	return some && !in_file(k, block);
+}
+
 static struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
 	struct kdump_source *k = (struct kdump_source *)s;
@@ -488,60 +502,90 @@ static struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *bu
 	unsigned char *p = buf;
 
 	while (len) {
-		uint64_t pfn = paddr / bs;
-		struct gdump_error *err;
+		const uint64_t block = paddr / bs;
+		const size_t part = (size_t)MIN(len, bs - paddr % bs);
+		struct gdump_error *err = NULL;
 		size_t n = 0;
 
-		if (!in_file(k, pfn))
-			return error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
-					 (unsigned long long)pfn);
-		while (paddr % bs == 0 && (n + 1) * (size_t)bs <= len && in_file(k, pfn + n))
+		while (paddr % bs == 0 && (n + 1) * (size_t)bs <= len && in_file(k, block + n))
 			n++;
-		if (n) {
-			err = read_pages(k, pfn, n, p);
-			n *= bs;
-		} else {
-			n = (size_t)MIN(len, bs - paddr % bs);
-			err = read_part(k, paddr, p, n);
-		}
+		if (n)
+			err = read_pages(k, block, n, p);
+		else if (in_file(k, block))
+			err = read_part(k, paddr, p, part);
+		else if (is_gap(k, block))
+			memset(p, 0, part);
+		else
+			err = error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
+					(unsigned long long)block);
 		if (err)
 			return err;
+		n = n ? n * bs : part;
 		p += n, paddr += n, len -= n;
 	}
 	return NULL;
 }
 
-static struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num,
-				      unsigned char *state, bool holes)
+/* The states of @num blocks from @block on. */
+static struct gdump_error *scan_blocks(struct kdump_source *k, uint64_t block, size_t num,
+				       unsigned char *state, bool holes)
 {
-	struct kdump_source *k = (struct kdump_source *)s;
+	const bool incomplete = k->source.image.incomplete;
 	struct desc d[64];
 
-	if (!holes && !s->image.incomplete) {
-		for (size_t i = 0; i < num; i++)
-			state[i] = in_file(k, pfn + i) ? PAGE_THERE : PAGE_ABSENT;
-		return NULL;
-	}
 	for (size_t i = 0, n; i < num; i += n) {
 		struct gdump_error *err;
 
 		n = 1;
-		state[i] = PAGE_ABSENT;
-		if (!in_file(k, pfn + i))
+		state[i] = in_file(k, block + i) ? PAGE_THERE : PAGE_ABSENT;
+		if (state[i] == PAGE_ABSENT || !(holes || incomplete))
 			continue;
-		while (n < 64 && i + n < num && in_file(k, pfn + i + n))
+		while (n < ARRAY_SIZE(d) && i + n < num && in_file(k, block + i + n))
 			n++;
-		err = read_descs(k, pfn + i, n, d);
-		if (err && !s->image.incomplete)
+		err = read_descs(k, block + i, n, d);
+		if (err && !incomplete)
 			return err;
 		for (size_t j = 0; j < n; j++) {
 			state[i + j] = is_shared_zero(k, &d[j]) ? PAGE_HOLE : PAGE_THERE;
-			if (err || (!d[j].off && s->image.incomplete))
+			if (err || (!d[j].off && incomplete))
 				state[i + j] = PAGE_ABSENT;
 		}
 		gdump_error_destroy(err);
 	}
 	return NULL;
+}
+
+/* A page of several blocks: absent or a hole when all of them are. */
+static unsigned char join_states(const unsigned char *state, size_t num)
+{
+	for (size_t i = 1; i < num; i++) {
+		if (state[i] != state[0])
+			return PAGE_THERE;
+	}
+	return state[0];
+}
+
+/* Pages and blocks may have different sizes: the kernel chooses one, the
+ * writer of the dump the other.  Both are powers of two.
+ */
+static struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num,
+				      unsigned char *state, bool holes)
+{
+	struct kdump_source *k = (struct kdump_source *)s;
+	const uint32_t bs = k->header.block_size, page_size = s->image.page_size;
+	const size_t per_page = MAX(page_size / bs, 1), per_block = MAX(bs / page_size, 1);
+	unsigned char blocks[KDUMP_MAX_BLOCK / KDUMP_MIN_BLOCK];
+	struct gdump_error *err = NULL;
+
+	if (bs == page_size)
+		return scan_blocks(k, pfn, num, state, holes);
+	for (size_t i = 0, n; !err && i < num; i += n) {
+		n = MIN(num - i, per_block - (pfn + i) % per_block);
+		err = scan_blocks(k, (pfn + i) * per_page / per_block, per_page, blocks, holes);
+		if (!err)
+			memset(state + i, join_states(blocks, per_page), n);
+	}
+	return err;
 }
 
 static void kdump_source_close(struct source *s)
@@ -637,6 +681,18 @@ static void guess_machine(struct image *image)
 	}
 }
 
+static void count_absent(struct kdump_source *k)
+{
+	struct image *image = &k->source.image;
+	const uint64_t bs = k->header.block_size;
+	uint64_t blocks = 0;
+
+	for (size_t i = 0; i < image->num_ranges; i++)
+		blocks += image->ranges[i].size / bs;
+	blocks -= MIN(k->num_pages, blocks);
+	image->num_absent = div_up(blocks * bs, image->page_size);
+}
+
 static struct gdump_error *read_all(struct kdump_source *k)
 {
 	struct gdump_error *err = read_main(k->in, &k->header);
@@ -655,12 +711,12 @@ static struct gdump_error *read_all(struct kdump_source *k)
 		return err;
 	guess_machine(&k->source.image);
 	find_shared_zero(k);
-	err = image_seal(&k->source.image);
-	/* descriptors are for blocks, whatever the kernel's page size is */
+	/* QEMU's blocks are of 64 KiB for aarch64 and ppc64, whatever the kernel
+	 * has: what tells its page size comes first
+	 */
 	k->source.image.page_size = k->header.block_size;
-	for (size_t i = 0; i < k->source.image.num_ranges; i++)
-		k->source.image.num_absent += k->source.image.ranges[i].size / k->header.block_size;
-	k->source.image.num_absent -= MIN(k->num_pages, k->source.image.num_absent);
+	err = image_seal(&k->source.image);
+	count_absent(k);
 	return err;
 }
 
