@@ -16,19 +16,14 @@
 #include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "pieces.h"
 
 enum { MAX_PHDRS = 1 << 22, MAX_NOTES_SIZE = 1 << 28 };
-
-/* A piece of memory whose bytes are in the file. */
-struct piece {
-	uint64_t paddr, size, off;
-};
 
 struct elf_source {
 	struct source source;
 	struct bytes *in;
-	struct piece *pieces;           /* ascending, not overlapping           */
-	size_t num_pieces;
+	struct pieces pieces;
 };
 
 struct elf_header {
@@ -184,43 +179,7 @@ static struct gdump_error *add_load(struct elf_source *e, const struct elf_phdr 
 		image->incomplete = true;
 		filesz = p->off < end ? end - p->off : 0;
 	}
-	if (filesz)
-		e->pieces[e->num_pieces++] =
-			(struct piece){ .paddr = p->paddr, .size = filesz, .off = p->off };
-	return NULL;
-}
-
-static int by_paddr(const void *a, const void *b)
-{
-	const struct piece *x = a, *y = b;
-
-	if (x->paddr != y->paddr)
-		return x->paddr > y->paddr ? 1 : -1;
-	return (x->off > y->off) - (x->off < y->off);
-}
-
-/* Several segments may give the same memory: one is enough. */
-static void pieces_sort(struct elf_source *e)
-{
-	size_t n = 0;
-	uint64_t end = 0;
-
-	if (e->num_pieces)
-		qsort(e->pieces, e->num_pieces, sizeof(*e->pieces), by_paddr);
-	for (size_t i = 0; i < e->num_pieces; i++) {
-		struct piece p = e->pieces[i];
-
-		if (n && p.paddr < end) {
-			uint64_t cut = end - p.paddr;
-
-			if (cut >= p.size)
-				continue;
-			p.paddr += cut, p.off += cut, p.size -= cut;
-		}
-		end = p.paddr + p.size;
-		e->pieces[n++] = p;
-	}
-	e->num_pieces = n;
+	return filesz ? pieces_add(&e->pieces, p->paddr, filesz, p->off) : NULL;
 }
 
 /* The core of a process has virtual addresses only. */
@@ -248,75 +207,21 @@ static struct gdump_error *read_segments(struct elf_source *e, const struct elf_
 	if (is_process_core(phdrs, h->phnum))
 		return error_new(GDUMP_ERR_FORMAT,
 				 "is the core of a process, not of a machine: it has no guest-physical addresses");
-	e->pieces = calloc(h->phnum, sizeof(*e->pieces));
-	if (!e->pieces)
-		return error_nomem();
 	for (size_t i = 0; !err && i < h->phnum; i++) {
 		if (phdrs[i].type == PT_NOTE)
 			err = read_notes(e, &phdrs[i]);
 		else if (phdrs[i].type == PT_LOAD)
 			err = add_load(e, &phdrs[i]);
 	}
-	pieces_sort(e);
+	pieces_sort(&e->pieces);
 	return err;
-}
-
-/* The first piece that ends behind @paddr. */
-static size_t piece_after(const struct elf_source *e, uint64_t paddr)
-{
-	size_t lo = 0, hi = e->num_pieces;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (e->pieces[mid].paddr + (e->pieces[mid].size - 1) < paddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
 }
 
 static struct gdump_error *elf_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
 	struct elf_source *e = (struct elf_source *)s;
-	unsigned char *p = buf;
-	bool some = false;
 
-	for (size_t i = piece_after(e, paddr); len && i < e->num_pieces; i++) {
-		const struct piece *x = &e->pieces[i];
-		size_t gap = x->paddr > paddr ? (size_t)MIN(x->paddr - paddr, len) : 0;
-		struct gdump_error *err;
-		size_t n;
-
-		memset(p, 0, gap);
-		p += gap, paddr += gap, len -= gap;
-		n = len ? (size_t)MIN(len, x->size - (paddr - x->paddr)) : 0;
-		err = bytes_read(e->in, x->off + (paddr - x->paddr), p, n);
-		if (err)
-			return error_prefix(err, "memory at 0x%llx", (unsigned long long)paddr);
-		some |= n > 0;
-		p += n, paddr += n, len -= n;
-	}
-	memset(p, 0, len);
-	if (!some)
-		return error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
-				 (unsigned long long)paddr);
-	return NULL;
-}
-
-static unsigned char page_state(struct elf_source *e, uint64_t paddr, uint32_t page_size,
-				bool holes)
-{
-	size_t i = piece_after(e, paddr);
-	const struct piece *x = &e->pieces[i];
-
-	if (i == e->num_pieces || x->paddr >= paddr + page_size)
-		return PAGE_ABSENT;
-	if (holes && x->paddr <= paddr && paddr + page_size <= x->paddr + x->size &&
-	    bytes_hole(e->in, x->off + (paddr - x->paddr), page_size) == page_size)
-		return PAGE_HOLE;
-	return PAGE_THERE;
+	return pieces_read(&e->pieces, e->in, paddr, buf, len);
 }
 
 static struct gdump_error *elf_scan(struct source *s, uint64_t pfn, size_t num,
@@ -326,7 +231,8 @@ static struct gdump_error *elf_scan(struct source *s, uint64_t pfn, size_t num,
 	const uint32_t page_size = s->image.page_size;
 
 	for (size_t i = 0; i < num; i++)
-		state[i] = page_state(e, (pfn + i) * page_size, page_size, holes);
+		state[i] = pieces_page_state(&e->pieces, e->in, (pfn + i) * page_size, page_size,
+					     holes);
 	return NULL;
 }
 
@@ -335,7 +241,7 @@ static void elf_close(struct source *s)
 	struct elf_source *e = (struct elf_source *)s;
 
 	bytes_close(e->in);
-	free(e->pieces);
+	pieces_deinit(&e->pieces);
 	free(e);
 }
 
@@ -363,8 +269,7 @@ static void count_absent(struct elf_source *e)
 
 	for (size_t i = 0; i < image->num_ranges; i++)
 		bytes += image->ranges[i].size;
-	for (size_t i = 0; i < e->num_pieces; i++)
-		bytes -= MIN(e->pieces[i].size, bytes);
+	bytes -= MIN(pieces_bytes(&e->pieces), bytes);
 	image->num_absent = bytes / image->page_size;
 }
 

@@ -25,6 +25,7 @@
 #include "../kernel/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "pieces.h"
 
 enum {
 	DATA_ALIGN = 4096,
@@ -40,6 +41,7 @@ struct elf_writer {
 	bool is64;
 	struct elf_phdr *loads;         /* ascending paddr, memory in file order */
 	size_t num_loads, room;
+	struct pieces pieces;           /* what of the segments is in the file  */
 	struct elf_phdr kernel;         /* memsz 0: none                        */
 	uint64_t notes_off, notes_size, end;
 };
@@ -167,6 +169,20 @@ static void lay_out(struct elf_writer *w)
 	w->end = off;
 }
 
+/* Where the segments that have data go; the layout is final. */
+static struct gdump_error *find_pieces(struct elf_writer *w)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; !err && i < w->num_loads; i++) {
+		const struct elf_phdr *p = &w->loads[i];
+
+		if (p->filesz)
+			err = pieces_add(&w->pieces, p->paddr, p->filesz, p->off);
+	}
+	return err;
+}
+
 static void put_ehdr(const struct elf_writer *w, struct cursor *c, bool complete)
 {
 	const unsigned char ident[EI_NIDENT] = {
@@ -249,50 +265,11 @@ static struct gdump_error *elf_place(struct writer *w, struct batch *b)
 	return NULL;
 }
 
-/* Write bytes at @paddr, as far as they lie in segments. */
-static struct gdump_error *store_run(struct elf_writer *w, uint64_t paddr,
-				     const unsigned char *data, uint64_t len)
-{
-	const uint64_t last = paddr + (len - 1);
-
-	for (size_t i = load_after(w, paddr); i < w->num_loads; i++) {
-		const struct elf_phdr *p = &w->loads[i];
-		uint64_t from = MAX(paddr, p->paddr), to;
-		struct gdump_error *err;
-
-		if (p->paddr > last)
-			break;
-		if (!p->filesz || p->paddr + (p->filesz - 1) < paddr)
-			continue;
-		to = MIN(last, p->paddr + (p->filesz - 1));
-		err = sink_write(w->sink, p->off + (from - p->paddr), data + (from - paddr),
-				 (size_t)(to - from + 1));
-		if (err)
-			return err;
-	}
-	return NULL;
-}
-
 static struct gdump_error *elf_store(struct writer *writer, const struct batch *b)
 {
 	struct elf_writer *w = (struct elf_writer *)writer;
-	const unsigned char *data = b->data;
 
-	for (size_t i = 0, n; i < b->num_pages; i += n) {
-		struct gdump_error *err;
-
-		n = 1;
-		if (b->pages[i].kind != PAGE_RAW)
-			continue;       /* what is not written reads as zero */
-		while (i + n < b->num_pages && b->pages[i + n].kind == PAGE_RAW &&
-		       b->pages[i + n].pfn == b->pages[i].pfn + n)
-			n++;
-		err = store_run(w, b->pages[i].pfn * w->page_size, data, n * w->page_size);
-		if (err)
-			return err;
-		data += n * w->page_size;
-	}
-	return NULL;
+	return pieces_store(&w->pieces, w->sink, b, w->page_size);
 }
 
 static struct gdump_error *elf_finish(struct writer *writer, uint64_t *size)
@@ -307,6 +284,7 @@ static void elf_close(struct writer *writer)
 {
 	struct elf_writer *w = (struct elf_writer *)writer;
 
+	pieces_deinit(&w->pieces);
 	free(w->loads);
 	free(w);
 }
@@ -342,6 +320,9 @@ struct gdump_error *elf_create(const struct write_spec *spec, struct writer **re
 		lay_out(w);             /* one header more: all moves */
 		find_kernel(w);
 	}
+	err = find_pieces(w);
+	if (err)
+		return err;
 	/* marked as cut short until it is whole, where that can be mended */
 	err = write_headers(w, !w->sink->seeks);
 	if (err)

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pieces.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+
+struct gdump_error *pieces_add(struct pieces *ps, uint64_t paddr, uint64_t size, uint64_t off)
+{
+	if (is_power_of_2(ps->num) || !ps->num) {
+		struct piece *list = realloc(ps->list, MAX(2 * ps->num, 4) * sizeof(*list));
+
+		if (!list)
+			return error_nomem();
+		ps->list = list;
+	}
+	ps->list[ps->num++] = (struct piece){ .paddr = paddr, .size = size, .off = off };
+	return NULL;
+}
+
+void pieces_deinit(struct pieces *ps)
+{
+	free(ps->list);
+}
+
+static int by_paddr(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+
+	if (x->paddr != y->paddr)
+		return x->paddr > y->paddr ? 1 : -1;
+	return (x->off > y->off) - (x->off < y->off);
+}
+
+void pieces_sort(struct pieces *ps)
+{
+	size_t n = 0;
+	uint64_t last = 0;              /* byte of the pieces so far */
+
+	if (ps->num)
+		qsort(ps->list, ps->num, sizeof(*ps->list), by_paddr);
+	for (size_t i = 0; i < ps->num; i++) {
+		struct piece p = ps->list[i];
+
+		if (n && p.paddr <= last) {
+			uint64_t cut = last - p.paddr + 1;
+
+			if (cut >= p.size)
+				continue;
+			p.paddr += cut, p.off += cut, p.size -= cut;
+		}
+		last = p.paddr + (p.size - 1);
+		ps->list[n++] = p;
+	}
+	ps->num = n;
+}
+
+size_t pieces_after(const struct pieces *ps, uint64_t paddr)
+{
+	size_t lo = 0, hi = ps->num;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (ps->list[mid].paddr + (ps->list[mid].size - 1) < paddr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+uint64_t pieces_bytes(const struct pieces *ps)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < ps->num; i++)
+		n += ps->list[i].size;
+	return n;
+}
+
+struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint64_t paddr,
+				void *buf, size_t len)
+{
+	unsigned char *p = buf;
+	bool some = false;
+
+	for (size_t i = pieces_after(ps, paddr); len && i < ps->num; i++) {
+		const struct piece *x = &ps->list[i];
+		size_t gap = x->paddr > paddr ? (size_t)MIN(x->paddr - paddr, len) : 0;
+		struct gdump_error *err;
+		size_t n;
+
+		memset(p, 0, gap);
+		p += gap, paddr += gap, len -= gap;
+		n = len ? (size_t)MIN(len, x->size - (paddr - x->paddr)) : 0;
+		err = bytes_read(in, x->off + (paddr - x->paddr), p, n);
+		if (err)
+			return error_prefix(err, "memory at 0x%llx", (unsigned long long)paddr);
+		some |= n > 0;
+		p += n, paddr += n, len -= n;
+	}
+	memset(p, 0, len);
+	if (!some)
+		return error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
+				 (unsigned long long)paddr);
+	return NULL;
+}
+
+unsigned char pieces_page_state(const struct pieces *ps, struct bytes *in, uint64_t paddr,
+				uint32_t page_size, bool holes)
+{
+	size_t i = pieces_after(ps, paddr);
+	const struct piece *x = &ps->list[i];
+
+	if (i == ps->num || (x->paddr > paddr && x->paddr - paddr >= page_size))
+		return PAGE_ABSENT;
+	if (holes && x->paddr <= paddr && range_fits(paddr - x->paddr, page_size, x->size) &&
+	    bytes_hole(in, x->off + (paddr - x->paddr), page_size) == page_size)
+		return PAGE_HOLE;
+	return PAGE_THERE;
+}
+
+/* The next pages that are raw and neighbours in memory. */
+static bool next_run(struct piece_walk *w)
+{
+	const struct page *pages = w->batch->pages;
+	const size_t num = w->batch->num_pages;
+	size_t n = 1;
+
+	/* what is not raw has no data here, and is never written */
+	while (w->page < num && pages[w->page].kind != PAGE_RAW)
+		w->page++;
+	if (w->page == num)
+		return false;
+	while (w->page + n < num && pages[w->page + n].kind == PAGE_RAW &&
+	       pages[w->page + n].pfn == pages[w->page].pfn + n)
+		n++;
+	w->data = w->next_data ? w->next_data : w->batch->data;
+	w->paddr = pages[w->page].pfn * w->page_size;
+	w->len = n * (uint64_t)w->page_size;
+	w->next_data = w->data + w->len;
+	w->page += n;
+	return true;
+}
+
+static void skip(struct piece_walk *w, uint64_t n)
+{
+	w->data += n;
+	w->paddr += n;
+	w->len -= n;
+}
+
+bool piece_walk_next(struct piece_walk *w, struct piece_part *ret)
+{
+	while (w->len || next_run(w)) {
+		const size_t i = pieces_after(w->pieces, w->paddr);
+		const struct piece *x = &w->pieces->list[i];
+
+		if (i == w->pieces->num || (x->paddr > w->paddr && x->paddr - w->paddr >= w->len)) {
+			w->len = 0;
+			continue;
+		}
+		if (x->paddr > w->paddr)
+			skip(w, x->paddr - w->paddr);
+		*ret = (struct piece_part){
+			.piece = i, .paddr = w->paddr, .off = x->off + (w->paddr - x->paddr),
+			.data = w->data,
+			.len = (size_t)MIN(w->len, x->size - (w->paddr - x->paddr)),
+		};
+		skip(w, ret->len);
+		return true;
+	}
+	return false;
+}
+
+struct gdump_error *pieces_store(const struct pieces *ps, struct sink *sink,
+				 const struct batch *b, uint32_t page_size)
+{
+	struct piece_walk w = { .pieces = ps, .batch = b, .page_size = page_size };
+	struct gdump_error *err = NULL;
+	struct piece_part part;
+
+	while (!err && piece_walk_next(&w, &part))
+		err = sink_write(sink, part.off, part.data, part.len);
+	return err;
+}
