@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
 
+#include "../image.h"
+#include "../kernel/paging.h"
 #include "../kernel/vmcoreinfo.h"
+#include "../util/bits.h"
 #include "arch.h"
 
 #define X(n) { "x" #n, 112 + 8 * n, 8 }
@@ -33,6 +36,65 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
 	return true;
 }
 
+/* Bits 1:0: 3 a table (a page at the last level), 1 a block above it.  Where
+ * the address has more than 48 bits, its high ones lie in low bits of the entry:
+ * with 64 KiB pages bits 15:12 are 51:48, else (LPA2) bits 9:8 are 51:50.
+ */
+static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
+			     uint64_t *paddr)
+{
+	const unsigned int below = p->levels - 1 - level, shift = p->shift[p->levels - 1];
+	const uint64_t low = ((uint64_t)1 << shift) - 1;
+
+	*paddr = entry & 0x0000ffffffffffff & ~low;
+	if (shift == 16)
+		*paddr |= (entry >> 12 & 0xf) << 48;
+	else if (p->mask)
+		*paddr |= (entry & 0x0003000000000000) | (entry >> 8 & 3) << 50;
+	switch (entry & 3) {
+	case 3:
+		return below ? ENTRY_TABLE : ENTRY_PAGE;
+	case 1:
+		return below ? ENTRY_PAGE : ENTRY_NONE;
+	default:
+		return ENTRY_NONE;
+	}
+}
+
+/* The width of addresses that the tables are made for: with 64 KiB pages the
+ * configured one, else that in use.
+ */
+static uint64_t va_width(const struct image *image)
+{
+	uint64_t va_bits = 0, t1sz;
+
+	vmcoreinfo_number(image, "VA_BITS", &va_bits);
+	if (image->page_size != 65536 && (vmcoreinfo_number(image, "TCR_EL1_T1SZ", &t1sz) ||
+					  vmcoreinfo_number(image, "tcr_el1_t1sz", &t1sz)))
+		va_bits = 64 - t1sz;
+	return va_bits;
+}
+
+static bool paging(struct source *s, struct paging *ret)
+{
+	const struct image *image = &s->image;
+	const unsigned int page_shift = log2_u64(image->page_size), bits = page_shift - 3;
+	const uint64_t width = va_width(image);
+	uint64_t root;
+
+	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
+	    !image_paddr(image, root, &ret->root) || width < 32 || width > 52)
+		return false;
+	ret->levels = (unsigned int)div_up(width - page_shift, bits);
+	ret->mask = width == 52;
+	ret->entry = entry;
+	for (unsigned int i = 0; i < ret->levels; i++) {
+		ret->shift[i] = (uint8_t)(page_shift + bits * (ret->levels - 1 - i));
+		ret->bits[i] = (uint8_t)(i ? bits : width - ret->shift[0]);
+	}
+	return true;
+}
+
 const struct arch arch_aarch64 = {
 	.name = "aarch64",
 	.machine = EM_AARCH64,
@@ -42,4 +104,5 @@ const struct arch arch_aarch64 = {
 	.regs = regs,
 	.phys_base = phys_base,
 	.image_paddr = image_paddr,
+	.paging = paging,
 };

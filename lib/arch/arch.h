@@ -7,6 +7,8 @@
 #include "../error.h"
 
 struct image;
+struct paging;
+struct source;
 
 /* A register in NT_PRSTATUS. */
 struct reg {
@@ -29,6 +31,10 @@ struct arch {
 	 * VMCOREINFO does not tell.
 	 */
 	bool (*image_paddr)(const struct image *image, uint64_t vaddr, uint64_t *paddr);
+	/* The kernel's page tables by VMCOREINFO; see kernel/paging.h.  @ret has
+	 * its defaults: 8 byte entries in the dump's byte order.
+	 */
+	bool (*paging)(struct source *s, struct paging *ret);
 };
 
 #define ARCHES(X)  \

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
 
+#include "../image.h"
+#include "../kernel/paging.h"
 #include "../kernel/vmcoreinfo.h"
+#include "../util/bits.h"
 #include "arch.h"
 
 static const struct reg regs[] = {
@@ -25,6 +28,42 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
 	return true;
 }
 
+/* Bit 0 valid; bits 3:1 all zero: a table, else a page of whatever size; bits
+ * 53..10 are the page number.  (Bit 63, for ranges of 64 KiB, Linux sets in user
+ * and vmalloc mappings only.)
+ */
+static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
+			     uint64_t *paddr)
+{
+	uint64_t pfn = entry >> 10 & (((uint64_t)1 << 44) - 1);
+
+	if (!(entry & 1))
+		return ENTRY_NONE;
+	*paddr = pfn << 12;
+	if (!(entry & 0xe))
+		return level + 1 < p->levels ? ENTRY_TABLE : ENTRY_NONE;
+	return ENTRY_PAGE;
+}
+
+static bool paging(struct source *s, struct paging *ret)
+{
+	const struct image *image = &s->image;
+	uint64_t root, va_bits;
+
+	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
+	    !image_paddr(image, root, &ret->root) ||
+	    !vmcoreinfo_number(image, "VA_BITS", &va_bits) ||
+	    (va_bits != 39 && va_bits != 48 && va_bits != 57))
+		return false;
+	ret->levels = (unsigned int)(va_bits - 12) / 9;
+	ret->entry = entry;
+	for (unsigned int i = 0; i < ret->levels; i++) {
+		ret->shift[i] = (uint8_t)(12 + 9 * (ret->levels - 1 - i));
+		ret->bits[i] = 9;
+	}
+	return true;
+}
+
 const struct arch arch_riscv64 = {
 	.name = "riscv64",
 	.machine = EM_RISCV,
@@ -34,4 +73,5 @@ const struct arch arch_riscv64 = {
 	.prstatus_size = 376,
 	.regs = regs,
 	.image_paddr = image_paddr,
+	.paging = paging,
 };

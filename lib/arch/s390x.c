@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
 
+#include "../image.h"
+#include "../kernel/paging.h"
+#include "../kernel/vmcoreinfo.h"
+#include "../util/bits.h"
+#include "../util/cursor.h"
 #include "arch.h"
 
 #define R(n) { "r" #n, 128 + 8 * n, 8 }
@@ -16,6 +21,68 @@ static const struct reg regs[] = {
 #undef R
 #undef A
 
+/* Before 6.10 the kernel's addresses are physical ones; since then its image has
+ * a place of its own.
+ */
+static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+{
+	uint64_t offset = 0, phys = 0;
+
+	*paddr = vaddr;
+	if (vmcoreinfo_hex(image, "KERNELOFFPHYS", &phys) &&
+	    vmcoreinfo_hex(image, "KERNELOFFSET", &offset))
+		*paddr = vaddr - offset + phys;
+	return true;
+}
+
+/* Region and segment tables have 2048 entries, page tables 256; an entry of the
+ * former is invalid by bit 0x20 and maps a large page by 0x400, of the latter
+ * invalid by 0x400.
+ */
+static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
+			     uint64_t *paddr)
+{
+	const unsigned int below = p->levels - 1 - level;
+
+	*paddr = entry & ~(uint64_t)0xfff;
+	if (!below)
+		return entry & 0xc00 ? ENTRY_NONE : ENTRY_PAGE;
+	if (entry & 0x20)
+		return ENTRY_NONE;
+	if (below <= 2 && entry & 0x400)
+		return ENTRY_PAGE;
+	if (below == 1)
+		*paddr = entry & ~(uint64_t)0x7ff;
+	return ENTRY_TABLE;
+}
+
+static bool paging(struct source *s, struct paging *ret)
+{
+	static const uint8_t shifts[] = { 53, 42, 31, 20, 12 };
+	const struct image *image = &s->image;
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	unsigned char first[8];
+	uint64_t root;
+	unsigned int type;
+
+	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
+	    !image_paddr(image, root, &ret->root))
+		return false;
+	/* any entry tells the type of its table: 0 segment, 1 to 3 region */
+	err = source_read(s, ret->root, first, sizeof(first));
+	if (err)
+		return false;
+	type = first[7] >> 2 & 3;
+	ret->levels = type + 2;
+	ret->big = true;
+	ret->entry = entry;
+	for (unsigned int i = 0; i < ret->levels; i++) {
+		ret->shift[i] = shifts[ARRAY_SIZE(shifts) - ret->levels + i];
+		ret->bits[i] = i + 1 < ret->levels ? 11 : 8;
+	}
+	return true;
+}
+
 const struct arch arch_s390x = {
 	.name = "s390x",
 	.machine = EM_S390,
@@ -24,4 +91,6 @@ const struct arch arch_s390x = {
 	.one_page_size = true,
 	.prstatus_size = 336,
 	.regs = regs,
+	.image_paddr = image_paddr,
+	.paging = paging,
 };

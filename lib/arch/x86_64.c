@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
 
+#include "../kernel/paging.h"
 #include "../kernel/vmcoreinfo.h"
+#include "../util/bits.h"
 #include "arch.h"
 
 /* Where the kernel's image is linked: __START_KERNEL_map. */
@@ -36,6 +38,44 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
 	return true;
 }
 
+/* Bit 0 present; bit 7 a page of its own at 2 MiB and 1 GiB; bits 51..12 the
+ * address, less the bit that marks encrypted memory (AMD SME).
+ */
+static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
+			     uint64_t *paddr)
+{
+	const unsigned int below = p->levels - 1 - level;
+
+	if (!(entry & 1))
+		return ENTRY_NONE;
+	*paddr = entry & 0x000ffffffffff000 & ~p->mask;
+	if (!below)
+		return ENTRY_PAGE;
+	if (!(entry & 0x80))
+		return ENTRY_TABLE;
+	return below <= 2 ? ENTRY_PAGE : ENTRY_NONE;
+}
+
+static bool paging(struct source *s, struct paging *ret)
+{
+	const struct image *image = &s->image;
+	uint64_t root, la57 = 0, sme_mask = 0;
+
+	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
+	    !image_paddr(image, root, &ret->root))
+		return false;
+	vmcoreinfo_number(image, "pgtable_l5_enabled", &la57);
+	vmcoreinfo_number(image, "sme_mask", &sme_mask);
+	ret->levels = la57 ? 5 : 4;
+	ret->mask = sme_mask;
+	ret->entry = entry;
+	for (unsigned int i = 0; i < ret->levels; i++) {
+		ret->shift[i] = (uint8_t)(12 + 9 * (ret->levels - 1 - i));
+		ret->bits[i] = 9;
+	}
+	return true;
+}
+
 const struct arch arch_x86_64 = {
 	.name = "x86_64",
 	.machine = EM_X86_64,
@@ -46,4 +86,5 @@ const struct arch arch_x86_64 = {
 	.regs = regs,
 	.phys_base = phys_base,
 	.image_paddr = image_paddr,
+	.paging = paging,
 };

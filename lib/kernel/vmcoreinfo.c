@@ -77,3 +77,8 @@ bool vmcoreinfo_decimal(const struct image *image, const char *key, uint64_t *re
 {
 	return get_integer(image, key, 10, ret);
 }
+
+bool vmcoreinfo_hex(const struct image *image, const char *key, uint64_t *ret)
+{
+	return get_integer(image, key, 16, ret);
+}

@@ -19,3 +19,5 @@ bool vmcoreinfo_number(const struct image *image, const char *key, uint64_t *ret
 bool vmcoreinfo_symbol(const struct image *image, const char *key, uint64_t *ret);
 /* OFFSET(key), SIZE(key) and the like: @key is all in front of the '='. */
 bool vmcoreinfo_decimal(const struct image *image, const char *key, uint64_t *ret);
+/* KERNELOFFSET and the like, hexadecimal without 0x */
+bool vmcoreinfo_hex(const struct image *image, const char *key, uint64_t *ret);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "paging.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cursor.h"
+
+enum { MAX_TABLE = 1 << 20 };
+
+static size_t table_size(const struct paging *p, unsigned int level)
+{
+	return ((size_t)1 << p->bits[level]) * p->entry_size;
+}
+
+void walker_init(struct walker *w, const struct paging *p, struct source *s)
+{
+	*w = (struct walker){ .paging = p, .source = s };
+	for (unsigned int i = 0; i < PAGING_MAX_LEVELS; i++)
+		w->paddr[i] = UINT64_MAX;
+}
+
+void walker_deinit(struct walker *w)
+{
+	for (unsigned int i = 0; i < PAGING_MAX_LEVELS; i++)
+		free(w->table[i]);
+}
+
+/* The table at @paddr, or NULL when it is in no memory. */
+static const unsigned char *get_table(struct walker *w, unsigned int level, uint64_t paddr)
+{
+	const size_t size = table_size(w->paging, level);
+	struct gdump_error *err;
+
+	if (w->paddr[level] == paddr)
+		return w->table[level];
+	if (size > MAX_TABLE)
+		return NULL;
+	if (!w->table[level])
+		w->table[level] = malloc(size);
+	if (!w->table[level])
+		return NULL;
+	w->paddr[level] = UINT64_MAX;
+	err = source_read(w->source, paddr, w->table[level], size);
+	if (err) {
+		gdump_error_destroy(err);
+		return NULL;
+	}
+	w->paddr[level] = paddr;
+	return w->table[level];
+}
+
+static uint64_t get_entry(const struct paging *p, const unsigned char *table, uint64_t index)
+{
+	struct cursor c = cursor_init(table + index * p->entry_size, p->entry_size, p->big, true);
+
+	return get_uint(&c, p->entry_size);
+}
+
+bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_t *len)
+{
+	const struct paging *p = w->paging;
+	uint64_t next = p->root;
+
+	for (unsigned int level = 0; level < p->levels; level++) {
+		const unsigned char *table = get_table(w, level, next);
+		const uint64_t index = vaddr >> p->shift[level] & (((uint64_t)1 << p->bits[level]) - 1);
+		const uint64_t size = (uint64_t)1 << p->shift[level];
+
+		if (!table)
+			return false;
+		switch (p->entry(p, level, get_entry(p, table, index), &next)) {
+		case ENTRY_NONE:
+			return false;
+		case ENTRY_TABLE:
+			break;
+		case ENTRY_PAGE:
+			*paddr = round_down(next, size) + (vaddr & (size - 1));
+			*len = size - (vaddr & (size - 1));
+			return true;
+		}
+	}
+	return false;
+}
+
+struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, size_t len)
+{
+	unsigned char *p = buf;
+
+	while (len) {
+		struct gdump_error *err;
+		uint64_t paddr, left;
+		size_t n;
+
+		if (!walker_translate(w, vaddr, &paddr, &left))
+			return error_new(GDUMP_ERR_NODATA, "virtual address 0x%llx is not mapped",
+					 (unsigned long long)vaddr);
+		n = (size_t)MIN(len, left);
+		err = source_read(w->source, paddr, p, n);
+		if (err)
+			return err;
+		p += n, vaddr += n, len -= n;
+	}
+	return NULL;
+}
+
+bool paging_of_kernel(struct source *s, struct paging *ret)
+{
+	const struct arch *arch = s->image.arch;
+
+	*ret = (struct paging){ .entry_size = 8, .big = s->image.big };
+	return !s->ops->serial && s->image.vmcoreinfo && arch->paging && arch->paging(s, ret);
+}
