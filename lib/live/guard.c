@@ -8,9 +8,9 @@
  * that nobody else can take the monitor first, and QEMU still listens to it.
  *
  * Messages on the control socket are one letter: 'P' the guest is about to be
- * stopped, with the connection; 'R' it goes on.  The end of the socket after a
- * 'P' is what we are here for.  Other end than that there is none: no signal of
- * a terminal or a service manager that ends the other process shall end us.
+ * stopped, with the connection, which we answer with 'G'; 'R' it goes on.  The
+ * end of the socket after a 'P' is what we are here for.  No signal of a
+ * terminal or a service manager that ends the other process shall end us.
  *
  * The other process may have died in the middle of a line, so ours begins with
  * a newline, and, when that was not answered, with a byte that is no part of
@@ -173,6 +173,8 @@ int gdump_guard(int fd)
 
 	guard_leave_session(fd);
 	while ((what = guard_receive(fd, &monitor))) {
+		if (what == 'P')
+			send(fd, "G", 1, MSG_NOSIGNAL);
 		if (what == 'R' && monitor >= 0) {
 			close(monitor);
 			monitor = -1;

@@ -6,7 +6,8 @@
  * counts as stopped from before the command is sent until QEMU has answered that
  * it goes on; every way out passes through guest_resume().  For the case that
  * this process is killed, a guard (see gdump_guard()) gets the connection to the
- * monitor before the command is sent: 'P', and 'R' when the guest goes on.
+ * monitor before the command is sent: 'P', answered with 'G' by a guard that is
+ * on guard, and 'R' when the guest goes on.
  *
  * What somebody else has stopped, or what stopped by itself (a panic, an I/O
  * error), is not for us to resume.
@@ -25,6 +26,7 @@
 enum {
 	PATIENCE = 4,                   /* times the usual time-out             */
 	RETRY_US = 10000000,            /* while a dump is about to end         */
+	GUARD_MS = 10000,               /* until the guard is ready             */
 };
 
 static struct gdump_error *guest_status(struct qmp *q, json_t **json, const char **status,
@@ -125,6 +127,25 @@ static struct gdump_error *guest_tell_guard(const struct guest *g, char what)
 	return n == 1 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
 }
 
+static struct gdump_error *guest_call_guard(struct guest *g)
+{
+	struct pollfd p = { .fd = g->guard_fd, .events = POLLIN };
+	struct gdump_error *err = guest_tell_guard(g, 'P');
+	char c = 0;
+	int n;
+
+	if (err)
+		return err;
+	g->guarded = true;
+	do {
+		n = poll(&p, 1, GUARD_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n != 1 || recv(p.fd, &c, 1, 0) != 1 || c != 'G')
+		return error_new(GDUMP_ERR_REMOTE,
+				 "the process that guards the guest does not answer");
+	return NULL;
+}
+
 /* It goes on, or was not stopped by us at all. */
 static void guest_released(struct guest *g)
 {
@@ -145,10 +166,9 @@ struct gdump_error *guest_stop(struct guest *g)
 	if (!g->running)
 		return NULL;
 	if (g->guard_fd > 0)
-		err = guest_tell_guard(g, 'P');
+		err = guest_call_guard(g);
 	if (err)
 		return err;
-	g->guarded = g->guard_fd > 0;
 	g->stopped = true;
 	g->stop_us = clock_us();
 	err = qmp_run(g->qmp, &stop, NULL);

@@ -32,7 +32,7 @@
 enum {
 	TICK_MS = 100,
 	TIMEOUT_MS = 30000,             /* when the caller does not say         */
-	DEATH_MS = 1000,                /* from a socket's end to a process's   */
+	DEATH_MS = 500,                 /* from a socket's end to a process's   */
 	CHUNK = 64 << 10,
 	MESSAGE_MAX = 64 << 20,
 };

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_guard.c - a guest goes on although the process that stopped it was killed
+ *
+ * Three processes, as in real life: this one plays QEMU, one stops the guest and
+ * one is its guard.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "fake_monitor.h"
+#include "live/guest.h"
+
+#define GUARD_CONT "\"execute\":\"cont\",\"id\":\"guestdump-guard\""
+#define STEP_STOP STEP_GREET,                                                 \
+	{ .expect = "\"stop\"", .reply = OK },                                \
+	{ .expect = "query-status", .reply = "{\"return\": {\"running\": false, " \
+		"\"status\": \"paused\"}, \"id\": @}\n" }
+#define BUSY REFUSE("GenericError", "There is a dump in process, please wait.")
+
+/* What the one that stops the guest does then, and is killed if it comes back */
+typedef void then_fn(struct guest *g);
+
+struct scene {
+	struct fake fake;
+	pid_t guard, worker;
+	int stopped;                    /* a byte comes when the guest is       */
+};
+
+static void work(struct scene *s, int guard_fd, int stopped, then_fn *then)
+{
+	static const struct gdump_open_options options = { .timeout_ms = 10000 };
+	struct guest g = { .guard_fd = guard_fd, .running = true };
+
+	check_failed = 0;
+	CHECK_OK(qmp_open(s->fake.path, &options, &g.qmp));
+	if (check_failed)
+		_exit(1);
+	CHECK_OK(guest_stop(&g));
+	if (then)
+		then(&g);
+	CHECK_INT(write(stopped, "s", 1), 1);
+	for (;;)
+		pause();
+}
+
+static void scene_open(struct scene *s, then_fn *then)
+{
+	int control[2], stopped[2];
+
+	fake_listen(&s->fake);
+	CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control));
+	CHECK(!pipe2(stopped, O_CLOEXEC));
+	s->guard = fork();
+	if (!s->guard) {
+		close(control[1]);
+		_exit(gdump_guard(control[0]));
+	}
+	close(control[0]);
+	s->worker = fork();
+	if (!s->worker)
+		work(s, control[1], stopped[1], then);
+	close(control[1]);
+	close(stopped[1]);
+	s->stopped = stopped[0];
+}
+
+/* Wait until the guest is stopped, kill, and see how the guard ends. */
+static void scene_kill(struct scene *s, int expected)
+{
+	char c;
+	int status;
+
+	CHECK_INT(read(s->stopped, &c, 1), 1);
+	close(s->stopped);
+	/* none of these may end the guard */
+	kill(s->guard, SIGTERM);
+	kill(s->guard, SIGINT);
+	kill(s->guard, SIGHUP);
+	kill(s->worker, SIGKILL);
+	CHECK_INT(waitpid(s->worker, &status, 0), s->worker);
+	CHECK(WIFSIGNALED(status));
+	CHECK_INT(waitpid(s->guard, &status, 0), s->guard);
+	CHECK(WIFEXITED(status));
+	CHECK_INT(WEXITSTATUS(status), expected);
+	fake_end(&s->fake);
+}
+
+static void test_killed(void)
+{
+	struct scene s;
+
+	scene_open(&s, NULL);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = GUARD_CONT, .reply = OK });
+	scene_kill(&s, 0);
+}
+
+/* A dump of ours has not ended yet, and answers to the other process come first. */
+static void test_busy(void)
+{
+	struct scene s;
+
+	scene_open(&s, NULL);
+	FAKE_PLAY(&s.fake, STEP_STOP,
+		  { .expect = GUARD_CONT, .reply = "{\"return\": {}, \"id\": 4}\r\n" EVENT BUSY },
+		  { .expect = GUARD_CONT, .reply = BUSY },
+		  { .expect = GUARD_CONT, .reply = EVENT OK });
+	scene_kill(&s, 0);
+}
+
+static void half_a_line(struct guest *g)
+{
+	CHECK_INT(send(qmp_fd(g->qmp), "{\"execute\":\"st", 14, 0), 14);
+}
+
+/* Killed in the middle of a command: ours is on a line of its own, and if QEMU
+ * does not see it, it is made to forget the other one.
+ */
+static void test_half_a_line(void)
+{
+	struct scene s;
+
+	scene_open(&s, half_a_line);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = "{\"execute\":\"st" }, { .expect = GUARD_CONT },
+		  { .expect = "\xff" }, { .expect = GUARD_CONT, .reply = OK });
+	scene_kill(&s, 0);
+}
+
+static void resume(struct guest *g)
+{
+	CHECK_OK(guest_resume(g));
+	qmp_close(g->qmp);
+}
+
+/* Nothing to do; and the guard does not keep the monitor from others: the fake
+ * one ends only when all copies of the connection are closed.
+ */
+static void test_resumed(void)
+{
+	struct scene s;
+
+	scene_open(&s, resume);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = "\"cont\"", .reply = OK });
+	fake_wait(&s.fake);
+	scene_kill(&s, 0);
+}
+
+static void test_refused(void)
+{
+	struct scene s;
+
+	scene_open(&s, NULL);
+	FAKE_PLAY(&s.fake, STEP_STOP,
+		  { .expect = GUARD_CONT, .reply = REFUSE("GenericError", "never again") });
+	scene_kill(&s, 1);
+}
+
+/* QEMU is gone as well. */
+static void test_monitor_gone(void)
+{
+	struct scene s;
+
+	scene_open(&s, NULL);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = GUARD_CONT, .hang_up = true });
+	scene_kill(&s, 1);
+}
+
+int main(void)
+{
+	test_killed();
+	test_busy();
+	test_half_a_line();
+	test_resumed();
+	test_refused();
+	test_monitor_gone();
+	return check_done();
+}
