@@ -187,10 +187,14 @@ enum gdump_drop {               /* bits; the first five are kdump's levels      
 	GDUMP_DROP_USER          = 1 << 3,
 	GDUMP_DROP_FREE          = 1 << 4,
 	GDUMP_DROP_ABSENT        = 1 << 5,  /* was not in the input             */
+	GDUMP_DROP_OFFLINE       = 1 << 6,  /* ballooned or not plugged; goes
+					     * with any of the first five       */
+	GDUMP_DROP_HWPOISON      = 1 << 7,  /* broken memory; likewise          */
 };
 
-/* Plan a dump of @g that leaves out the kinds of pages in @drop.  This version
- * knows GDUMP_DROP_ZERO; others give GDUMP_ERR_UNSUPPORTED.
+/* Plan a dump of @g that leaves out the kinds of pages in @drop (the first five,
+ * 0 to 31), as far as the memory of a Linux guest proves what is what: in doubt
+ * a page is kept.  Pages of zeros are found when they are written.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop,
@@ -199,6 +203,8 @@ struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop,
 bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn);
 uint64_t gdump_plan_kept(const struct gdump_plan *plan);
 uint64_t gdump_plan_dropped(const struct gdump_plan *plan, enum gdump_drop why);
+/* Why pages that were to be left out are kept, or NULL */
+const char *gdump_plan_warning(const struct gdump_plan *plan);
 void gdump_plan_destroy(struct gdump_plan *plan);
 
 /* Dumps ------------------------------------------------------------------- */

@@ -13,11 +13,10 @@
 
 #include "codec/codec.h"
 #include "format/format.h"
+#include "parallel.h"
 #include "pipeline.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
-
-enum { MAX_THREADS = 256 };
 
 /* What the options come to. */
 struct settings {
@@ -51,15 +50,6 @@ static struct gdump_error *find_codec(const char *name, const struct gdump_write
 	return NULL;
 }
 
-static unsigned int num_threads(unsigned int asked)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (!asked)
-		asked = cpus > 0 ? (unsigned int)cpus : 1;
-	return MIN(asked, MAX_THREADS);
-}
-
 static struct gdump_error *check_options(const struct gdump_write_options *opt,
 					 struct settings *set)
 {
@@ -80,7 +70,7 @@ static struct gdump_error *check_options(const struct gdump_write_options *opt,
 		return error_new(GDUMP_ERR_USAGE,
 				 "format '%s' can be written to a pipe as it is: it is never flattened",
 				 name);
-	set->threads = num_threads(opt->threads);
+	set->threads = parallel_threads(opt->threads);
 	if (!codec)
 		codec = set->format->codec;
 	return codec ? find_codec(codec, opt, set) : NULL;
@@ -202,7 +192,7 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 
 	write_options_copy(&opt, options);
 	run = (struct pipeline_options){
-		.threads = num_threads(opt.threads),
+		.threads = parallel_threads(opt.threads),
 		.progress = opt.progress, .progress_arg = opt.progress_arg,
 	};
 	err = plan_create(g->source, 0, &plan);

@@ -350,10 +350,13 @@ static bool work_place(struct worker *w)
 	return some;
 }
 
-/* Lock held: free the slots of batches that are stored, from the oldest on. */
+/* Lock held: free the slots of batches that are stored, from the oldest on, but
+ * not of one that failed: its error is needed yet.
+ */
 static void count_stored(struct pipeline *p)
 {
-	while (p->stored < p->placed && slot_at(p, p->stored)->state == SLOT_STORED) {
+	while (p->stored < MIN(p->placed, p->end) &&
+	       slot_at(p, p->stored)->state == SLOT_STORED) {
 		struct slot *s = slot_at(p, p->stored);
 
 		s->state = SLOT_FREE;
@@ -521,22 +524,22 @@ static struct gdump_error *watch(struct pipeline *p)
 	bool told = false;
 
 	pthread_mutex_lock(&p->lock);
-	while (p->running) {
+	for (;;) {
+		/* one more round when the workers are done: they may have been quick */
+		const bool running = p->running;
 		const bool all_read = p->plan_done && !p->reading && !told;
 		const uint64_t done = p->done_pages;
-		bool stop = false;
 
 		pthread_mutex_unlock(&p->lock);
 		if (all_read && opt->all_read) {
 			told = true;
 			err = opt->all_read(opt->all_read_arg);
 		}
-		if (!err && opt->progress && opt->progress(opt->progress_arg, done, p->plan->kept)) {
+		if (running && !err && opt->progress &&
+		    opt->progress(opt->progress_arg, done, p->plan->kept))
 			err = error_new(GDUMP_ERR_CANCELED, "canceled");
-		}
-		stop = err != NULL;
 		pthread_mutex_lock(&p->lock);
-		if (stop)
+		if (err || !running)
 			break;
 		if (p->running)
 			wait_tick(p);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/filter.h"
 #include "util/bits.h"
 
 enum { SCAN_PAGES = 4096 };
@@ -79,11 +80,11 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdum
 
 	if (!plan)
 		return error_nomem();
-	if (drop & ~(unsigned int)GDUMP_DROP_ZERO)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "dump level %u: this version leaves out zero pages (1) only", drop);
+	if (drop > 31)
+		return error_new(GDUMP_ERR_USAGE, "there is no dump level %u; 31 is the highest",
+				 drop);
 	plan->page_size = s->image.page_size;
-	plan->drop = drop;
+	plan->drop = drop & GDUMP_DROP_ZERO;
 	err = extents_create(plan, &s->image);
 	if (err)
 		return err;
@@ -94,6 +95,11 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdum
 	plan->kept = plan->num_pages;
 	if (s->ops->has_absent) {
 		err = drop_absent(plan, s);
+		if (err)
+			return err;
+	}
+	if (drop) {
+		err = filter_plan(plan, s, drop);
 		if (err)
 			return err;
 	}
@@ -237,6 +243,42 @@ static const struct extent *extent_at(const struct gdump_plan *plan, uint64_t pf
 			return x;
 	}
 	return NULL;
+}
+
+/* Clear bits [i, end) and count those that were set. */
+static uint64_t clear_bits(uint64_t *bits, uint64_t i, uint64_t end)
+{
+	uint64_t count = 0;
+
+	while (i < end) {
+		const uint64_t n = MIN(end - i, 64 - i % 64);
+		const uint64_t mask = (n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1) << i % 64;
+
+		count += (unsigned int)__builtin_popcountll(
+			__atomic_fetch_and(&bits[i / 64], ~mask, __ATOMIC_RELAXED) & mask);
+		i += n;
+	}
+	return count;
+}
+
+uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num)
+{
+	uint64_t count = 0;
+
+	for (size_t e = 0; e < plan->num_extents; e++) {
+		const struct extent *x = &plan->extents[e];
+		const uint64_t from = MAX(pfn, x->pfn), to = MIN(pfn + num, x->pfn + x->num);
+
+		if (from < to)
+			count += clear_bits(plan->keep, x->index + (from - x->pfn),
+					    x->index + (to - x->pfn));
+	}
+	return count;
+}
+
+const char *gdump_plan_warning(const struct gdump_plan *plan)
+{
+	return plan->warning[0] ? plan->warning : NULL;
 }
 
 bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn)

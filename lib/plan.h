@@ -16,14 +16,16 @@ struct extent {
 
 struct gdump_plan {
 	uint32_t page_size;
-	unsigned int drop;              /* as asked                             */
+	unsigned int drop;              /* what was left out: enum gdump_drop   */
 	struct extent *extents;         /* ascending, not adjacent              */
 	size_t num_extents;
 	uint64_t *keep;                 /* by page number in the plan           */
 	bool borrows_keep;              /* of the plan that was trimmed         */
 	uint64_t num_pages;             /* of all extents                       */
 	uint64_t kept;
-	uint64_t dropped[6];            /* by bit of enum gdump_drop            */
+	uint64_t dropped[8];            /* by bit of enum gdump_drop            */
+	uint64_t odd;                   /* struct pages that made no sense      */
+	char warning[200];              /* why nothing was filtered, or ""      */
 };
 
 MUST_CHECK struct gdump_error *plan_create(struct source *s, unsigned int drop,
@@ -42,6 +44,11 @@ struct plan_cursor {
 
 /* The next kept page at or after @c, which moves behind it; UINT64_MAX: none. */
 uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c);
+
+/* Leave out [pfn, pfn + num) and say how many of these pages were kept so far.
+ * Safe from many threads; the counts of @plan are the caller's business.
+ */
+uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num);
 
 /* How many pages from @pfn on, which lies in an extent, are all kept or all left
  * out; @kept says which.

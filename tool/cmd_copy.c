@@ -203,6 +203,35 @@ static int print_failure(const struct copy *c, struct gdump_error *err)
 	return status == EXIT_FAILED ? EXIT_INCOMPLETE : status;
 }
 
+/* What is left out, and why. */
+static void print_plan(const struct copy *c, const struct gdump_plan *plan)
+{
+	static const struct {
+		enum gdump_drop why;
+		const char *name;
+	} kinds[] = {
+		{ GDUMP_DROP_FREE, "free" }, { GDUMP_DROP_USER, "user" },
+		{ GDUMP_DROP_CACHE, "cache" }, { GDUMP_DROP_CACHE_PRIVATE, "private cache" },
+		{ GDUMP_DROP_OFFLINE, "offline" }, { GDUMP_DROP_HWPOISON, "broken" },
+		{ GDUMP_DROP_ABSENT, "absent before" },
+	};
+	char text[256] = "";
+	size_t len = 0;
+
+	if (gdump_plan_warning(plan))
+		say("warning: %s", gdump_plan_warning(plan));
+	if (!c->drop || progress_is_quiet() || progress_is_json())
+		return;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const uint64_t n = gdump_plan_dropped(plan, kinds[i].why);
+
+		if (n && len < sizeof(text))
+			len += (size_t)snprintf(text + len, sizeof(text) - len, ", %llu %s",
+						(unsigned long long)n, kinds[i].name);
+	}
+	say("%llu pages are kept%s", (unsigned long long)gdump_plan_kept(plan), text);
+}
+
 static int copy_opened(struct copy *c, struct gdump *g)
 {
 	const struct gdump_info *info = gdump_info(g);
@@ -211,6 +240,8 @@ static int copy_opened(struct copy *c, struct gdump *g)
 
 	err = gdump_plan_create(g, c->drop, &plan);
 	progress_start(c->progress, c->to, info->page_size);
+	if (!err)
+		print_plan(c, plan);
 	if (!err)
 		err = gdump_write(g, plan, c->to, &c->write);
 	gdump_plan_destroy(plan);
@@ -284,8 +315,9 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	"                            how kdump packs pages: zlib (default), lzo, snappy, zstd\n" \
 	"                            or none; zlib:0 and zstd:-5 are faster than their default\n" \
 	"  -c, -l, -p, -z            short for --compress zlib, lzo, snappy, zstd\n" \
-	"  -d, --dump-level N        leave pages out: 0 none (default), 1 zero pages\n" \
-	"  -x, --exclude LIST        the same by name: zero\n" \
+	"  -d, --dump-level N        leave pages out, the sum of: 1 zero, 2 cache, 4 private cache,\n" \
+	"                            8 user, 16 free; default 0: none\n" \
+	"  -x, --exclude LIST        the same by name: zero,cache,private,user,free\n" \
 	"      --begin ADDR          only memory from this guest-physical address on\n" \
 	"      --length SIZE         only so many bytes of it; K, M, G, T are understood\n" \
 	"  -j, --threads N           how many threads; default: one for each CPU\n" \

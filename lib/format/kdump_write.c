@@ -135,7 +135,7 @@ static struct gdump_error *write_sub(struct kdump_writer *w)
 	struct cursor c = cursor_init(buf, size, h->big, h->is64);
 	struct kdump_sub sub = {
 		.phys_base = image->phys_base,
-		.dump_level = image->dump_level | w->spec->plan->drop | GDUMP_DROP_ZERO,
+		.dump_level = (image->dump_level | w->spec->plan->drop | GDUMP_DROP_ZERO) & 31,
 		.max_mapnr = plan_end_pfn(w->spec->plan),
 		.off_note = h->block_size + sub_size,
 		.size_note = image_notes_size(image),

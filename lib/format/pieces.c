@@ -94,11 +94,13 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 
 		memset(p, 0, gap);
 		p += gap, paddr += gap, len -= gap;
-		n = len ? (size_t)MIN(len, x->size - (paddr - x->paddr)) : 0;
+		if (!len)
+			break;
+		n = (size_t)MIN(len, x->size - (paddr - x->paddr));
 		err = bytes_read(in, x->off + (paddr - x->paddr), p, n);
 		if (err)
 			return error_prefix(err, "memory at 0x%llx", (unsigned long long)paddr);
-		some |= n > 0;
+		some = true;
 		p += n, paddr += n, len -= n;
 	}
 	memset(p, 0, len);

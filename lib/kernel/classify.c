@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "classify.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "vmcoreinfo.h"
+
+enum { MAX_ORDER = 22 };
+
+static uint64_t load(const unsigned char *p, bool big, unsigned int size)
+{
+	uint64_t v = 0;
+
+	memcpy(big ? (unsigned char *)&v + 8 - size : (unsigned char *)&v, p, size);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return big ? v : __builtin_bswap64(v);
+#else
+	return big ? __builtin_bswap64(v) : v;
+#endif
+}
+
+static bool is_tail(const struct page_layout *k, const unsigned char *page)
+{
+	return load(page + k->compound, k->big, 8) & 1;
+}
+
+static bool has_type(struct page_type t, uint32_t mapcount)
+{
+	return t.mask && (mapcount & t.mask) == (t.value & t.mask);
+}
+
+/* The order of the folio that @page is the head of; -1: it makes no sense. */
+static int folio_order(const struct page_layout *k, const unsigned char *page, bool has_next,
+		       uint64_t pfn)
+{
+	const unsigned char *next = page + k->size;
+	uint64_t order;
+
+	if (k->order_form == ORDER_UNKNOWN)
+		return 0;
+	if (!has_next || !is_tail(k, next))
+		return -1;
+	if (k->order_form == ORDER_FLAGS_1)
+		order = load(next + k->flags, k->big, 8) & 0xff;
+	else
+		order = page[k->order_off];
+	if (!order || order > MAX_ORDER || pfn & (((uint64_t)1 << order) - 1))
+		return -1;
+	return (int)order;
+}
+
+static bool is_hugetlb(const struct page_layout *k, const unsigned char *page, uint32_t mapcount)
+{
+	if (k->hugetlb.mask)
+		return has_type(k->hugetlb, mapcount);
+	if (k->hugetlb_flag)
+		return load(page + k->size + k->flags, k->big, 8) & k->hugetlb_flag;
+	return k->dtor_off && page[k->dtor_off] == k->hugetlb_dtor;
+}
+
+static struct verdict drop_blocks(uint64_t pfn, uint64_t order, uint32_t num_orders)
+{
+	if (order >= num_orders || pfn & (((uint64_t)1 << order) - 1))
+		return (struct verdict){ .odd = true };
+	return (struct verdict){ .why = GDUMP_DROP_FREE, .order = (unsigned int)order };
+}
+
+/* The decision proper; the folio's order comes later, where it matters. */
+static unsigned int reason(const struct page_layout *k, uint64_t flags, uint64_t mapping,
+			   unsigned int drop, bool slab)
+{
+	const bool anon = mapping & 1 && !slab;
+	const bool cache = flags & k->lru || ((flags & k->swapbacked) && (flags & k->swapcache));
+
+	if (cache && !anon && drop & (GDUMP_DROP_CACHE | GDUMP_DROP_CACHE_PRIVATE) &&
+	    !(flags & k->has_private))
+		return GDUMP_DROP_CACHE;
+	if (cache && !anon && drop & GDUMP_DROP_CACHE_PRIVATE && flags & k->has_private)
+		return GDUMP_DROP_CACHE_PRIVATE;
+	if (anon && drop & GDUMP_DROP_USER)
+		return GDUMP_DROP_USER;
+	return 0;
+}
+
+struct verdict classify(const struct page_layout *k, const unsigned char *page, bool has_next,
+			uint64_t pfn, unsigned int drop)
+{
+	const uint64_t flags = load(page + k->flags, k->big, 8);
+	const uint32_t mapcount = (uint32_t)load(page + k->mapcount, k->big, 4);
+	const bool slab = flags & k->slab || has_type(k->slab_type, mapcount);
+	const bool head = flags & k->head;
+	unsigned int why;
+	int order = 0;
+
+	if (is_tail(k, page))
+		return (struct verdict){ 0 };
+	if (has_type(k->buddy, mapcount) && !slab)
+		return drop & GDUMP_DROP_FREE ?
+		       drop_blocks(pfn, load(page + k->private, k->big, 8), k->num_orders) :
+		       (struct verdict){ 0 };
+	if (has_type(k->unaccepted, mapcount))
+		return drop & GDUMP_DROP_FREE ? drop_blocks(pfn, k->num_orders - 1, k->num_orders) :
+						(struct verdict){ 0 };
+	why = reason(k, flags, load(page + k->mapping, k->big, 8), drop, slab);
+	if (head) {
+		order = folio_order(k, page, has_next, pfn);
+		if (order >= 0 && !why && drop & GDUMP_DROP_USER && has_next &&
+		    is_hugetlb(k, page, mapcount))
+			why = GDUMP_DROP_USER;
+	}
+	if (!why && flags & k->hwpoison)
+		return (struct verdict){ .why = GDUMP_DROP_HWPOISON };
+	if (!why && has_type(k->offline, mapcount) && !slab)
+		why = GDUMP_DROP_OFFLINE;
+	if (order < 0)
+		return (struct verdict){ .odd = why != 0 };
+	return (struct verdict){ .why = why, .order = (unsigned int)order };
+}
+
+static bool offset(const struct image *image, const char *key, uint32_t size, uint32_t *ret)
+{
+	uint64_t v;
+
+	if (!vmcoreinfo_decimal(image, key, &v) || v + 8 > size)
+		return false;
+	*ret = (uint32_t)v;
+	return true;
+}
+
+/* The mask of flag number @key; 0: there is none. */
+static uint64_t flag(const struct image *image, const char *key)
+{
+	uint64_t bit;
+
+	return vmcoreinfo_number(image, key, &bit) && bit < 64 ? (uint64_t)1 << bit : 0;
+}
+
+/* Which bits count depends on the age: all of them, then the upper half, then
+ * the top byte; the others are their owner's.
+ */
+static struct page_type type(const struct image *image, const char *key)
+{
+	uint64_t v;
+	uint32_t value;
+
+	if (!vmcoreinfo_number(image, key, &v))
+		return (struct page_type){ 0 };
+	value = (uint32_t)v;
+	if (!(value & 0xffffff))
+		return (struct page_type){ value, 0xff000000 };
+	if ((value & 0xffff) == 0xffff)
+		return (struct page_type){ value, 0xffff0000 };
+	return (struct page_type){ value, 0xffffffff };
+}
+
+static void read_order_form(const struct image *image, struct page_layout *k)
+{
+	uint64_t order, dtor, hugetlb;
+
+	k->hugetlb = type(image, "PAGE_HUGETLB_MAPCOUNT_VALUE");
+	k->hugetlb_flag = flag(image, "PG_hugetlb");
+	if (k->hugetlb.mask || k->hugetlb_flag) {
+		k->order_form = ORDER_FLAGS_1;
+		return;
+	}
+	if (vmcoreinfo_decimal(image, "OFFSET(folio._folio_order)", &order) &&
+	    vmcoreinfo_decimal(image, "OFFSET(folio._folio_dtor)", &dtor)) {
+		k->order_form = ORDER_FOLIO;    /* counted from the head */
+	} else if (vmcoreinfo_decimal(image, "OFFSET(page.compound_order)", &order) &&
+		   vmcoreinfo_decimal(image, "OFFSET(page.compound_dtor)", &dtor)) {
+		k->order_form = ORDER_COMPOUND;
+		order += k->size;
+		dtor += k->size;
+	} else {
+		return;
+	}
+	if (order >= 2 * k->size || dtor >= 2 * k->size) {
+		k->order_form = ORDER_UNKNOWN;
+		return;
+	}
+	k->order_off = (uint32_t)order;
+	if (vmcoreinfo_number(image, "HUGETLB_PAGE_DTOR", &hugetlb)) {
+		k->dtor_off = (uint32_t)dtor;
+		k->hugetlb_dtor = (uint8_t)hugetlb;
+	}
+}
+
+static bool read_flags(const struct image *image, struct page_layout *k, const char **missing)
+{
+	uint64_t head;
+
+	k->lru = flag(image, "PG_lru");
+	k->swapcache = flag(image, "PG_swapcache");
+	k->swapbacked = flag(image, "PG_swapbacked");
+	k->has_private = flag(image, "PG_private");
+	k->slab = flag(image, "PG_slab");
+	k->hwpoison = flag(image, "PG_hwpoison");
+	k->slab_type = type(image, "PAGE_SLAB_MAPCOUNT_VALUE");
+	if (!vmcoreinfo_number(image, "PG_head_mask", &head))
+		return *missing = "NUMBER(PG_head_mask)", false;
+	k->head = head;
+	if (!k->lru || !k->swapcache || !k->swapbacked || !k->has_private)
+		return *missing = "a page flag", false;
+	if (!k->slab && !k->slab_type.mask)
+		return *missing = "what a slab page is", false;
+	return true;
+}
+
+bool page_layout_read(const struct image *image, struct page_layout *ret, const char **missing)
+{
+	struct page_layout k = { .big = image->big };
+	uint64_t size, orders;
+
+	if (!vmcoreinfo_decimal(image, "SIZE(page)", &size) || size < 32 || size > 256 || size % 8)
+		return *missing = "SIZE(page)", false;
+	k.size = (uint32_t)size;
+	if (!offset(image, "OFFSET(page.flags)", k.size, &k.flags) ||
+	    !offset(image, "OFFSET(page.mapping)", k.size, &k.mapping) ||
+	    !offset(image, "OFFSET(page._mapcount)", k.size + 4, &k.mapcount) ||
+	    !offset(image, "OFFSET(page.private)", k.size, &k.private))
+		return *missing = "an offset in struct page", false;
+	if (!offset(image, "OFFSET(page.compound_head)", k.size, &k.compound) &&
+	    !offset(image, "OFFSET(page.compound_info)", k.size, &k.compound))
+		return *missing = "OFFSET(page.compound_head)", false;
+	if (!read_flags(image, &k, missing))
+		return false;
+	k.buddy = type(image, "PAGE_BUDDY_MAPCOUNT_VALUE");
+	k.offline = type(image, "PAGE_OFFLINE_MAPCOUNT_VALUE");
+	k.unaccepted = type(image, "PAGE_UNACCEPTED_MAPCOUNT_VALUE");
+	if (!k.buddy.mask)
+		return *missing = "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)", false;
+	if (!vmcoreinfo_decimal(image, "LENGTH(zone.free_area)", &orders) || !orders || orders > 32)
+		return *missing = "LENGTH(zone.free_area)", false;
+	k.num_orders = (uint32_t)orders;
+	read_order_form(image, &k);
+	*ret = k;
+	return true;
+}

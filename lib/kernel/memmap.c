@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "memmap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+#include "vmcoreinfo.h"
+
+/* Flags in the low bits of section_mem_map; 7.x uses six. */
+enum {
+	SECTION_PRESENT = 1 << 0,
+	SECTION_HAS_MEMMAP = 1 << 1,
+	SECTION_ONLINE = 1 << 2,
+	SECTION_FLAGS = 0x3f,
+	MAX_SECTIONS = 1 << 24,
+};
+
+/* What VMCOREINFO says of mem_section. */
+struct layout {
+	uint64_t root;                  /* address of the root array            */
+	uint64_t num_roots, per_root;
+	uint64_t size, off;             /* of struct mem_section, in it         */
+	bool is_static;                 /* the structs themselves, no roots     */
+	bool has_online;
+};
+
+static struct gdump_error *missing(const char *what)
+{
+	return error_new(GDUMP_ERR_UNSUPPORTED, "VMCOREINFO does not tell %s", what);
+}
+
+/* Section size before VMCOREINFO had it (5.13, and stable updates of 5.10). */
+static unsigned int default_section_bits(const struct image *image)
+{
+	return image->machine == 183 /* EM_AARCH64 */ ? 30 : image->machine == 22 /* EM_S390 */ ? 28 :
+	       image->machine == 21 /* EM_PPC64 */ ? 24 : 27;
+}
+
+static struct gdump_error *read_layout(const struct image *image, struct layout *l,
+				       struct memmap *m)
+{
+	uint64_t section_bits, physmem_bits, length, sections;
+
+	if (!vmcoreinfo_symbol(image, "mem_section", &l->root))
+		return missing("SYMBOL(mem_section): it has no sparse memory model");
+	if (!vmcoreinfo_number(image, "SECTION_SIZE_BITS", &section_bits))
+		section_bits = default_section_bits(image);
+	if (!vmcoreinfo_number(image, "MAX_PHYSMEM_BITS", &physmem_bits) ||
+	    !vmcoreinfo_decimal(image, "LENGTH(mem_section)", &length) ||
+	    !vmcoreinfo_decimal(image, "SIZE(mem_section)", &l->size) ||
+	    !vmcoreinfo_decimal(image, "OFFSET(mem_section.section_mem_map)", &l->off))
+		return missing("how sections are laid out");
+	if (section_bits < 20 || section_bits > 34 || physmem_bits < 32 || physmem_bits > 56 ||
+	    section_bits < log2_u64(image->page_size) || l->size < 8 || l->size > 4096 ||
+	    l->off + 8 > l->size)
+		return missing("how sections are laid out in a way that makes sense");
+	sections = (uint64_t)1 << (physmem_bits - section_bits);
+	m->section_pages = ((uint64_t)1 << section_bits) / image->page_size;
+	l->is_static = length == sections;
+	l->per_root = l->is_static ? 1 : image->page_size / l->size;
+	l->num_roots = length;
+	if (!l->is_static && length != div_up(sections, l->per_root))
+		return missing("a number of sections that fits their size");
+	return NULL;
+}
+
+static struct gdump_error *add_section(struct memmap *m, uint64_t number, uint64_t value,
+				       uint32_t page_struct_size)
+{
+	const uint64_t want = SECTION_PRESENT | SECTION_HAS_MEMMAP | SECTION_ONLINE;
+	struct section *sections;
+
+	/* pages of a section that is not online are kept */
+	if ((value & want) != want)
+		return NULL;
+	if (m->num_sections == MAX_SECTIONS)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "more than %d sections", MAX_SECTIONS);
+	if (is_power_of_2(m->num_sections) || !m->num_sections) {
+		sections = realloc(m->sections, MAX(2 * m->num_sections, 64) * sizeof(*sections));
+		if (!sections)
+			return error_nomem();
+		m->sections = sections;
+	}
+	/* the value is less than the array's address by the section's first pfn */
+	m->sections[m->num_sections++] = (struct section){
+		.pfn = number * m->section_pages,
+		.vaddr = (value & ~(uint64_t)SECTION_FLAGS) +
+			 number * m->section_pages * page_struct_size,
+	};
+	return NULL;
+}
+
+/* The structs of one root, beginning with section @number. */
+static struct gdump_error *read_root(struct walker *w, const struct layout *l, uint64_t vaddr,
+				     uint64_t number, uint32_t page_struct_size, struct memmap *m)
+{
+	const bool big = w->source->image.big;
+	unsigned char buf[65536];
+	const size_t len = (size_t)(l->per_root * l->size);
+	struct gdump_error *err;
+
+	if (len > sizeof(buf))
+		return missing("roots of a size that makes sense");
+	err = walker_read(w, vaddr, buf, len);
+	if (err) {
+		/* a root that is not there: its sections are kept */
+		gdump_error_destroy(err);
+		return NULL;
+	}
+	for (uint64_t i = 0; !err && i < l->per_root; i++) {
+		struct cursor c = cursor_init(buf + i * l->size + l->off, 8, big, true);
+
+		err = add_section(m, number + i, get_u64(&c), page_struct_size);
+	}
+	return err;
+}
+
+struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uint64_t end_pfn,
+				struct memmap *ret)
+{
+	struct memmap m = { 0 };
+	struct layout l = { 0 };
+	struct walker w;
+	struct gdump_error *err = NULL;
+	uint64_t roots;
+
+	if (!paging_of_kernel(s, &m.paging))
+		return missing("where the kernel's page tables are");
+	err = read_layout(&s->image, &l, &m);
+	if (err)
+		return err;
+	roots = MIN(div_up(div_up(end_pfn, m.section_pages), l.per_root), l.num_roots);
+	walker_init(&w, &m.paging, s);
+	for (uint64_t i = 0; !err && i < roots; i++) {
+		unsigned char pointer[8];
+		struct cursor c = cursor_init(pointer, 8, s->image.big, true);
+		uint64_t vaddr = l.root + i * l.size;
+
+		if (!l.is_static) {
+			err = walker_read(&w, l.root + 8 * i, pointer, sizeof(pointer));
+			vaddr = err ? 0 : get_u64(&c);
+		}
+		if (!err && vaddr)
+			err = read_root(&w, &l, vaddr, i * l.per_root, page_struct_size, &m);
+	}
+	walker_deinit(&w);
+	if (!err && !m.num_sections)
+		err = error_new(GDUMP_ERR_UNSUPPORTED, "the guest's list of memory sections is empty");
+	if (err) {
+		memmap_deinit(&m);
+		return error_prefix(err, "the guest's memory map");
+	}
+	*ret = m;
+	return NULL;
+}
+
+void memmap_deinit(struct memmap *m)
+{
+	free(m->sections);
+	m->sections = NULL;
+}
