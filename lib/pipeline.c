@@ -244,7 +244,7 @@ static void pack_page(struct worker *w, struct slot *s, struct page *page, const
 
 static void pack_batch(struct worker *w, struct slot *s)
 {
-	s->count = (struct gdump_result){ .pages = s->batch.num_pages };
+	s->count = (struct gdump_result){ .pages = s->batch.num_pages - s->batch.num_lost };
 	for (size_t i = 0; i < s->batch.num_pages; i++)
 		pack_page(w, s, &s->batch.pages[i], w->src[i]);
 	s->batch.data = s->buf;
