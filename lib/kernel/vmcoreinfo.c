@@ -44,9 +44,12 @@ static bool get_integer(const struct image *image, const char *key, int base, ui
 {
 	char text[32], *end;
 	uint64_t value;
+	size_t len;
 
-	if (!vmcoreinfo_string(image, key, text, sizeof(text)) || !text[0])
+	/* one that does not fit is no number: cut, it would be another */
+	if (!vmcoreinfo_get(image, key, &len) || !len || len >= sizeof(text))
 		return false;
+	vmcoreinfo_string(image, key, text, sizeof(text));
 	if (base == 10 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
 		base = 16;
 	errno = 0;
