@@ -49,8 +49,8 @@ _guestdump_values() {
 	case $1 in
 	-f | --format) values=$(_guestdump_names "$3" formats) ;;
 	-C | --compress) values=$(_guestdump_names "$3" codecs) ;;
-	-x | --exclude) values=zero ;;
-	-d | --dump-level) values='0 1' ;;
+	-x | --exclude) values='zero cache private user free' ;;
+	-d | --dump-level) values='0 1 16 31' ;;
 	--progress) values='auto bar plain json none' ;;
 	-j | --threads | --begin | --length | --timeout) ;;
 	*) return 1 ;;
