@@ -175,6 +175,24 @@ GDUMP_MUST_CHECK
 struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr,
 			       void *buf, size_t len);
 
+/* The log of the guest's Linux kernel: one record. */
+struct gdump_log_record {
+	uint64_t seq, time_ns;          /* number; since boot                   */
+	uint32_t caller;                /* bit 31: a CPU, else a thread; 0 maybe
+					 * means not recorded                   */
+	uint8_t facility, level;        /* as in syslog(3)                      */
+	const char *text;               /* not terminated; may hold newlines and
+					 * anything else; valid during the call */
+	size_t len;
+};
+typedef void gdump_log_fn(void *arg, const struct gdump_log_record *record);
+
+/* Call @fn for each record of the log, the oldest first, on this thread.
+ * GDUMP_ERR_UNSUPPORTED where VMCOREINFO does not tell where it is.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg);
+
 /* Plans ------------------------------------------------------------------- */
 
 /* Which pages to keep, and why the others were left out. */
@@ -222,6 +240,9 @@ struct gdump_result {
 	/* NULL or freed by the caller with free() */
 	char *left;                     /* the file that a cut short dump left  */
 	char *why;                      /* why the first lost page was          */
+	uint64_t filled;                /* pages that were left out, but stand
+					 * as zeros where the format cannot
+					 * tell                                 */
 };
 
 /* Called some ten times a second on the thread that called gdump_write();

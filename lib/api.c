@@ -10,6 +10,7 @@
 #include "codec/codec.h"
 #include "dump.h"
 #include "format/format.h"
+#include "kernel/printk.h"
 #include "plan.h"
 #include "util/bits.h"
 #include "util/cursor.h"
@@ -75,6 +76,11 @@ bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i,
 struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_t len)
 {
 	return error_prefix(source_read(g->source, paddr, buf, len), "%s", g->where);
+}
+
+struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg)
+{
+	return error_prefix(printk_read(g->source, fn, arg), "%s", g->where);
 }
 
 struct gdump_error *gdump_resume(struct gdump *g)

@@ -135,6 +135,8 @@ static struct gdump_error *write_pages(struct gdump *g, const struct write_spec 
 	struct gdump_error *err = set->format->create(spec, &writer);
 
 	if (!err)
+		result->filled = writer->filled;
+	if (!err)
 		err = pipeline_run(g->source, spec->plan, writer, &run, result);
 	if (!err)
 		err = writer->ops->finish(writer, &result->bytes);

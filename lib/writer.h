@@ -55,6 +55,8 @@ struct writer {
 	const struct writer_ops *ops;
 	const struct codec *codec;      /* NULL: pages stay raw                 */
 	int level;
+	uint64_t filled;                /* pages that are zero in the dump, as
+					 * its format cannot leave them out     */
 	bool incomplete;                /* pages were lost: finish() says so    */
 };
 

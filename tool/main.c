@@ -5,7 +5,8 @@
 #include "tool.h"
 
 static const struct command *const commands[] = {
-	&command_dump, &command_convert, &command_info, &command_verify, &command_list,
+	&command_dump, &command_convert, &command_info, &command_verify, &command_dmesg,
+	&command_list,
 };
 
 enum { NUM_COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -228,11 +228,8 @@ static struct gdump_error *elf_scan(struct source *s, uint64_t pfn, size_t num,
 				    unsigned char *state, bool holes)
 {
 	struct elf_source *e = (struct elf_source *)s;
-	const uint32_t page_size = s->image.page_size;
 
-	for (size_t i = 0; i < num; i++)
-		state[i] = pieces_page_state(&e->pieces, e->in, (pfn + i) * page_size, page_size,
-					     holes);
+	pieces_scan(&e->pieces, holes ? e->in : NULL, s->image.page_size, pfn, num, state);
 	return NULL;
 }
 
@@ -262,17 +259,6 @@ static const char *producer(const struct image *image)
 	return "";
 }
 
-static void count_absent(struct elf_source *e)
-{
-	struct image *image = &e->source.image;
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < image->num_ranges; i++)
-		bytes += image->ranges[i].size;
-	bytes -= MIN(pieces_bytes(&e->pieces), bytes);
-	image->num_absent = bytes / image->page_size;
-}
-
 static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 {
 	struct elf_source *e = calloc(1, sizeof(*e));
@@ -299,7 +285,7 @@ static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 		err = image_seal(&e->source.image);
 	if (err)
 		return err;
-	count_absent(e);
+	e->source.image.num_absent = pieces_absent(&e->pieces, &e->source.image);
 	snprintf(e->source.image.detail, sizeof(e->source.image.detail), "%sELF core, %d bit%s",
 		 in->kind, h.is64 ? 64 : 32, producer(&e->source.image));
 	guard = NULL;

@@ -25,7 +25,8 @@ struct format {
 /* Every format of this build, in the order they are tried. */
 #define FORMATS(X) \
 	X(kdump)   \
-	X(elf)
+	X(elf)     \
+	X(lime)
 
 #define X(name) extern const struct format format_##name;
 FORMATS(X)

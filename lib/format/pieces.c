@@ -80,6 +80,16 @@ uint64_t pieces_bytes(const struct pieces *ps)
 	return n;
 }
 
+uint64_t pieces_absent(const struct pieces *ps, const struct image *image)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < image->num_ranges; i++)
+		bytes += image->ranges[i].size;
+	bytes -= MIN(pieces_bytes(ps), bytes);
+	return bytes / image->page_size;
+}
+
 struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint64_t paddr,
 				void *buf, size_t len)
 {
@@ -110,18 +120,25 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 	return NULL;
 }
 
-unsigned char pieces_page_state(const struct pieces *ps, struct bytes *in, uint64_t paddr,
-				uint32_t page_size, bool holes)
+static unsigned char page_state(const struct pieces *ps, struct bytes *in, uint64_t paddr,
+				uint32_t page_size)
 {
 	size_t i = pieces_after(ps, paddr);
 	const struct piece *x = &ps->list[i];
 
 	if (i == ps->num || (x->paddr > paddr && x->paddr - paddr >= page_size))
 		return PAGE_ABSENT;
-	if (holes && x->paddr <= paddr && range_fits(paddr - x->paddr, page_size, x->size) &&
+	if (in && x->paddr <= paddr && range_fits(paddr - x->paddr, page_size, x->size) &&
 	    bytes_hole(in, x->off + (paddr - x->paddr), page_size) == page_size)
 		return PAGE_HOLE;
 	return PAGE_THERE;
+}
+
+void pieces_scan(const struct pieces *ps, struct bytes *in, uint32_t page_size, uint64_t pfn,
+		 size_t num, unsigned char *state)
+{
+	for (size_t i = 0; i < num; i++)
+		state[i] = page_state(ps, in, (pfn + i) * page_size, page_size);
 }
 
 /* The next pages that are raw and neighbours in memory. */

@@ -32,13 +32,17 @@ size_t pieces_after(const struct pieces *ps, uint64_t paddr);
 /* Bytes of all */
 uint64_t pieces_bytes(const struct pieces *ps);
 
+/* Pages of the image's ranges that no piece has */
+uint64_t pieces_absent(const struct pieces *ps, const struct image *image);
+
 /* As struct source_ops has them: bytes that no piece has read as zero, pages of
  * which none has a byte are PAGE_ABSENT.
  */
 MUST_CHECK struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in,
 					   uint64_t paddr, void *buf, size_t len);
-unsigned char pieces_page_state(const struct pieces *ps, struct bytes *in, uint64_t paddr,
-				uint32_t page_size, bool holes);
+/* @in NULL: the caller does not care for holes. */
+void pieces_scan(const struct pieces *ps, struct bytes *in, uint32_t page_size, uint64_t pfn,
+		 size_t num, unsigned char *state);
 
 /* A walk over the parts of a batch of raw pages that pieces have places for, in
  * ascending order.  Begin with the first three members set.

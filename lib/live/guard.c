@@ -24,10 +24,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../util/clock.h"
+#include "../util/fdpass.h"
 
 #define GUARD_ID "guestdump-guard"
 
@@ -61,26 +61,19 @@ static void guard_leave_session(int fd)
 /* The next message: its letter, 0 at the end; @monitor gets what came with it. */
 static char guard_receive(int fd, int *monitor)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control;
 	char what = 0;
-	struct iovec iov = { .iov_base = &what, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *c;
+	int got = -1;
 	ssize_t n;
 
 	do {
-		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+		n = fd_recv(fd, &what, 1, &got);
 	} while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		return 0;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(monitor, CMSG_DATA(c), sizeof(int));
-	return what;
+	if (got >= 0) {
+		if (*monitor >= 0)
+			close(*monitor);
+		*monitor = got;
+	}
+	return n > 0 ? what : 0;
 }
 
 /* Write all, or not: then the answer will not come. */

@@ -16,11 +16,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
+#include "../util/fdpass.h"
 #include "qemu_dump.h"
 
 enum {
@@ -102,27 +102,10 @@ struct gdump_error *guest_check(struct guest *g)
 /* Tell the guard: 'P' with the monitor's connection, or 'R'. */
 static struct gdump_error *guest_tell_guard(const struct guest *g, char what)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = &what, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int fd = qmp_fd(g->qmp);
-	struct cmsghdr *c;
 	ssize_t n;
 
-	if (what == 'P') {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
 	do {
-		n = sendmsg(g->guard_fd, &msg, MSG_NOSIGNAL);
+		n = fd_send(g->guard_fd, &what, 1, what == 'P' ? qmp_fd(g->qmp) : -1);
 	} while (n < 0 && errno == EINTR);
 	return n == 1 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
 }

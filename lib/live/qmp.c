@@ -2,281 +2,30 @@
 /*
  * qmp.c - talking to QEMU's monitor
  *
- * Theory of operation.  The socket never blocks; all waiting is done in
- * qmp_tick(), which polls for at most a tenth of a second, so that a cancel
- * function is asked often enough and a time-out is kept.  What comes in is
- * collected until a message is complete.  That is a line, or, from a monitor
- * with pretty=on, all lines from a single "{" to a single "}".
- *
  * Answers are matched by their id.  One with an older id belongs to a command
  * that we gave up on, and is dropped.
  *
  * A monitor serves one client at a time and leaves others in the queue of its
  * socket: connect() works there, but the greeting never comes.
  */
-#include "qmp.h"
+#include "wire.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
+#include <string.h>
 
-#include "../util/bits.h"
 #include "../util/cleanup.h"
-#include "../util/clock.h"
 
-enum {
-	TICK_MS = 100,
-	TIMEOUT_MS = 30000,             /* when the caller does not say         */
-	DEATH_MS = 500,                 /* from a socket's end to a process's   */
-	CHUNK = 64 << 10,
-	MESSAGE_MAX = 64 << 20,
-};
+enum { TIMEOUT_MS = 30000 };            /* when the caller does not say         */
 
 struct qmp {
-	int fd, pidfd;
-	pid_t pid;
+	struct wire wire;
 	unsigned int timeout_ms;
-	gdump_cancel_fn *cancel;
-	void *cancel_arg;
 	json_int_t last_id;
-	char *buf;                      /* received and not yet used            */
-	size_t len, cap;
-	size_t searched;                /* no message ends in front of here     */
 	char *refusal;
 	bool unknown_command;
 	char version[96];
 };
-
-/* One wait, for an answer or the greeting */
-struct wait {
-	const char *what;               /* "its answer to stop"                 */
-	unsigned int timeout_ms;
-	uint64_t deadline;
-	struct qmp_pump *pump;
-};
-
-static struct wait wait_begin(const char *what, unsigned int timeout_ms, struct qmp_pump *pump)
-{
-	return (struct wait){
-		.what = what,
-		.timeout_ms = timeout_ms,
-		.deadline = clock_us() + (uint64_t)timeout_ms * 1000,
-		.pump = pump,
-	};
-}
-
-static struct gdump_error *qmp_gone(const struct qmp *q, const struct wait *w)
-{
-	if (qmp_process_died(q, DEATH_MS))
-		return error_new(GDUMP_ERR_REMOTE,
-				 "QEMU (process %d) has died while we waited for %s",
-				 (int)q->pid, w->what);
-	return error_new(GDUMP_ERR_REMOTE, "QEMU closed the monitor while we waited for %s",
-			 w->what);
-}
-
-/* Take in what the socket has. */
-static struct gdump_error *qmp_receive(struct qmp *q, const struct wait *w)
-{
-	ssize_t n;
-
-	if (q->cap - q->len < CHUNK) {
-		size_t cap = MAX(q->cap * 2, (size_t)2 * CHUNK);
-		char *buf = realloc(q->buf, cap);
-
-		if (!buf)
-			return error_nomem();
-		q->buf = buf;
-		q->cap = cap;
-	}
-	n = recv(q->fd, q->buf + q->len, q->cap - q->len, 0);
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
-		return qmp_gone(q, w);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return NULL;
-	if (n < 0)
-		return error_os(errno, "cannot read from QEMU's monitor");
-	q->len += (size_t)n;
-	return NULL;
-}
-
-/* Wait a little: for @events on the socket, or the pump. */
-static struct gdump_error *qmp_tick(struct qmp *q, const struct wait *w, short events,
-				    short *happened)
-{
-	uint64_t now = clock_us();
-	struct pollfd p[2] = {
-		{ .fd = events ? q->fd : -1, .events = events },
-		{ .fd = w->pump ? w->pump->fd : -1, .events = POLLIN },
-	};
-
-	*happened = 0;
-	if (q->cancel && q->cancel(q->cancel_arg))
-		return error_new(GDUMP_ERR_CANCELED, "canceled while waiting for %s", w->what);
-	if (now >= w->deadline)
-		return error_new(GDUMP_ERR_REMOTE, "QEMU took more than %u.%u s for %s: is it stuck?",
-				 w->timeout_ms / 1000, w->timeout_ms % 1000 / 100, w->what);
-	if (poll(p, 2, (int)MIN((w->deadline - now) / 1000 + 1, (uint64_t)TICK_MS)) < 0)
-		return errno == EINTR ? NULL : error_os(errno, "cannot wait for QEMU's monitor");
-	*happened = p[0].revents;
-	return p[1].revents ? w->pump->ready(w->pump) : NULL;
-}
-
-/* Whether the line that ends at @newline is the last one of a message that a
- * pretty monitor sent.
- */
-static bool qmp_ends_pretty(const char *newline)
-{
-	newline -= newline[-1] == '\r';
-	return newline[-1] == '}' && newline[-2] == '\n';
-}
-
-/* Length of the message at the start of the buffer, with its newline; 0: it is
- * not complete.
- */
-static size_t qmp_message_len(struct qmp *q)
-{
-	const char *end = q->buf + q->len, *p = q->buf + q->searched;
-	bool pretty = q->len > 1 && q->buf[0] == '{' &&
-		      (q->buf[1] == '\r' || q->buf[1] == '\n');
-
-	for (; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++) {
-		if (!pretty || qmp_ends_pretty(p)) {
-			q->searched = 0;
-			return (size_t)(p + 1 - q->buf);
-		}
-	}
-	q->searched = q->len > 1 ? q->len : 0;
-	return 0;
-}
-
-static struct gdump_error *qmp_not_json(const char *text, size_t len)
-{
-	char start[61];
-	size_t n = MIN(len, sizeof(start) - 1);
-
-	for (size_t i = 0; i < n; i++)
-		start[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '.';
-	start[n] = '\0';
-	return error_new(GDUMP_ERR_REMOTE, "this does not speak QMP, it says \"%s\"", start);
-}
-
-static bool qmp_is_blank(const char *text, size_t len)
-{
-	while (len && (*text == '\r' || *text == '\n' || *text == ' ')) {
-		text++;
-		len--;
-	}
-	return !len;
-}
-
-/* Take the next message out of the buffer.  @len: how long it was; 0: none is
- * complete.  Blank lines are taken out as well and give no @ret.
- */
-static struct gdump_error *qmp_take(struct qmp *q, json_t **ret, size_t *len)
-{
-	struct gdump_error *err = NULL;
-
-	*ret = NULL;
-	*len = qmp_message_len(q);
-	if (!*len && q->len > MESSAGE_MAX)
-		return error_new(GDUMP_ERR_REMOTE, "QEMU sent a message of more than %d MiB",
-				 MESSAGE_MAX >> 20);
-	if (!*len)
-		return NULL;
-	*ret = json_loadb(q->buf, *len, JSON_ALLOW_NUL, NULL);
-	if (!json_is_object(*ret)) {
-		if (!qmp_is_blank(q->buf, *len))
-			err = qmp_not_json(q->buf, *len);
-		json_decref(*ret);
-		*ret = NULL;
-	}
-	q->len -= *len;
-	memmove(q->buf, q->buf + *len, q->len);
-	return err;
-}
-
-/* Wait for the next message that is not an event. */
-static struct gdump_error *qmp_next(struct qmp *q, const struct wait *w, json_t **ret)
-{
-	struct gdump_error *err;
-	short happened;
-	size_t len;
-
-	for (;;) {
-		err = qmp_take(q, ret, &len);
-		if (err || (*ret && !json_object_get(*ret, "event")))
-			return err;
-		json_decref(*ret);
-		if (len)
-			continue;
-		err = qmp_tick(q, w, POLLIN, &happened);
-		if (!err && happened)
-			err = qmp_receive(q, w);
-		if (err)
-			return err;
-	}
-}
-
-/* Send once, with @fd (-1: none); @sent: how much of it went out. */
-static struct gdump_error *qmp_send_some(struct qmp *q, const char *buf, size_t len, int fd,
-					 size_t *sent)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *c;
-	ssize_t n;
-
-	if (fd >= 0) {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
-	n = sendmsg(q->fd, &msg, MSG_NOSIGNAL);
-	*sent = n > 0 ? (size_t)n : 0;
-	if (n >= 0 || errno == EAGAIN || errno == EINTR)
-		return NULL;
-	return error_os(errno, "cannot write to QEMU's monitor");
-}
-
-static struct gdump_error *qmp_send(struct qmp *q, const struct wait *w, const char *buf,
-				    size_t len, int fd)
-{
-	struct gdump_error *err;
-	short happened;
-	size_t n;
-
-	while (len) {
-		err = qmp_send_some(q, buf, len, fd, &n);
-		if (err && (gdump_error_errno(err) == EPIPE ||
-			    gdump_error_errno(err) == ECONNRESET)) {
-			gdump_error_destroy(err);
-			return qmp_gone(q, w);
-		}
-		if (!err && !n)
-			err = qmp_tick(q, w, POLLOUT, &happened);
-		if (err)
-			return err;
-		if (n)
-			fd = -1;
-		buf += n;
-		len -= n;
-	}
-	return NULL;
-}
 
 /* The command as a line of JSON, for free(). */
 static struct gdump_error *qmp_compose(struct qmp *q, const struct qmp_command *cmd, char **ret)
@@ -314,7 +63,7 @@ static struct gdump_error *qmp_refused(struct qmp *q, const char *command, const
 }
 
 /* Wait for the answer to the command that was sent last. */
-static struct gdump_error *qmp_answer(struct qmp *q, const struct wait *w, const char *command,
+static struct gdump_error *qmp_answer(struct qmp *q, struct wait *w, const char *command,
 				      json_t **ret)
 {
 	struct gdump_error *err;
@@ -323,7 +72,7 @@ static struct gdump_error *qmp_answer(struct qmp *q, const struct wait *w, const
 	for (;;) {
 		CLEANUP_JSON json_t *answer = NULL;
 
-		err = qmp_next(q, w, &answer);
+		err = wire_next(&q->wire, w, &answer);
 		if (err)
 			return err;
 		id = json_object_get(answer, "id");
@@ -356,7 +105,7 @@ struct gdump_error *qmp_run(struct qmp *q, const struct qmp_command *cmd, json_t
 	w = wait_begin(what, cmd->timeout_ms ? cmd->timeout_ms : q->timeout_ms, cmd->pump);
 	err = qmp_compose(q, cmd, &line);
 	if (!err)
-		err = qmp_send(q, &w, line, strlen(line), cmd->sends_fd ? cmd->fd : -1);
+		err = wire_send(&q->wire, &w, line, cmd->sends_fd ? cmd->fd : -1);
 	if (!err)
 		err = qmp_answer(q, &w, cmd->name, &value);
 	if (err)
@@ -421,7 +170,7 @@ struct gdump_error *qmp_drain(struct qmp *q, struct qmp_pump *pump, const bool *
 	short happened;
 
 	while (!err && pump->fd >= 0 && !(enough && *enough))
-		err = qmp_tick(q, &w, 0, &happened);
+		err = wire_tick(&q->wire, &w, 0, &happened);
 	return err;
 }
 
@@ -483,9 +232,9 @@ static struct gdump_error *qmp_greet(struct qmp *q)
 {
 	struct wait w = wait_begin("its greeting", q->timeout_ms, NULL);
 	CLEANUP_JSON json_t *greeting = NULL;
-	struct gdump_error *err = qmp_next(q, &w, &greeting);
+	struct gdump_error *err = wire_next(&q->wire, &w, &greeting);
 
-	if (err && gdump_error_code(err) == GDUMP_ERR_REMOTE && clock_us() >= w.deadline) {
+	if (err && gdump_error_code(err) == GDUMP_ERR_REMOTE && wait_is_over(&w)) {
 		gdump_error_destroy(err);
 		return error_new(GDUMP_ERR_REMOTE,
 				 "no greeting within %u s: QEMU is stuck, or this monitor is in use "
@@ -497,80 +246,24 @@ static struct gdump_error *qmp_greet(struct qmp *q)
 	return err ? err : qmp_execute(q, "qmp_capabilities", NULL, NULL);
 }
 
-static struct gdump_error *qmp_connect(struct qmp *q, const char *path)
-{
-	struct wait w = wait_begin("a place in the queue of its socket", q->timeout_ms, NULL);
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct gdump_error *err;
-	short happened;
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return error_new(GDUMP_ERR_USAGE,
-				 "the path of a unix socket can have %zu characters: use a shorter "
-				 "or a relative one", sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
-	q->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (q->fd < 0)
-		return error_os(errno, "cannot make a socket");
-	while (connect(q->fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		if (errno == ECONNREFUSED)
-			return error_new(GDUMP_ERR_REMOTE,
-					 "nobody listens on this socket: QEMU has ended, or made it "
-					 "for one connection only (use server=on)");
-		if (errno != EAGAIN && errno != EINTR)
-			return error_os(errno, "cannot connect");
-		/* others are waiting as well: look again in a while */
-		err = qmp_tick(q, &w, 0, &happened);
-		if (err)
-			return err;
-	}
-	return NULL;
-}
-
-struct gdump_error *qmp_set_pid(struct qmp *q, pid_t pid)
-{
-	if (q->pidfd >= 0)
-		close(q->pidfd);
-	q->pid = pid;
-	/* Without a pidfd (before Linux 5.3) messages are less clear, no more. */
-	q->pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-	if (pid > 0 && q->pidfd < 0 && errno == ESRCH)
-		return error_new(GDUMP_ERR_USAGE, "there is no process %d", (int)pid);
-	return NULL;
-}
-
-static struct gdump_error *qmp_find_peer(struct qmp *q)
-{
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-
-	if (getsockopt(q->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
-		return error_os(errno, "cannot ask who listens on the socket");
-	/* the one who made the socket may be gone, and QEMU have got it from it */
-	gdump_error_destroy(qmp_set_pid(q, cred.pid));
-	return NULL;
-}
-
 struct gdump_error *qmp_open(const char *path, const struct gdump_open_options *opt,
 			     struct qmp **ret)
 {
+	unsigned int timeout_ms = opt->timeout_ms ? opt->timeout_ms : TIMEOUT_MS;
+	struct wait w = wait_begin("a place in the queue of its socket", timeout_ms, NULL);
 	CLEANUP_QMP struct qmp *q = calloc(1, sizeof(*q));
 	struct gdump_error *err;
 
 	if (!q)
 		return error_nomem();
-	q->fd = -1;
-	q->pidfd = -1;
-	q->timeout_ms = opt->timeout_ms ? opt->timeout_ms : TIMEOUT_MS;
-	q->cancel = opt->cancel;
-	q->cancel_arg = opt->cancel_arg;
-	q->cap = 2 * CHUNK;
-	q->buf = malloc(q->cap);
-	if (!q->buf)
-		return error_nomem();
-	err = qmp_connect(q, path);
-	if (!err)
-		err = qmp_find_peer(q);
+	q->timeout_ms = timeout_ms;
+	q->wire = (struct wire){
+		.fd = -1,
+		.pidfd = -1,
+		.cancel = opt->cancel,
+		.cancel_arg = opt->cancel_arg,
+	};
+	err = wire_connect(&q->wire, path, &w);
 	if (!err)
 		err = qmp_greet(q);
 	if (err)
@@ -583,25 +276,24 @@ void qmp_close(struct qmp *q)
 {
 	if (!q)
 		return;
-	if (q->fd >= 0)
-		close(q->fd);
-	if (q->pidfd >= 0)
-		close(q->pidfd);
-	free(q->buf);
+	wire_close(&q->wire);
 	free(q->refusal);
 	free(q);
 }
 
 pid_t qmp_pid(const struct qmp *q)
 {
-	return q->pid;
+	return q->wire.pid;
+}
+
+struct gdump_error *qmp_set_pid(struct qmp *q, pid_t pid)
+{
+	return wire_set_pid(&q->wire, pid);
 }
 
 bool qmp_process_died(const struct qmp *q, int wait_ms)
 {
-	struct pollfd p = { .fd = q->pidfd, .events = POLLIN };
-
-	return q->pidfd >= 0 && poll(&p, 1, wait_ms) > 0;
+	return wire_peer_died(&q->wire, wait_ms);
 }
 
 const char *qmp_version(const struct qmp *q)
@@ -611,7 +303,7 @@ const char *qmp_version(const struct qmp *q)
 
 int qmp_fd(const struct qmp *q)
 {
-	return q->fd;
+	return q->wire.fd;
 }
 
 unsigned int qmp_timeout_ms(const struct qmp *q)
@@ -621,5 +313,5 @@ unsigned int qmp_timeout_ms(const struct qmp *q)
 
 void qmp_ignore_cancel(struct qmp *q)
 {
-	q->cancel = NULL;
+	q->wire.cancel = NULL;
 }

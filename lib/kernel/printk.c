@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * printk.c - the guest kernel's log
+ *
+ * Since 5.10 (kernel/printk/printk_ringbuffer.c): a ring of descriptors, each
+ * with the state and number of a record and where its text lies in a ring of
+ * bytes, and beside them a ring of facts (time, level, caller).  Before (3.5 to
+ * 5.9): records one behind the other in one buffer.
+ *
+ * Guest memory may hold anything: all sizes are bounded before memory is taken,
+ * the rings are read as a whole, and each record is checked against the others'
+ * rules; one that does not fit is passed over.
+ */
+#include "printk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+#include "paging.h"
+#include "vmcoreinfo.h"
+
+enum {
+	MAX_COUNT_BITS = 24,
+	MAX_SIZE_BITS = 30,
+	MAX_STRUCT = 4096,
+	STATE_COMMITTED = 1,
+	STATE_FINALIZED = 2,
+};
+
+/* Memory of the guest that was read, and how to look at it. */
+struct log {
+	struct walker walker;
+	const struct image *image;
+	bool big, is64;
+	gdump_log_fn *fn;
+	void *arg;
+	const char *missing;            /* the first key that was not there     */
+};
+
+static uint64_t get(const struct log *l, const unsigned char *p, unsigned int size)
+{
+	struct cursor c = cursor_init(p, size, l->big, l->is64);
+
+	return get_uint(&c, size);
+}
+
+static unsigned int word(const struct log *l)
+{
+	return l->is64 ? 8 : 4;
+}
+
+/* A number of VMCOREINFO that must be there and below @limit. */
+static uint64_t need(struct log *l, const char *key, uint64_t limit)
+{
+	uint64_t v = 0;
+
+	if ((!vmcoreinfo_decimal(l->image, key, &v) || v >= limit) && !l->missing)
+		l->missing = key;
+	return v;
+}
+
+static struct gdump_error *check_missing(const struct log *l)
+{
+	return l->missing ? error_new(GDUMP_ERR_UNSUPPORTED,
+				      "the log cannot be found: VMCOREINFO lacks %s, or it makes no sense",
+				      l->missing) : NULL;
+}
+
+static struct gdump_error *read_area(struct log *l, uint64_t vaddr, size_t size, unsigned char **ret)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(size + 1);
+	struct gdump_error *err;
+
+	if (!buf)
+		return error_nomem();
+	err = walker_read(&l->walker, vaddr, buf, size);
+	if (err)
+		return error_prefix(err, "the log");
+	*ret = TAKE_PTR(buf);
+	return NULL;
+}
+
+/* An integer in the guest's memory */
+static struct gdump_error *read_uint(struct log *l, uint64_t vaddr, unsigned int size, uint64_t *ret)
+{
+	unsigned char buf[8];
+	struct gdump_error *err = walker_read(&l->walker, vaddr, buf, size);
+
+	if (!err)
+		*ret = get(l, buf, size);
+	return error_prefix(err, "the log");
+}
+
+/* The ring buffer of 5.10 and newer ---------------------------------------- */
+
+struct ring {
+	uint64_t count_bits, descs_at, infos_at, head, tail;
+	uint64_t size_bits, text_at;
+	/* struct sizes and offsets */
+	uint64_t desc_size, desc_state, desc_lpos, lpos_begin, lpos_next;
+	uint64_t info_size, info_seq, info_time, info_len, info_caller;
+	unsigned char *descs, *infos, *text;
+};
+
+static void ring_deinit(struct ring *r)
+{
+	free(r->descs);
+	free(r->infos);
+	free(r->text);
+}
+
+static void ring_layout(struct log *l, struct ring *r)
+{
+	r->desc_size = need(l, "SIZE(prb_desc)", MAX_STRUCT);
+	r->desc_state = need(l, "OFFSET(prb_desc.state_var)", MAX_STRUCT) +
+			need(l, "OFFSET(atomic_long_t.counter)", MAX_STRUCT);
+	r->desc_lpos = need(l, "OFFSET(prb_desc.text_blk_lpos)", MAX_STRUCT);
+	r->lpos_begin = need(l, "OFFSET(prb_data_blk_lpos.begin)", MAX_STRUCT);
+	r->lpos_next = need(l, "OFFSET(prb_data_blk_lpos.next)", MAX_STRUCT);
+	r->info_size = need(l, "SIZE(printk_info)", MAX_STRUCT);
+	r->info_seq = need(l, "OFFSET(printk_info.seq)", MAX_STRUCT);
+	r->info_time = need(l, "OFFSET(printk_info.ts_nsec)", MAX_STRUCT);
+	r->info_len = need(l, "OFFSET(printk_info.text_len)", MAX_STRUCT);
+	r->info_caller = need(l, "OFFSET(printk_info.caller_id)", MAX_STRUCT);
+	if (!l->missing && (r->desc_state + 8 > r->desc_size ||
+			    r->desc_lpos + MAX(r->lpos_begin, r->lpos_next) + 8 > r->desc_size))
+		l->missing = "SIZE(prb_desc)";
+	if (!l->missing && (MAX(MAX(r->info_seq, r->info_time), MAX(r->info_len, r->info_caller)) +
+			    8 > r->info_size))
+		l->missing = "SIZE(printk_info)";
+}
+
+/* Where the rings are, from the structs that describe them. */
+static struct gdump_error *ring_find(struct log *l, uint64_t symbol, struct ring *r)
+{
+	const uint64_t counter = need(l, "OFFSET(atomic_long_t.counter)", MAX_STRUCT);
+	const uint64_t desc_ring = need(l, "OFFSET(printk_ringbuffer.desc_ring)", MAX_STRUCT);
+	const uint64_t text_ring = need(l, "OFFSET(printk_ringbuffer.text_data_ring)", MAX_STRUCT);
+	const struct {
+		uint64_t base;
+		const char *key;
+		uint64_t more;
+		unsigned int size;
+		uint64_t *ret;
+	} fields[] = {
+		{ desc_ring, "OFFSET(prb_desc_ring.count_bits)", 0, 4, &r->count_bits },
+		{ desc_ring, "OFFSET(prb_desc_ring.descs)", 0, word(l), &r->descs_at },
+		{ desc_ring, "OFFSET(prb_desc_ring.infos)", 0, word(l), &r->infos_at },
+		{ desc_ring, "OFFSET(prb_desc_ring.head_id)", counter, word(l), &r->head },
+		{ desc_ring, "OFFSET(prb_desc_ring.tail_id)", counter, word(l), &r->tail },
+		{ text_ring, "OFFSET(prb_data_ring.size_bits)", 0, 4, &r->size_bits },
+		{ text_ring, "OFFSET(prb_data_ring.data)", 0, word(l), &r->text_at },
+	};
+	struct gdump_error *err;
+	uint64_t rb = 0;
+
+	err = read_uint(l, symbol, word(l), &rb);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(fields); i++) {
+		uint64_t off = need(l, fields[i].key, MAX_STRUCT);
+
+		err = read_uint(l, rb + fields[i].base + off + fields[i].more, fields[i].size,
+				fields[i].ret);
+	}
+	if (!err)
+		err = check_missing(l);
+	if (!err && (r->count_bits > MAX_COUNT_BITS || r->size_bits > MAX_SIZE_BITS))
+		err = error_new(GDUMP_ERR_CORRUPT, "the log claims 2^%llu records and 2^%llu bytes",
+				(unsigned long long)r->count_bits, (unsigned long long)r->size_bits);
+	return err;
+}
+
+static struct gdump_error *ring_read(struct log *l, struct ring *r)
+{
+	const size_t count = (size_t)1 << r->count_bits;
+	struct gdump_error *err;
+
+	err = read_area(l, r->descs_at, count * (size_t)r->desc_size, &r->descs);
+	if (!err)
+		err = read_area(l, r->infos_at, count * (size_t)r->info_size, &r->infos);
+	if (!err)
+		err = read_area(l, r->text_at, (size_t)1 << r->size_bits, &r->text);
+	return err;
+}
+
+/* The text of record @id, whose descriptor is @desc; NULL: it has none. */
+static const unsigned char *ring_text(const struct log *l, const struct ring *r, uint64_t id,
+				      const unsigned char *desc, uint64_t *len)
+{
+	const unsigned int w = word(l);
+	const uint64_t size = (uint64_t)1 << r->size_bits;
+	const uint64_t begin = get(l, desc + r->desc_lpos + r->lpos_begin, w);
+	const uint64_t next = get(l, desc + r->desc_lpos + r->lpos_next, w);
+	uint64_t at = begin & (size - 1);
+
+	if (begin & 1 && next & 1)
+		return NULL;            /* lost, or an empty line */
+	if (begin >> r->size_bits == (next - 1) >> r->size_bits) {
+		*len = next - begin;
+	} else if ((begin >> r->size_bits) + 1 == (next - 1) >> r->size_bits) {
+		/* it did not fit behind and begins at the start */
+		at = 0;
+		*len = next & (size - 1);
+	} else {
+		return NULL;
+	}
+	if (*len < w || !range_fits(at, *len, size) || get(l, r->text + at, w) != id)
+		return NULL;
+	*len -= w;
+	return r->text + at + w;
+}
+
+static void ring_record(const struct log *l, const struct ring *r, uint64_t id, uint64_t id_mask)
+{
+	const uint64_t i = id & (((uint64_t)1 << r->count_bits) - 1);
+	const unsigned char *desc = r->descs + i * r->desc_size;
+	const unsigned char *info = r->infos + i * r->info_size;
+	const uint64_t state = get(l, desc + r->desc_state, word(l));
+	const unsigned int kind = (unsigned int)(state >> (8 * word(l) - 2));
+	struct gdump_log_record record;
+	const unsigned char *text;
+	uint64_t len;
+
+	if ((state & id_mask) != id || (kind != STATE_COMMITTED && kind != STATE_FINALIZED))
+		return;
+	text = ring_text(l, r, id, desc, &len);
+	if (!text)
+		return;
+	record = (struct gdump_log_record){
+		.seq = get(l, info + r->info_seq, 8),
+		.time_ns = get(l, info + r->info_time, 8),
+		.caller = (uint32_t)get(l, info + r->info_caller, 4),
+		.facility = info[r->info_len + 2],
+		/* bit fields: flags 5, level 3, in the guest's order */
+		.level = info[r->info_len + 3] >> (l->big ? 0 : 5) & 7,
+		.text = (const char *)text,
+		.len = (size_t)MIN(get(l, info + r->info_len, 2), len),
+	};
+	l->fn(l->arg, &record);
+}
+
+static struct gdump_error *ring_print(struct log *l, uint64_t symbol)
+{
+	const uint64_t id_mask = ~(uint64_t)0 >> (l->is64 ? 2 : 34);
+	struct ring r = { 0 };
+	struct gdump_error *err;
+
+	ring_layout(l, &r);
+	err = ring_find(l, symbol, &r);
+	if (!err)
+		err = ring_read(l, &r);
+	for (uint64_t n = 0, id = r.tail & id_mask; !err && n >> r.count_bits == 0; n++) {
+		ring_record(l, &r, id, id_mask);
+		if (id == (r.head & id_mask))
+			break;
+		id = (id + 1) & id_mask;
+	}
+	ring_deinit(&r);
+	return err;
+}
+
+/* The buffer of 3.5 to 5.9 -------------------------------------------------- */
+
+struct old_log {
+	uint64_t size, first, next;
+	uint64_t header, time, len, text_len;
+};
+
+static struct gdump_error *old_layout(struct log *l, struct old_log *o)
+{
+	static const char *const names[] = { "log_buf_len", "log_first_idx", "log_next_idx" };
+	uint64_t *const ret[] = { &o->size, &o->first, &o->next };
+	struct gdump_error *err = NULL;
+	uint64_t vaddr;
+
+	o->header = need(l, "SIZE(printk_log)", MAX_STRUCT);
+	o->time = need(l, "OFFSET(printk_log.ts_nsec)", MAX_STRUCT);
+	o->len = need(l, "OFFSET(printk_log.len)", MAX_STRUCT);
+	o->text_len = need(l, "OFFSET(printk_log.text_len)", MAX_STRUCT);
+	if (!l->missing && MAX(MAX(o->time, o->len), o->text_len) + 8 > o->header + 6)
+		l->missing = "SIZE(printk_log)";
+	for (size_t i = 0; !err && i < ARRAY_SIZE(names); i++) {
+		if (!vmcoreinfo_symbol(l->image, names[i], &vaddr)) {
+			l->missing = names[i];
+			break;
+		}
+		err = read_uint(l, vaddr, 4, ret[i]);
+	}
+	if (!err)
+		err = check_missing(l);
+	if (!err && (o->size > (uint64_t)1 << MAX_SIZE_BITS || o->size < o->header))
+		err = error_new(GDUMP_ERR_CORRUPT, "the log claims %llu bytes",
+				(unsigned long long)o->size);
+	return err;
+}
+
+static void old_record(const struct log *l, const struct old_log *o, const unsigned char *p,
+		       uint64_t seq, uint64_t len)
+{
+	struct gdump_log_record record = {
+		.seq = seq,
+		.time_ns = get(l, p + o->time, 8),
+		.text = (const char *)p + o->header,
+		.len = (size_t)MIN(get(l, p + o->text_len, 2), len - o->header),
+	};
+
+	l->fn(l->arg, &record);
+}
+
+static struct gdump_error *old_print(struct log *l, uint64_t symbol)
+{
+	CLEANUP_FREE unsigned char *buf = NULL;
+	struct old_log o = { 0 };
+	struct gdump_error *err = old_layout(l, &o);
+	uint64_t vaddr = 0, at, seq;
+
+	if (!err)
+		err = read_uint(l, symbol, word(l), &vaddr);
+	if (!err)
+		err = read_area(l, vaddr, (size_t)o.size, &buf);
+	if (err)
+		return err;
+	at = o.first;
+	for (seq = 0; at != o.next && seq <= o.size / o.header; seq++) {
+		uint64_t len;
+
+		if (!range_fits(at, o.header, o.size))
+			break;
+		len = get(l, buf + at + o.len, 2);
+		if (!len) {             /* the rest goes on at the start */
+			if (!at)
+				break;
+			at = 0;
+			continue;
+		}
+		if (len < o.header || !range_fits(at, len, o.size))
+			break;
+		old_record(l, &o, buf + at, seq, len);
+		at += len;
+	}
+	return NULL;
+}
+
+struct gdump_error *printk_read(struct source *s, gdump_log_fn *fn, void *arg)
+{
+	struct log l = { .image = &s->image, .big = s->image.big, .is64 = s->image.is64,
+			 .fn = fn, .arg = arg };
+	struct gdump_error *err;
+	struct paging paging;
+	uint64_t symbol;
+
+	if (!s->image.vmcoreinfo)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "the log cannot be found: there is no VMCOREINFO");
+	if (!paging_of_kernel(s, &paging))
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "the log cannot be found: the page tables of a %s kernel are not known",
+				 s->image.arch->name);
+	walker_init(&l.walker, &paging, s);
+	if (vmcoreinfo_symbol(&s->image, "prb", &symbol))
+		err = ring_print(&l, symbol);
+	else if (vmcoreinfo_symbol(&s->image, "log_buf", &symbol))
+		err = old_print(&l, symbol);
+	else
+		err = error_new(GDUMP_ERR_UNSUPPORTED,
+				"the log cannot be found: VMCOREINFO names neither prb nor log_buf");
+	walker_deinit(&l.walker);
+	return err;
+}

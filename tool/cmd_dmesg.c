@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+struct style {
+	bool json, callers;
+};
+
+/* What a terminal could take for a command is shown as \xNN. */
+static void put_escaped(unsigned char c)
+{
+	if (c == '\t' || (c >= ' ' && c < 0x7f))
+		putchar(c);
+	else
+		printf("\\x%02x", c);
+}
+
+static void print_text(void *arg, const struct gdump_log_record *r)
+{
+	const struct style *style = arg;
+	int indent = printf("[%5llu.%06llu] ", (unsigned long long)(r->time_ns / 1000000000),
+			    (unsigned long long)(r->time_ns % 1000000000 / 1000));
+	char who[24];
+
+	if (style->callers) {
+		snprintf(who, sizeof(who), "%c%u", r->caller >> 31 ? 'C' : 'T', r->caller & INT32_MAX);
+		indent += printf("[%6s] ", who);
+	}
+	for (size_t i = 0; i < r->len; i++) {
+		if (r->text[i] == '\n')
+			printf("\n%*s", indent, "");
+		else
+			put_escaped((unsigned char)r->text[i]);
+	}
+	putchar('\n');
+}
+
+static void print_json(void *arg, const struct gdump_log_record *r)
+{
+	json_t *text = json_stringn(r->text, r->len), *o;
+
+	(void)arg;
+	/* what is no UTF-8 becomes question marks */
+	if (!text) {
+		char clean[1024];
+		size_t n = r->len < sizeof(clean) ? r->len : sizeof(clean);
+
+		for (size_t i = 0; i < n; i++)
+			clean[i] = (unsigned char)r->text[i] < 0x80 ? r->text[i] : '?';
+		text = json_stringn(clean, n);
+	}
+	o = json_pack("{s:I, s:f, s:i, s:i, s:I, s:o}", "seq", (json_int_t)r->seq,
+		      "time", (double)r->time_ns / 1e9, "level", (int)r->level,
+		      "facility", (int)r->facility, "caller", (json_int_t)r->caller, "text", text);
+	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(13));
+	putchar('\n');
+	json_decref(o);
+}
+
+static int dmesg(const char *where, const struct style *style)
+{
+	const struct gdump_open_options opt = {
+		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
+	};
+	struct gdump_error *err;
+	struct gdump *g;
+
+	err = gdump_open(where, &opt, &g);
+	if (err)
+		return fail(err);
+	err = gdump_log(g, style->json ? print_json : print_text, (void *)(uintptr_t)style);
+	gdump_close(g);
+	return finish_stdout(err ? fail(err) : EXIT_DONE);
+}
+
+static int cmd_dmesg(const struct command *cmd, int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{ "json",    no_argument, NULL, 'J' },
+		{ "callers", no_argument, NULL, 'c' },
+		{ "help",    no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct style style = { 0 };
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+		switch (opt) {
+		case 'h':
+			print_help(cmd);
+			return finish_stdout(EXIT_DONE);
+		case 'J':
+			style.json = true;
+			break;
+		case 'c':
+			style.callers = true;
+			break;
+		default:
+			return usage_error(cmd, "'%s': unknown option", argv[optind - 1]);
+		}
+	}
+	if (argc - optind != 1)
+		return usage_error(cmd, "say which dump or guest");
+	return dmesg(argv[optind], &style);
+}
+
+const struct command command_dmesg = {
+	.name = "dmesg",
+	.usage = "dmesg [--json] [--callers] INPUT|GUEST",
+	.summary = "Print the log of the guest's kernel; no vmlinux is needed",
+	.help = "      --json                one line of JSON for each record\n"
+		"      --callers             show which thread or CPU said it\n",
+	.run = cmd_dmesg,
+};
