@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "util/fdpass.h"
 
 struct step {
 	const char *expect;             /* in the command; NULL: do not wait for one */
@@ -50,23 +50,11 @@ struct fake {
 /* Read a line; false: the other side has hung up. */
 static bool fake_line(int conn, char *line, size_t size, int *fd)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control;
 	size_t len = 0;
 
 	while (len + 1 < size) {
-		struct iovec iov = { .iov_base = line + len, .iov_len = 1 };
-		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-				      .msg_controllen = sizeof(control) };
-		struct cmsghdr *c;
-
-		if (recvmsg(conn, &msg, MSG_CMSG_CLOEXEC) != 1)
+		if (fd_recv(conn, line + len, 1, fd) != 1)
 			return false;
-		c = CMSG_FIRSTHDR(&msg);
-		if (c && c->cmsg_type == SCM_RIGHTS)
-			memcpy(fd, CMSG_DATA(c), sizeof(int));
 		if (line[len] == '\n' && len)
 			break;
 		len += line[len] != '\n';

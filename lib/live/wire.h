@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * wire.h - the connection under qmp.c: messages in and out, with time-outs
+ */
+#pragma once
+
+#include "qmp.h"
+
+struct wire {
+	int fd, pidfd;                  /* -1: none                             */
+	pid_t pid;                      /* of QEMU, or 0                        */
+	gdump_cancel_fn *cancel;
+	void *cancel_arg;
+	char *buf;                      /* received and not yet used            */
+	size_t len, cap;
+	size_t searched;                /* no message ends in front of here     */
+};
+
+/* One wait, for an answer or the greeting */
+struct wait {
+	const char *what;               /* "its answer to stop"                 */
+	unsigned int timeout_ms;
+	uint64_t deadline;
+	struct qmp_pump *pump;          /* read meanwhile, or NULL              */
+};
+
+struct wait wait_begin(const char *what, unsigned int timeout_ms, struct qmp_pump *pump);
+bool wait_is_over(const struct wait *w);
+
+/* Begin with all zero and the descriptors -1. */
+MUST_CHECK struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *wait);
+void wire_close(struct wire *w);
+/* Who is on the other side, in case that the socket does not tell */
+MUST_CHECK struct gdump_error *wire_set_pid(struct wire *w, pid_t pid);
+bool wire_peer_died(const struct wire *w, int wait_ms);
+
+/* Send a line; @fd goes along (-1: none). */
+MUST_CHECK struct gdump_error *wire_send(struct wire *w, struct wait *wait, const char *line,
+					 int fd);
+/* Wait for the next message that is not an event. */
+MUST_CHECK struct gdump_error *wire_next(struct wire *w, struct wait *wait, json_t **ret);
+/* Wait a little, for @events on the socket (0: none) or the pump, which reads.
+ * This is where cancelling and time-outs are seen.
+ */
+MUST_CHECK struct gdump_error *wire_tick(struct wire *w, struct wait *wait, short events,
+					 short *happened);
