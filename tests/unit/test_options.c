@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+#include "options.h"
+
+static void test_size(void)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		uint64_t value;
+	} cases[] = {
+		{ "0", true, 0 }, { "4096", true, 4096 }, { "0x1000", true, 0x1000 },
+		{ "1K", true, 1024 }, { "2m", true, 2 << 20 }, { "3G", true, 3ull << 30 },
+		{ "4t", true, 4ull << 40 }, { "0x10M", true, 16 << 20 },
+		{ "18446744073709551615", true, UINT64_MAX },
+		{ "18446744073709551616", false, 0 }, { "16777216T", false, 0 },
+		{ "16777215T", true, 16777215ull << 40 }, { "", false, 0 }, { "-1", false, 0 },
+		{ "+1", false, 0 }, { " 1", false, 0 }, { "K", false, 0 }, { "1KB", false, 0 },
+		{ "1P", false, 0 }, { "0x", false, 0 }, { "1 K", false, 0 }, { "1*", false, 0 },
+		{ "12a", false, 0 }, { "1\xcb", false, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t value = 0;
+		bool good = parse_size(cases[i].text, &value);
+
+		if (!CHECK_INT(good, cases[i].good) || !CHECK_INT(value, cases[i].value))
+			fprintf(stderr, "  with '%s'\n", cases[i].text);
+	}
+}
+
+static void test_number(void)
+{
+	long n = 7;
+
+	CHECK(parse_number("12", 1, 12, &n) && n == 12);
+	CHECK(parse_number("-3", -3, 0, &n) && n == -3);
+	CHECK(!parse_number("13", 1, 12, &n) && !parse_number("0", 1, 12, &n));
+	CHECK(!parse_number("", 0, 12, &n) && !parse_number("1x", 0, 12, &n));
+	CHECK(!parse_number("99999999999999999999", 0, 12, &n));
+	CHECK_INT(n, -3);
+}
+
+static void test_codec(void)
+{
+	char plain[] = "zlib", level[] = "zlib:9", negative[] = "zstd:-5", empty[] = ":3",
+	     bad[] = "zlib:", worse[] = "zlib:x";
+	const char *codec;
+	int n;
+
+	CHECK(parse_codec(plain, &codec, &n) && !strcmp(codec, "zlib") && n == 0);
+	CHECK(parse_codec(level, &codec, &n) && !strcmp(codec, "zlib") && n == 9);
+	CHECK(parse_codec(negative, &codec, &n) && !strcmp(codec, "zstd") && n == -5);
+	CHECK(!parse_codec(empty, &codec, &n) && !parse_codec(bad, &codec, &n));
+	CHECK(!parse_codec(worse, &codec, &n));
+}
+
+static void test_drop(void)
+{
+	char all[] = "zero,cache,private,user,free", one[] = "free", empty[] = "",
+	     bad[] = "zero,kernel", twice[] = "zero,zero";
+	unsigned int drop;
+
+	CHECK(parse_exclude(all, &drop) && drop == 31);
+	CHECK(parse_exclude(one, &drop) && drop == 16);
+	CHECK(parse_exclude(twice, &drop) && drop == 1);
+	CHECK(!parse_exclude(empty, &drop) && !parse_exclude(bad, &drop));
+	CHECK(parse_level("31", &drop) && drop == 31);
+	CHECK(parse_level("0", &drop) && drop == 0);
+	CHECK(!parse_level("32", &drop) && !parse_level("-1", &drop));
+}
+
+int main(void)
+{
+	test_size();
+	test_number();
+	test_codec();
+	test_drop();
+	return check_done();
+}
