@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+#include <stdlib.h>
+
+#include "codec/codec.h"
+#include "random.h"
+
+enum { MAX_PAGE = 65536 };
+
+static void fill_text(unsigned char *page, size_t len)
+{
+	static const char text[] = "All happy families are alike; ";
+
+	for (size_t i = 0; i < len; i++)
+		page[i] = (unsigned char)text[i % (sizeof(text) - 1)];
+}
+
+/* @want_packed: 1 must shrink, 0 must not */
+static void round_trip(const struct codec *codec, int level, const unsigned char *page,
+		       size_t len, bool want_packed)
+{
+	static unsigned char packed[MAX_PAGE], again[MAX_PAGE + 1];
+	void *packer = codec->pack_open(level, len), *unpacker = codec->unpack_open();
+	size_t n = codec->pack(packer, packed, len - 1, page, len);
+
+	CHECK_INT(n > 0, want_packed);
+	CHECK(n < len);
+	if (n) {
+		again[len] = 0x5a;
+		CHECK(codec->unpack(unpacker, again, len, packed, n));
+		CHECK(!memcmp(again, page, len));
+		CHECK_INT(again[len], 0x5a);
+		/* truncated, and of another length than wanted */
+		for (size_t cut = 1; cut <= n && cut < 40; cut++)
+			CHECK(!codec->unpack(unpacker, again, len, packed, n - cut));
+		CHECK(!codec->unpack(unpacker, again, len / 2, packed, n));
+		CHECK_INT(again[len], 0x5a);
+		CHECK(!codec->unpack(unpacker, again, len - 1, packed, n));
+		if (2 * len <= MAX_PAGE)
+			CHECK(!codec->unpack(unpacker, again, 2 * len, packed, n));
+	}
+	codec->pack_close(packer);
+	codec->unpack_close(unpacker);
+}
+
+static void test_round_trips(const struct codec *codec, int level)
+{
+	static unsigned char page[MAX_PAGE];
+	static const size_t sizes[] = { 4096, 16384, 65536 };
+	uint64_t seed = 7;
+
+	for (size_t i = 0; i < 3; i++) {
+		memset(page, 0, sizeof(page));
+		round_trip(codec, level, page, sizes[i], true);
+		fill_text(page, sizes[i]);
+		round_trip(codec, level, page, sizes[i], true);
+		random_bytes(&seed, page, sizes[i]);
+		round_trip(codec, level, page, sizes[i], false);
+	}
+}
+
+/* Two packers at once, reused for page after page, give what one gives. */
+static void test_reuse(const struct codec *codec)
+{
+	static unsigned char page[4096], a[4096], b[4096];
+	void *used = codec->pack_open(codec->default_level, sizeof(page));
+
+	for (unsigned int i = 0; i < 50; i++) {
+		void *fresh = codec->pack_open(codec->default_level, sizeof(page));
+		size_t n, m;
+
+		fill_text(page, sizeof(page));
+		page[i] = (unsigned char)i;
+		n = codec->pack(used, a, sizeof(a), page, sizeof(page));
+		m = codec->pack(fresh, b, sizeof(b), page, sizeof(page));
+		CHECK(n && n == m && !memcmp(a, b, n));
+		codec->pack_close(fresh);
+	}
+	codec->pack_close(used);
+}
+
+static void test_garbage(const struct codec *codec)
+{
+	static unsigned char page[4096], junk[256];
+	void *unpacker = codec->unpack_open();
+	uint64_t seed = 3;
+
+	CHECK(!codec->unpack(unpacker, page, sizeof(page), junk, 0));
+	for (int i = 0; i < 500; i++) {
+		size_t len = (size_t)random_below(&seed, sizeof(junk)) + 1;
+
+		random_bytes(&seed, junk, len);
+		CHECK(!codec->unpack(unpacker, page, sizeof(page), junk, len));
+	}
+	codec->unpack_close(unpacker);
+}
+
+int main(void)
+{
+	const struct codec *codec;
+
+	for (size_t i = 0; (codec = codec_at(i)); i++) {
+		if (!codec->pack)
+			continue;
+		fprintf(stderr, "codec %s\n", codec->name);
+		test_round_trips(codec, codec->min_level);
+		test_round_trips(codec, codec->default_level);
+		test_round_trips(codec, codec->max_level);
+		test_reuse(codec);
+		test_garbage(codec);
+	}
+	return check_done();
+}
