@@ -162,11 +162,21 @@ struct gdump_info {
 
 const struct gdump_info *gdump_info(const struct gdump *g);
 
-/* The @i-th register of CPU @cpu as its NT_PRSTATUS note has it: true, and its
- * name and value; false past the end or when the note is missing.
+/* A register of a CPU, as one of its notes has it. */
+struct gdump_register {
+	const char *set;                /* "general", "control", "float", ...   */
+	const char *name;
+	uint32_t size;                  /* bytes: up to 16                      */
+	bool key;                       /* program counter or stack pointer     */
+	uint64_t value;
+	uint64_t high;                  /* bits 64 to 127                       */
+};
+
+/* The @i-th register of CPU @cpu; false past the end.  Those of one set follow
+ * each other, "general" first.
  */
 bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i,
-		       const char **name, uint64_t *value);
+		       struct gdump_register *ret);
 
 /* Copy @len bytes of guest-physical memory at @paddr to @buf.  Safe from many
  * threads.  GDUMP_ERR_NODATA where a byte is in no range or was left out.

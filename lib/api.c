@@ -42,35 +42,66 @@ const struct gdump_info *gdump_info(const struct gdump *g)
 	return &g->info;
 }
 
-static const struct gdump_note *find_prstatus(const struct gdump_info *info, size_t cpu)
+static const struct gdump_note *find_note(const struct image *image, size_t cpu,
+					  const char *owner, uint32_t type)
 {
-	for (size_t i = 0; i < info->num_notes; i++) {
-		const struct gdump_note *n = &info->notes[i];
+	const struct gdump_note *n;
 
-		if (n->cpu >= 0 && (size_t)n->cpu == cpu && n->type == NT_PRSTATUS &&
-		    !strcmp(n->name, "CORE"))
+	for (size_t i = 0; (n = image_cpu_note(image, cpu, i)); i++) {
+		if (n->type == type && !strcmp(n->name, owner))
 			return n;
 	}
 	return NULL;
 }
 
-bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i,
-		       const char **name, uint64_t *value)
+/* How many of @regs, in their order, are inside of a descriptor. */
+static size_t count_regs(const struct reg *regs, const struct gdump_note *note)
 {
-	const struct arch *arch = g->source->image.arch;
-	const struct gdump_note *note = find_prstatus(&g->info, cpu);
-	const struct reg *reg = arch->regs;
-	struct cursor c;
+	size_t n = 0;
 
-	while (reg && reg->name && i--)
-		reg++;
-	if (!note || !reg || !reg->name || note->size != arch->prstatus_size)
-		return false;
-	c = cursor_init(note->desc, note->size, g->source->image.big, arch->is64);
+	while (note && regs[n].name && regs[n].off + (size_t)regs[n].size <= note->size)
+		n++;
+	return n;
+}
+
+static void get_register(const struct image *image, const struct reg *reg,
+			 const struct gdump_note *note, struct gdump_register *ret)
+{
+	struct cursor c = cursor_init(note->desc, note->size, image->big, true);
+	uint64_t half[2] = { 0 };
+
 	cursor_take(&c, reg->off);
-	*value = get_uint(&c, reg->size);
-	*name = reg->name;
-	return !c.bad;
+	half[0] = get_uint(&c, MIN(reg->size, 8));
+	if (reg->size > 8)
+		half[1] = get_uint(&c, reg->size - 8u);
+	ret->name = reg->name;
+	ret->size = reg->size;
+	ret->key = reg->key;
+	ret->value = half[image->big && reg->size > 8];
+	ret->high = reg->size > 8 ? half[!image->big] : 0;
+}
+
+bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i, struct gdump_register *ret)
+{
+	const struct image *image = &g->source->image;
+	const struct arch *arch = image->arch;
+	const struct gdump_note *note = find_note(image, cpu, "CORE", NT_PRSTATUS);
+	const struct reg *regs = arch->regs;
+	const struct reg_set *set = arch->sets;
+	size_t n = note && note->size == arch->prstatus_size ? count_regs(regs, note) : 0;
+
+	ret->set = "general";
+	for (; i >= n && set && set->name; set++) {
+		i -= n;
+		note = find_note(image, cpu, set->owner, set->type);
+		regs = set->regs;
+		n = count_regs(regs, note);
+		ret->set = set->name;
+	}
+	if (i >= n)
+		return false;
+	get_register(image, &regs[i], note, ret);
+	return true;
 }
 
 struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_t len)

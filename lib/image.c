@@ -171,8 +171,42 @@ static void notes_number(struct image *image)
 			image->vmcoreinfo_size = strnlen(n->desc, n->size);
 		}
 	}
-	if (cpu + 1 > (int32_t)image->num_cpus)
-		image->num_cpus = (size_t)cpu + 1;
+	image->num_noted = (size_t)MAX(cpu + 1, qemu);
+	image->num_cpus = MAX((size_t)(cpu + 1), image->num_cpus);
+}
+
+/* Sort the notes by CPU, so that nobody has to look through all of them. */
+static struct gdump_error *notes_index(struct image *image)
+{
+	uint32_t *end = calloc(image->num_noted + 1, sizeof(*end));
+	uint32_t *index = calloc(image->num_notes + 1, sizeof(*index));
+
+	image->cpu_end = end;
+	image->cpu_notes = index;
+	if (!end || !index)
+		return error_nomem();
+	for (size_t i = 0; i < image->num_notes; i++) {
+		if (image->notes[i].cpu >= 0)
+			end[image->notes[i].cpu + 1]++;
+	}
+	/* where each CPU's begin ... */
+	for (size_t i = 0; i < image->num_noted; i++)
+		end[i + 1] += end[i];
+	/* ... moves to their end */
+	for (size_t i = 0; i < image->num_notes; i++) {
+		if (image->notes[i].cpu >= 0)
+			index[end[image->notes[i].cpu]++] = (uint32_t)i;
+	}
+	return NULL;
+}
+
+const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, size_t i)
+{
+	const uint32_t begin = cpu && cpu < image->num_noted ? image->cpu_end[cpu - 1] : 0;
+
+	if (cpu >= image->num_noted || i >= image->cpu_end[cpu] - begin)
+		return NULL;
+	return &image->notes[image->cpu_notes[begin + i]];
 }
 
 /* A PC's firmware ends at 4 GiB, and other tools dump it as if it were RAM. */
@@ -190,12 +224,16 @@ static void mark_firmware(struct image *image)
 
 struct gdump_error *image_seal(struct image *image)
 {
+	struct gdump_error *err;
 	uint64_t page_size;
 
 	mark_firmware(image);
 	ranges_merge(image);
 	image->arch = arch_by_machine(image->machine);
 	notes_number(image);
+	err = notes_index(image);
+	if (err)
+		return err;
 	if (vmcoreinfo_decimal(image, "PAGESIZE", &page_size) && is_power_of_2(page_size) &&
 	    page_size >= 4096 && page_size <= 262144)
 		image->page_size = (uint32_t)page_size;
@@ -233,6 +271,8 @@ void image_deinit(struct image *image)
 		free((void *)(uintptr_t)image->notes[i].desc);
 	}
 	free(image->notes);
+	free(image->cpu_notes);
+	free(image->cpu_end);
 	free(image->ranges);
 	memset(image, 0, sizeof(*image));
 }

@@ -38,6 +38,9 @@ struct image {
 	/* derived by image_seal() */
 	const struct arch *arch;        /* never NULL: "unknown" is one         */
 	size_t num_cpus;
+	uint32_t *cpu_notes;            /* places in notes[], by CPU            */
+	uint32_t *cpu_end;              /* where those of each CPU end          */
+	size_t num_noted;               /* CPUs that notes tell of              */
 	const char *vmcoreinfo;         /* inside a note; NULL: none            */
 	size_t vmcoreinfo_size;
 };
@@ -62,6 +65,9 @@ void image_deinit(struct image *image);
 
 /* The range that holds @paddr, or NULL. */
 const struct gdump_range *image_range_at(const struct image *image, uint64_t paddr);
+
+/* The @i-th note of CPU @cpu, or NULL past the end. */
+const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, size_t i);
 
 /* The notes as ELF has them: size in bytes, and written to @buf of that size. */
 size_t image_notes_size(const struct image *image);

@@ -51,38 +51,45 @@ static void print_notes(const struct gdump_info *info)
 	printf("%s\n", *sep ? "" : "none");
 }
 
-/* Where a CPU is: the registers that everybody looks at first. */
-static bool is_key_register(const char *arch, const char *name)
-{
-	static const char *const names[][3] = {
-		{ "x86_64", "rip", "rsp" }, { "i686", "eip", "esp" }, { "s390x", "psw_addr", "r15" },
-		{ "ppc64", "nip", "r1" }, { "loongarch64", "pc", "r3" },
-	};
+enum { LINE = 84, INDENT = 11 };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(names[i][0], arch))
-			return !strcmp(names[i][1], name) || !strcmp(names[i][2], name);
+/* One register, in a column of its own or, if it is wide, of two. */
+static void print_register(const struct gdump_register *r, int *column)
+{
+	const int digits = (int)(2 * r->size);
+	const int width = 10 + (digits > 16 ? digits : 16);
+
+	if (*column + width > LINE) {
+		printf("\n%*s", INDENT, "");
+		*column = 0;
 	}
-	return !strcmp(name, "pc") || !strcmp(name, "sp");
+	if (r->size > 8)
+		printf(" %-8s %0*" PRIx64 "%016" PRIx64, r->name, digits - 16, r->high, r->value);
+	else
+		printf(" %-8s %*s%0*" PRIx64, r->name, 16 - digits, "", digits, r->value);
+	*column += width;
 }
 
 static void print_registers(const struct gdump *g, const struct gdump_info *info, bool all)
 {
-	const char *name;
-	uint64_t value;
+	struct gdump_register r;
 
 	for (size_t cpu = 0; cpu < info->num_cpus; cpu++) {
+		const char *set = NULL;
 		int column = 0;
 
-		printf("CPU %-8zu", cpu);
-		for (size_t i = 0; gdump_register_at(g, cpu, i, &name, &value); i++) {
-			if (!all && !is_key_register(info->arch, name))
+		printf("CPU %-7zu", cpu);
+		for (size_t i = 0; gdump_register_at(g, cpu, i, &r); i++) {
+			if (!all && !r.key)
 				continue;
-			printf("%s%-8s %016" PRIx64, column && column % 3 == 0 ? "\n            " :
-			       column ? "  " : "", name, value);
-			column++;
+			if (set && set != r.set) {
+				printf("\n  %-9s", r.set);
+				column = 0;
+			}
+			set = r.set;
+			print_register(&r, &column);
 		}
-		printf("%s\n", column ? "" : "no registers in the dump");
+		printf("%s\n", set ? "" : " no registers in the dump");
 	}
 }
 
@@ -124,21 +131,37 @@ static void print_text(const struct gdump *g, const char *where, bool registers)
 	print_registers(g, info, registers);
 }
 
+/* The object for a set of registers; the general ones are called "registers". */
+static json_t *json_set(json_t *sets, const char *name)
+{
+	const char *key = strcmp(name, "general") ? name : "registers";
+
+	if (!json_object_get(sets, key))
+		json_object_set_new(sets, key, json_object());
+	return json_object_get(sets, key);
+}
+
 static json_t *json_cpus(const struct gdump *g, const struct gdump_info *info)
 {
 	json_t *cpus = json_array();
-	const char *name;
-	uint64_t value;
-	char hex[24];
+	struct gdump_register r;
+	char hex[40];
 
 	for (size_t cpu = 0; cpu < info->num_cpus; cpu++) {
-		json_t *regs = json_object();
+		json_t *sets = json_pack("{s:{}}", "registers"), *set = NULL;
+		const char *name = NULL;
 
-		for (size_t i = 0; gdump_register_at(g, cpu, i, &name, &value); i++) {
-			snprintf(hex, sizeof(hex), "0x%" PRIx64, value);
-			json_object_set_new(regs, name, json_string(hex));
+		for (size_t i = 0; gdump_register_at(g, cpu, i, &r); i++) {
+			if (name != r.set)
+				set = json_set(sets, r.set);
+			name = r.set;
+			if (r.high)
+				snprintf(hex, sizeof(hex), "0x%" PRIx64 "%016" PRIx64, r.high, r.value);
+			else
+				snprintf(hex, sizeof(hex), "0x%" PRIx64, r.value);
+			json_object_set_new(set, r.name, json_string(hex));
 		}
-		json_array_append_new(cpus, json_pack("{s:o}", "registers", regs));
+		json_array_append_new(cpus, sets);
 	}
 	return cpus;
 }
@@ -232,6 +255,7 @@ const struct command command_info = {
 	.usage = "info [--json] [--registers] INPUT|GUEST",
 	.summary = "Show what a dump or a running guest is: format, machine, kernel, memory, CPUs",
 	.help = "      --json                the same, and more, as JSON\n"
-		"  -r, --registers           all registers of each CPU\n",
+		"  -r, --registers           all registers of each CPU: also the floating point, vector\n"
+		"                            and control ones that the dump has\n",
 	.run = cmd_info,
 };

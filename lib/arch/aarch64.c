@@ -11,10 +11,28 @@
 static const struct reg regs[] = {
 	X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13),
 	X(14), X(15), X(16), X(17), X(18), X(19), X(20), X(21), X(22), X(23), X(24), X(25),
-	X(26), X(27), X(28), X(29), X(30), { "sp", 360, 8 }, { "pc", 368, 8 },
+	X(26), X(27), X(28), X(29), X(30), { "sp", 360, 8, true }, { "pc", 368, 8, true },
 	{ "pstate", 376, 8 }, { 0 },
 };
 #undef X
+
+#define V(n) { "v" #n, 16 * n, 16 }
+static const struct reg fp[] = {
+	REGS_32(V), { "fpsr", 512, 4 }, { "fpcr", 516, 4 }, { 0 },
+};
+#undef V
+
+/* The header only: the vectors' size is in it. */
+static const struct reg sve[] = {
+	{ "sve_size", 0, 4 }, { "sve_max_size", 4, 4 }, { "sve_vl", 8, 2 },
+	{ "sve_max_vl", 10, 2 }, { "sve_flags", 12, 2 }, { 0 },
+};
+
+static const struct reg_set sets[] = {
+	{ "float", "CORE", NT_FPREGSET, fp },
+	{ "sve", "LINUX", NT_ARM_SVE, sve },
+	{ 0 },
+};
 
 /* PHYS_OFFSET is memstart_addr, a 64-bit pattern that wraps with KASLR. */
 static uint64_t phys_base(const struct image *image)
@@ -102,6 +120,7 @@ const struct arch arch_aarch64 = {
 	.page_size = 4096,
 	.prstatus_size = 392,
 	.regs = regs,
+	.sets = sets,
 	.phys_base = phys_base,
 	.image_paddr = image_paddr,
 	.paging = paging,

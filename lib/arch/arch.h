@@ -10,12 +10,31 @@ struct image;
 struct paging;
 struct source;
 
-/* A register in NT_PRSTATUS. */
+/* A register in a note. */
 struct reg {
 	const char *name;
 	uint16_t off;                   /* in the note's descriptor             */
-	uint8_t size;                   /* bytes                                */
+	uint8_t size;                   /* bytes: at most 16                    */
+	bool key;                       /* program counter or stack pointer     */
 };
+
+/* Registers that a note other than NT_PRSTATUS has. */
+struct reg_set {
+	const char *name;               /* what kind: unique for the machine    */
+	const char *owner;              /* the note's name and type             */
+	uint32_t type;
+	const struct reg *regs;         /* ends with a NULL name; those behind
+					 * the note's end are not there         */
+};
+
+/* Registers 0 to 15, and 0 to 31, by a macro that makes one */
+#define REGS_16(R) \
+	R(0), R(1), R(2), R(3), R(4), R(5), R(6), R(7), \
+	R(8), R(9), R(10), R(11), R(12), R(13), R(14), R(15)
+#define REGS_16_TO_31(R) \
+	R(16), R(17), R(18), R(19), R(20), R(21), R(22), R(23), \
+	R(24), R(25), R(26), R(27), R(28), R(29), R(30), R(31)
+#define REGS_32(R) REGS_16(R), REGS_16_TO_31(R)
 
 struct arch {
 	const char *name;               /* as uname -m says                     */
@@ -24,7 +43,9 @@ struct arch {
 	uint32_t page_size;             /* when nothing tells                   */
 	bool one_page_size;             /* kernels have no other                */
 	uint16_t prstatus_size;         /* descriptor of NT_PRSTATUS            */
-	const struct reg *regs;         /* ends with a NULL name                */
+	const struct reg *regs;         /* of it; ends with a NULL name         */
+	const struct reg_set *sets;     /* of other notes; NULL, or ends with a
+					 * NULL name                            */
 	/* kdump's phys_base by VMCOREINFO; @image may have ranges only */
 	uint64_t (*phys_base)(const struct image *image);
 	/* Physical address of a virtual one inside the kernel's image; false:
@@ -51,6 +72,9 @@ struct arch {
 ARCHES(X)
 #undef X
 extern const struct arch arch_unknown;
+
+/* QEMU's own note for x86: see x86_note.c */
+extern const struct reg_set x86_sets[];
 
 /* The i-th one, or NULL past the end. */
 const struct arch *arch_at(size_t i);

@@ -9,12 +9,21 @@
 
 #define R(n) { "r" #n, 112 + 8 * n, 8 }
 static const struct reg regs[] = {
-	R(0), R(1), R(2), R(3), R(4), R(5), R(6), R(7), R(8), R(9), R(10), R(11), R(12), R(13),
-	R(14), R(15), R(16), R(17), R(18), R(19), R(20), R(21), R(22), R(23), R(24), R(25),
-	R(26), R(27), R(28), R(29), R(30), R(31),
-	{ "orig_a0", 368, 8 }, { "pc", 376, 8 }, { "badvaddr", 384, 8 }, { 0 },
+	R(0), R(1), R(2), { "r3", 136, 8, true },
+	R(4), R(5), R(6), R(7), R(8), R(9), R(10), R(11), R(12), R(13), R(14), R(15),
+	REGS_16_TO_31(R),
+	{ "orig_a0", 368, 8 }, { "pc", 376, 8, true }, { "badvaddr", 384, 8 }, { 0 },
 };
 #undef R
+
+#define F(n) { "f" #n, 8 * n, 8 }
+static const struct reg fp[] = { REGS_32(F), { "fcc", 256, 8 }, { "fcsr", 264, 4 }, { 0 } };
+#undef F
+
+static const struct reg_set sets[] = {
+	{ "float", "CORE", NT_FPREGSET, fp },
+	{ 0 },
+};
 
 const struct arch arch_loongarch64 = {
 	.name = "loongarch64",
@@ -23,4 +32,5 @@ const struct arch arch_loongarch64 = {
 	.page_size = 16384,
 	.prstatus_size = 480,
 	.regs = regs,
+	.sets = sets,
 };

@@ -8,15 +8,33 @@
 
 #define R(n) { "r" #n, 112 + 8 * n, 8 }
 static const struct reg regs[] = {
-	R(0), R(1), R(2), R(3), R(4), R(5), R(6), R(7), R(8), R(9), R(10), R(11), R(12), R(13),
-	R(14), R(15), R(16), R(17), R(18), R(19), R(20), R(21), R(22), R(23), R(24), R(25),
-	R(26), R(27), R(28), R(29), R(30), R(31),
-	{ "nip", 368, 8 }, { "msr", 376, 8 }, { "orig_r3", 384, 8 }, { "ctr", 392, 8 },
+	R(0), { "r1", 120, 8, true },
+	R(2), R(3), R(4), R(5), R(6), R(7), R(8), R(9), R(10), R(11), R(12), R(13), R(14), R(15),
+	REGS_16_TO_31(R),
+	{ "nip", 368, 8, true }, { "msr", 376, 8 }, { "orig_r3", 384, 8 }, { "ctr", 392, 8 },
 	{ "lr", 400, 8 }, { "xer", 408, 8 }, { "ccr", 416, 8 }, { "softe", 424, 8 },
 	{ "trap", 432, 8 }, { "dar", 440, 8 }, { "dsisr", 448, 8 }, { "result", 456, 8 },
 	{ 0 },
 };
 #undef R
+
+#define F(n) { "f" #n, 8 * n, 8 }
+#define V(n) { "vr" #n, 16 * n, 16 }
+#define L(n) { "vs" #n "l", 8 * n, 8 }
+static const struct reg fp[] = { REGS_32(F), { "fpscr", 256, 8 }, { 0 } };
+static const struct reg vmx[] = { REGS_32(V), { "vscr", 524, 4 }, { 0 } };
+/* the low halves of vs0 to vs31; the high ones are f0 to f31 */
+static const struct reg vsx[] = { REGS_32(L), { 0 } };
+#undef F
+#undef V
+#undef L
+
+static const struct reg_set sets[] = {
+	{ "float", "CORE", NT_FPREGSET, fp },
+	{ "vmx", "CORE", NT_PPC_VMX, vmx },
+	{ "vsx", "CORE", NT_PPC_VSX, vsx },
+	{ 0 },
+};
 
 /* The kernel's image lies in the linear map. */
 static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
@@ -68,6 +86,7 @@ const struct arch arch_ppc64 = {
 	.page_size = 65536,
 	.prstatus_size = 504,
 	.regs = regs,
+	.sets = sets,
 	.image_paddr = image_paddr,
 	.paging = paging,
 };

@@ -11,15 +11,48 @@
 #define R(n) { "r" #n, 128 + 8 * n, 8 }
 #define A(n) { "a" #n, 256 + 4 * n, 4 }
 static const struct reg regs[] = {
-	{ "psw_mask", 112, 8 }, { "psw_addr", 120, 8 },
+	{ "psw_mask", 112, 8 }, { "psw_addr", 120, 8, true },
 	R(0), R(1), R(2), R(3), R(4), R(5), R(6), R(7), R(8), R(9), R(10), R(11), R(12), R(13),
-	R(14), R(15),
-	A(0), A(1), A(2), A(3), A(4), A(5), A(6), A(7), A(8), A(9), A(10), A(11), A(12), A(13),
-	A(14), A(15),
+	R(14), { "r15", 248, 8, true },
+	REGS_16(A),
 	{ "orig_r2", 320, 8 }, { 0 },
 };
 #undef R
 #undef A
+
+#define F(n) { "f" #n, 8 + 8 * n, 8 }
+#define C(n) { "c" #n, 8 * n, 8 }
+#define L(n) { "v" #n "l", 8 * n, 8 }
+#define V(n) { "v" #n, 16 * (n - 16), 16 }
+static const struct reg fp[] = { { "fpc", 0, 4 }, REGS_16(F), { 0 } };
+static const struct reg ctrs[] = { REGS_16(C), { 0 } };
+static const struct reg prefix[] = { { "prefix", 0, 4 }, { 0 } };
+static const struct reg timer[] = { { "timer", 0, 8 }, { 0 } };
+static const struct reg todcmp[] = { { "todcmp", 0, 8 }, { 0 } };
+static const struct reg todpreg[] = { { "todpreg", 0, 4 }, { 0 } };
+/* the low halves of v0 to v15; the high ones are f0 to f15 */
+static const struct reg vxrs_low[] = { REGS_16(L), { 0 } };
+static const struct reg vxrs_high[] = { REGS_16_TO_31(V), { 0 } };
+static const struct reg gs_cb[] = {
+	{ "gsd", 8, 8 }, { "gssm", 16, 8 }, { "gs_epl_a", 24, 8 }, { 0 },
+};
+#undef F
+#undef C
+#undef L
+#undef V
+
+static const struct reg_set sets[] = {
+	{ "float", "CORE", NT_FPREGSET, fp },
+	{ "prefix", "LINUX", NT_S390_PREFIX, prefix },
+	{ "control", "LINUX", NT_S390_CTRS, ctrs },
+	{ "timer", "LINUX", NT_S390_TIMER, timer },
+	{ "todcmp", "LINUX", NT_S390_TODCMP, todcmp },
+	{ "todpreg", "LINUX", NT_S390_TODPREG, todpreg },
+	{ "vec_low", "LINUX", NT_S390_VXRS_LOW, vxrs_low },
+	{ "vector", "LINUX", NT_S390_VXRS_HIGH, vxrs_high },
+	{ "guarded", "LINUX", NT_S390_GS_CB, gs_cb },
+	{ 0 },
+};
 
 /* Before 6.10 the kernel's addresses are physical ones; since then its image has
  * a place of its own.
@@ -91,6 +124,7 @@ const struct arch arch_s390x = {
 	.one_page_size = true,
 	.prstatus_size = 336,
 	.regs = regs,
+	.sets = sets,
 	.image_paddr = image_paddr,
 	.paging = paging,
 };

@@ -14,7 +14,7 @@ static const struct reg regs[] = {
 	{ "rbp", 144, 8 }, { "rbx", 152, 8 }, { "r11", 160, 8 }, { "r10", 168, 8 },
 	{ "r9", 176, 8 }, { "r8", 184, 8 }, { "rax", 192, 8 }, { "rcx", 200, 8 },
 	{ "rdx", 208, 8 }, { "rsi", 216, 8 }, { "rdi", 224, 8 }, { "orig_rax", 232, 8 },
-	{ "rip", 240, 8 }, { "cs", 248, 8 }, { "eflags", 256, 8 }, { "rsp", 264, 8 },
+	{ "rip", 240, 8, true }, { "cs", 248, 8 }, { "eflags", 256, 8 }, { "rsp", 264, 8, true },
 	{ "ss", 272, 8 }, { "fs_base", 280, 8 }, { "gs_base", 288, 8 }, { "ds", 296, 8 },
 	{ "es", 304, 8 }, { "fs", 312, 8 }, { "gs", 320, 8 }, { 0 },
 };
@@ -84,6 +84,7 @@ const struct arch arch_x86_64 = {
 	.one_page_size = true,
 	.prstatus_size = 336,
 	.regs = regs,
+	.sets = x86_sets,
 	.phys_base = phys_base,
 	.image_paddr = image_paddr,
 	.paging = paging,
