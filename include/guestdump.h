@@ -288,6 +288,13 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
 				const char *path,
 				const struct gdump_write_options *opt);
 
+/* About how many bytes gdump_write() would write with these options, from a
+ * sample of the pages that @plan keeps.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *plan,
+				   const struct gdump_write_options *opt, uint64_t *ret);
+
 /* Read every byte of @g, unpack every page and count what is there.  Broken
  * pages are GDUMP_ERR_CORRUPT, which tells how many and the first.  Of @opt,
  * threads, progress and result matter.

@@ -2,10 +2,12 @@
 /*
  * cmd_copy.c - dump and convert: from a guest or a file to a file
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "options.h"
 #include "progress.h"
@@ -13,7 +15,10 @@
 
 enum {
 	OPT_BEGIN = 256, OPT_LENGTH, OPT_PROGRESS, OPT_FORCE, OPT_NO_DIRECT, OPT_TIMEOUT,
+	OPT_DRY_RUN,
 };
+
+enum { MAX_LEVELS = 32 };
 
 static const char short_options[] = "+f:FC:clpzEd:x:j:qh";
 
@@ -28,6 +33,7 @@ static const struct option long_options[] = {
 	{ "length",     required_argument, NULL, OPT_LENGTH },
 	{ "progress",   required_argument, NULL, OPT_PROGRESS },
 	{ "quiet",      no_argument,       NULL, 'q' },
+	{ "dry-run",    no_argument,       NULL, OPT_DRY_RUN },
 	{ "force",      no_argument,       NULL, OPT_FORCE },
 	{ "no-direct",  no_argument,       NULL, OPT_NO_DIRECT },
 	{ "timeout",    required_argument, NULL, OPT_TIMEOUT },
@@ -40,7 +46,8 @@ struct copy {
 	struct gdump_open_options open;
 	struct gdump_write_options write;
 	struct gdump_result result;
-	unsigned int drop;
+	unsigned int drops[MAX_LEVELS], num_drops;      /* one after the other */
+	bool dry_run;
 	bool has_length;
 	enum progress_style progress;
 	uint64_t paused_us;
@@ -79,11 +86,14 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 			return bad_value(cmd, "--compress", value, "CODEC or CODEC:LEVEL");
 		return EXIT_DONE;
 	case 'd':
-		if (!parse_level(value, &c->drop))
-			return bad_value(cmd, "--dump-level", value, "a level from 0 to 31");
+		c->num_drops = parse_levels(value, c->drops, MAX_LEVELS);
+		if (!c->num_drops)
+			return bad_value(cmd, "--dump-level", optarg,
+					 "a level from 0 to 31, or a list of such");
 		return EXIT_DONE;
 	case 'x':
-		if (!parse_exclude(value, &c->drop))
+		c->num_drops = 1;
+		if (!parse_exclude(value, c->drops))
 			return bad_value(cmd, "--exclude", value,
 					 "a list of zero, cache, private, user, free");
 		return EXIT_DONE;
@@ -107,6 +117,9 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		return EXIT_DONE;
 	case 'q':
 		c->progress = PROGRESS_NONE;
+		return EXIT_DONE;
+	case OPT_DRY_RUN:
+		c->dry_run = true;
 		return EXIT_DONE;
 	case OPT_FORCE:
 		c->write.force = true;
@@ -145,11 +158,13 @@ static int take_arguments(const struct command *cmd, struct copy *c, int argc, c
 		if (status)
 			return status;
 	}
-	if (argc - optind != 2)
+	if (argc - optind != 2 && !(c->dry_run && argc - optind == 1))
 		return usage_error(cmd, argc - optind < 2 ? "say what to read and where to write"
 							  : "too many arguments");
 	c->from = argv[optind];
-	c->to = argv[optind + 1];
+	c->to = argv[optind + 1];       /* NULL in a dry run */
+	if (!c->num_drops)
+		c->num_drops = 1;
 	if (c->open.begin && !c->open.length)
 		c->open.length = UINT64_MAX - c->open.begin;
 	return -1;
@@ -161,10 +176,10 @@ static void print_json(const struct copy *c, const struct gdump_info *info, cons
 
 	fprintf(stderr,
 		"{\"event\": \"%s\", \"pages\": %llu, \"zero\": %llu, \"packed\": %llu, \"raw\": %llu, "
-		"\"unreadable\": %llu, \"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f}\n",
+		"\"unreadable\": %llu, \"filled\": %llu, \"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f}\n",
 		event, (unsigned long long)r->pages, (unsigned long long)r->zero,
 		(unsigned long long)r->packed, (unsigned long long)r->raw,
-		(unsigned long long)r->unreadable, info->page_size,
+		(unsigned long long)r->unreadable, (unsigned long long)r->filled, info->page_size,
 		(unsigned long long)r->bytes, progress_seconds(), (double)c->paused_us / 1000);
 }
 
@@ -204,7 +219,7 @@ static int print_failure(const struct copy *c, struct gdump_error *err)
 }
 
 /* What is left out, and why. */
-static void print_plan(const struct copy *c, const struct gdump_plan *plan)
+static void print_plan(const struct gdump_plan *plan, unsigned int drop)
 {
 	static const struct {
 		enum gdump_drop why;
@@ -220,7 +235,7 @@ static void print_plan(const struct copy *c, const struct gdump_plan *plan)
 
 	if (gdump_plan_warning(plan))
 		say("warning: %s", gdump_plan_warning(plan));
-	if (!c->drop || progress_is_quiet() || progress_is_json())
+	if (!drop || progress_is_quiet() || progress_is_json())
 		return;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		const uint64_t n = gdump_plan_dropped(plan, kinds[i].why);
@@ -232,19 +247,71 @@ static void print_plan(const struct copy *c, const struct gdump_plan *plan)
 	say("%llu pages are kept%s", (unsigned long long)gdump_plan_kept(plan), text);
 }
 
+static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned int drop)
+{
+	struct gdump_plan *plan;
+	struct gdump_error *err = gdump_plan_create(g, drop, &plan);
+
+	if (err)
+		return err;
+	print_plan(plan, drop);
+	err = gdump_write(g, plan, c->to, &c->write);
+	gdump_plan_destroy(plan);
+	return err;
+}
+
+/* Write with one level after the other until one fits on the disk. */
+static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
+{
+	struct gdump_error *err = NULL;
+
+	for (unsigned int i = 0; i < c->num_drops; i++) {
+		const bool last = i + 1 == c->num_drops;
+
+		/* what is written next is of the same moment */
+		c->write.resume_guest = last;
+		err = write_level(c, g, c->drops[i]);
+		if (!err || last || gdump_error_errno(err) != ENOSPC)
+			return err;
+		say("%s; trying level %u", gdump_error_message(err), c->drops[i + 1]);
+		gdump_error_destroy(err);
+		if (c->result.left)
+			unlink(c->result.left);
+		free(c->result.left);
+		free(c->result.why);
+		c->result = (struct gdump_result){ .size = sizeof(c->result) };
+	}
+	return err;
+}
+
+/* Say what would be written. */
+static int dry_run(struct copy *c, struct gdump *g)
+{
+	struct gdump_plan *plan;
+	struct gdump_error *err = gdump_plan_create(g, c->drops[0], &plan);
+	uint64_t bytes;
+
+	if (err)
+		return fail(err);
+	print_plan(plan, c->drops[0]);
+	err = gdump_estimate(g, plan, &c->write, &bytes);
+	if (!err)
+		printf("%llu of %llu pages would be kept; about %s\n",
+		       (unsigned long long)gdump_plan_kept(plan),
+		       (unsigned long long)gdump_info(g)->num_pages, size_text(bytes).text);
+	gdump_plan_destroy(plan);
+	return finish_stdout(err ? fail(err) : EXIT_DONE);
+}
+
 static int copy_opened(struct copy *c, struct gdump *g)
 {
 	const struct gdump_info *info = gdump_info(g);
-	struct gdump_plan *plan = NULL;
 	struct gdump_error *err, *resume_err;
 
-	err = gdump_plan_create(g, c->drop, &plan);
-	progress_start(c->progress, c->to, info->page_size);
-	if (!err)
-		print_plan(c, plan);
-	if (!err)
-		err = gdump_write(g, plan, c->to, &c->write);
-	gdump_plan_destroy(plan);
+	progress_start(c->progress, c->to ? c->to : c->from, info->page_size);
+	if (c->dry_run)
+		return dry_run(c, g);
+	err = write_levels(c, g);
 	resume_err = gdump_resume(g);
 	c->paused_us = gdump_paused_us(g);
 	progress_end();
@@ -260,6 +327,9 @@ static int copy_opened(struct copy *c, struct gdump *g)
 		say("%llu pages could not be read and are lost in %s; the first: %s",
 		    (unsigned long long)c->result.unreadable, c->to,
 		    c->result.why ? c->result.why : "unknown");
+	if (c->result.filled)
+		say("%llu pages are not in the dump and are zero in %s: its format cannot leave them out",
+		    (unsigned long long)c->result.filled, c->to);
 	if (info->incomplete)
 		say("%s: was cut short itself, so %s is incomplete too", c->from, c->to);
 	return c->result.unreadable || info->incomplete ? EXIT_INCOMPLETE : EXIT_DONE;
@@ -317,7 +387,9 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	"  -c, -l, -p, -z            short for --compress zlib, lzo, snappy, zstd\n" \
 	"  -d, --dump-level N        leave pages out, the sum of: 1 zero, 2 cache, 4 private cache,\n" \
 	"                            8 user, 16 free; default 0: none\n" \
+	"                            A list (11,31): the next one when the disk is full\n" \
 	"  -x, --exclude LIST        the same by name: zero,cache,private,user,free\n" \
+	"      --dry-run             say what would be kept and about how large it would be\n" \
 	"      --begin ADDR          only memory from this guest-physical address on\n" \
 	"      --length SIZE         only so many bytes of it; K, M, G, T are understood\n" \
 	"  -j, --threads N           how many threads; default: one for each CPU\n" \

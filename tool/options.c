@@ -70,14 +70,18 @@ bool parse_codec(char *text, const char **codec, int *level)
 	return *text;
 }
 
-bool parse_level(const char *text, unsigned int *drop)
+unsigned int parse_levels(char *text, unsigned int *drops, unsigned int max)
 {
+	char *save, *item = strtok_r(text, ",", &save);
+	unsigned int num = 0;
 	long n;
 
-	if (!parse_number(text, 0, 31, &n))
-		return false;
-	*drop = (unsigned int)n;
-	return true;
+	for (; item; item = strtok_r(NULL, ",", &save)) {
+		if (num == max || !parse_number(item, 0, 31, &n))
+			return 0;
+		drops[num++] = (unsigned int)n;
+	}
+	return num;
 }
 
 static bool kind_find(const char *name, unsigned int *drop)

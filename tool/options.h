@@ -15,7 +15,9 @@ bool parse_size(const char *text, uint64_t *ret);
 bool parse_number(const char *text, long min, long max, long *ret);
 /* "CODEC" or "CODEC:LEVEL"; cuts @text. */
 bool parse_codec(char *text, const char **codec, int *level);
-/* "0" to "31" */
-bool parse_level(const char *text, unsigned int *drop);
+/* "0" to "31", or several such with commas between; cuts @text.  0: it is not
+ * that, or more than @max; else how many.
+ */
+unsigned int parse_levels(char *text, unsigned int *drops, unsigned int max);
 /* "zero,cache,private,user,free" */
 bool parse_exclude(char *text, unsigned int *drop);

@@ -66,9 +66,9 @@ static void test_drop(void)
 	CHECK(parse_exclude(one, &drop) && drop == 16);
 	CHECK(parse_exclude(twice, &drop) && drop == 1);
 	CHECK(!parse_exclude(empty, &drop) && !parse_exclude(bad, &drop));
-	CHECK(parse_level("31", &drop) && drop == 31);
-	CHECK(parse_level("0", &drop) && drop == 0);
-	CHECK(!parse_level("32", &drop) && !parse_level("-1", &drop));
+	{ char t[] = "11,31"; unsigned int d[2]; CHECK(parse_levels(t, d, 2) == 2 && d[0] == 11 && d[1] == 31); }
+	{ char t[] = "0"; CHECK(parse_levels(t, &drop, 1) == 1 && drop == 0); }
+	{ char t[] = "32", u[] = "-1", v[] = "1,2"; CHECK(!parse_levels(t, &drop, 1) && !parse_levels(u, &drop, 1) && !parse_levels(v, &drop, 1)); }
 }
 
 int main(void)

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "settings.h"
+
+#include <string.h>
+
+#include "parallel.h"
+
+static struct gdump_error *find_codec(const char *name, const struct gdump_write_options *opt,
+				      struct settings *set)
+{
+	const bool has_level = opt->has_level || opt->level;
+	const struct codec *c = codec_find(name);
+
+	if (!c)
+		return error_new(GDUMP_ERR_USAGE,
+				 "codec '%s' is unknown; guestdump list shows what there is", name);
+	if (!c->library)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "this build has no %s", name);
+	if (!c->pack) {
+		set->codec = NULL;
+		return NULL;
+	}
+	if (has_level && (opt->level < c->min_level || opt->level > c->max_level))
+		return error_new(GDUMP_ERR_USAGE, "codec %s has levels %d to %d, not %d%s", name,
+				 c->min_level, c->max_level, opt->level,
+				 c->level_note ? c->level_note : "");
+	set->codec = c;
+	set->level = has_level ? opt->level : c->default_level;
+	return NULL;
+}
+
+struct gdump_error *settings_find(const struct gdump_write_options *opt, struct settings *set)
+{
+	const char *name = opt->format ? opt->format : "kdump";
+	const char *codec = opt->codec;
+
+	set->format = format_find(name, &codec);
+	if (!set->format || !set->format->create)
+		return error_new(GDUMP_ERR_USAGE,
+				 "format '%s' cannot be written; guestdump list shows what can", name);
+	if (opt->codec && codec != opt->codec && strcmp(codec, opt->codec))
+		return error_new(GDUMP_ERR_USAGE, "format '%s' does not go with codec '%s'", name,
+				 opt->codec);
+	if (codec && strcmp(codec, "none") && !set->format->packs)
+		return error_new(GDUMP_ERR_USAGE, "format '%s' does not compress; leave codec '%s' out",
+				 name, codec);
+	if (opt->flatten && !set->format->seeks)
+		return error_new(GDUMP_ERR_USAGE,
+				 "format '%s' can be written to a pipe as it is: it is never flattened",
+				 name);
+	set->threads = parallel_threads(opt->threads);
+	if (!codec)
+		codec = set->format->codec;
+	return codec ? find_codec(codec, opt, set) : NULL;
+}

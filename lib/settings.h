@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * settings.h - what a caller's options for writing come to
+ */
+#pragma once
+
+#include "codec/codec.h"
+#include "format/format.h"
+
+struct settings {
+	const struct format *format;
+	const struct codec *codec;      /* NULL: pages stay raw                 */
+	int level;
+	unsigned int threads;
+};
+
+/* Options that do not go together are GDUMP_ERR_USAGE. */
+MUST_CHECK struct gdump_error *settings_find(const struct gdump_write_options *opt,
+					     struct settings *set);
