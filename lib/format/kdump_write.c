@@ -230,9 +230,10 @@ static struct gdump_error *store_descs(struct kdump_writer *w, const struct batc
 static struct gdump_error *kdump_store(struct writer *writer, const struct batch *b)
 {
 	struct kdump_writer *w = (struct kdump_writer *)writer;
-	struct gdump_error *err = store_descs(w, b);
+	/* first, so that no descriptor ever names data that are not there */
+	struct gdump_error *err = sink_write(w->sink, b->data_off, b->data, b->data_len);
 
-	return err ? err : sink_write(w->sink, b->data_off, b->data, b->data_len);
+	return err ? err : store_descs(w, b);
 }
 
 static struct gdump_error *kdump_finish(struct writer *writer, uint64_t *size)
