@@ -8,11 +8,12 @@ _guestdump_options() {
 	case $1 in
 	dump | convert)
 		echo -f --format -E -F --flatten -C --compress -c -l -p -z -d --dump-level -x --exclude \
-			--begin --length -j --threads --progress -q --quiet --force
+			--dry-run --begin --length -j --threads --progress -q --quiet --force
 		[ "$1" = convert ] || echo --no-direct --timeout
 		;;
 	info) echo -r --registers --json ;;
 	verify) echo --json -j --threads --progress -q --quiet ;;
+	dmesg) echo --json --callers ;;
 	list) echo --json ;;
 	esac
 }
@@ -60,7 +61,7 @@ _guestdump_values() {
 
 _guestdump() {
 	local line=${COMP_LINE:0:COMP_POINT} command='' option='' words word prefix
-	local commands='dump convert info verify list'
+	local commands='dump convert info verify dmesg list'
 	COMPREPLY=()
 	# words by blanks: bash has cut ours at ":" and "=" too
 	read -ra words <<<"$line"
@@ -83,7 +84,7 @@ _guestdump() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_guestdump_options "$command") --help" -- "$word")
 	else
 		case $command in
-		dump | info) _guestdump_files "$word" any ;;
+		dump | info | dmesg) _guestdump_files "$word" any ;;
 		convert | verify) _guestdump_files "$word" file ;;
 		esac
 	fi

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/install.sh [BUILD-DIRECTORY] - what "meson install" gives can be used
+# test: install 120 @BUILD@
 
 set -euo pipefail
 # shellcheck source=tests/lib.sh
