@@ -26,7 +26,8 @@ struct format {
 #define FORMATS(X) \
 	X(kdump)   \
 	X(elf)     \
-	X(lime)
+	X(lime)    \
+	X(avml)
 
 #define X(name) extern const struct format format_##name;
 FORMATS(X)

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/avml.c - AVML, version 2: what Microsoft's acquisition tool writes
+ *
+ *     { header, snappy frames, u64 length of the frames } ...
+ *
+ * The header is in lime.h; frames are those of snappy's framing_format.txt:
+ *
+ *     u8 type, u24 length, then for data: u32 masked CRC-32C of the unpacked
+ *     bytes, at most 65536 of them, packed (type 0) or as they are (type 1)
+ *
+ * Frames are found once, when the file is opened, by reading their first bytes
+ * only, and unpacked when they are asked for.  AVML leaves out blocks that are
+ * all zero, so there are more ranges than the machine had.  Its uncompressed
+ * files are LiME's.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../codec/codec.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/crc32c.h"
+#include "../util/cursor.h"
+#include "format.h"
+#include "lime.h"
+
+enum {
+	FRAME_HEADER = 4,
+	FRAME_CRC = 4,
+	MAX_FRAME = 65536,              /* unpacked                             */
+	MAX_VARINT = 3,                 /* bytes of a length up to MAX_FRAME    */
+	FRAME_PACKED = 0x00,
+	FRAME_PLAIN = 0x01,
+	FRAME_RESERVED = 0x02,          /* from here to FRAME_SKIPPED: an error */
+	FRAME_SKIPPED = 0x80,           /* from here on                         */
+	TRAILER_SIZE = 8,
+};
+
+struct avml_source {
+	struct source source;
+	struct bytes *in;
+	struct pieces frames;           /* off: of the frame's header           */
+};
+
+struct frame {
+	uint8_t type;
+	uint32_t len;                   /* behind the header                    */
+	uint32_t crc;
+	uint32_t size;                  /* unpacked; 0: no data                 */
+};
+
+static bool avml_probe(const unsigned char *head, size_t len)
+{
+	return len >= 4 && !memcmp(head, "AVML", 4);
+}
+
+static struct gdump_error *bad_frame(uint64_t off, const char *what, uint64_t value)
+{
+	return error_new(GDUMP_ERR_CORRUPT, "snappy frame at offset 0x%llx: %s 0x%llx",
+			 (unsigned long long)off, what, (unsigned long long)value);
+}
+
+/* snappy's own length in front of its data: 7 bits a byte, the low ones first. */
+static uint32_t get_varint(struct cursor *c)
+{
+	uint32_t n = 0;
+
+	for (unsigned int i = 0; i < MAX_VARINT; i++) {
+		const uint8_t byte = get_u8(c);
+
+		n |= (byte & 0x7fu) << 7 * i;
+		if (!(byte & 0x80))
+			return n;
+	}
+	return UINT32_MAX;
+}
+
+/* What the first bytes of a frame tell; @buf may be shorter than the frame. */
+static struct gdump_error *parse_frame(const unsigned char *buf, size_t len, uint64_t off,
+				       struct frame *f)
+{
+	struct cursor c = cursor_init(buf, len, false, true);
+
+	f->type = get_u8(&c);
+	f->len = (uint32_t)get_uint(&c, 3);
+	f->size = 0;
+	if (f->type >= FRAME_SKIPPED)
+		return NULL;
+	if (f->type >= FRAME_RESERVED)
+		return bad_frame(off, "unknown type", f->type);
+	if (f->len <= FRAME_CRC)
+		return bad_frame(off, "impossible length", f->len);
+	f->crc = get_u32(&c);
+	f->size = f->type == FRAME_PLAIN ? f->len - FRAME_CRC : get_varint(&c);
+	if (f->size > MAX_FRAME)
+		return bad_frame(off, "more than 65536 bytes in it, or a broken length:", f->size);
+	return NULL;
+}
+
+/* Add the frame at @off to the index; @f->len 0 and ->incomplete: cut short. */
+static struct gdump_error *index_frame(struct avml_source *a, uint64_t off, uint64_t paddr,
+				       uint64_t room, struct frame *f)
+{
+	unsigned char buf[FRAME_HEADER + FRAME_CRC + MAX_VARINT] = { 0 };
+	const size_t len = (size_t)MIN(sizeof(buf), a->in->size - off);
+	struct gdump_error *err = NULL;
+
+	*f = (struct frame){ 0 };
+	if (len >= FRAME_HEADER)
+		err = bytes_read(a->in, off, buf, len);
+	if (!err && len >= FRAME_HEADER)
+		err = parse_frame(buf, sizeof(buf), off, f);
+	if (err)
+		return err;
+	if (len < FRAME_HEADER || !range_fits(off + FRAME_HEADER, f->len, a->in->size)) {
+		a->source.image.incomplete = true;
+		return NULL;
+	}
+	if (f->size > room)
+		return bad_frame(off, "more bytes than its record has room for:", f->size);
+	return f->size ? pieces_add(&a->frames, paddr, f->size, off) : NULL;
+}
+
+static struct gdump_error *check_trailer(struct avml_source *a, uint64_t off, uint64_t want)
+{
+	unsigned char buf[TRAILER_SIZE];
+	struct gdump_error *err;
+	struct cursor c = cursor_init(buf, sizeof(buf), false, true);
+	uint64_t len;
+
+	if (a->source.image.incomplete)
+		return NULL;
+	if (!range_fits(off, TRAILER_SIZE, a->in->size)) {
+		a->source.image.incomplete = true;
+		return NULL;
+	}
+	err = bytes_read(a->in, off, buf, sizeof(buf));
+	if (err)
+		return err;
+	len = get_u64(&c);
+	if (len != want)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "trailer at offset 0x%llx: %llu bytes of frames, but there are %llu",
+				 (unsigned long long)off, (unsigned long long)len,
+				 (unsigned long long)want);
+	return NULL;
+}
+
+/* One record; @off moves behind it. */
+static struct gdump_error *index_record(struct avml_source *a, uint64_t *off)
+{
+	struct image *image = &a->source.image;
+	struct lime_record r;
+	struct gdump_error *err;
+	struct frame f;
+	uint64_t begin, done = 0;
+
+	if (a->in->size - *off < LIME_HEADER_SIZE) {
+		image->incomplete = true;
+		return NULL;
+	}
+	err = lime_get_record(a->in, *off, AVML_MAGIC, 2, &r);
+	if (err)
+		return err;
+	begin = *off += LIME_HEADER_SIZE;
+	err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
+	while (!err && done < r.size && !image->incomplete) {
+		err = index_frame(a, *off, r.paddr + done, r.size - done, &f);
+		*off += FRAME_HEADER + f.len;
+		done += f.size;
+	}
+	if (!err)
+		err = check_trailer(a, *off, *off - begin);
+	*off += TRAILER_SIZE;
+	return err;
+}
+
+static struct gdump_error *index_file(struct avml_source *a)
+{
+	struct image *image = &a->source.image;
+	struct gdump_error *err = NULL;
+	uint64_t off = 0, bytes;
+
+	while (!err && !image->incomplete && off < a->in->size)
+		err = index_record(a, &off);
+	if (err)
+		return err;
+	bytes = pieces_bytes(&a->frames);
+	pieces_sort(&a->frames);
+	if (bytes != pieces_bytes(&a->frames))
+		return error_new(GDUMP_ERR_CORRUPT, "two records have the same memory");
+	return NULL;
+}
+
+static uint32_t unmask(uint32_t crc)
+{
+	crc -= 0xa282ead8;
+	return crc >> 17 | crc << 15;
+}
+
+/* Unpack one frame to @out, which has its size; @buf is for what is packed. */
+static struct gdump_error *unpack_frame(struct avml_source *a, const struct piece *x,
+					unsigned char *buf, unsigned char *out)
+{
+	unsigned char head[FRAME_HEADER + FRAME_CRC];
+	struct gdump_error *err = bytes_read(a->in, x->off, head, sizeof(head));
+	struct cursor c = cursor_init(head, sizeof(head), false, true);
+	const uint8_t type = get_u8(&c);
+	const size_t len = (size_t)get_uint(&c, 3) - FRAME_CRC;
+	const uint32_t crc = get_u32(&c);
+
+	/* index_frame() has seen it all, but the file may change */
+	if (!err && (type > FRAME_PLAIN || len > 2 * MAX_FRAME || (type && len != x->size)))
+		return bad_frame(x->off, "changed while it was read, type", type);
+	if (!err)
+		err = bytes_read(a->in, x->off + sizeof(head), type ? out : buf, len);
+	if (err)
+		return err;
+	if (!type && !codec_snappy.unpack(NULL, out, (size_t)x->size, buf, len))
+		return bad_frame(x->off, "does not unpack to bytes:", x->size);
+	if (crc32c(out, (size_t)x->size) != unmask(crc))
+		return bad_frame(x->off, "its bytes do not have the checksum", crc);
+	return NULL;
+}
+
+static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct avml_source *a = (struct avml_source *)s;
+	CLEANUP_FREE unsigned char *space = malloc(3 * MAX_FRAME);
+	unsigned char *p = buf, *out = space + 2 * MAX_FRAME;
+	struct gdump_error *err;
+	bool some = false;
+
+	if (!space)
+		return error_nomem();
+	for (size_t i = pieces_after(&a->frames, paddr); len && i < a->frames.num; i++) {
+		const struct piece *x = &a->frames.list[i];
+		size_t gap = x->paddr > paddr ? (size_t)MIN(x->paddr - paddr, len) : 0;
+		size_t skip, n;
+
+		memset(p, 0, gap);
+		p += gap, paddr += gap, len -= gap;
+		if (!len)
+			break;
+		err = unpack_frame(a, x, space, out);
+		if (err)
+			return error_prefix(err, "memory at 0x%llx", (unsigned long long)paddr);
+		skip = (size_t)(paddr - x->paddr);
+		n = (size_t)MIN(len, x->size - skip);
+		memcpy(p, out + skip, n);
+		p += n, paddr += n, len -= n;
+		some = true;
+	}
+	memset(p, 0, len);
+	return some ? NULL : error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
+				       (unsigned long long)paddr);
+}
+
+static struct gdump_error *avml_scan(struct source *s, uint64_t pfn, size_t num,
+				     unsigned char *state, bool holes)
+{
+	struct avml_source *a = (struct avml_source *)s;
+
+	(void)holes;                    /* there are none */
+	pieces_scan(&a->frames, NULL, s->image.page_size, pfn, num, state);
+	return NULL;
+}
+
+static void avml_close(struct source *s)
+{
+	struct avml_source *a = (struct avml_source *)s;
+
+	bytes_close(a->in);
+	pieces_deinit(&a->frames);
+	free(a);
+}
+
+static const struct source_ops avml_source_ops = {
+	.name = "avml",
+	.has_absent = true,
+	.read = avml_read,
+	.scan = avml_scan,
+	.close = avml_close,
+};
+
+static struct gdump_error *open_records(struct avml_source *a)
+{
+	struct image *image = &a->source.image;
+	struct gdump_error *err;
+
+	if (!codec_snappy.unpack)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "AVML is packed with snappy, which this build does not have");
+	err = index_file(a);
+	if (!err)
+		err = image_seal(image);
+	if (err)
+		return error_prefix(err, "AVML");
+	image->num_absent = pieces_absent(&a->frames, image);
+	snprintf(image->detail, sizeof(image->detail), "%sAVML, version 2", a->in->kind);
+	return NULL;
+}
+
+static struct gdump_error *avml_open(struct bytes *in, struct source **ret)
+{
+	struct avml_source *a = calloc(1, sizeof(*a));
+	CLEANUP_SOURCE struct source *guard = NULL;
+	struct gdump_error *err;
+
+	if (!a) {
+		bytes_close(in);
+		return error_nomem();
+	}
+	guard = &a->source;
+	source_init(&a->source, &avml_source_ops);
+	a->in = in;
+	a->source.image.is64 = true;
+	a->source.image.incomplete = in->truncated;
+	err = open_records(a);
+	if (err)
+		return err;
+	guard = NULL;
+	*ret = &a->source;
+	return NULL;
+}
+
+const struct format format_avml = {
+	.name = "avml",
+	.summary = "AVML, packed with snappy; its uncompressed files are lime",
+	.probe = avml_probe,
+	.open = avml_open,
+};

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/lime.c - LiME, version 1: what forensics tools take
+ *
+ *     { header, memory of one range } ...
+ *
+ * The header is in lime.h.  The format cannot leave pages out: those that are
+ * not in the input are zero here, and counted.  Ranges are written in ascending
+ * order, as Volatility wants them, each with all of its bytes, so that a pipe
+ * will do; without device memory above RAM, as LiME itself has RAM only.  Where the file can be mended, its headers say that it is cut short
+ * until it is whole; readers do not look at those bytes.
+ */
+#include "lime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cursor.h"
+#include "format.h"
+
+static const char cut_short_mark[8] = { 'c', 'u', 't', 's', 'h', 'o', 'r', 't' };
+
+struct lime_source {
+	struct source source;
+	struct bytes *in;
+	struct pieces pieces;
+};
+
+struct lime_writer {
+	struct writer writer;
+	struct sink *sink;
+	const struct image *image;
+	uint32_t page_size;
+	struct pieces pieces;           /* one for each range                   */
+	size_t next_header;             /* on a stream: not written yet         */
+	uint64_t end;
+};
+
+/* All of a LiME stream may be packed with zlib; its first two bytes tell. */
+static bool is_zlib(const unsigned char *head)
+{
+	return head[0] == 0x78 && (head[0] << 8 | head[1]) % 31 == 0;
+}
+
+static bool lime_probe(const unsigned char *head, size_t len)
+{
+	return len >= 4 && (!memcmp(head, "EMiL", 4) || is_zlib(head));
+}
+
+struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t magic,
+				    uint32_t version, struct lime_record *ret)
+{
+	unsigned char buf[LIME_HEADER_SIZE];
+	struct gdump_error *err = bytes_read(in, off, buf, sizeof(buf));
+	struct cursor c = cursor_init(buf, sizeof(buf), false, true);
+	uint64_t last;
+	uint32_t value;
+
+	if (err)
+		return err;
+	value = get_u32(&c);
+	if (value != magic)
+		return error_new(GDUMP_ERR_CORRUPT, "record at offset 0x%llx: magic 0x%x, not 0x%x",
+				 (unsigned long long)off, value, magic);
+	value = get_u32(&c);
+	if (value != version)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "record at offset 0x%llx: version %u; only %u is known",
+				 (unsigned long long)off, value, version);
+	ret->paddr = get_u64(&c);
+	last = get_u64(&c);
+	ret->size = last - ret->paddr + 1;
+	ret->cut_short = !memcmp(c.p, cut_short_mark, sizeof(cut_short_mark));
+	if (last < ret->paddr || !ret->size)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "record at offset 0x%llx: memory from 0x%llx to 0x%llx",
+				 (unsigned long long)off, (unsigned long long)ret->paddr,
+				 (unsigned long long)last);
+	return NULL;
+}
+
+static struct gdump_error *read_records(struct lime_source *l)
+{
+	struct image *image = &l->source.image;
+	struct bytes *in = l->in;
+	struct lime_record r;
+	struct gdump_error *err = NULL;
+
+	for (uint64_t off = 0, len; !err && off < in->size; off += len) {
+		if (in->size - off < LIME_HEADER_SIZE) {
+			image->incomplete = true;
+			break;
+		}
+		err = lime_get_record(in, off, LIME_MAGIC, 1, &r);
+		if (err)
+			return err;
+		off += LIME_HEADER_SIZE;
+		len = MIN(r.size, in->size - off);
+		image->incomplete |= r.cut_short || len < r.size;
+		err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
+		if (!err && len)
+			err = pieces_add(&l->pieces, r.paddr, len, off);
+	}
+	pieces_sort(&l->pieces);
+	return err;
+}
+
+static struct gdump_error *lime_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct lime_source *l = (struct lime_source *)s;
+
+	return pieces_read(&l->pieces, l->in, paddr, buf, len);
+}
+
+static struct gdump_error *lime_scan(struct source *s, uint64_t pfn, size_t num,
+				     unsigned char *state, bool holes)
+{
+	struct lime_source *l = (struct lime_source *)s;
+
+	pieces_scan(&l->pieces, holes ? l->in : NULL, s->image.page_size, pfn, num, state);
+	return NULL;
+}
+
+static void lime_source_close(struct source *s)
+{
+	struct lime_source *l = (struct lime_source *)s;
+
+	bytes_close(l->in);
+	pieces_deinit(&l->pieces);
+	free(l);
+}
+
+static const struct source_ops lime_source_ops = {
+	.name = "lime",
+	.has_absent = true,
+	.read = lime_read,
+	.scan = lime_scan,
+	.close = lime_source_close,
+};
+
+static struct gdump_error *open_records(struct lime_source *l)
+{
+	struct image *image = &l->source.image;
+	unsigned char head[2] = { 0 };
+	struct gdump_error *err = bytes_read(l->in, 0, head, sizeof(head));
+
+	if (!err && is_zlib(head))
+		err = error_new(GDUMP_ERR_UNSUPPORTED,
+				"is packed with zlib as a whole, as LiME's compress=1 does; unpack it first, with zlib-flate -uncompress or pigz -d -z");
+	if (!err)
+		err = read_records(l);
+	if (!err)
+		err = image_seal(image);
+	if (err)
+		return error_prefix(err, "LiME");
+	image->num_absent = pieces_absent(&l->pieces, image);
+	snprintf(image->detail, sizeof(image->detail), "%sLiME, version 1", l->in->kind);
+	return NULL;
+}
+
+static struct gdump_error *lime_open(struct bytes *in, struct source **ret)
+{
+	struct lime_source *l = calloc(1, sizeof(*l));
+	CLEANUP_SOURCE struct source *guard = NULL;
+	struct gdump_error *err;
+
+	if (!l) {
+		bytes_close(in);
+		return error_nomem();
+	}
+	guard = &l->source;
+	source_init(&l->source, &lime_source_ops);
+	l->in = in;
+	l->source.image.is64 = true;
+	l->source.image.incomplete = in->truncated;
+	err = open_records(l);
+	if (err)
+		return err;
+	guard = NULL;
+	*ret = &l->source;
+	return NULL;
+}
+
+static struct gdump_error *write_header(struct lime_writer *w, size_t i, bool complete)
+{
+	const struct piece *p = &w->pieces.list[i];
+	unsigned char buf[LIME_HEADER_SIZE] = { 0 };
+	struct cursor c = cursor_init(buf, sizeof(buf), false, true);
+
+	put_u32(&c, LIME_MAGIC);
+	put_u32(&c, 1);
+	put_u64(&c, p->paddr);
+	put_u64(&c, p->paddr + (p->size - 1));
+	if (!complete || w->image->incomplete)
+		put_bytes(&c, cut_short_mark, sizeof(cut_short_mark));
+	return sink_write(w->sink, p->off - LIME_HEADER_SIZE, buf, sizeof(buf));
+}
+
+static struct gdump_error *write_headers(struct lime_writer *w, bool complete)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; !err && i < w->pieces.num; i++)
+		err = write_header(w, i, complete);
+	return err;
+}
+
+/* On a stream: the headers of all pieces before piece @end. */
+static struct gdump_error *pass_headers(struct lime_writer *w, size_t end)
+{
+	struct gdump_error *err = NULL;
+
+	while (!err && w->next_header < end)
+		err = write_header(w, w->next_header++, true);
+	return err;
+}
+
+static struct gdump_error *lime_place(struct writer *w, struct batch *b)
+{
+	(void)w, (void)b;               /* every page has its place already */
+	return NULL;
+}
+
+static struct gdump_error *lime_store(struct writer *writer, const struct batch *b)
+{
+	struct lime_writer *w = (struct lime_writer *)writer;
+	struct piece_walk walk = { .pieces = &w->pieces, .batch = b, .page_size = w->page_size };
+	struct gdump_error *err = NULL;
+	struct piece_part part;
+
+	if (w->sink->seeks)
+		return pieces_store(&w->pieces, w->sink, b, w->page_size);
+	while (!err && piece_walk_next(&walk, &part)) {
+		err = pass_headers(w, part.piece + 1);
+		if (!err)
+			err = sink_write(w->sink, part.off, part.data, part.len);
+	}
+	return err;
+}
+
+static struct gdump_error *lime_finish(struct writer *writer, uint64_t *size)
+{
+	struct lime_writer *w = (struct lime_writer *)writer;
+
+	*size = w->end;
+	if (w->sink->seeks)
+		return write_headers(w, !w->writer.incomplete);
+	return pass_headers(w, w->pieces.num);
+}
+
+static void lime_close(struct writer *writer)
+{
+	struct lime_writer *w = (struct lime_writer *)writer;
+
+	pieces_deinit(&w->pieces);
+	free(w);
+}
+
+static const struct writer_ops lime_writer_ops = {
+	.place = lime_place,
+	.store = lime_store,
+	.finish = lime_finish,
+	.close = lime_close,
+};
+
+/* A record for each range, but for device memory that the plan does without. */
+static struct gdump_error *lay_out(struct lime_writer *w, const struct gdump_plan *plan)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; !err && i < w->image->num_ranges; i++) {
+		const struct gdump_range *r = &w->image->ranges[i];
+
+		if (r->start / plan->page_size >= plan_end_pfn(plan))
+			break;
+		err = pieces_add(&w->pieces, r->start, r->size, w->end + LIME_HEADER_SIZE);
+		w->end += LIME_HEADER_SIZE + r->size;
+	}
+	return err;
+}
+
+static struct gdump_error *lime_create(const struct write_spec *spec, struct writer **ret)
+{
+	struct lime_writer *w = calloc(1, sizeof(*w));
+	CLEANUP_WRITER struct writer *guard = &w->writer;
+	struct gdump_error *err;
+
+	if (!w)
+		return error_nomem();
+	w->writer.ops = &lime_writer_ops;
+	w->writer.filled = spec->plan->num_pages - spec->plan->kept;
+	w->sink = spec->sink;
+	w->image = spec->image;
+	w->page_size = spec->plan->page_size;
+	err = lay_out(w, spec->plan);
+	if (!err && w->sink->seeks)
+		err = write_headers(w, false);
+	if (err)
+		return err;
+	guard = NULL;
+	*ret = &w->writer;
+	return NULL;
+}
+
+const struct format format_lime = {
+	.name = "lime",
+	.summary = "LiME, for forensics tools; memory only, left-out pages become zero",
+	.trims_devices = true,
+	.probe = lime_probe,
+	.open = lime_open,
+	.create = lime_create,
+};

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * crc32c.h - the checksum of snappy's frames (and of iSCSI)
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t crc32c(const void *buf, size_t len);
