@@ -35,6 +35,7 @@ static struct gdump_error *read_locked(struct source *s, uint64_t paddr, void *b
 
 struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
+	const uint64_t first = paddr;
 	unsigned char *p = buf;
 	bool some = !len;
 
@@ -64,7 +65,7 @@ struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, siz
 	memset(p, 0, len);
 	if (!some)
 		return error_new(GDUMP_ERR_NODATA, "address 0x%llx is in no range of memory",
-				 (unsigned long long)paddr);
+				 (unsigned long long)first);
 	return NULL;
 }
 

@@ -10,10 +10,10 @@
 
 const char *vmcoreinfo_get(const struct image *image, const char *key, size_t *len)
 {
-	const char *p = image->vmcoreinfo, *end = p + image->vmcoreinfo_size;
+	const char *p = image->vmcoreinfo, *end = p ? p + image->vmcoreinfo_size : p;
 	const size_t key_len = strlen(key);
 
-	while (p && p < end) {
+	while (p < end) {
 		const char *eol = memchr(p, '\n', (size_t)(end - p));
 
 		if (!eol)
