@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * migration/pages.h - where in a stream each page's latest contents are
+ *
+ * 8 bytes for each page, in chunks that are made when the first page of 2 MiB
+ * comes.  Changes to a page (XBZRLE) are chained to what they change.
+ */
+#pragma once
+
+#include "stream.h"
+
+/* What is known of a page.  PAGE_NEVER is 0. */
+enum page_form { PAGE_NEVER, PAGE_FILL, PAGE_AT, PAGE_ZLIB_AT, PAGE_DELTA };
+
+struct page_delta {
+	uint64_t before;                /* the entry that it changes            */
+	uint64_t pos;                   /* in the stream                        */
+};
+
+struct page_index {
+	struct block_pages {
+		uint64_t num_pages;
+		uint64_t **chunks;      /* NULL: mapped-ram, nothing is kept    */
+	} *blocks;
+	size_t num_blocks;
+	struct page_delta *deltas;
+	size_t num_deltas, max_deltas;
+	uint64_t bytes;                 /* of all chunks                        */
+	uint32_t page_size;
+};
+
+MUST_CHECK struct gdump_error *page_index_init(struct page_index *x, const struct migration *m);
+MUST_CHECK struct gdump_error *page_index_add(struct page_index *x,
+					      const struct migration_page *page);
+void page_index_deinit(struct page_index *x);
+
+/* The entry of page number @n of a block. */
+uint64_t page_index_at(const struct page_index *x, uint32_t block, uint64_t n);
+
+static inline enum page_form entry_form(uint64_t entry)
+{
+	return (enum page_form)(entry >> 56);
+}
+
+/* The fill byte, a place in the stream, or the number of a delta. */
+static inline uint64_t entry_value(uint64_t entry)
+{
+	return entry & (((uint64_t)1 << 56) - 1);
+}
+
+/* Whether @delta of @len bytes could be applied to @page. */
+bool page_apply_delta(unsigned char *page, size_t page_size, const unsigned char *delta,
+		      size_t len);
