@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * migration/devices.c - the states of devices
+ *
+ * Theory of operation.  The description lists the devices, each with its fields:
+ *
+ *     { "name", "type", "size" [, "array_len"] [, "struct": { "fields", ... }] }
+ *
+ * and the subsections that were really sent.  An array that has "array_len" is
+ * described by its first element, all being alike; else each element is a field.
+ * So the fields' sizes, added up, lead to each field and to the section's end.
+ *
+ * The sections behind the RAM are walked in order.  One that the description
+ * lacks, or that does not end in its footer where the sizes say, is skipped by
+ * looking for the footer; it then has no fields for us.
+ */
+#include "devices.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "stream.h"
+
+enum {
+	MAX_DEPTH = 32,                 /* of structs in structs                */
+	MAX_DEVICES = 1 << 16,
+	MAX_UNKNOWN = 1 << 10,
+};
+
+/* More is no section of this world, and sums of it can't overflow. */
+static const uint64_t max_size = (uint64_t)1 << 40;
+
+static json_t *find_text(const unsigned char *buf, size_t len)
+{
+	unsigned int tries = 16;
+
+	for (size_t end = len; end > 5 && tries;) {
+		const unsigned char *p = memrchr(buf, SECTION_DESCRIPTION, end - 5);
+		size_t size;
+
+		if (!p)
+			break;
+		end = (size_t)(p - buf) + 5;
+		size = load_be32(p + 1);
+		if (size > 1 && size <= len - end && p[5] == '{' && p[4 + size] == '}') {
+			json_t *j = json_loadb((const char *)p + 5, size, 0, NULL);
+
+			if (j)
+				return j;
+			tries--;
+		}
+		end--;
+	}
+	return NULL;
+}
+
+struct gdump_error *devices_describe(struct devices *d, const unsigned char *buf, size_t len)
+{
+	json_int_t page_size;
+
+	d->desc = find_text(buf, len);
+	page_size = json_integer_value(json_object_get(d->desc, "page_size"));
+	if (page_size >= 1024 && page_size <= 65536 && is_power_of_2((uint64_t)page_size))
+		d->page_size = (uint32_t)page_size;
+	return NULL;
+}
+
+/* Sizes ------------------------------------------------------------------- */
+
+static uint64_t get_size(const json_t *object, const char *key, uint64_t none)
+{
+	const json_t *value = json_object_get(object, key);
+	json_int_t n = json_integer_value(value);
+
+	if (!json_is_integer(value))
+		return none;
+	return n < 0 ? max_size : MIN((uint64_t)n, max_size);
+}
+
+static uint64_t desc_size(const json_t *desc, unsigned int depth);
+
+/* Of one element */
+static uint64_t element_size(const json_t *field, unsigned int depth)
+{
+	const json_t *inner = json_object_get(field, "struct");
+	uint64_t size;
+
+	if (!inner && json_object_get(field, "fields"))
+		inner = field;          /* type "tmp" */
+	size = inner ? desc_size(inner, depth + 1) : 0;
+	return size ? size : get_size(field, "size", 0);
+}
+
+static uint64_t field_size(const json_t *field, unsigned int depth)
+{
+	const uint64_t size = element_size(field, depth), n = get_size(field, "array_len", 1);
+
+	return size && n > max_size / size ? max_size : size * n;
+}
+
+/* A section's body: its fields, and subsections with a header each.  Of what makes
+ * no sense it is max_size or more, so it fits nowhere.
+ */
+static uint64_t desc_size(const json_t *desc, unsigned int depth)
+{
+	const json_t *item;
+	uint64_t size = 0;
+	size_t i;
+
+	if (depth > MAX_DEPTH)
+		return max_size;
+	json_array_foreach(json_object_get(desc, "fields"), i, item)
+		size = MIN(size + field_size(item, depth), max_size);
+	json_array_foreach(json_object_get(desc, "subsections"), i, item) {
+		size += 6 + json_string_length(json_object_get(item, "vmsd_name"));
+		size = MIN(size + desc_size(item, depth + 1), max_size);
+	}
+	return size;
+}
+
+/* Sections ---------------------------------------------------------------- */
+
+/* A START or FULL section's header */
+struct header {
+	uint32_t id, instance;
+	const unsigned char *name;
+	size_t name_len, size;
+};
+
+static bool get_header(const unsigned char *p, size_t len, struct header *ret)
+{
+	size_t n;
+
+	if (len < 6 || len - 6 < (n = p[5]) + (size_t)8)
+		return false;
+	*ret = (struct header){
+		.id = load_be32(p + 1), .instance = load_be32(p + 6 + n),
+		.name = p + 6, .name_len = n, .size = 6 + n + 8,
+	};
+	return true;
+}
+
+static bool is_described(const json_t *desc, const struct header *h)
+{
+	const json_t *name = json_object_get(desc, "name");
+
+	return json_string_length(name) == h->name_len &&
+	       !memcmp(json_string_value(name), h->name, h->name_len) &&
+	       get_size(desc, "instance_id", max_size) == h->instance;
+}
+
+/* The description has the order of the stream, so it is mostly the next one. */
+static json_t *find_desc(struct devices *d, const struct header *h)
+{
+	const json_t *all = json_object_get(d->desc, "devices");
+	const size_t num = json_array_size(all);
+
+	for (size_t i = 0; i < num; i++) {
+		size_t at = (d->cursor + i) % num;
+		json_t *desc = json_array_get(all, at);
+
+		if (is_described(desc, h)) {
+			d->cursor = at + 1;
+			return desc;
+		}
+	}
+	return NULL;
+}
+
+static bool is_footer(const unsigned char *p, size_t len, uint32_t id)
+{
+	return len >= SECTION_FOOTER_SIZE && p[0] == SECTION_FOOTER && load_be32(p + 1) == id;
+}
+
+/* Whether a section with a body of @size may end so: old machines have no footers. */
+static bool ends_well(const unsigned char *body, size_t len, uint64_t size, uint32_t id)
+{
+	return size < len && (is_footer(body + size, len - size, id) ||
+			      body[size] <= SECTION_FULL);
+}
+
+static struct gdump_error *add_device(struct devices *d, const struct device *dev)
+{
+	struct device *list;
+
+	if (d->num == MAX_DEVICES)
+		return error_new(GDUMP_ERR_CORRUPT, "migration stream: more than %d devices",
+				 MAX_DEVICES);
+	if (!(d->num % 64)) {
+		list = realloc(d->list, (d->num + 64) * sizeof(*list));
+		if (!list)
+			return error_nomem();
+		d->list = list;
+	}
+	d->list[d->num++] = *dev;
+	return NULL;
+}
+
+/* One with a name at @p; @used is how many bytes it has. */
+static struct gdump_error *parse_device(struct devices *d, const unsigned char *p, size_t len,
+					size_t *used)
+{
+	struct gdump_error *err = NULL;
+	const unsigned char *body;
+	struct header h;
+	json_t *desc;
+	uint64_t size;
+
+	*used = len;
+	if (!get_header(p, len, &h) || d->num_unknown > MAX_UNKNOWN)
+		return NULL;
+	body = p + h.size;
+	len -= h.size;
+	desc = find_desc(d, &h);
+	size = desc ? desc_size(desc, 0) : max_size;
+	if (size == len || ends_well(body, len, size, h.id)) {
+		err = add_device(d, &(struct device){
+			.name = json_string_value(json_object_get(desc, "name")),
+			.instance = h.instance, .desc = desc, .data = body, .len = (size_t)size,
+		});
+	} else {
+		d->num_unknown++;
+		size = migration_find_footer(body, len, h.id, true);
+	}
+	*used = h.size + (size_t)size;
+	return err;
+}
+
+struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, size_t len)
+{
+	struct gdump_error *err = NULL;
+	size_t at = 0, n;
+
+	while (!err && at < len) {
+		const unsigned char *p = buf + at;
+		const size_t left = len - at;
+
+		switch (p[0]) {
+		case SECTION_START: case SECTION_FULL:
+			err = parse_device(d, p, left, &n);
+			break;
+		case SECTION_PART: case SECTION_END:
+			n = left < 5 ? left
+				     : 5 + migration_find_footer(p + 5, left - 5,
+								 load_be32(p + 1), true);
+			break;
+		case SECTION_COMMAND:
+			n = left < 5 ? left : 5 + (size_t)load_be16(p + 3);
+			break;
+		case SECTION_FOOTER:
+			n = SECTION_FOOTER_SIZE;
+			break;
+		default:
+			return NULL;
+		}
+		at += MIN(n, left);
+	}
+	return err;
+}
+
+void devices_deinit(struct devices *d)
+{
+	json_decref(d->desc);
+	free(d->list);
+	*d = (struct devices){ 0 };
+}
+
+/* Fields ------------------------------------------------------------------ */
+
+const struct device *devices_find(const struct devices *d, const char *name, size_t i)
+{
+	for (; i < d->num; i++) {
+		if (!strcmp(d->list[i].name, name))
+			return &d->list[i];
+	}
+	return NULL;
+}
+
+static bool is_called(const json_t *field, const char *name)
+{
+	const char *s = json_string_value(json_object_get(field, "name"));
+
+	if (s && !strncmp(s, "env.", 4))
+		s += 4;
+	return s && !strcmp(s, name);
+}
+
+/* Find @name in the fields of @desc, whose state begins at @p and has @len bytes. */
+static bool find_field(const json_t *desc, const unsigned char *p, size_t len, const char *name,
+		       struct field *ret)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(desc, "fields"), i, item) {
+		const uint64_t size = field_size(item, 0);
+
+		if (size > len)
+			return false;
+		if (is_called(item, name)) {
+			*ret = (struct field){ .p = p, .desc = item,
+					       .num = (size_t)get_size(item, "array_len", 1) };
+			ret->size = ret->num ? (size_t)size / ret->num : 0;
+			return true;
+		}
+		if (json_object_get(item, "fields") &&
+		    find_field(item, p, (size_t)size, name, ret))
+			return true;
+		p += size;
+		len -= (size_t)size;
+	}
+	return false;
+}
+
+bool device_field(const struct device *dev, const char *name, struct field *ret)
+{
+	return find_field(dev->desc, dev->data, dev->len, name, ret);
+}
+
+bool device_part_field(const struct device *dev, const char *part, const char *name,
+		       struct field *ret)
+{
+	const json_t *item;
+	uint64_t at = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(dev->desc, "fields"), i, item)
+		at += field_size(item, 0);
+	json_array_foreach(json_object_get(dev->desc, "subsections"), i, item) {
+		const json_t *vmsd = json_object_get(item, "vmsd_name");
+		const uint64_t size = desc_size(item, 1);
+
+		at += 6 + json_string_length(vmsd);
+		if (at > dev->len || size > dev->len - at)
+			return false;
+		if (json_is_string(vmsd) && !strcmp(json_string_value(vmsd), part))
+			return find_field(item, dev->data + at, (size_t)size, name, ret);
+		at += size;
+	}
+	return false;
+}
+
+bool field_member(const struct field *f, size_t i, const char *name, struct field *ret)
+{
+	return i < f->num && find_field(json_object_get(f->desc, "struct"), f->p + i * f->size,
+					f->size, name, ret);
+}
+
+uint64_t field_number(const struct field *f, size_t i)
+{
+	uint64_t n = 0;
+
+	if (i >= f->num || f->size > 8)
+		return 0;
+	for (size_t k = 0; k < f->size; k++)
+		n = n << 8 | f->p[i * f->size + k];
+	return n;
+}
+
+bool device_number(const struct device *dev, const char *name, uint64_t *ret)
+{
+	struct field f;
+
+	if (!device_field(dev, name, &f) || !f.num || f.size > 8)
+		return false;
+	*ret = field_number(&f, 0);
+	return true;
+}

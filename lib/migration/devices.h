@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * migration/devices.h - the states of devices, CPUs among them, in a stream
+ *
+ * A device's state is a row of fields without names or lengths.  What they are is
+ * said by JSON text at the end of the stream, since QEMU 2.3: fields are found by
+ * name, so a version of QEMU that has others in front of them does no harm.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "../error.h"
+
+struct device {
+	const char *name;               /* "cpu", "0000:00:02.0/vga"            */
+	uint32_t instance;
+	json_t *desc;                   /* borrowed from the description        */
+	const unsigned char *data;      /* borrowed from the sections           */
+	size_t len;
+};
+
+struct devices {
+	json_t *desc;                   /* NULL: there is none                  */
+	uint32_t page_size;             /* of QEMU's target; 0: not said        */
+	struct device *list;            /* in the order of the stream           */
+	size_t num, num_unknown;
+	size_t cursor;                  /* of the description's devices         */
+};
+
+/* Find the description in the last bytes of a stream.  None is no error. */
+MUST_CHECK struct gdump_error *devices_describe(struct devices *d, const unsigned char *buf,
+						size_t len);
+/* Take in the sections in @buf, which is borrowed until deinit.  Stops quietly where
+ * it does not understand them any more.
+ */
+MUST_CHECK struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf,
+					     size_t len);
+void devices_deinit(struct devices *d);
+
+/* The first device @name from number @i on, or NULL. */
+const struct device *devices_find(const struct devices *d, const char *name, size_t i);
+
+/* A field's place: .num elements of .size bytes. */
+struct field {
+	const unsigned char *p;
+	size_t size, num;
+	json_t *desc;
+};
+
+/* Field @name, or "env." and @name, of a device; also those that QEMU keeps in
+ * a struct of their own just for sending.
+ */
+bool device_field(const struct device *dev, const char *name, struct field *ret);
+/* The same in a subsection. */
+bool device_part_field(const struct device *dev, const char *part, const char *name,
+		       struct field *ret);
+/* A field of element @i of a field that is an array of structs. */
+bool field_member(const struct field *f, size_t i, const char *name, struct field *ret);
+/* Element @i as a number; 0 where there is none. */
+uint64_t field_number(const struct field *f, size_t i);
+/* The number in field @name; false: no such field. */
+bool device_number(const struct device *dev, const char *name, uint64_t *ret);
