@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * find_vmcoreinfo.h - the kernel's VMCOREINFO note, found in its memory
+ *
+ * For sources that have memory but nobody who told where the note is.
+ */
+#pragma once
+
+#include "../source.h"
+
+/* A note that may be it. */
+struct vmcoreinfo_found {
+	char *text;                     /* freed by whoever has it; NULL: none  */
+	size_t size;
+	bool checked;                   /* it leads to the kernel that it names */
+	bool doubtful;                  /* others that say something else as well */
+};
+
+/* Whether the note is at @paddr, as the guest told QEMU's vmcoreinfo device. */
+bool vmcoreinfo_at(struct source *s, uint64_t paddr, struct vmcoreinfo_found *ret);
+
+/* Look for it in the pages of [paddr, paddr + len), and take it over to @best if it
+ * is better than what is there.  Reads a few bytes of each page.  Safe from many
+ * threads, each with a @best of its own.
+ */
+void vmcoreinfo_search(struct source *s, uint64_t paddr, uint64_t len,
+		       struct vmcoreinfo_found *best);
+
+/* Give the image of @s, which is sealed and has no VMCOREINFO, the one that is at
+ * @hint (0: not known) or is found in its memory.  Not finding any is no error.
+ */
+MUST_CHECK struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint);
