@@ -27,6 +27,7 @@ struct image {
 	uint64_t phys_base;             /* corrected from VMCOREINFO by seal    */
 	char release[UTS_LEN], version[UTS_LEN], nodename[UTS_LEN];
 	char detail[128];
+	char warning[160];              /* odd but not fatal; gdump_open() tells */
 
 	/* ascending, not overlapping; neighbours of one kind are one range */
 	struct gdump_range *ranges;

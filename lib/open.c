@@ -148,6 +148,8 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 	if (!err)
 		err = open_source(where, &opt, &g->source);
 	if (!err) {
+		if (g->source->image.warning[0] && opt.warn)
+			opt.warn(opt.warn_arg, g->source->image.warning);
 		image_read_uts(g->source);
 		if (opt.length)
 			image_clip(&g->source->image, opt.begin, opt.length);

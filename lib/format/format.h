@@ -27,7 +27,8 @@ struct format {
 	X(kdump)   \
 	X(elf)     \
 	X(lime)    \
-	X(avml)
+	X(avml)    \
+	X(savevm)
 
 #define X(name) extern const struct format format_##name;
 FORMATS(X)
