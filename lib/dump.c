@@ -28,8 +28,11 @@ static struct gdump_error *open_path(const char *path, bool force, int *fd, stru
 		return sink_stream_create(STDOUT_FILENO, ret);
 	if (lstat(path, &st) || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
 		return sink_file_create(path, force, ret);
-	*fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
-	if (*fd < 0)
+	/* a guest may stand still: no waiting for somebody to read a FIFO */
+	*fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+	if (*fd < 0 && errno == ENXIO)
+		return error_os(errno, "%s: nobody reads from it", path);
+	if (*fd < 0 || fcntl(*fd, F_SETFL, O_WRONLY))
 		return error_os(errno, "%s: opening it", path);
 	return sink_stream_create(*fd, ret);
 }

@@ -3,10 +3,12 @@
  * cmd_copy.c - dump and convert: from a guest or a file to a file
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -335,17 +337,32 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	return c->result.unreadable || info->incomplete ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
-static int copy_run(const struct command *cmd, struct copy *c)
+/* Whoever reads the FIFO @path may come later: wait before the guest is paused.
+ * A descriptor that keeps it open, or -1: it is something else.
+ */
+static int wait_for_reader(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (!path || lstat(path, &st) || !S_ISFIFO(st.st_mode))
+		return -1;
+	do {
+		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	} while (fd < 0 && errno == EINTR && !canceled(NULL));
+	return fd;
+}
+
+static int copy_guarded(struct copy *c)
 {
 	struct gdump_error *err;
 	struct gdump *g;
 	int status;
 
+	if (canceled(NULL))
+		return EXIT_CANCELED;
 	if (is_guest(c->from))
 		c->open.guard_fd = guard_start();
-	else if (cmd == &command_dump)
-		return usage_error(cmd, "%s: is not the name of a guest such as qmp:/run/vm.sock; for a file there is guestdump convert",
-				   c->from);
 	err = gdump_open(c->from, &c->open, &g);
 	if (err) {
 		status = fail(err);
@@ -354,6 +371,20 @@ static int copy_run(const struct command *cmd, struct copy *c)
 		gdump_close(g);
 	}
 	guard_stop(c->open.guard_fd);
+	return status;
+}
+
+static int copy_run(const struct command *cmd, struct copy *c)
+{
+	int fifo, status;
+
+	if (cmd == &command_dump && !is_guest(c->from))
+		return usage_error(cmd, "%s: is not the name of a guest such as qmp:/run/vm.sock; for a file there is guestdump convert",
+				   c->from);
+	fifo = wait_for_reader(c->to);
+	status = copy_guarded(c);
+	if (fifo >= 0)
+		close(fifo);
 	free(c->result.left);
 	free(c->result.why);
 	return status;
