@@ -106,6 +106,31 @@ test_options_are_the_same_everywhere() {
 	done <"$tmp/commands"
 }
 
+# list_names HEADING [FLAG]: what "guestdump list" has under it
+list_names() {
+	"$GUESTDUMP" list | awk -v heading="$1" -v flag="${2:-}" '
+		/^[^ ]/ { on = $0 == heading; next }
+		on && (flag == "" || index($2, flag)) { print $1 }'
+}
+
+test_formats_and_codecs_are_documented() {
+	local name page
+	[ -n "$(list_names formats)" ] || fail "no formats in guestdump list"
+	[ -n "$(list_names codecs)" ] || fail "no codecs in guestdump list"
+	for name in $(list_names formats); do
+		grep -qiw "$name" "$man/guestdump-formats.7" || fail "guestdump-formats.7 does not tell of $name"
+	done
+	for page in dump convert; do
+		page=$man/guestdump-$page.1
+		for name in $(list_names formats w); do
+			sed -n '/^\.It Fl f /,/^\.It Fl E$/p' "$page" | grep -qw "Cm $name" || fail "$page, -f: no $name"
+		done
+		for name in $(list_names codecs); do
+			grep -qx "\.It Cm $name" "$page" || fail "$page, -C: no $name"
+		done
+	done
+}
+
 # --- completion ---
 
 # complete LINE: what is offered at its end, separated by blanks
@@ -156,4 +181,5 @@ test_functions_are_documented
 test_members_and_constants_are_documented
 test_the_example_compiles
 test_options_are_the_same_everywhere
+test_formats_and_codecs_are_documented
 test_completion
