@@ -209,6 +209,106 @@ const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, s
 	return &image->notes[image->cpu_notes[begin + i]];
 }
 
+static bool is_prstatus(const struct image *image, const struct gdump_note *n)
+{
+	return n->type == NT_PRSTATUS && !strcmp(n->name, "CORE") &&
+	       n->size == image->arch->prstatus_size;
+}
+
+static void reverse(const struct gdump_note *n, size_t off, size_t size)
+{
+	unsigned char *p = (unsigned char *)(uintptr_t)n->desc + off;
+
+	for (size_t i = 0; off + size <= n->size && i < size / 2; i++) {
+		const unsigned char c = p[i];
+
+		p[i] = p[size - 1 - i];
+		p[size - 1 - i] = c;
+	}
+}
+
+static void reverse_regs(const struct gdump_note *n, const struct reg *regs)
+{
+	for (; regs && regs->name; regs++)
+		reverse(n, regs->off, regs->size);
+}
+
+/* All in a 64-bit NT_PRSTATUS but the registers: struct elf_prstatus */
+static void reverse_prstatus(const struct gdump_note *n)
+{
+	static const unsigned char words[] = { 0, 4, 8, 32, 36, 40, 44 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		reverse(n, words[i], 4);        /* signal, process ids */
+	reverse(n, 12, 2);
+	for (size_t off = 16; off < 32; off += 8)
+		reverse(n, off, 8);             /* signal sets */
+	for (size_t off = 48; off < 112; off += 8)
+		reverse(n, off, 8);             /* times */
+	reverse(n, n->size - 8, 4);             /* pr_fpvalid */
+}
+
+/* The notes are in the other byte order than the guest: turn them round. */
+static void notes_swap(struct image *image)
+{
+	const struct arch *arch = image->arch;
+
+	for (size_t i = 0; i < image->num_notes; i++) {
+		const struct gdump_note *n = &image->notes[i];
+
+		if (is_prstatus(image, n)) {
+			reverse_prstatus(n);
+			reverse_regs(n, arch->regs);
+		}
+		for (const struct reg_set *s = arch->sets; n->cpu >= 0 && s && s->name; s++) {
+			if (n->type == s->type && !strcmp(n->name, s->owner))
+				reverse_regs(n, s->regs);
+		}
+	}
+	image->big = !image->big;
+	snprintf(image->warning, sizeof(image->warning),
+		 "the dump says %s-endian, but the guest was %s-endian: that is put right",
+		 image->big ? "little" : "big", image->big ? "big" : "little");
+}
+
+/* The process id in an NT_PRSTATUS, where QEMU has the number of the CPU, from 1. */
+static struct cursor pid_at(const struct image *image, const struct gdump_note *n)
+{
+	struct cursor c = cursor_init(n->desc, n->size, image->big, true);
+
+	cursor_take(&c, image->arch->is64 ? 32 : 24);
+	return c;
+}
+
+/* QEMU 7.2 has 0 for all CPUs of ppc64, and the wrong byte order for those of
+ * s390x: drgn and gdb then find one CPU only, or none.
+ */
+static void mend_pids(struct image *image)
+{
+	size_t len;
+
+	if (vmcoreinfo_get(image, "CRASHTIME", &len))
+		return;                 /* processes, as the dead kernel saw them */
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < image->num_notes; i++) {
+			const struct gdump_note *n = &image->notes[i];
+			const uint32_t wanted = (uint32_t)n->cpu + 1;
+			struct cursor c;
+			uint32_t pid;
+
+			if (!is_prstatus(image, n))
+				continue;
+			c = pid_at(image, n);
+			pid = get_u32(&c);
+			if (!pass && pid && pid != __builtin_bswap32(wanted))
+				return;         /* all or none */
+			c = pid_at(image, n);
+			if (pass)
+				put_u32(&c, wanted);
+		}
+	}
+}
+
 /* A PC's firmware ends at 4 GiB, and other tools dump it as if it were RAM. */
 static void mark_firmware(struct image *image)
 {
@@ -234,6 +334,9 @@ struct gdump_error *image_seal(struct image *image)
 	err = notes_index(image);
 	if (err)
 		return err;
+	if (image->arch->wrong_order && image->arch->wrong_order(image))
+		notes_swap(image);
+	mend_pids(image);
 	if (vmcoreinfo_decimal(image, "PAGESIZE", &page_size) && is_power_of_2(page_size) &&
 	    page_size >= 4096 && page_size <= 262144)
 		image->page_size = (uint32_t)page_size;

@@ -110,7 +110,7 @@ static void fill_info(struct gdump *g)
 	g->info = (struct gdump_info){
 		.format = s->ops->name,
 		.detail = image->detail,
-		.arch = image->arch->name,
+		.arch = arch_uname(image),
 		.page_size = image->page_size,
 		.big_endian = image->big,
 		.is_64bit = image->is64,

@@ -38,6 +38,7 @@ struct reg_set {
 
 struct arch {
 	const char *name;               /* as uname -m says                     */
+	const char *little_name;        /* of a little-endian one, if another   */
 	uint16_t machine;               /* ELF e_machine                        */
 	bool is64;
 	uint32_t page_size;             /* when nothing tells                   */
@@ -46,6 +47,10 @@ struct arch {
 	const struct reg *regs;         /* of it; ends with a NULL name         */
 	const struct reg_set *sets;     /* of other notes; NULL, or ends with a
 					 * NULL name                            */
+	/* Whether the registers tell that the guest has not the byte order that
+	 * the dump is in.  May be NULL.
+	 */
+	bool (*wrong_order)(const struct image *image);
 	/* kdump's phys_base by VMCOREINFO; @image may have ranges only */
 	uint64_t (*phys_base)(const struct image *image);
 	/* Physical address of a virtual one inside the kernel's image; false:
@@ -78,5 +83,7 @@ extern const struct reg_set x86_sets[];
 
 /* The i-th one, or NULL past the end. */
 const struct arch *arch_at(size_t i);
+/* What uname -m says on the machine of @image. */
+const char *arch_uname(const struct image *image);
 /* By ELF machine; never NULL. */
 const struct arch *arch_by_machine(uint16_t machine);

@@ -79,14 +79,36 @@ static bool paging(struct source *s, struct paging *ret)
 	return true;
 }
 
+/* QEMU before 8.0 takes every pseries guest for big-endian.  Linux keeps to one
+ * order, so a CPU with MSR.LE set is proof; one without it may be in firmware.
+ */
+static bool wrong_order(const struct image *image)
+{
+	enum { MSR = 376, LE = 1 };
+	const struct gdump_note *n;
+
+	for (size_t cpu = 0; image->big && cpu < image->num_noted; cpu++) {
+		for (size_t i = 0; (n = image_cpu_note(image, cpu, i)); i++) {
+			const unsigned char *desc = n->desc;
+
+			if (n->type == NT_PRSTATUS && n->size == arch_ppc64.prstatus_size &&
+			    desc[MSR + 7] & LE)
+				return true;
+		}
+	}
+	return false;
+}
+
 const struct arch arch_ppc64 = {
 	.name = "ppc64",
+	.little_name = "ppc64le",
 	.machine = EM_PPC64,
 	.is64 = true,
 	.page_size = 65536,
 	.prstatus_size = 504,
 	.regs = regs,
 	.sets = sets,
+	.wrong_order = wrong_order,
 	.image_paddr = image_paddr,
 	.paging = paging,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "arch.h"
 
+#include "../image.h"
 #include "../util/bits.h"
 
 static const struct arch *const arches[] = {
@@ -19,6 +20,13 @@ const struct arch arch_unknown = {
 const struct arch *arch_at(size_t i)
 {
 	return i < ARRAY_SIZE(arches) ? arches[i] : NULL;
+}
+
+const char *arch_uname(const struct image *image)
+{
+	const struct arch *arch = image->arch;
+
+	return !image->big && arch->little_name ? arch->little_name : arch->name;
 }
 
 const struct arch *arch_by_machine(uint16_t machine)

@@ -121,7 +121,7 @@ static void fill_main(struct kdump_header *h, const struct write_spec *spec)
 	uts_set(h->nodename, image->nodename, "(none)");
 	uts_set(h->release, image->release, "");
 	uts_set(h->uts_version, image->version, image->release[0] ? "(unknown)" : "");
-	uts_set(h->machine, image->arch->name, "");
+	uts_set(h->machine, arch_uname(image), "");
 	uts_set(h->domainname, NULL, "(none)");
 }
 
