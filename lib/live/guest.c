@@ -73,8 +73,9 @@ static struct gdump_error *guest_check_migration(struct qmp *q)
 	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
 		if (!strcmp(status, harmless[i]))
 			return NULL;
-	return error_new(GDUMP_ERR_REMOTE, "the guest is being migrated (%s): wait until that is over, "
-			 "or cancel it with migrate_cancel", status);
+	return error_new(GDUMP_ERR_REMOTE,
+			 "the guest is being migrated (%s): wait until that is over, or cancel it "
+			 "with migrate_cancel", status);
 }
 
 struct gdump_error *guest_check(struct guest *g)
@@ -140,7 +141,10 @@ static void guest_released(struct guest *g)
 
 struct gdump_error *guest_stop(struct guest *g)
 {
-	struct qmp_command stop = { .name = "stop", .timeout_ms = qmp_timeout_ms(g->qmp) * PATIENCE };
+	const struct qmp_command stop = {
+		.name = "stop",
+		.timeout_ms = qmp_timeout_ms(g->qmp) * PATIENCE,
+	};
 	CLEANUP_JSON json_t *value = NULL;
 	struct gdump_error *err = NULL;
 	const char *status;
@@ -168,7 +172,10 @@ struct gdump_error *guest_stop(struct guest *g)
 /* Send cont until QEMU does not say any more that a dump is in its way. */
 static struct gdump_error *guest_cont(struct guest *g)
 {
-	struct qmp_command cont = { .name = "cont", .timeout_ms = qmp_timeout_ms(g->qmp) * PATIENCE };
+	const struct qmp_command cont = {
+		.name = "cont",
+		.timeout_ms = qmp_timeout_ms(g->qmp) * PATIENCE,
+	};
 	uint64_t begun = clock_us();
 	struct gdump_error *err;
 	const char *refusal;

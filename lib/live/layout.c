@@ -275,9 +275,10 @@ struct gdump_error *layout_plugged(struct qmp *q, struct layout *layout)
 		if (!err)
 			err = qmp_get_string(device, "query-memory-devices", "type", &type);
 		if (!err && !strcmp(type, "virtio-mem"))
-			err = layout_plugged_of(q, json_object_get(device, "data"), layout);
+			err = error_prefix(layout_plugged_of(q, json_object_get(device, "data"),
+							     layout), "virtio-mem");
 	}
-	return error_prefix(err, "virtio-mem");
+	return err;
 }
 
 size_t layout_find(const struct layout *layout, uint64_t paddr)

@@ -121,7 +121,8 @@ static void line_cut_name(struct line *line)
 
 static struct gdump_error *mtree_bad_line(const struct line *line)
 {
-	return error_new(GDUMP_ERR_REMOTE, "\"info mtree -f\": this line was not understood: \"%.*s\"",
+	return error_new(GDUMP_ERR_REMOTE,
+			 "\"info mtree -f\": this line was not understood: \"%.*s\"",
 			 (int)MIN(line->len, (size_t)200), line->text);
 }
 
@@ -220,8 +221,9 @@ struct gdump_error *mtree_parse(const char *text, const struct gdump_open_option
 
 	do {
 		if (!line_next(&text, &line))
-			return error_new(GDUMP_ERR_REMOTE, "\"info mtree -f\" of QEMU does not show "
-					 "the address space \"memory\"");
+			return error_new(GDUMP_ERR_REMOTE,
+					 "\"info mtree -f\" of QEMU does not show the address "
+					 "space \"memory\"");
 	} while (!line_begins(&line, " AS \"memory\", root:"));
 	err = mtree_block(text, opt, &m);
 	if (!err && !m.num_ranges)

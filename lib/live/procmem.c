@@ -14,9 +14,11 @@
  *             nor swapped out was never written to, and is zero.
  *             In a private mapping of a file, such a page is that of the file,
  *             and zero only if the file has a hole there.
- * opaque      Shared memory whose file we cannot map, and shared hugetlbfs, which
- *             has no SEEK_DATA.  The page tables of one process do not tell what
- *             the file has: all of it is read.
+ * huge        Shared hugetlbfs, which has neither SEEK_DATA nor pages to spare.
+ *             A page that QEMU's page tables do not have may have been filled in
+ *             by another process; but not if they have as many pages as the file.
+ * opaque      Shared memory whose file we cannot open.  The page tables of one
+ *             process do not tell what the file has: all of it is read.
  *
  * Whether a file has a page: mincore(2) on our mapping says so quickly for those
  * in memory; the others may be swapped out, or on disk, or a hole, which lseek(2)
@@ -46,7 +48,7 @@
 
 #define PAGEMAP_THERE ((uint64_t)1 << 63 | (uint64_t)1 << 62)  /* present, swapped */
 
-enum area_kind { AREA_PRIVATE, AREA_SHARED, AREA_OPAQUE };
+enum area_kind { AREA_PRIVATE, AREA_SHARED, AREA_HUGE, AREA_OPAQUE };
 
 /* One mapping of the process: [start, end) */
 struct area {
@@ -58,6 +60,7 @@ struct area {
 	int fd;                         /* of the file, or -1                   */
 	bool may_mincore;
 	const unsigned char *map;       /* ours of AREA_SHARED                  */
+	blkcnt_t blocks;                /* of the file of AREA_HUGE             */
 };
 
 struct procmem {
@@ -261,11 +264,59 @@ static int area_open_file(const struct procmem *pm, const struct area *a)
 	return fd;
 }
 
+/* The page tables' view of @num pages; without /proc/PID/pagemap all are there. */
+static void procmem_scan_tables(const struct procmem *pm, uint64_t addr, size_t num,
+				unsigned char *there)
+{
+	uint64_t entries[1024];
+	ssize_t got;
+	size_t n;
+
+	for (; num; num -= n, there += n, addr += n * pm->page_size) {
+		n = MIN(num, ARRAY_SIZE(entries));
+		got = pm->pagemap < 0 ? -1 :
+		      pread(pm->pagemap, entries, n * sizeof(*entries),
+			    (off_t)(addr / pm->page_size * sizeof(*entries)));
+		if (got != (ssize_t)(n * sizeof(*entries))) {
+			memset(there, 1, num);
+			return;
+		}
+		for (size_t i = 0; i < n; i++)
+			there[i] = !!(entries[i] & PAGEMAP_THERE);
+	}
+}
+
+/* Whether QEMU's page tables have every page that the file in hugetlbfs has */
+static bool area_is_huge(const struct procmem *pm, struct area *a)
+{
+	uint64_t present = 0, left = (a->end - a->start) / pm->page_size;
+	unsigned char there[1024];
+	struct stat st;
+	size_t n;
+
+	if (fstat(a->fd, &st) || pm->pagemap < 0)
+		return false;
+	for (uint64_t addr = a->start; left; addr += n * pm->page_size, left -= n) {
+		n = (size_t)MIN(left, (uint64_t)ARRAY_SIZE(there));
+		procmem_scan_tables(pm, addr, n, there);
+		for (size_t i = 0; i < n; i++)
+			present += there[i];
+	}
+	a->blocks = st.st_blocks;
+	return st.st_blocks >= 0 && (uint64_t)st.st_blocks * 512 == present * pm->page_size;
+}
+
+static bool area_is_hugetlbfs(const struct area *a)
+{
+	struct statfs fs;
+
+	return !fstatfs(a->fd, &fs) && fs.f_type == HUGETLBFS_MAGIC;
+}
+
 /* Find out how to read @a. */
 static void area_open(const struct procmem *pm, struct area *a)
 {
 	uint64_t size = a->end - a->start;
-	struct statfs fs;
 	struct stat st;
 	char path[40];
 	void *map;
@@ -277,8 +328,12 @@ static void area_open(const struct procmem *pm, struct area *a)
 	a->fd = area_open_file(pm, a);
 	if (a->fd < 0 || !a->is_shared)
 		return;
-	if (fstatfs(a->fd, &fs) || fs.f_type == HUGETLBFS_MAGIC || fstat(a->fd, &st) ||
-	    st.st_size < 0 || !range_fits(a->off, size, (uint64_t)st.st_size))
+	if (area_is_hugetlbfs(a)) {
+		a->kind = area_is_huge(pm, a) ? AREA_HUGE : AREA_OPAQUE;
+		return;
+	}
+	if (fstat(a->fd, &st) || st.st_size < 0 ||
+	    !range_fits(a->off, size, (uint64_t)st.st_size))
 		return;
 	map = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, a->fd, (off_t)a->off);
 	if (map == MAP_FAILED)
@@ -314,28 +369,6 @@ struct gdump_error *procmem_use(struct procmem *pm, uint64_t addr, uint64_t size
 uint64_t procmem_page_size(const struct procmem *pm)
 {
 	return pm->page_size;
-}
-
-/* The page tables' view of @num pages; without /proc/PID/pagemap all are there. */
-static void procmem_scan_tables(const struct procmem *pm, uint64_t addr, size_t num,
-				unsigned char *there)
-{
-	uint64_t entries[1024];
-	ssize_t got;
-	size_t n;
-
-	for (; num; num -= n, there += n, addr += n * pm->page_size) {
-		n = MIN(num, ARRAY_SIZE(entries));
-		got = pm->pagemap < 0 ? -1 :
-		      pread(pm->pagemap, entries, n * sizeof(*entries),
-			    (off_t)(addr / pm->page_size * sizeof(*entries)));
-		if (got != (ssize_t)(n * sizeof(*entries))) {
-			memset(there, 1, num);
-			return;
-		}
-		for (size_t i = 0; i < n; i++)
-			there[i] = !!(entries[i] & PAGEMAP_THERE);
-	}
 }
 
 /* Of the pages that are not marked yet, mark those that the file has. */
@@ -382,19 +415,28 @@ static void area_scan_shared(const struct procmem *pm, const struct area *a, uin
 static void area_scan_private(const struct procmem *pm, const struct area *a, uint64_t addr,
 			      size_t num, unsigned char *there)
 {
-	struct statfs fs;
 	struct stat st;
 
 	procmem_scan_tables(pm, addr, num, there);
 	if (!a->ino)
 		return;
-	if (a->fd < 0 || fstatfs(a->fd, &fs) || fstat(a->fd, &st)) {
+	if (a->fd < 0 || fstat(a->fd, &st))
 		memset(there, 1, num);
-		return;
-	}
-	/* private pages of hugetlbfs do not come from the file when that is empty */
-	if (fs.f_type != HUGETLBFS_MAGIC || st.st_blocks)
+	else if (!area_is_hugetlbfs(a))
 		area_scan_file(pm, a, addr, num, there);
+	else if (st.st_blocks)
+		memset(there, 1, num);  /* it does not tell which pages it has */
+}
+
+/* As long as the file has the pages that it had, the page tables tell. */
+static void area_scan_huge(const struct procmem *pm, const struct area *a, uint64_t addr,
+			   size_t num, unsigned char *there)
+{
+	struct stat st;
+
+	procmem_scan_tables(pm, addr, num, there);
+	if (fstat(a->fd, &st) || st.st_blocks != a->blocks)
+		memset(there, 1, num);
 }
 
 void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *there)
@@ -409,6 +451,8 @@ void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned 
 			area_scan_shared(pm, a, addr, n, there);
 		else if (a && a->kind == AREA_PRIVATE)
 			area_scan_private(pm, a, addr, n, there);
+		else if (a && a->kind == AREA_HUGE)
+			area_scan_huge(pm, a, addr, n, there);
 		else
 			memset(there, 1, n);
 	}

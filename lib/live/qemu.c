@@ -104,9 +104,10 @@ struct scan {
 /* Some memory in [paddr, paddr + size) has something in it. */
 static void scan_mark(struct scan *scan, uint64_t paddr, uint64_t size)
 {
-	uint64_t first = paddr / scan->page_size, last = (paddr + size - 1) / scan->page_size;
+	uint64_t pfn = MAX(paddr / scan->page_size, scan->pfn);
+	uint64_t last = MIN((paddr + size - 1) / scan->page_size, scan->pfn + scan->num - 1);
 
-	for (uint64_t pfn = MAX(first, scan->pfn); pfn <= last && pfn - scan->pfn < scan->num; pfn++)
+	for (; pfn <= last; pfn++)
 		scan->state[pfn - scan->pfn] = PAGE_THERE;
 }
 
@@ -240,7 +241,7 @@ static struct gdump_error *qemu_connect(struct qemu *qemu, const char *where)
 
 	if (!path)
 		return error_nomem();
-	if (pid && !strncmp(pid, ",pid=", 5) && pid[5] && pid[5 + strspn(pid + 5, "0123456789")] == '\0') {
+	if (pid && !strncmp(pid, ",pid=", 5) && pid[5] && !pid[5 + strspn(pid + 5, "0123456789")]) {
 		num = strtol(pid + 5, NULL, 10);
 		*pid = '\0';
 		if (num <= 0 || num > INT32_MAX)
@@ -330,8 +331,9 @@ static struct gdump_error *qemu_compare(struct qemu *qemu, const struct qemu_hea
 	len = (size_t)MIN(load->size, (uint64_t)sizeof(ours));
 	err = qemu_read(&qemu->source, load->paddr, ours, len);
 	if (!err && memcmp(ours, head->buf + load->off, len))
-		err = error_new(GDUMP_ERR_NODATA, "at 0x%" PRIx64 " QEMU's process has other memory "
-				"than the guest", load->paddr);
+		err = error_new(GDUMP_ERR_NODATA,
+				"at 0x%" PRIx64 " QEMU's process has other memory than the guest",
+				load->paddr);
 	return err;
 }
 

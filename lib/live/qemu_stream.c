@@ -59,7 +59,8 @@ static struct gdump_error *stream_some(struct qemu *qemu, void *buf, size_t len,
 		n = ready > 0 ? read(p.fd, buf, len) : -1;
 	} while (ready && n < 0 && (errno == EINTR || errno == EAGAIN));
 	if (!ready)
-		return error_new(GDUMP_ERR_REMOTE, "QEMU has stopped to write its dump: is it stuck?");
+		return error_new(GDUMP_ERR_REMOTE,
+				 "QEMU has stopped to write its dump: is it stuck?");
 	if (n < 0)
 		return error_os(errno, "cannot read QEMU's dump from a pipe");
 	if (!n && qmp_process_died(qemu->guest.qmp, 1000))
@@ -124,7 +125,8 @@ static struct gdump_error *stream_piece(struct qemu *qemu, uint64_t paddr, unsig
 	size_t got;
 
 	if (!l || paddr < l->paddr)
-		return error_new(GDUMP_ERR_NODATA, "QEMU did not dump the memory at 0x%" PRIx64, paddr);
+		return error_new(GDUMP_ERR_NODATA, "QEMU did not dump the memory at 0x%" PRIx64,
+				 paddr);
 	err = stream_skip(qemu, l->off + (paddr - l->paddr));
 	while (!err && len) {
 		err = stream_some(qemu, buf, len, &got);

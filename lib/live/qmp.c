@@ -237,9 +237,9 @@ static struct gdump_error *qmp_greet(struct qmp *q)
 	if (err && gdump_error_code(err) == GDUMP_ERR_REMOTE && wait_is_over(&w)) {
 		gdump_error_destroy(err);
 		return error_new(GDUMP_ERR_REMOTE,
-				 "no greeting within %u s: QEMU is stuck, or this monitor is in use "
-				 "(by libvirt?), and serves one client at a time: end that one or "
-				 "give QEMU a second -qmp", q->timeout_ms / 1000);
+				 "no greeting within %u s: QEMU is stuck, or this monitor is in "
+				 "use (by libvirt?), and serves one client at a time: end that one "
+				 "or give QEMU a second -qmp", q->timeout_ms / 1000);
 	}
 	if (!err)
 		err = qmp_greeted(q, greeting);

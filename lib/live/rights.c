@@ -44,23 +44,25 @@ struct gdump_error *rights_explain(pid_t pid, int errnum)
 
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	if (pid <= 0 || stat(path, &st))
-		return error_os(errnum, "QEMU's process is not to be seen from here: it is in another "
-				"PID namespace (container), or /proc is mounted with hidepid");
+		return error_os(errnum, "QEMU's process is not to be seen from here: it is in "
+				"another PID namespace (container), or /proc is mounted with "
+				"hidepid");
 	if (errnum != EPERM && errnum != EACCES)
 		return error_os(errnum, "cannot look into process %d", (int)pid);
 	if (scope >= 3)
-		return error_os(errnum, "process %d: kernel.yama.ptrace_scope is %d, with which nobody "
-				"may read another process until the next boot", (int)pid, scope);
+		return error_os(errnum, "process %d: kernel.yama.ptrace_scope is %d, with which "
+				"nobody may read another process until the next boot",
+				(int)pid, scope);
 	if (rights_have_ptrace())
 		return error_os(errnum, "process %d is in another user namespace, or a security "
 				"module protects it", (int)pid);
 	if (st.st_uid != geteuid())
-		return error_os(errnum, "process %d belongs to user %u, we are user %u: run as that "
-				"one, or as root (CAP_SYS_PTRACE)", (int)pid,
+		return error_os(errnum, "process %d belongs to user %u, we are user %u: run as "
+				"that one, or as root (CAP_SYS_PTRACE)", (int)pid,
 				(unsigned int)st.st_uid, (unsigned int)geteuid());
 	if (scope)
 		return error_os(errnum, "process %d: kernel.yama.ptrace_scope is %d: run as root "
 				"(CAP_SYS_PTRACE)", (int)pid, scope);
-	return error_os(errnum, "process %d is protected against its own user, as it was started with "
-			"more rights: run as root (CAP_SYS_PTRACE)", (int)pid);
+	return error_os(errnum, "process %d is protected against its own user, as it was started "
+			"with more rights: run as root (CAP_SYS_PTRACE)", (int)pid);
 }

@@ -93,8 +93,10 @@ struct gdump_error *wire_tick(struct wire *w, struct wait *wait, short events,
 	if (w->cancel && w->cancel(w->cancel_arg))
 		return error_new(GDUMP_ERR_CANCELED, "canceled while waiting for %s", wait->what);
 	if (now >= wait->deadline)
-		return error_new(GDUMP_ERR_REMOTE, "QEMU took more than %u.%u s for %s: is it stuck?",
-				 wait->timeout_ms / 1000, wait->timeout_ms % 1000 / 100, wait->what);
+		return error_new(GDUMP_ERR_REMOTE,
+				 "QEMU took more than %u.%u s for %s: is it stuck?",
+				 wait->timeout_ms / 1000, wait->timeout_ms % 1000 / 100,
+				 wait->what);
 	if (poll(p, 2, (int)MIN((wait->deadline - now) / 1000 + 1, (uint64_t)TICK_MS)) < 0)
 		return errno == EINTR ? NULL : error_os(errno, "cannot wait for QEMU's monitor");
 	*happened = p[0].revents;
@@ -253,8 +255,8 @@ struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *
 	while (connect(w->fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		if (errno == ECONNREFUSED)
 			return error_new(GDUMP_ERR_REMOTE,
-					 "nobody listens on this socket: QEMU has ended, or made it "
-					 "for one connection only (use server=on)");
+					 "nobody listens on this socket: QEMU has ended, or made "
+					 "it for one connection only (use server=on)");
 		if (errno != EAGAIN && errno != EINTR)
 			return error_os(errno, "cannot connect");
 		/* others are waiting as well: look again in a while */

@@ -116,7 +116,8 @@ static void test_stop_unanswered(void)
 	struct fake f;
 
 	FAKE_START(&f, STEP_GREET, STATUS("running", "true"), MIGRATE(""), DUMP("none"),
-		   { .expect = "\"stop\"", .reply = "garbage\n" }, { .expect = "\"cont\"", .reply = OK });
+		   { .expect = "\"stop\"", .reply = "garbage\n" },
+		   { .expect = "\"cont\"", .reply = OK });
 	guest_open(&g, &f);
 	CHECK_OK(guest_check(&g));
 	CHECK_ERR(guest_stop(&g), GDUMP_ERR_REMOTE, "garbage");
@@ -132,7 +133,8 @@ static void test_not_resumed(void)
 
 	FAKE_START(&f, STEP_GREET, STATUS("running", "true"), MIGRATE(""), DUMP("none"),
 		   { .expect = "\"stop\"", .reply = OK }, STATUS("paused", "false"),
-		   { .expect = "\"cont\"", .reply = REFUSE("GenericError", "Resetting is required") });
+		   { .expect = "\"cont\"", .reply = REFUSE("GenericError",
+			"Resetting is required") });
 	guest_open(&g, &f);
 	CHECK_OK(guest_check(&g));
 	CHECK_OK(guest_stop(&g));

@@ -120,7 +120,9 @@ static void test_machines(const char *dir)
 static void test_lines(void)
 {
 	static const struct expected one[] = { { 0, 0xfff, "my ram", true } };
-	static const struct expected two[] = { { 0, 0xfff, "a", true }, { 0x1000, 0x1fff, "b", false } };
+	static const struct expected two[] = {
+		{ 0, 0xfff, "a", true }, { 0x1000, 0x1fff, "b", false },
+	};
 	static const struct expected high[] = { { 0x1000, UINT64_MAX, "high", true } };
 
 	check_text(BLOCK R(A0, A1, "ram", "my ram"), one, 1);

@@ -171,7 +171,8 @@ static void test_rights(const struct maps *m)
 
 		check_failed = 0;
 		CHECK(!setgid(65534) && !setuid(65534));
-		CHECK_ERR(procmem_open(other, &pm), GDUMP_ERR_OS, "belongs to user 0, we are user 65534");
+		CHECK_ERR(procmem_open(other, &pm), GDUMP_ERR_OS,
+			  "belongs to user 0, we are user 65534");
 		_exit(check_failed);
 	}
 	CHECK_INT(waitpid(pid, &status, 0), pid);

@@ -136,7 +136,9 @@ static void test_bad(const struct spec *s, const char *what)
 
 static void test_dumps(void)
 {
-	const struct spec good = { .is64 = true, .paddrs = { 0x1000, 0x5000, 1ull << 40 }, .num = 3 };
+	const struct spec good = {
+		.is64 = true, .paddrs = { 0x1000, 0x5000, 1ull << 40 }, .num = 3,
+	};
 	struct spec s;
 
 	test_good(&good);

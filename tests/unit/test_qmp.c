@@ -20,11 +20,16 @@ static void test_good(void)
 
 	FAKE_START(&f, { .reply = GREETING },
 		   { .expect = "\"execute\":\"qmp_capabilities\"", .reply = EVENT },
-		   { .reply = EVENT "\r\n{\"return\": {}, " }, { .delay_ms = 50, .reply = "\"id\": 1}\n" },
-		   { .expect = "query-status", .reply = EVENT "{\"return\": {\"status\": \"running\"}, \"id\": @}\n" EVENT },
-		   { .expect = "{\"command-line\":\"info x\"}", .reply = "{\"return\": \"a\\r\\nb\", \"id\": @}\r\n" },
-		   { .expect = "stop", .reply = "{\r\n    \"return\": {\r\n    },\r\n    \"id\": @\r\n}\r\n" },
-		   { .expect = "cont", .reply = "{\n    \"id\": @,\n    \"return\": {\n    }\n}\n" });
+		   { .reply = EVENT "\r\n{\"return\": {}, " },
+		   { .delay_ms = 50, .reply = "\"id\": 1}\n" },
+		   { .expect = "query-status",
+		     .reply = EVENT "{\"return\": {\"status\": \"running\"}, \"id\": @}\n" EVENT },
+		   { .expect = "{\"command-line\":\"info x\"}",
+		     .reply = "{\"return\": \"a\\r\\nb\", \"id\": @}\r\n" },
+		   { .expect = "stop",
+		     .reply = "{\r\n    \"return\": {\r\n    },\r\n    \"id\": @\r\n}\r\n" },
+		   { .expect = "cont",
+		     .reply = "{\n    \"id\": @,\n    \"return\": {\n    }\n}\n" });
 	CHECK_OK(qmp_open(f.path, &patient, &q));
 	if (!q)
 		return;
@@ -51,9 +56,11 @@ static void test_refusal(void)
 	struct fake f;
 
 	FAKE_START(&f, STEP_GREET,
-		   { .expect = "fly", .reply = REFUSE("CommandNotFound", "The command fly has not been found") },
+		   { .expect = "fly",
+		     .reply = REFUSE("CommandNotFound", "The command fly has not been found") },
 		   { .expect = "stop", .reply = REFUSE("GenericError", "not now") },
-		   { .expect = "cont", .reply = "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error\"}}\n" });
+		   { .expect = "cont", .reply = "{\"error\": {\"class\": \"GenericError\", "
+			"\"desc\": \"JSON parse error\"}}\n" });
 	CHECK_OK(qmp_open(f.path, &patient, &q));
 	if (!q)
 		return;
@@ -118,7 +125,9 @@ static void test_odd(void)
 	};
 
 	for (size_t i = 0; i < sizeof(replies) / sizeof(*replies); i++) {
-		const struct step steps[] = { STEP_GREET, { .expect = "stop", .reply = replies[i] } };
+		const struct step steps[] = {
+			STEP_GREET, { .expect = "stop", .reply = replies[i] },
+		};
 		struct qmp *q = NULL;
 		struct fake f;
 
@@ -237,7 +246,8 @@ static void test_fd_and_pump(void)
 
 	FAKE_START(&f, STEP_GREET,
 		   { .expect = "{\"fdname\":\"p\"}", .reply = OK },
-		   { .expect = "dump", .to_fd = "memory", .to_fd_len = 6, .delay_ms = 200, .reply = OK });
+		   { .expect = "dump", .to_fd = "memory", .to_fd_len = 6, .delay_ms = 200,
+		     .reply = OK });
 	CHECK_OK(qmp_open(f.path, &patient, &q));
 	CHECK(!pipe2(fds, O_CLOEXEC));
 	if (!q)
