@@ -57,7 +57,7 @@ test_the_example_builds_and_runs() {
 	grep -q "out: 16 pages in" "$tmp/said" || fail "the example said: $(cat "$tmp/said")"
 	"$program" verify "$tmp/out" | grep -q "good: 16 pages are whole, 1 of them zero" ||
 		fail "the example's dump is not good"
-	fails_with 1 "$tmp/dump" "$tmp/core" "$tmp/out" 2>"$tmp/said"
+	fails_with 1 "$tmp/dump" "$tmp/core" "$tmp/out" >"$tmp/said" 2>&1
 	grep -q "exists already" "$tmp/said" || fail "the example said: $(cat "$tmp/said")"
 	fails_with 1 "$tmp/dump" "$tmp/nothing" "$tmp/out2" 2>/dev/null
 	[ ! -e "$tmp/out2" ] || fail "a dump of nothing"
