@@ -28,7 +28,8 @@ struct format {
 	X(elf)     \
 	X(lime)    \
 	X(avml)    \
-	X(savevm)
+	X(savevm)  \
+	X(libvirt_save)
 
 #define X(name) extern const struct format format_##name;
 FORMATS(X)

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/libvirt_save.c - "virsh save": a header, the domain's XML, QEMU's stream
+ *
+ * The header is in the byte order of the host that saved.  Its number of the
+ * compression is that of a program through which the stream went as a whole; what
+ * really is there is told by its first bytes, so a file whose stream was unpacked in
+ * place is fine.
+ *
+ * Facts: libvirt's src/qemu/qemu_saveimage.[ch].
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "../migration/domain.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+#include "savevm.h"
+
+enum { HEADER_SIZE = 92, MAGIC_SIZE = 16, MAX_VERSION = 2, MAX_XML = 64 << 20 };
+
+static const char magic_done[] = "LibvirtQemudSave", magic_part[] = "LibvirtQemudPart";
+
+/* By their first bytes */
+static const struct {
+	const char *program, *magic;
+} packers[] = {
+	{ "gzip",  "\x1f\x8b" },
+	{ "bzip2", "BZh" },
+	{ "xz",    "\xfd" "7zXZ" },
+	{ "lzop",  "\x89LZO" },
+	{ "zstd",  "\x28\xb5\x2f\xfd" },
+};
+
+static bool libvirt_probe(const unsigned char *head, size_t len)
+{
+	return len >= HEADER_SIZE && (!memcmp(head, magic_done, MAGIC_SIZE) ||
+				      !memcmp(head, magic_part, MAGIC_SIZE));
+}
+
+static struct gdump_error *read_header(struct bytes *in, size_t *xml_len)
+{
+	unsigned char buf[HEADER_SIZE];
+	struct gdump_error *err = bytes_read(in, 0, buf, sizeof(buf));
+	struct cursor c = cursor_init(buf, sizeof(buf), false, true);
+	uint32_t version;
+
+	if (err)
+		return err;
+	cursor_take(&c, MAGIC_SIZE);
+	version = get_u32(&c);
+	if (version > UINT16_MAX) {
+		version = __builtin_bswap32(version);
+		c.big = true;
+	}
+	*xml_len = get_u32(&c);
+	if (!version || version > MAX_VERSION)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "libvirt save file of version %u: only 1 and 2 are known", version);
+	if (*xml_len > MAX_XML || !range_fits(HEADER_SIZE, *xml_len, in->size))
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "the header claims %zu bytes of XML, the file has %llu in all",
+				 *xml_len, (unsigned long long)in->size);
+	return NULL;
+}
+
+static struct gdump_error *read_domain(struct bytes *in, size_t len, struct domain *d)
+{
+	CLEANUP_FREE char *xml = malloc(len + 1);
+	struct gdump_error *err;
+
+	if (!xml)
+		return error_nomem();
+	err = bytes_read(in, HEADER_SIZE, xml, len);
+	return err ? err : domain_parse(d, xml, len);
+}
+
+/* Unpacking may need as much space as the guest has memory: the user's business. */
+static struct gdump_error *check_stream(struct bytes *in, uint64_t pos)
+{
+	char head[8] = "";
+	struct gdump_error *err = bytes_read(in, pos, head,
+					     (size_t)MIN(in->size - pos, sizeof(head)));
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(packers); i++) {
+		if (!memcmp(head, packers[i].magic, strlen(packers[i].magic)))
+			return error_new(GDUMP_ERR_UNSUPPORTED,
+					 "the memory is packed with %s; unpack it first: (head -c %llu FILE; tail -c +%llu FILE | %s -dc) > NEW",
+					 packers[i].program, (unsigned long long)pos,
+					 (unsigned long long)pos + 1, packers[i].program);
+	}
+	return err;
+}
+
+static struct gdump_error *libvirt_open(struct bytes *in, struct source **ret)
+{
+	struct savevm_spec spec = { .name = "libvirt-save", .what = "libvirt save file" };
+	struct gdump_error *err;
+	struct domain domain = { 0 };
+	size_t xml_len = 0;
+
+	err = read_header(in, &xml_len);
+	if (!err)
+		err = read_domain(in, xml_len, &domain);
+	spec.pos = HEADER_SIZE + xml_len;
+	if (!err)
+		err = check_stream(in, spec.pos);
+	spec.hints = (struct migration_hints){
+		.machine = domain.machine, .places = domain.places, .num_places = domain.num_places,
+	};
+	if (err)
+		bytes_close(in);
+	else
+		err = savevm_open_at(in, &spec, ret);
+	domain_deinit(&domain);
+	return err;
+}
+
+const struct format format_libvirt_save = {
+	.name = "libvirt-save",
+	.summary = "a guest that \"virsh save\" saved",
+	.probe = libvirt_probe,
+	.open = libvirt_open,
+};
