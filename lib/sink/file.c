@@ -6,11 +6,16 @@
  * renamed at the end.  So a file called PATH is always whole, whatever happens
  * to us, and what a kill -9 leaves says so by its name.  Nothing is opened
  * through a symbolic link.
+ *
+ * A thread asks the kernel all along to begin writing to disk, which it would
+ * else put off until fsync().  It is a thread of its own because that call waits
+ * for a busy disk: whoever reads a paused guest must not.
  */
 #include "sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,19 +26,75 @@
 #include "../util/cleanup.h"
 #include "../util/io.h"
 
+enum { PUSH_BYTES = 8 << 20 };
+
 struct sink_file {
 	struct sink sink;
 	int dir, fd;
 	char *path, *temp_path;         /* as the user knows them               */
 	const char *base, *temp;        /* their last parts                     */
 	bool force, done;
+
+	pthread_t pusher;
+	bool pushes;                    /* the thread runs                      */
+	pthread_mutex_t lock;           /* guards the rest                      */
+	pthread_cond_t change;
+	uint64_t written, pushed;       /* bytes, of whatever place             */
+	bool stop;
 };
+
+static void *push_run(void *arg)
+{
+	struct sink_file *f = arg;
+
+	pthread_mutex_lock(&f->lock);
+	while (!f->stop) {
+		if (f->written - f->pushed < PUSH_BYTES) {
+			pthread_cond_wait(&f->change, &f->lock);
+			continue;
+		}
+		f->pushed = f->written;
+		pthread_mutex_unlock(&f->lock);
+		/* an error of the disk is fsync()'s to tell */
+		sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		pthread_mutex_lock(&f->lock);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return NULL;
+}
+
+static void push_start(struct sink_file *f)
+{
+	f->pushes = !pthread_create(&f->pusher, NULL, push_run, f);
+}
+
+static void push_stop(struct sink_file *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->stop = true;
+	pthread_cond_signal(&f->change);
+	pthread_mutex_unlock(&f->lock);
+	if (f->pushes)
+		pthread_join(f->pusher, NULL);
+	f->pushes = false;
+}
+
+/* So many bytes more are written: tell the thread when it is worth it. */
+static void push_count(struct sink_file *f, size_t len)
+{
+	pthread_mutex_lock(&f->lock);
+	f->written += len;
+	if (f->written - f->pushed >= PUSH_BYTES)
+		pthread_cond_signal(&f->change);
+	pthread_mutex_unlock(&f->lock);
+}
 
 static struct gdump_error *file_write(struct sink *s, uint64_t off, const void *buf, size_t len)
 {
 	struct sink_file *f = (struct sink_file *)s;
 	int rc = io_pwrite(f->fd, buf, len, off);
 
+	push_count(f, len);
 	return rc ? error_os(rc, "%s: writing %zu bytes at offset %llu", f->temp_path, len,
 			     (unsigned long long)off) : NULL;
 }
@@ -59,6 +120,7 @@ static struct gdump_error *file_finish(struct sink *s, uint64_t size)
 	struct sink_file *f = (struct sink_file *)s;
 	int rc;
 
+	push_stop(f);
 	if (ftruncate(f->fd, (off_t)size))
 		return error_os(errno, "%s: setting its size to %llu", f->temp_path,
 				(unsigned long long)size);
@@ -76,12 +138,15 @@ static void file_close(struct sink *s)
 {
 	struct sink_file *f = (struct sink_file *)s;
 
+	push_stop(f);
 	if (f->fd >= 0 && !f->done && !s->keep)
 		unlinkat(f->dir, f->temp, 0);
 	if (f->fd >= 0)
 		close(f->fd);
 	if (f->dir >= 0)
 		close(f->dir);
+	pthread_cond_destroy(&f->change);
+	pthread_mutex_destroy(&f->lock);
 	free(f->path);
 	free(f->temp_path);
 	free(f);
@@ -162,6 +227,8 @@ struct gdump_error *sink_file_create(const char *path, bool force, struct sink *
 	if (!f)
 		return error_nomem();
 	f->dir = f->fd = -1;
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->change, NULL);
 	f->sink = (struct sink){ .ops = &file_ops, .seeks = true };
 	f->force = force;
 	f->path = strdup(path);
@@ -180,6 +247,7 @@ struct gdump_error *sink_file_create(const char *path, bool force, struct sink *
 		err = open_temp(f);
 	if (err)
 		return err;
+	push_start(f);
 	f->sink.left = f->temp_path;
 	guard = NULL;
 	*ret = &f->sink;
