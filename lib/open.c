@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "dump.h"
 #include "format/format.h"
+#include "kernel/find_vmcoreinfo.h"
 #include "kernel/uts.h"
 #include "live/live.h"
 #include "util/bits.h"
@@ -147,6 +148,8 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 		err = error_nomem();
 	if (!err)
 		err = open_source(where, &opt, &g->source);
+	if (!err && !g->source->image.vmcoreinfo && !g->source->ops->serial)
+		err = find_vmcoreinfo(g->source, 0);
 	if (!err) {
 		if (g->source->image.warning[0] && opt.warn)
 			opt.warn(opt.warn_arg, g->source->image.warning);
