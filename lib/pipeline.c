@@ -85,8 +85,10 @@ struct pipeline {
 struct worker {
 	struct pipeline *p;
 	pthread_t thread;
-	unsigned char *raw, *state;
-	const unsigned char **src;      /* each page of the batch, in raw or lent */
+	unsigned char *raw, *state;     /* raw NULL: pages are not packed       */
+	unsigned char *into;            /* where to read pages: raw, or the slot's
+					 * buf, where they can stay             */
+	const unsigned char **src;      /* each page of the batch, there or lent */
 	void *packer;
 	struct gdump_error *lost;       /* as in struct slot                    */
 };
@@ -163,8 +165,8 @@ static struct gdump_error *read_pages(struct worker *w, struct batch *b, size_t 
 	struct gdump_error *err = NULL;
 
 	if (!src) {
-		src = w->raw + i * page_size;
-		err = source_read(w->p->source, paddr, w->raw + i * page_size, n * page_size);
+		src = w->into + i * page_size;
+		err = source_read(w->p->source, paddr, w->into + i * page_size, n * page_size);
 	}
 	if (err && n > 1 && is_of_page(w->p, err)) {
 		gdump_error_destroy(err);
@@ -234,8 +236,9 @@ static void pack_page(struct worker *w, struct slot *s, struct page *page, const
 		s->count.packed++;
 	} else {
 		n = page_size;
-		if (w->p->writer)
-			memcpy(dst, src, n);
+		/* pages before it may be zero: then it moves down */
+		if (w->p->writer && dst != src)
+			memmove(dst, src, n);
 		s->count.raw++;
 	}
 	page->len = (uint32_t)n;
@@ -272,7 +275,7 @@ static bool borrowed(const struct worker *w, const struct batch *b)
 
 	for (size_t i = 0; i < b->num_pages; i++) {
 		if (b->pages[i].kind == PAGE_RAW &&
-		    (w->src[i] < w->raw || w->src[i] >= w->raw + size))
+		    (w->src[i] < w->into || w->src[i] >= w->into + size))
 			return true;
 	}
 	return false;
@@ -302,6 +305,7 @@ static bool work_claim(struct worker *w)
 	s->state = SLOT_CLAIMED;
 	pthread_mutex_unlock(&p->lock);
 
+	w->into = w->raw ? w->raw : s->buf;
 	err = read_batch(w, &s->batch);
 	s->lost = TAKE_PTR(w->lost);
 	if (borrowed(w, &s->batch) || err) {
@@ -474,14 +478,14 @@ static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)
 	int rc;
 
 	w->p = p;
-	w->raw = malloc(p->batch_pages * (size_t)p->plan->page_size);
 	w->state = malloc(p->batch_pages);
 	w->src = calloc(p->batch_pages, sizeof(*w->src));
-	if (!w->raw || !w->state || !w->src)
+	if (!w->state || !w->src)
 		return error_nomem();
 	if (codec && codec->pack_open) {
+		w->raw = malloc(p->batch_pages * (size_t)p->plan->page_size);
 		w->packer = codec->pack_open(p->writer->level, p->plan->page_size);
-		if (!w->packer)
+		if (!w->raw || !w->packer)
 			return error_nomem();
 	}
 	p->running++;
