@@ -47,6 +47,10 @@ struct arch {
 	const struct reg *regs;         /* of it; ends with a NULL name         */
 	const struct reg_set *sets;     /* of other notes; NULL, or ends with a
 					 * NULL name                            */
+	/* Memory that the kernel has mapped from @lowmem_vaddr on, from the first
+	 * byte of all; size 0: none, or not known
+	 */
+	uint64_t lowmem_vaddr, lowmem_size;
 	/* Whether the registers tell that the guest has not the byte order that
 	 * the dump is in.  May be NULL.
 	 */

@@ -3,6 +3,11 @@
 
 #include "arch.h"
 
+/* PAGE_OFFSET, unless the kernel is configured otherwise, and what is left for
+ * low memory when 128 MiB are for vmalloc
+ */
+enum { PAGE_OFFSET_MIB = 3072, LOWMEM_MIB = 896 };
+
 static const struct reg regs[] = {
 	{ "ebx", 72, 4 }, { "ecx", 76, 4 }, { "edx", 80, 4 }, { "esi", 84, 4 },
 	{ "edi", 88, 4 }, { "ebp", 92, 4 }, { "eax", 96, 4 }, { "ds", 100, 4 },
@@ -10,6 +15,13 @@ static const struct reg regs[] = {
 	{ "eip", 120, 4, true }, { "cs", 124, 4 }, { "eflags", 128, 4 }, { "esp", 132, 4, true },
 	{ "ss", 136, 4 }, { 0 },
 };
+
+static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+{
+	(void)image;
+	*paddr = vaddr - arch_i386.lowmem_vaddr;
+	return vaddr >= arch_i386.lowmem_vaddr && *paddr < arch_i386.lowmem_size;
+}
 
 const struct arch arch_i386 = {
 	.name = "i686",
@@ -19,4 +31,7 @@ const struct arch arch_i386 = {
 	.prstatus_size = 144,
 	.regs = regs,
 	.sets = x86_sets,
+	.lowmem_vaddr = (uint64_t)PAGE_OFFSET_MIB << 20,
+	.lowmem_size = (uint64_t)LOWMEM_MIB << 20,
+	.image_paddr = image_paddr,
 };

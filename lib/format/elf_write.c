@@ -14,6 +14,10 @@
  *   another format.  Memory begins on a page boundary all the same.
  * - One more PT_LOAD gives the kernel's image its virtual address, over the
  *   same bytes of the file: drgn before 0.0.27 finds page tables only so.
+ * - Machines with 32-bit addresses get a 32-bit file, which their own crash and
+ *   makedumpfile need, as long as memory and file end below 4 GiB.
+ * - p_vaddr is p_paddr, but for i386: there the low memory is where the kernel
+ *   has it, and high memory at -1, as kexec-tools writes them.
  * - What is left out has a p_memsz but no p_filesz, as in makedumpfile's.
  */
 #include "elf.h"
@@ -42,9 +46,20 @@ struct elf_writer {
 	struct elf_phdr *loads;         /* ascending paddr, memory in file order */
 	size_t num_loads, room;
 	struct pieces pieces;           /* what of the segments is in the file  */
-	struct elf_phdr kernel;         /* memsz 0: none                        */
+	struct elf_phdr *maps;          /* the same memory by virtual address   */
+	size_t num_maps;
 	uint64_t notes_off, notes_size, end;
 };
+
+/* Where the kernel has all memory mapped, as far as that is known. */
+static uint64_t vaddr_of(const struct elf_writer *w, uint64_t paddr)
+{
+	const struct arch *arch = w->image->arch;
+
+	if (!arch->lowmem_size)
+		return paddr;
+	return paddr < arch->lowmem_size ? arch->lowmem_vaddr + paddr : UINT64_MAX;
+}
 
 static struct gdump_error *add_load(struct elf_writer *w, const struct elf_phdr *p)
 {
@@ -57,7 +72,8 @@ static struct gdump_error *add_load(struct elf_writer *w, const struct elf_phdr 
 		w->loads = loads;
 		w->room = room;
 	}
-	w->loads[w->num_loads++] = *p;
+	w->loads[w->num_loads] = *p;
+	w->loads[w->num_loads++].vaddr = vaddr_of(w, p->paddr);
 	return NULL;
 }
 
@@ -120,35 +136,67 @@ static const struct elf_phdr *load_at(const struct elf_writer *w, uint64_t paddr
 	return p;
 }
 
+/* Low memory has another p_vaddr than what is above: cut a range there. */
+static struct gdump_error *add_split(struct elf_writer *w, const struct gdump_plan *plan,
+				     const struct gdump_range *r)
+{
+	const uint64_t cut = w->image->arch->lowmem_size;
+	struct gdump_range low = *r, high = *r;
+	struct gdump_error *err;
+
+	if (r->start >= cut || cut - r->start >= r->size)
+		return add_range(w, plan, r);
+	low.size = cut - r->start;
+	high.start = cut;
+	high.size = r->size - low.size;
+	err = add_range(w, plan, &low);
+	return err ? err : add_range(w, plan, &high);
+}
+
+/* One more mapping of memory that is in the file, as far as it is. */
+static struct gdump_error *add_map(struct elf_writer *w, uint64_t vaddr, uint64_t paddr,
+				   uint64_t size)
+{
+	const struct elf_phdr *p = load_at(w, paddr);
+	struct elf_phdr *maps;
+
+	if (!p)
+		return NULL;
+	if (is_power_of_2(w->num_maps) || !w->num_maps) {
+		maps = realloc(w->maps, MAX(2 * w->num_maps, 1) * sizeof(*maps));
+		if (!maps)
+			return error_nomem();
+		w->maps = maps;
+	}
+	size = MIN(size, p->filesz - (paddr - p->paddr));
+	w->maps[w->num_maps++] = (struct elf_phdr){
+		.type = PT_LOAD, .flags = PF_R | PF_W | PF_X, .vaddr = vaddr, .paddr = paddr,
+		.filesz = size, .memsz = size,
+	};
+	return NULL;
+}
+
 /* Map the kernel's image where its page tables are found. */
-static void find_kernel(struct elf_writer *w)
+static struct gdump_error *map_kernel(struct elf_writer *w)
 {
 	const struct image *image = w->image;
-	uint64_t text, tables, paddr, end;
-	const struct elf_phdr *p;
+	uint64_t text, tables, paddr, size = IMAGE_SIZE;
 
-	if (!image->arch->image_paddr || !vmcoreinfo_symbol(image, "_stext", &text) ||
+	if (image->arch->lowmem_size || !image->arch->image_paddr ||
+	    !vmcoreinfo_symbol(image, "_stext", &text) ||
 	    !vmcoreinfo_symbol(image, "swapper_pg_dir", &tables))
-		return;
+		return NULL;
 	text = round_down(text, IMAGE_ALIGN);
-	if (!image->arch->image_paddr(image, text, &paddr))
-		return;
-	p = load_at(w, paddr);
-	if (!p)
-		return;
-	end = IMAGE_SIZE;
+	if (!image->arch->image_paddr(image, text, &paddr) || paddr == text)
+		return NULL;
 	if (tables > text && tables - text < 1u << 30)
-		end = MAX(end, tables - text + w->page_size);
-	end = MIN(end, p->filesz - (paddr - p->paddr));
-	w->kernel = (struct elf_phdr){
-		.type = PT_LOAD, .flags = PF_R | PF_W | PF_X, .vaddr = text, .paddr = paddr,
-		.off = p->off + (paddr - p->paddr), .filesz = end, .memsz = end,
-	};
+		size = MAX(size, tables - text + w->page_size);
+	return add_map(w, text, paddr, size);
 }
 
 static uint64_t num_phdrs(const struct elf_writer *w)
 {
-	return 1 + (w->kernel.memsz ? 1u : 0u) + w->num_loads;
+	return 1 + w->num_maps + w->num_loads;
 }
 
 /* Give everything its place in the file. */
@@ -166,7 +214,28 @@ static void lay_out(struct elf_writer *w)
 		w->loads[i].off = off;
 		off += w->loads[i].filesz;
 	}
+	for (size_t i = 0; i < w->num_maps; i++) {
+		const struct elf_phdr *p = load_at(w, w->maps[i].paddr);
+
+		w->maps[i].off = p->off + (w->maps[i].paddr - p->paddr);
+	}
 	w->end = off;
+}
+
+/* Choose the class: 32 bits where all fits.  More headers than a count of 16 bits
+ * has no 32-bit reader knows.
+ */
+static void choose_class(struct elf_writer *w)
+{
+	const struct elf_phdr *last = w->num_loads ? &w->loads[w->num_loads - 1] : NULL;
+
+	w->is64 = w->image->arch->is64 || num_phdrs(w) >= PN_XNUM ||
+		  (last && last->paddr + (last->memsz - 1) > UINT32_MAX);
+	lay_out(w);
+	if (!w->is64 && w->end > UINT32_MAX) {
+		w->is64 = true;
+		lay_out(w);
+	}
 }
 
 /* Where the segments that have data go; the layout is final. */
@@ -249,8 +318,8 @@ static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
 		return error_nomem();
 	put_ehdr(w, &c, complete && !w->image->incomplete && !w->writer.incomplete);
 	put_phdr(&c, &note);
-	if (w->kernel.memsz)
-		put_phdr(&c, &w->kernel);
+	for (size_t i = 0; i < w->num_maps; i++)
+		put_phdr(&c, &w->maps[i]);
 	for (size_t i = 0; i < w->num_loads; i++)
 		put_phdr(&c, &w->loads[i]);
 	if (num_phdrs(w) >= PN_XNUM)
@@ -286,6 +355,7 @@ static void elf_close(struct writer *writer)
 
 	pieces_deinit(&w->pieces);
 	free(w->loads);
+	free(w->maps);
 	free(w);
 }
 
@@ -309,17 +379,13 @@ struct gdump_error *elf_create(const struct write_spec *spec, struct writer **re
 	w->sink = spec->sink;
 	w->image = image;
 	w->page_size = spec->plan->page_size;
-	w->is64 = true;
 	for (size_t i = 0; !err && i < image->num_ranges; i++)
-		err = add_range(w, spec->plan, &image->ranges[i]);
+		err = add_split(w, spec->plan, &image->ranges[i]);
+	if (!err)
+		err = map_kernel(w);
 	if (err)
 		return err;
-	lay_out(w);
-	find_kernel(w);
-	if (w->kernel.memsz) {
-		lay_out(w);             /* one header more: all moves */
-		find_kernel(w);
-	}
+	choose_class(w);
 	err = find_pieces(w);
 	if (err)
 		return err;
