@@ -288,6 +288,12 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
 				const char *path,
 				const struct gdump_write_options *opt);
 
+/* Whether gdump_write() could begin to write @path with these options: better
+ * known before a guest is paused.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_write_check(const char *path, const struct gdump_write_options *opt);
+
 /* About how many bytes gdump_write() would write with these options, from a
  * sample of the pages that @plan keeps.
  */

@@ -89,6 +89,25 @@ static struct gdump_error *write_pages(struct gdump *g, const struct write_spec 
 	return err;
 }
 
+struct gdump_error *gdump_write_check(const char *path, const struct gdump_write_options *options)
+{
+	struct gdump_write_options opt;
+	struct settings set = { 0 };
+	struct gdump_error *err;
+	struct sink *sink;
+	struct stat st;
+
+	write_options_copy(&opt, options);
+	err = settings_find(&opt, &set);
+	/* what is to be replaced stays until there is something better */
+	if (err || opt.force || !strcmp(path, "-") || (!lstat(path, &st) && !S_ISREG(st.st_mode)))
+		return err;
+	err = sink_file_create(path, false, &sink);
+	if (!err)
+		sink_close(sink);
+	return err;
+}
+
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
 				const struct gdump_write_options *options)
 {

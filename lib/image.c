@@ -71,6 +71,15 @@ struct gdump_error *image_add_note(struct image *image, const char *name, uint32
 	return NULL;
 }
 
+/* Names come from guests and files, and go to terminals: no control bytes. */
+static void text_clean(char *text)
+{
+	for (; *text; text++) {
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+	}
+}
+
 /* One note at @c; false when it does not fit. */
 static bool note_get(struct cursor *c, char *name, size_t name_size, struct gdump_note *ret)
 {
@@ -86,6 +95,7 @@ static bool note_get(struct cursor *c, char *name, size_t name_size, struct gdum
 		return false;
 	memcpy(name, p, namesz);
 	name[namesz] = 0;
+	text_clean(name);
 	/* the last descriptor may lack its padding */
 	p = cursor_take(c, (size_t)MIN(round_up((uint64_t)desc_len, 4),
 				       MAX(cursor_left(c), desc_len)));
@@ -346,6 +356,9 @@ struct gdump_error *image_seal(struct image *image)
 		vmcoreinfo_string(image, "OSRELEASE", image->release, sizeof(image->release));
 	if (image->vmcoreinfo && image->arch->phys_base)
 		image->phys_base = image->arch->phys_base(image);
+	text_clean(image->release);
+	text_clean(image->version);
+	text_clean(image->nodename);
 	return NULL;
 }
 

@@ -376,11 +376,15 @@ static int copy_guarded(struct copy *c)
 
 static int copy_run(const struct command *cmd, struct copy *c)
 {
+	struct gdump_error *err;
 	int fifo, status;
 
 	if (cmd == &command_dump && !is_guest(c->from))
 		return usage_error(cmd, "%s: is not the name of a guest such as qmp:/run/vm.sock; for a file there is guestdump convert",
 				   c->from);
+	err = c->dry_run ? NULL : gdump_write_check(c->to, &c->write);
+	if (err)
+		return fail(err);
 	fifo = wait_for_reader(c->to);
 	status = copy_guarded(c);
 	if (fifo >= 0)

@@ -10,15 +10,6 @@ struct style {
 	bool json, callers;
 };
 
-/* What a terminal could take for a command is shown as \xNN. */
-static void put_escaped(unsigned char c)
-{
-	if (c == '\t' || (c >= ' ' && c < 0x7f))
-		putchar(c);
-	else
-		printf("\\x%02x", c);
-}
-
 static void print_text(void *arg, const struct gdump_log_record *r)
 {
 	const struct style *style = arg;
@@ -34,7 +25,7 @@ static void print_text(void *arg, const struct gdump_log_record *r)
 		if (r->text[i] == '\n')
 			printf("\n%*s", indent, "");
 		else
-			put_escaped((unsigned char)r->text[i]);
+			print_escaped(&r->text[i], 1);
 	}
 	putchar('\n');
 }

@@ -38,7 +38,8 @@ int fail(struct gdump_error *err)
 {
 	enum gdump_code code = gdump_error_code(err);
 
-	say("%s", gdump_error_message(err));
+	say("%s%s", gdump_error_message(err),
+	    gdump_error_errno(err) == EEXIST ? " (--force)" : "");
 	gdump_error_destroy(err);
 	switch (code) {
 	case GDUMP_ERR_USAGE:
@@ -77,6 +78,18 @@ int finish_stdout(int status)
 		return status ? status : EXIT_FAILED;
 	}
 	return status;
+}
+
+void print_escaped(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		const unsigned char c = (unsigned char)text[i];
+
+		if (c == '\t' || (c >= ' ' && c < 0x7f))
+			putchar(c);
+		else
+			printf("\\x%02x", c);
+	}
 }
 
 struct size_text size_text(uint64_t bytes)

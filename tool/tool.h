@@ -39,7 +39,10 @@ void print_help(const struct command *cmd);
 /* What was asked for could not be printed (a full disk, a closed pipe). */
 int finish_stdout(int status);
 
-/* A size for people, as in "37.2 MiB"; @buf holds it. */
+/* Text of a guest, with what a terminal could take for a command as \xNN. */
+void print_escaped(const char *text, size_t len);
+
+/* A size for people, as in "37.2 MiB" */
 struct size_text { char text[32]; };
 struct size_text size_text(uint64_t bytes);
 

@@ -83,6 +83,9 @@ struct gdump_error *bytes_file_open(const char *path, struct bytes **ret)
 	struct stat st;
 	off_t size;
 
+	if (fd < 0 && errno == ENXIO)
+		return error_new(GDUMP_ERR_USAGE,
+				 "is a socket, not a dump; a running guest is called qmp:%s", path);
 	if (fd < 0 || fstat(fd, &st))
 		return error_os(errno, "opening it");
 	if (S_ISDIR(st.st_mode))

@@ -187,7 +187,7 @@ static struct gdump_error *check_free(const struct sink_file *f)
 	if (S_ISDIR(st.st_mode))
 		return error_new(GDUMP_ERR_USAGE, "%s: is a directory; name a file", f->path);
 	if (!f->force)
-		return exists(f->path, "exists already; give another name, or replace it with --force");
+		return exists(f->path, "exists already; give another name or have it replaced");
 	return NULL;
 }
 
@@ -205,7 +205,7 @@ static struct gdump_error *open_temp(struct sink_file *f)
 			return exists(f->temp_path, "another guestdump is writing it");
 		if (!f->force || old < 0 || fstat(old, &st) || !S_ISREG(st.st_mode))
 			return exists(f->temp_path,
-				      "is left from a dump that was cut short; move it away, or replace it with --force");
+				      "is left from a dump that was cut short; move it away or have it replaced");
 		if (unlinkat(f->dir, f->temp, 0))
 			return error_os(errno, "%s: removing it", f->temp_path);
 		f->fd = openat(f->dir, f->temp, flags, 0600);
