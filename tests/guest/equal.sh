@@ -6,6 +6,15 @@
 # What we read of a stopped guest is what QEMU dumps of it, byte for byte and note for
 # note, however its memory is made (KIND: see scripts/guest --memory) and whoever we are.
 # Reading allocates no memory in the guest.  OPTION: more for scripts/guest start.
+#
+# test: equal-plain 300 plain
+# test: equal-memfd 300 memfd
+# test: equal-memfd-private 300 memfd-private
+# test: equal-file 300 file
+# test: equal-file-private 300 file-private
+# test: equal-plain-5G 300 plain 5G
+# test: equal-memfd-5G 300 memfd 5G
+# test: equal-file-5G 300 file 5G
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -14,7 +23,6 @@ kind=${1:-plain} size=${2:-512M}
 shift $(($# < 2 ? $# : 2))
 
 requires /usr/bin/python3
-case "$*" in *--arch*) requires_full ;; esac
 if [ "$size" = 5G ]; then
 	available=$(awk '$1 == "MemAvailable:" { print int($2 / 1048576) }' /proc/meminfo)
 	[ "$available" -ge 8 ] || skip "needs 8 GiB of free memory"
