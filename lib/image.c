@@ -332,6 +332,21 @@ static void mark_firmware(struct image *image)
 	}
 }
 
+/* More than any machine has, and so much that only to go through it takes years. */
+static struct gdump_error *check_size(const struct image *image)
+{
+	static const uint64_t max_size = (uint64_t)1 << 52;
+	uint64_t left = max_size;
+
+	for (size_t i = 0; i < image->num_ranges; i++) {
+		if (image->ranges[i].size > left)
+			return error_new(GDUMP_ERR_UNSUPPORTED,
+					 "the ranges claim more than 4 PiB of memory");
+		left -= image->ranges[i].size;
+	}
+	return NULL;
+}
+
 struct gdump_error *image_seal(struct image *image)
 {
 	struct gdump_error *err;
@@ -342,6 +357,8 @@ struct gdump_error *image_seal(struct image *image)
 	image->arch = arch_by_machine(image->machine);
 	notes_number(image);
 	err = notes_index(image);
+	if (!err)
+		err = check_size(image);
 	if (err)
 		return err;
 	if (image->arch->wrong_order && image->arch->wrong_order(image))

@@ -9,9 +9,6 @@
 
 enum { SCAN_PAGES = 4096 };
 
-/* More memory than any machine has: 2^52 bytes. */
-static const uint64_t max_memory = (uint64_t)1 << 52;
-
 /* The pages that the ranges touch. */
 static struct gdump_error *extents_create(struct gdump_plan *plan, const struct image *image)
 {
@@ -36,9 +33,6 @@ static struct gdump_error *extents_create(struct gdump_plan *plan, const struct 
 	for (size_t i = 0; i < plan->num_extents; i++) {
 		plan->extents[i].index = plan->num_pages;
 		plan->num_pages += plan->extents[i].num;
-		if (plan->num_pages > max_memory / page_size)
-			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "the ranges claim more than 4 PiB of memory");
 	}
 	return NULL;
 }

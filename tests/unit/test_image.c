@@ -62,6 +62,18 @@ static void test_ranges_top(void)
 	image_deinit(&image);
 }
 
+static void test_too_much(void)
+{
+	struct image image = { .machine = EM_AARCH64 };
+
+	add(&image, 0, (uint64_t)1 << 51, RAM);
+	add(&image, (uint64_t)1 << 60, (uint64_t)1 << 51, RAM);
+	CHECK_OK(image_seal(&image));
+	add(&image, (uint64_t)1 << 62, 1, RAM);
+	CHECK_ERR(image_seal(&image), GDUMP_ERR_UNSUPPORTED, "more than 4 PiB");
+	image_deinit(&image);
+}
+
 static void test_range_at(void)
 {
 	struct image image = { .machine = EM_AARCH64 };
@@ -288,6 +300,7 @@ int main(void)
 {
 	test_ranges_merge();
 	test_ranges_top();
+	test_too_much();
 	test_range_at();
 	test_clip();
 	test_firmware();
