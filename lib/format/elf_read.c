@@ -279,7 +279,7 @@ static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 	e->source.image.machine = h.machine;
 	e->source.image.is64 = arch_by_machine(h.machine)->is64;
 	e->source.image.big = h.big;
-	e->source.image.incomplete = h.flags & ELF_INCOMPLETE;
+	e->source.image.incomplete = in->truncated || h.flags & ELF_INCOMPLETE;
 	err = read_segments(e, &h);
 	if (!err)
 		err = image_seal(&e->source.image);
