@@ -41,6 +41,7 @@ struct arch {
 	const char *little_name;        /* of a little-endian one, if another   */
 	uint16_t machine;               /* ELF e_machine                        */
 	bool is64;
+	bool only_little, only_big;     /* there is no other byte order         */
 	uint32_t page_size;             /* when nothing tells                   */
 	bool one_page_size;             /* kernels have no other                */
 	uint16_t prstatus_size;         /* descriptor of NT_PRSTATUS            */

@@ -26,6 +26,7 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
 const struct arch arch_i386 = {
 	.name = "i686",
 	.machine = EM_386,
+	.only_little = true,
 	.page_size = 4096,
 	.one_page_size = true,
 	.prstatus_size = 144,

@@ -29,6 +29,7 @@ const struct arch arch_loongarch64 = {
 	.name = "loongarch64",
 	.machine = EM_LOONGARCH,
 	.is64 = true,
+	.only_little = true,
 	.page_size = 16384,
 	.prstatus_size = 480,
 	.regs = regs,

@@ -68,6 +68,7 @@ const struct arch arch_riscv64 = {
 	.name = "riscv64",
 	.machine = EM_RISCV,
 	.is64 = true,
+	.only_little = true,
 	.page_size = 4096,
 	.one_page_size = true,
 	.prstatus_size = 376,

@@ -120,6 +120,7 @@ const struct arch arch_s390x = {
 	.name = "s390x",
 	.machine = EM_S390,
 	.is64 = true,
+	.only_big = true,
 	.page_size = 4096,
 	.one_page_size = true,
 	.prstatus_size = 336,

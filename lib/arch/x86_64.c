@@ -80,6 +80,7 @@ const struct arch arch_x86_64 = {
 	.name = "x86_64",
 	.machine = EM_X86_64,
 	.is64 = true,
+	.only_little = true,
 	.page_size = 4096,
 	.one_page_size = true,
 	.prstatus_size = 336,

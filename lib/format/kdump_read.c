@@ -8,6 +8,7 @@
  */
 #include "kdump.h"
 
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -652,7 +653,7 @@ static void fill_image(struct kdump_source *k)
 	image->big = h->big;
 	image->is64 = h->is64;
 	image->machine = find_machine(h);
-	image->incomplete = h->status & KDUMP_INCOMPLETE;
+	image->incomplete |= (h->status & KDUMP_INCOMPLETE) != 0;
 	image->dump_level = k->sub.dump_level;
 	image->phys_base = k->sub.phys_base;
 	image->num_cpus = MIN(h->nr_cpus, 65536);
@@ -665,17 +666,22 @@ static void fill_image(struct kdump_source *k)
 		 k->in->kind, h->version, codec_name(h->status));
 }
 
+static bool fits_machine(const struct image *image, const struct arch *arch,
+			 const struct gdump_note *n)
+{
+	return !strcmp(n->name, "CORE") && n->type == NT_PRSTATUS &&
+	       n->size == arch->prstatus_size &&
+	       !(image->big ? arch->only_little : arch->only_big);
+}
+
 /* When utsname tells nothing, the size of the register notes may. */
 static void guess_machine(struct image *image)
 {
 	const struct arch *arch;
 
 	for (size_t i = 0; !image->machine && (arch = arch_at(i)); i++) {
-		for (size_t j = 0; j < image->num_notes; j++) {
-			const struct gdump_note *n = &image->notes[j];
-
-			if (!strcmp(n->name, "CORE") && n->type == 1 &&
-			    n->size == arch->prstatus_size && !image->machine)
+		for (size_t j = 0; j < image->num_notes && !image->machine; j++) {
+			if (fits_machine(image, arch, &image->notes[j]))
 				image->machine = arch->machine;
 		}
 	}
