@@ -57,6 +57,7 @@ enum gdump_code {
 	GDUMP_ERR_REMOTE,       /* the hypervisor refused or went away          */
 	GDUMP_ERR_CANCELED,     /* a callback asked to stop                     */
 	GDUMP_ERR_PROTECTED,    /* guest memory is private to the guest         */
+	GDUMP_ERR_PART,         /* a split dump, and parts of it are missing    */
 };
 
 /* What kind of failure it is: decide what to do by this. */

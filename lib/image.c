@@ -443,18 +443,22 @@ size_t image_notes_size(const struct image *image)
 	return size;
 }
 
-size_t image_vmcoreinfo_off(const struct image *image)
+const struct gdump_note *image_note(const struct image *image, const char *name)
+{
+	for (size_t i = 0; i < image->num_notes; i++) {
+		if (!strcmp(image->notes[i].name, name))
+			return &image->notes[i];
+	}
+	return NULL;
+}
+
+size_t image_note_off(const struct image *image, const struct gdump_note *note)
 {
 	size_t off = 0;
 
-	for (size_t i = 0; image->vmcoreinfo && i < image->num_notes; i++) {
-		const struct gdump_note *n = &image->notes[i];
-
-		if (n->desc == image->vmcoreinfo)
-			return off + NOTE_HEADER + (size_t)round_up(strlen(n->name) + 1, 4);
+	for (const struct gdump_note *n = image->notes; n < note; n++)
 		off += note_size(n);
-	}
-	return 0;
+	return off + NOTE_HEADER + (size_t)round_up(strlen(note->name) + 1, 4);
 }
 
 void image_notes_put(const struct image *image, void *buf)

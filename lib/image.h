@@ -24,6 +24,9 @@ struct image {
 	bool incomplete;                /* the input says so itself             */
 	uint32_t dump_level;
 	uint64_t num_absent;            /* pages of ranges that the input lacks */
+	uint64_t time;                  /* of the dump, in seconds since 1970; 0:
+					 * not known                            */
+	bool no_vmemmap;                /* struct page was left out             */
 	uint64_t phys_base;             /* corrected from VMCOREINFO by seal    */
 	char release[UTS_LEN], version[UTS_LEN], nodename[UTS_LEN];
 	char detail[128];
@@ -73,5 +76,7 @@ const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, s
 /* The notes as ELF has them: size in bytes, and written to @buf of that size. */
 size_t image_notes_size(const struct image *image);
 void image_notes_put(const struct image *image, void *buf);
-/* Where VMCOREINFO's text begins in that area; 0: there is none. */
-size_t image_vmcoreinfo_off(const struct image *image);
+/* The first note of that name, or NULL. */
+const struct gdump_note *image_note(const struct image *image, const char *name);
+/* Where a note's descriptor begins in that area. */
+size_t image_note_off(const struct image *image, const struct gdump_note *note);

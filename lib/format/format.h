@@ -19,6 +19,11 @@ struct format {
 	bool (*probe)(const unsigned char *head, size_t len);
 	/* Owns @in from now on, also when it fails. */
 	struct gdump_error *(*open)(struct bytes *in, struct source **ret);
+	/* The same for files that are one dump together, in any order; @names are
+	 * for messages, and borrowed.  NULL: one dump is one file.
+	 */
+	struct gdump_error *(*open_parts)(struct bytes *const *in, const char *const *names,
+					  size_t num, struct source **ret);
 	struct gdump_error *(*create)(const struct write_spec *spec, struct writer **ret);
 };
 

@@ -9,6 +9,10 @@
  *     block 1 + S + B     page descriptors, one for each bit of bitmap 2
  *     behind them         page data
  *
+ * One dump may be split into several files.  Each has the same main header, notes
+ * and bitmaps, for all pages, and a descriptor table with room for all; but only
+ * the pages from start_pfn to end_pfn, whose descriptors begin the table.
+ *
  * Facts: makedumpfile's diskdump_mod.h and IMPLEMENTATION, crash's diskdump.h.
  */
 #pragma once
@@ -23,12 +27,14 @@ enum {
 	KDUMP_DESC_SIZE = 24,
 	KDUMP_PACKED_MASK = 0x27,       /* zlib, lzo, snappy, zstd              */
 	KDUMP_INCOMPLETE = 0x08,
+	KDUMP_NO_VMEMMAP = 0x10,        /* struct page was left out             */
 	KDUMP_HEAD_SIZE = 464,          /* of the larger main header            */
 	KDUMP_SUB_SIZE = 104,           /* of the largest sub header            */
 };
 
 struct kdump_header {
 	bool big, is64;
+	bool diskdump;                  /* kdump's ancestor                     */
 	uint32_t version, status, block_size, sub_hdr_size, bitmap_blocks, max_mapnr, nr_cpus;
 	uint64_t tv_sec;
 	char sysname[UTS_LEN], nodename[UTS_LEN], release[UTS_LEN], uts_version[UTS_LEN],
@@ -36,6 +42,7 @@ struct kdump_header {
 };
 
 struct kdump_sub {
+	bool padded;                    /* 32 bit: 64-bit fields are aligned    */
 	uint64_t phys_base;
 	uint32_t dump_level, split;
 	uint64_t start_pfn, end_pfn, max_mapnr;
@@ -49,22 +56,42 @@ struct kdump_layout {
 	uint64_t bitmap1, bitmap2, bitmap_size, desc, data;
 };
 
-static inline struct kdump_layout kdump_layout(const struct kdump_header *h, uint64_t num_pages)
+static inline struct kdump_layout kdump_layout(const struct kdump_header *h, uint64_t max_mapnr,
+					       uint64_t num_pages)
 {
 	const uint64_t bs = h->block_size;
+	/* very old files have one bitmap for both */
+	const bool two = h->bitmap_blocks / 2 * bs * 8 >= max_mapnr;
 	struct kdump_layout l;
 
-	l.bitmap_size = h->bitmap_blocks / 2 * bs;
+	l.bitmap_size = h->bitmap_blocks / (two ? 2 : 1) * bs;
 	l.bitmap1 = (1 + (uint64_t)h->sub_hdr_size) * bs;
-	l.bitmap2 = l.bitmap1 + l.bitmap_size;
+	l.bitmap2 = l.bitmap1 + (two ? l.bitmap_size : 0);
 	l.desc = l.bitmap1 + h->bitmap_blocks * bs;
 	l.data = l.desc + num_pages * KDUMP_DESC_SIZE;
 	return l;
 }
 
-static inline size_t kdump_sub_size(bool is64)
+static inline size_t kdump_sub_size(bool is64, bool padded)
 {
-	return is64 ? 104 : 80;
+	return is64 ? 104 : padded ? 96 : 80;
 }
+
+/* Read both headers and check that what they tell fits into the file. */
+MUST_CHECK struct gdump_error *kdump_read_headers(struct bytes *in, struct kdump_header *h,
+						  struct kdump_sub *s);
+
+/* A file of a dump, and the pages whose data it has. */
+struct kdump_part {
+	struct bytes *in;
+	const char *name;
+	uint64_t start, end;
+	uint64_t rank;                  /* pages in the dump below @start       */
+	bool shared_zero;               /* its page at layout.data is all zero  */
+};
+
+/* Sort the parts of a dump, and fail if they are not all of one. */
+MUST_CHECK struct gdump_error *kdump_check_parts(struct kdump_part *parts, size_t num,
+						 const struct kdump_sub *s);
 
 struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **ret);

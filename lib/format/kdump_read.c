@@ -2,9 +2,8 @@
 /*
  * format/kdump_read.c - kdump-compressed, header versions 1 to 6
  *
- * The layout is in kdump.h.  Nothing in the file says its word size or byte
- * order: both are found by what makes sense.  A page's descriptor is found by
- * counting the bits of bitmap 2 below it, with a counter for each 4096 pages.
+ * The layout is in kdump.h.  A page's descriptor is found by counting the bits
+ * of bitmap 2 below it, with a counter for each 4096 pages.
  */
 #include "kdump.h"
 
@@ -26,7 +25,9 @@ enum {
 
 struct kdump_source {
 	struct source source;
-	struct bytes *in;
+	struct kdump_part *parts;       /* ascending                            */
+	size_t num_parts;
+	struct bytes *in;               /* of the first part                    */
 	struct kdump_header header;
 	struct kdump_sub sub;
 	struct kdump_layout layout;
@@ -34,7 +35,6 @@ struct kdump_source {
 	unsigned char *bitmap;          /* 2: the page is in the file           */
 	uint64_t *rank;                 /* pages in the file below i * RANK_PAGES */
 	uint64_t num_pages;
-	bool shared_zero;               /* the page at layout.data is all zero  */
 };
 
 struct desc {
@@ -45,112 +45,6 @@ struct desc {
 static bool kdump_probe(const unsigned char *head, size_t len)
 {
 	return len >= 8 && (!memcmp(head, "KDUMP   ", 8) || !memcmp(head, "DISKDUMP", 8));
-}
-
-static struct gdump_error *corrupt(const char *what, uint64_t value)
-{
-	return error_new(GDUMP_ERR_CORRUPT, "kdump header: %s (%llu)", what,
-			 (unsigned long long)value);
-}
-
-static void get_main(struct cursor *c, struct kdump_header *h)
-{
-	cursor_take(c, 8);
-	h->version = get_u32(c);
-	get_bytes(c, h->sysname, UTS_LEN);
-	get_bytes(c, h->nodename, UTS_LEN);
-	get_bytes(c, h->release, UTS_LEN);
-	get_bytes(c, h->uts_version, UTS_LEN);
-	get_bytes(c, h->machine, UTS_LEN);
-	get_bytes(c, h->domainname, UTS_LEN);
-	cursor_take(c, c->is64 ? 6 : 2);
-	h->tv_sec = get_word(c);
-	get_word(c);
-	h->status = get_u32(c);
-	h->block_size = get_u32(c);
-	h->sub_hdr_size = get_u32(c);
-	h->bitmap_blocks = get_u32(c);
-	h->max_mapnr = get_u32(c);
-	cursor_take(c, 16);
-	h->nr_cpus = get_u32(c);
-}
-
-static bool main_makes_sense(const struct kdump_header *h)
-{
-	return h->version >= 1 && h->version <= 64 && is_power_of_2(h->block_size) &&
-	       h->block_size >= KDUMP_MIN_BLOCK && h->block_size <= KDUMP_MAX_BLOCK &&
-	       h->sub_hdr_size >= 1 && h->sub_hdr_size < 1 << 20 && h->bitmap_blocks >= 1;
-}
-
-static struct gdump_error *read_main(struct bytes *in, struct kdump_header *ret)
-{
-	unsigned char buf[KDUMP_HEAD_SIZE];
-	struct gdump_error *err = bytes_read(in, 0, buf, sizeof(buf));
-
-	if (err)
-		return error_prefix(err, "kdump header");
-	for (int i = 0; i < 4; i++) {
-		const bool big = i & 1, is64 = !(i & 2);
-		struct kdump_header h = { .big = big, .is64 = is64 };
-		struct cursor c = cursor_init(buf, sizeof(buf), big, is64);
-
-		get_main(&c, &h);
-		if (main_makes_sense(&h)) {
-			*ret = h;
-			return NULL;
-		}
-	}
-	return error_new(GDUMP_ERR_CORRUPT,
-			 "kdump header: block size, sub header size and bitmap size make no sense in any byte order and word size");
-}
-
-static void get_sub(struct cursor *c, struct kdump_sub *s, const struct kdump_header *h)
-{
-	const uint32_t v = h->version;
-
-	s->phys_base = get_word(c);
-	s->dump_level = v >= 1 ? get_u32(c) : 0;
-	s->split = v >= 2 ? get_u32(c) : 0;
-	s->start_pfn = v >= 2 ? get_word(c) : 0;
-	s->end_pfn = v >= 2 ? get_word(c) : 0;
-	s->off_vmcoreinfo = v >= 3 ? get_u64(c) : 0;
-	s->size_vmcoreinfo = v >= 3 ? get_word(c) : 0;
-	s->off_note = v >= 4 ? get_u64(c) : 0;
-	s->size_note = v >= 4 ? get_word(c) : 0;
-	s->off_eraseinfo = v >= 5 ? get_u64(c) : 0;
-	s->size_eraseinfo = v >= 5 ? get_word(c) : 0;
-	if (v >= 6) {
-		s->start_pfn = get_u64(c);
-		s->end_pfn = get_u64(c);
-		s->max_mapnr = get_u64(c);
-	} else {
-		s->max_mapnr = h->max_mapnr;
-	}
-}
-
-static struct gdump_error *read_sub(struct kdump_source *k)
-{
-	const struct kdump_header *h = &k->header;
-	unsigned char buf[KDUMP_SUB_SIZE];
-	struct gdump_error *err = bytes_read(k->in, h->block_size, buf, sizeof(buf));
-	struct cursor c = cursor_init(buf, sizeof(buf), h->big, h->is64);
-
-	if (err)
-		return error_prefix(err, "kdump sub header");
-	get_sub(&c, &k->sub, h);
-	k->max_mapnr = k->sub.max_mapnr;
-	k->layout = kdump_layout(h, 0);
-	if (!k->max_mapnr)
-		return corrupt("no pages: max_mapnr is", k->max_mapnr);
-	if (!range_fits(k->layout.desc, 0, k->in->size))
-		return corrupt("the bitmaps are past the end of the file: blocks",
-			       h->bitmap_blocks);
-	if (div_up(k->max_mapnr, 8) > k->layout.bitmap_size)
-		return corrupt("the bitmaps are too small for max_mapnr", k->max_mapnr);
-	if (k->sub.split)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "is one part of a split dump; put the parts together with makedumpfile --reassemble");
-	return NULL;
 }
 
 static struct gdump_error *read_area(struct kdump_source *k, uint64_t off, uint64_t size,
@@ -172,20 +66,27 @@ static struct gdump_error *read_area(struct kdump_source *k, uint64_t off, uint6
 	return NULL;
 }
 
-static bool has_note(const struct image *image, const char *name)
+/* A text that has a place of its own becomes a note, if it is not one yet. */
+static struct gdump_error *read_text(struct kdump_source *k, const char *name, uint64_t off,
+				     uint64_t size)
 {
-	for (size_t i = 0; i < image->num_notes; i++) {
-		if (!strcmp(image->notes[i].name, name))
-			return true;
-	}
-	return false;
+	struct image *image = &k->source.image;
+	CLEANUP_FREE unsigned char *text = NULL;
+	struct gdump_error *err;
+
+	if (!size || image_note(image, name))
+		return NULL;
+	err = read_area(k, off, size, &text);
+	if (!err)
+		err = image_add_note(image, name, 0, text, size);
+	return error_prefix(err, "kdump %s", name);
 }
 
 static struct gdump_error *read_notes(struct kdump_source *k)
 {
 	struct image *image = &k->source.image;
 	const struct kdump_sub *s = &k->sub;
-	CLEANUP_FREE unsigned char *notes = NULL, *text = NULL;
+	CLEANUP_FREE unsigned char *notes = NULL;
 	struct gdump_error *err = NULL;
 	size_t understood;
 
@@ -197,12 +98,8 @@ static struct gdump_error *read_notes(struct kdump_source *k)
 			return error_prefix(err, "kdump notes");
 	}
 	/* older files have VMCOREINFO, but no notes */
-	if (s->size_vmcoreinfo && !has_note(image, "VMCOREINFO")) {
-		err = read_area(k, s->off_vmcoreinfo, s->size_vmcoreinfo, &text);
-		if (!err)
-			err = image_add_note(image, "VMCOREINFO", 0, text, s->size_vmcoreinfo);
-	}
-	return error_prefix(err, "kdump VMCOREINFO");
+	err = read_text(k, "VMCOREINFO", s->off_vmcoreinfo, s->size_vmcoreinfo);
+	return err ? err : read_text(k, "ERASEINFO", s->off_eraseinfo, s->size_eraseinfo);
 }
 
 /* Turn runs of bits into ranges; the runs may go on in the next chunk. */
@@ -244,8 +141,6 @@ static struct gdump_error *read_ranges(struct kdump_source *k)
 
 	if (!buf)
 		return error_nomem();
-	if (k->max_mapnr > UINT64_MAX / bs)
-		return corrupt("memory ends past the end of all memory: max_mapnr is", k->max_mapnr);
 	for (uint64_t pfn = 0; !err && pfn < k->max_mapnr; pfn += 8 * CHUNK) {
 		uint64_t num = MIN(k->max_mapnr - pfn, 8 * CHUNK);
 
@@ -292,9 +187,7 @@ static struct gdump_error *read_bitmap(struct kdump_source *k)
 		k->rank[i] = k->num_pages;
 		k->num_pages += count_bits(k->bitmap + i * (RANK_PAGES / 8), RANK_PAGES / 8);
 	}
-	k->layout = kdump_layout(&k->header, k->num_pages);
-	if (!range_fits(k->layout.data, 0, k->in->size))
-		k->source.image.incomplete = true;
+	k->layout = kdump_layout(&k->header, k->max_mapnr, k->num_pages);
 	return NULL;
 }
 
@@ -320,19 +213,39 @@ static struct gdump_error *page_error(struct gdump_error *err, uint64_t pfn)
 	return error_prefix(err, "page 0x%llx", (unsigned long long)pfn);
 }
 
-/* Descriptors of @num pages that are all in the file, from @pfn on. */
-static struct gdump_error *read_descs(struct kdump_source *k, uint64_t pfn, size_t num,
-				      struct desc *ret)
+static const struct kdump_part *part_of(const struct kdump_source *k, uint64_t pfn)
+{
+	size_t i = 0;
+
+	while (i + 1 < k->num_parts && pfn >= k->parts[i].end)
+		i++;
+	return &k->parts[i];
+}
+
+/* How many pages from @pfn on, at most @max, are in the dump, and in one part. */
+static size_t count_there(const struct kdump_source *k, uint64_t pfn, size_t max)
+{
+	const uint64_t end = part_of(k, pfn)->end;
+	size_t n = 0;
+
+	while (n < max && pfn + n < end && in_file(k, pfn + n))
+		n++;
+	return n;
+}
+
+/* Descriptors of @num pages that are all in @part, from @pfn on. */
+static struct gdump_error *read_descs(struct kdump_source *k, const struct kdump_part *part,
+				      uint64_t pfn, size_t num, struct desc *ret)
 {
 	unsigned char buf[64 * KDUMP_DESC_SIZE];
-	uint64_t off = k->layout.desc + desc_index(k, pfn) * KDUMP_DESC_SIZE;
+	uint64_t off = k->layout.desc + (desc_index(k, pfn) - part->rank) * KDUMP_DESC_SIZE;
 
 	for (size_t i = 0, n; i < num; i += n, off += n * KDUMP_DESC_SIZE) {
 		struct gdump_error *err;
 		struct cursor c;
 
 		n = MIN(num - i, 64);
-		err = bytes_read(k->in, off, buf, n * KDUMP_DESC_SIZE);
+		err = bytes_read(part->in, off, buf, n * KDUMP_DESC_SIZE);
 		if (err)
 			return page_error(error_prefix(err, "descriptor"), pfn + i);
 		c = cursor_init(buf, sizeof(buf), k->header.big, true);
@@ -346,7 +259,8 @@ static struct gdump_error *read_descs(struct kdump_source *k, uint64_t pfn, size
 	return NULL;
 }
 
-static struct gdump_error *check_desc(const struct kdump_source *k, const struct desc *d)
+static struct gdump_error *check_desc(const struct kdump_source *k,
+				      const struct kdump_part *part, const struct desc *d)
 {
 	const uint32_t bs = k->header.block_size, packed = d->flags & KDUMP_PACKED_MASK;
 
@@ -357,7 +271,7 @@ static struct gdump_error *check_desc(const struct kdump_source *k, const struct
 	if (d->size > bs || (!packed && d->size != bs) || !d->size)
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: %u bytes for a page of %u",
 				 d->size, bs);
-	if (d->off < k->layout.data || !range_fits(d->off, d->size, k->in->size))
+	if (d->off < k->layout.data || !range_fits(d->off, d->size, part->in->size))
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "descriptor: %u bytes at offset 0x%llx are outside of the page data",
 				 d->size, (unsigned long long)d->off);
@@ -419,16 +333,18 @@ static size_t contiguous(const struct desc *d, size_t num, size_t *len)
 	return n;
 }
 
-static bool is_shared_zero(const struct kdump_source *k, const struct desc *d)
+static bool is_shared_zero(const struct kdump_source *k, const struct kdump_part *part,
+			   const struct desc *d)
 {
-	return k->shared_zero && d->off == k->layout.data && !d->flags;
+	return part->shared_zero && d->off == k->layout.data && !d->flags;
 }
 
-/* Read and unpack @num whole pages, all in the file, to @buf. */
+/* Read and unpack @num whole pages, all in one part, to @buf. */
 static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size_t num,
 				      unsigned char *buf)
 {
 	const uint32_t bs = k->header.block_size;
+	const struct kdump_part *part = part_of(k, pfn);
 	__attribute__((__cleanup__(unpack_cleanup))) struct unpack u = { 0 };
 	CLEANUP_FREE struct desc *d = malloc(num * sizeof(*d));
 	CLEANUP_FREE unsigned char *data = NULL;
@@ -437,14 +353,14 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 
 	if (!d)
 		return error_nomem();
-	err = read_descs(k, pfn, num, d);
+	err = read_descs(k, part, pfn, num, d);
 	for (size_t i = 0; !err && i < num; i++) {
-		err = check_desc(k, &d[i]);
+		err = check_desc(k, part, &d[i]);
 		if (err)
 			return page_error(err, pfn + i);
 	}
 	for (size_t i = 0, n, len; !err && i < num; i += n) {
-		if (is_shared_zero(k, &d[i])) {
+		if (is_shared_zero(k, part, &d[i])) {
 			n = 1;
 			memset(buf + i * bs, 0, bs);
 			continue;
@@ -457,7 +373,7 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 			if (!data)
 				return error_nomem();
 		}
-		err = bytes_read(k->in, d[i].off, data, len);
+		err = bytes_read(part->in, d[i].off, data, len);
 		for (size_t j = 0; !err && j < n; j++) {
 			err = unpack_page(&u, &d[i + j], buf + (i + j) * bs, bs,
 					  data + (d[i + j].off - d[i].off));
@@ -508,8 +424,8 @@ static struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *bu
 		struct gdump_error *err = NULL;
 		size_t n = 0;
 
-		while (paddr % bs == 0 && (n + 1) * (size_t)bs <= len && in_file(k, block + n))
-			n++;
+		if (paddr % bs == 0)
+			n = count_there(k, block, len / bs);
 		if (n)
 			err = read_pages(k, block, n, p);
 		else if (in_file(k, block))
@@ -535,19 +451,19 @@ static struct gdump_error *scan_blocks(struct kdump_source *k, uint64_t block, s
 	struct desc d[64];
 
 	for (size_t i = 0, n; i < num; i += n) {
+		const struct kdump_part *part = part_of(k, block + i);
 		struct gdump_error *err;
 
 		n = 1;
 		state[i] = in_file(k, block + i) ? PAGE_THERE : PAGE_ABSENT;
 		if (state[i] == PAGE_ABSENT || !(holes || incomplete))
 			continue;
-		while (n < ARRAY_SIZE(d) && i + n < num && in_file(k, block + i + n))
-			n++;
-		err = read_descs(k, block + i, n, d);
+		n = count_there(k, block + i, MIN(num - i, ARRAY_SIZE(d)));
+		err = read_descs(k, part, block + i, n, d);
 		if (err && !incomplete)
 			return err;
 		for (size_t j = 0; j < n; j++) {
-			state[i + j] = is_shared_zero(k, &d[j]) ? PAGE_HOLE : PAGE_THERE;
+			state[i + j] = is_shared_zero(k, part, &d[j]) ? PAGE_HOLE : PAGE_THERE;
 			if (err || (!d[j].off && incomplete))
 				state[i + j] = PAGE_ABSENT;
 		}
@@ -593,7 +509,9 @@ static void kdump_source_close(struct source *s)
 {
 	struct kdump_source *k = (struct kdump_source *)s;
 
-	bytes_close(k->in);
+	for (size_t i = 0; i < k->num_parts; i++)
+		bytes_close(k->parts[i].in);
+	free(k->parts);
 	free(k->bitmap);
 	free(k->rank);
 	free(k);
@@ -607,16 +525,20 @@ static const struct source_ops kdump_source_ops = {
 	.close = kdump_source_close,
 };
 
-static void find_shared_zero(struct kdump_source *k)
+/* What is known of a part once bitmap 2 is. */
+static void look_at_part(struct kdump_source *k, struct kdump_part *part)
 {
 	const uint32_t bs = k->header.block_size;
 	CLEANUP_FREE unsigned char *page = malloc(bs);
 	CLEANUP_ERROR struct gdump_error *err = NULL;
 
+	part->rank = part->start < k->max_mapnr ? desc_index(k, part->start) : k->num_pages;
+	if (!range_fits(k->layout.data, 0, part->in->size) || part->in->truncated)
+		k->source.image.incomplete = true;
 	if (!page || !(k->sub.dump_level & GDUMP_DROP_ZERO))
 		return;
-	err = bytes_read(k->in, k->layout.data, page, bs);
-	k->shared_zero = !err && is_zero(page, bs);
+	err = bytes_read(part->in, k->layout.data, page, bs);
+	part->shared_zero = !err && is_zero(page, bs);
 }
 
 /* The ELF machine behind utsname.machine; QEMU writes some names of its own. */
@@ -657,13 +579,16 @@ static void fill_image(struct kdump_source *k)
 	image->dump_level = k->sub.dump_level;
 	image->phys_base = k->sub.phys_base;
 	image->num_cpus = MIN(h->nr_cpus, 65536);
+	image->time = h->tv_sec;
+	image->no_vmemmap = h->status & KDUMP_NO_VMEMMAP;
 	if (!strcmp(h->sysname, "Linux") && !strchr(h->uts_version, '(')) {
 		memcpy(image->release, h->release, UTS_LEN - 1);
 		memcpy(image->version, h->uts_version, UTS_LEN - 1);
 		memcpy(image->nodename, h->nodename, UTS_LEN - 1);
 	}
-	snprintf(image->detail, sizeof(image->detail), "%skdump-compressed, version %u, %s",
-		 k->in->kind, h->version, codec_name(h->status));
+	snprintf(image->detail, sizeof(image->detail), "%s%s, version %u, %s%s",
+		 k->in->kind, h->diskdump ? "diskdump" : "kdump-compressed", h->version,
+		 codec_name(h->status), k->num_parts > 1 ? ", in parts" : "");
 }
 
 static bool fits_machine(const struct image *image, const struct arch *arch,
@@ -701,12 +626,15 @@ static void count_absent(struct kdump_source *k)
 
 static struct gdump_error *read_all(struct kdump_source *k)
 {
-	struct gdump_error *err = read_main(k->in, &k->header);
+	struct gdump_error *err = kdump_read_headers(k->in, &k->header, &k->sub);
 
+	k->max_mapnr = k->sub.max_mapnr;
 	if (!err)
-		err = read_sub(k);
+		err = kdump_check_parts(k->parts, k->num_parts, &k->sub);
 	if (err)
 		return err;
+	k->in = k->parts[0].in;
+	k->layout = kdump_layout(&k->header, k->max_mapnr, 0);
 	fill_image(k);
 	err = read_notes(k);
 	if (!err)
@@ -715,8 +643,12 @@ static struct gdump_error *read_all(struct kdump_source *k)
 		err = read_bitmap(k);
 	if (err)
 		return err;
+	for (size_t i = 0; i < k->num_parts; i++)
+		look_at_part(k, &k->parts[i]);
 	guess_machine(&k->source.image);
-	find_shared_zero(k);
+	/* QEMU takes the 64-bit header for i386 too */
+	if (k->source.image.machine)
+		k->source.image.is64 = arch_by_machine(k->source.image.machine)->is64;
 	/* QEMU's blocks are of 64 KiB for aarch64 and ppc64, whatever the kernel
 	 * has: what tells its page size comes first
 	 */
@@ -726,26 +658,41 @@ static struct gdump_error *read_all(struct kdump_source *k)
 	return err;
 }
 
-static struct gdump_error *kdump_open(struct bytes *in, struct source **ret)
+static struct gdump_error *kdump_open_parts(struct bytes *const *in, const char *const *names,
+					    size_t num, struct source **ret)
 {
 	struct kdump_source *k = calloc(1, sizeof(*k));
+	struct kdump_part *parts = calloc(num, sizeof(*parts));
 	CLEANUP_SOURCE struct source *guard = NULL;
 	struct gdump_error *err;
 
-	if (!k) {
-		bytes_close(in);
+	if (!k || !parts) {
+		for (size_t i = 0; i < num; i++)
+			bytes_close(in[i]);
+		free(parts);
+		free(k);
 		return error_nomem();
 	}
 	guard = &k->source;
 	source_init(&k->source, &kdump_source_ops);
-	k->in = in;
-	k->source.image.incomplete = in->truncated;
+	k->parts = parts;
+	k->num_parts = num;
+	for (size_t i = 0; i < num; i++)
+		parts[i] = (struct kdump_part){ .in = in[i], .name = names[i], .end = UINT64_MAX };
+	k->in = in[0];
 	err = read_all(k);
 	if (err)
 		return err;
 	guard = NULL;
 	*ret = &k->source;
 	return NULL;
+}
+
+static struct gdump_error *kdump_open(struct bytes *in, struct source **ret)
+{
+	static const char *const no_name = "";
+
+	return kdump_open_parts(&in, &no_name, 1, ret);
 }
 
 const struct format format_kdump = {
@@ -758,5 +705,6 @@ const struct format format_kdump = {
 	.codec = "zlib",
 	.probe = kdump_probe,
 	.open = kdump_open,
+	.open_parts = kdump_open_parts,
 	.create = kdump_create,
 };

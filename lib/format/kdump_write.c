@@ -11,6 +11,7 @@
  */
 #include "kdump.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,15 +108,17 @@ static void fill_main(struct kdump_header *h, const struct write_spec *spec)
 	h->big = image->big;
 	h->is64 = image->is64;
 	h->block_size = image->page_size;
-	h->status = spec->codec ? spec->codec->kdump_flag : 0;
-	h->sub_hdr_size = (uint32_t)div_up(kdump_sub_size(h->is64) + image_notes_size(image),
+	h->status = (spec->codec ? spec->codec->kdump_flag : 0) |
+		    (image->no_vmemmap ? KDUMP_NO_VMEMMAP : 0);
+	h->sub_hdr_size = (uint32_t)div_up(kdump_sub_size(h->is64, false) + image_notes_size(image),
 					   h->block_size);
 	h->bitmap_blocks = (uint32_t)(2 * div_up(div_up(end, 8), h->block_size));
 	h->max_mapnr = (uint32_t)MIN(end, UINT32_MAX);
 	h->nr_cpus = (uint32_t)MAX(image->num_cpus, 1);
-	/* the panic's time, if there was one: a clock would make every dump differ */
-	if (vmcoreinfo_decimal(image, "CRASHTIME", &crash_time))
-		h->tv_sec = crash_time;
+	/* the input's time, or the panic's: a clock would make every dump differ */
+	if (!image->time)
+		vmcoreinfo_decimal(image, "CRASHTIME", &crash_time);
+	h->tv_sec = image->time ? image->time : crash_time;
 	/* libkdumpfile, and so drgn, believe it only when it is all filled in */
 	uts_set(h->sysname, image->release[0] ? "Linux" : NULL, "");
 	uts_set(h->nodename, image->nodename, "(none)");
@@ -130,7 +133,7 @@ static struct gdump_error *write_sub(struct kdump_writer *w)
 	const struct image *image = w->spec->image;
 	const struct kdump_header *h = &w->header;
 	const size_t size = (size_t)h->sub_hdr_size * h->block_size;
-	const size_t sub_size = kdump_sub_size(h->is64);
+	const size_t sub_size = kdump_sub_size(h->is64, false);
 	CLEANUP_FREE unsigned char *buf = calloc(1, size);
 	struct cursor c = cursor_init(buf, size, h->big, h->is64);
 	struct kdump_sub sub = {
@@ -141,11 +144,19 @@ static struct gdump_error *write_sub(struct kdump_writer *w)
 		.size_note = image_notes_size(image),
 	};
 
+	const struct gdump_note *note;
+
 	if (!buf)
 		return error_nomem();
 	if (image->vmcoreinfo) {
-		sub.off_vmcoreinfo = sub.off_note + image_vmcoreinfo_off(image);
+		note = image_note(image, "VMCOREINFO");
+		sub.off_vmcoreinfo = sub.off_note + image_note_off(image, note);
 		sub.size_vmcoreinfo = image->vmcoreinfo_size;
+	}
+	note = image_note(image, "ERASEINFO");
+	if (note) {
+		sub.off_eraseinfo = sub.off_note + image_note_off(image, note);
+		sub.size_eraseinfo = note->size;
 	}
 	put_sub(&c, &sub);
 	image_notes_put(image, buf + sub_size);
@@ -294,8 +305,12 @@ struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **
 				 "memory ends at 0x%llx: too high for kdump's bitmaps; write an ELF file",
 				 (unsigned long long)plan_end_pfn(spec->plan) *
 				 spec->plan->page_size);
+	if (!spec->image->is64 && spec->image->machine != EM_386)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "readers of kdump files do not agree about 32-bit machines other than i386; write an ELF file");
 	fill_main(&w->header, spec);
-	w->layout = kdump_layout(&w->header, gdump_plan_kept(spec->plan));
+	w->layout = kdump_layout(&w->header, plan_end_pfn(spec->plan),
+				 gdump_plan_kept(spec->plan));
 	w->desc_off = w->layout.desc;
 	w->next_data = w->layout.data + w->header.block_size;
 	if (!w->sink->seeks) {

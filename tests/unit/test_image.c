@@ -230,7 +230,8 @@ static void test_notes_again(void)
 	}
 	CHECK_OK(image_seal(&b));
 	CHECK_INT(b.vmcoreinfo_size, 8);
-	CHECK(!memcmp(buf + image_vmcoreinfo_off(&b), "A=1\n", 4));
+	CHECK(!memcmp(buf + image_note_off(&b, image_note(&b, "VMCOREINFO")), "A=1\n", 4));
+	CHECK(!image_note(&b, "ERASEINFO"));
 	image_deinit(&a);
 	image_deinit(&b);
 }

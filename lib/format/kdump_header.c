@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/kdump_header.c - reading the two headers of a kdump file
+ *
+ * Nothing in them says byte order or word size, and 32-bit sub headers come in
+ * two layouts: i386's and QEMU's has no gaps, that of ARM, MIPS and PowerPC has
+ * 64-bit fields aligned to 8 bytes.  All are found by what makes sense.
+ */
+#include "kdump.h"
+
+#include <string.h>
+
+#include "../util/bits.h"
+
+static struct gdump_error *corrupt(const char *what, uint64_t value)
+{
+	return error_new(GDUMP_ERR_CORRUPT, "kdump header: %s (%llu)", what,
+			 (unsigned long long)value);
+}
+
+static void get_main(struct cursor *c, struct kdump_header *h)
+{
+	h->diskdump = !memcmp(cursor_take(c, 8), "DISKDUMP", 8);
+	h->version = get_u32(c);
+	get_bytes(c, h->sysname, UTS_LEN);
+	get_bytes(c, h->nodename, UTS_LEN);
+	get_bytes(c, h->release, UTS_LEN);
+	get_bytes(c, h->uts_version, UTS_LEN);
+	get_bytes(c, h->machine, UTS_LEN);
+	get_bytes(c, h->domainname, UTS_LEN);
+	cursor_take(c, c->is64 ? 6 : 2);
+	h->tv_sec = get_word(c);
+	get_word(c);
+	h->status = get_u32(c);
+	h->block_size = get_u32(c);
+	h->sub_hdr_size = get_u32(c);
+	h->bitmap_blocks = get_u32(c);
+	h->max_mapnr = get_u32(c);
+	cursor_take(c, 16);
+	h->nr_cpus = get_u32(c);
+}
+
+static bool main_makes_sense(const struct kdump_header *h)
+{
+	return (h->version >= 1 || h->diskdump) && h->version <= 64 &&
+	       is_power_of_2(h->block_size) && h->block_size >= KDUMP_MIN_BLOCK &&
+	       h->block_size <= KDUMP_MAX_BLOCK && h->sub_hdr_size >= 1 &&
+	       h->sub_hdr_size < 1 << 20 && h->bitmap_blocks >= 1;
+}
+
+static struct gdump_error *read_main(struct bytes *in, struct kdump_header *ret)
+{
+	unsigned char buf[KDUMP_HEAD_SIZE];
+	struct gdump_error *err = bytes_read(in, 0, buf, sizeof(buf));
+
+	if (err)
+		return error_prefix(err, "kdump header");
+	for (int i = 0; i < 4; i++) {
+		const bool big = i & 1, is64 = !(i & 2);
+		struct kdump_header h = { .big = big, .is64 = is64 };
+		struct cursor c = cursor_init(buf, sizeof(buf), big, is64);
+
+		get_main(&c, &h);
+		if (main_makes_sense(&h)) {
+			*ret = h;
+			return NULL;
+		}
+	}
+	return error_new(GDUMP_ERR_CORRUPT,
+			 "kdump header: block size, sub header size and bitmap size make no sense in any byte order and word size");
+}
+
+static uint64_t get_u64_at(struct cursor *c, const unsigned char *begin, bool padded)
+{
+	if (padded)
+		cursor_take(c, -(size_t)(c->p - begin) % 8);
+	return get_u64(c);
+}
+
+/* Fields came with header versions; older files have something else there. */
+static void get_sub(const unsigned char *buf, const struct kdump_header *h, bool padded,
+		    struct kdump_sub *s)
+{
+	struct cursor c = cursor_init(buf, KDUMP_SUB_SIZE, h->big, h->is64);
+	const uint32_t v = h->version;
+
+	*s = (struct kdump_sub){ .padded = padded };
+	s->phys_base = get_word(&c);
+	s->dump_level = v >= 1 ? get_u32(&c) : 0;
+	s->split = v >= 2 ? get_u32(&c) : 0;
+	s->start_pfn = v >= 2 ? get_word(&c) : 0;
+	s->end_pfn = v >= 2 ? get_word(&c) : 0;
+	s->off_vmcoreinfo = v >= 3 ? get_u64_at(&c, buf, padded) : 0;
+	s->size_vmcoreinfo = v >= 3 ? get_word(&c) : 0;
+	s->off_note = v >= 4 ? get_u64_at(&c, buf, padded) : 0;
+	s->size_note = v >= 4 ? get_word(&c) : 0;
+	s->off_eraseinfo = v >= 5 ? get_u64_at(&c, buf, padded) : 0;
+	s->size_eraseinfo = v >= 5 ? get_word(&c) : 0;
+	s->max_mapnr = h->max_mapnr;
+	if (v >= 6) {
+		s->start_pfn = get_u64_at(&c, buf, padded);
+		s->end_pfn = get_u64_at(&c, buf, padded);
+		s->max_mapnr = get_u64_at(&c, buf, padded);
+	}
+}
+
+/* How much an area's place looks like one: nothing at all is neither. */
+static int score_area(const struct bytes *in, const struct kdump_header *h, uint64_t off,
+		      uint64_t size)
+{
+	if (!off && !size)
+		return 0;
+	return off >= h->block_size && size && range_fits(off, size, in->size) ? 2 : -4;
+}
+
+static int score_sub(const struct bytes *in, const struct kdump_header *h,
+		     const struct kdump_sub *s)
+{
+	int score = score_area(in, h, s->off_vmcoreinfo, s->size_vmcoreinfo) +
+		    score_area(in, h, s->off_note, s->size_note) +
+		    score_area(in, h, s->off_eraseinfo, s->size_eraseinfo);
+
+	if (s->size_note && s->off_note == h->block_size + kdump_sub_size(h->is64, s->padded))
+		score += 4;
+	if (h->version >= 6)
+		score += (uint32_t)MIN(s->max_mapnr, UINT32_MAX) == h->max_mapnr ? 4 : -4;
+	return score;
+}
+
+static struct gdump_error *read_sub(struct bytes *in, const struct kdump_header *h,
+				    struct kdump_sub *ret)
+{
+	unsigned char buf[KDUMP_SUB_SIZE];
+	struct gdump_error *err = bytes_read(in, h->block_size, buf, sizeof(buf));
+	struct kdump_sub padded;
+
+	if (err)
+		return error_prefix(err, "kdump sub header");
+	if (h->diskdump) {
+		/* registers of one CPU, in a layout of each architecture */
+		*ret = (struct kdump_sub){ .max_mapnr = h->max_mapnr };
+		return NULL;
+	}
+	get_sub(buf, h, false, ret);
+	get_sub(buf, h, true, &padded);
+	if (!h->is64 && score_sub(in, h, &padded) > score_sub(in, h, ret))
+		*ret = padded;
+	return NULL;
+}
+
+struct gdump_error *kdump_read_headers(struct bytes *in, struct kdump_header *h,
+				       struct kdump_sub *s)
+{
+	struct gdump_error *err = read_main(in, h);
+	struct kdump_layout l;
+
+	if (!err)
+		err = read_sub(in, h, s);
+	if (err)
+		return err;
+	l = kdump_layout(h, s->max_mapnr, 0);
+	if (!s->max_mapnr)
+		return corrupt("no pages: max_mapnr is", s->max_mapnr);
+	if (s->max_mapnr > UINT64_MAX / h->block_size)
+		return corrupt("memory ends past the end of all memory: max_mapnr is",
+			       s->max_mapnr);
+	if (!range_fits(l.desc, 0, in->size))
+		return corrupt("the bitmaps are past the end of the file: blocks",
+			       h->bitmap_blocks);
+	if (div_up(s->max_mapnr, 8) > l.bitmap_size)
+		return corrupt("the bitmaps are too small for max_mapnr", s->max_mapnr);
+	return NULL;
+}

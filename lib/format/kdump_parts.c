@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/kdump_parts.c - whether files are the parts of one dump, and all of them
+ *
+ * Parts of one dump have the same main header, notes and bitmap; two dumps of one
+ * guest may differ in nothing but the registers in the notes.
+ */
+#include "kdump.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+
+enum { CHUNK = 65536 };
+
+static int by_start(const void *a, const void *b)
+{
+	const struct kdump_part *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* Whether two files have the same bytes at [off, off + len). */
+static struct gdump_error *compare(const struct kdump_part *a, const struct kdump_part *b,
+				   uint64_t off, uint64_t len, const char *what)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(2 * CHUNK);
+	struct gdump_error *err = buf ? NULL : error_nomem();
+
+	for (uint64_t done = 0; !err && done < len; done += CHUNK) {
+		const size_t n = (size_t)MIN(len - done, CHUNK);
+
+		err = error_prefix(bytes_read(a->in, off + done, buf, n), "%s", a->name);
+		if (!err)
+			err = error_prefix(bytes_read(b->in, off + done, buf + CHUNK, n), "%s",
+					   b->name);
+		if (!err && memcmp(buf, buf + CHUNK, n))
+			err = error_new(GDUMP_ERR_USAGE,
+					"%s and %s are parts of different dumps: their %s differ",
+					a->name, b->name, what);
+	}
+	return err;
+}
+
+/* Take what @part says of itself, and compare it with the first one. */
+static struct gdump_error *check_part(struct kdump_part *part, const struct kdump_part *first,
+				      const struct kdump_sub *first_sub)
+{
+	struct kdump_layout l;
+	struct kdump_header h;
+	struct kdump_sub s;
+	struct gdump_error *err = kdump_read_headers(part->in, &h, &s);
+
+	if (err)
+		return error_prefix(err, "%s", part->name);
+	if (!s.split)
+		return error_new(GDUMP_ERR_USAGE, "%s: is a whole dump, not a part of one",
+				 part->name);
+	part->start = s.start_pfn;
+	part->end = s.end_pfn;
+	if (part == first)
+		return NULL;
+	err = compare(first, part, 0, KDUMP_HEAD_SIZE, "headers");
+	if (err)
+		return err;
+	if (s.max_mapnr != first_sub->max_mapnr || s.off_note != first_sub->off_note ||
+	    s.size_note != first_sub->size_note)
+		return error_new(GDUMP_ERR_USAGE,
+				 "%s and %s are parts of different dumps: their sub headers differ",
+				 first->name, part->name);
+	l = kdump_layout(&h, s.max_mapnr, 0);
+	err = compare(first, part, s.off_note, s.size_note, "notes");
+	return err ? err : compare(first, part, l.bitmap1, l.desc - l.bitmap1, "bitmaps");
+}
+
+static struct gdump_error *no_part(uint64_t start, uint64_t end)
+{
+	return error_new(GDUMP_ERR_PART,
+			 "is a split dump, and no part of it that was named has pages 0x%llx to 0x%llx: name all of them",
+			 (unsigned long long)start, (unsigned long long)end - 1);
+}
+
+/* From the first page to the last, each once. */
+static struct gdump_error *check_cover(const struct kdump_part *parts, size_t num,
+				       uint64_t max_mapnr)
+{
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < num; i++) {
+		const struct kdump_part *p = &parts[i];
+
+		if (p->end <= p->start)
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "%s: is a part that begins at page 0x%llx and ends at 0x%llx",
+					 p->name, (unsigned long long)p->start,
+					 (unsigned long long)p->end);
+		if (p->start > next)
+			return no_part(next, p->start);
+		if (p->start < next)
+			return error_new(GDUMP_ERR_USAGE, "%s and %s both have page 0x%llx",
+					 parts[i - 1].name, p->name, (unsigned long long)p->start);
+		next = p->end;
+	}
+	return next < max_mapnr ? no_part(next, max_mapnr) : NULL;
+}
+
+struct gdump_error *kdump_check_parts(struct kdump_part *parts, size_t num,
+				      const struct kdump_sub *s)
+{
+	struct gdump_error *err = NULL;
+
+	if (num == 1 && !s->split)
+		return NULL;
+	for (size_t i = 0; !err && i < num; i++)
+		err = check_part(&parts[i], &parts[0], s);
+	if (err)
+		return err;
+	qsort(parts, num, sizeof(*parts), by_start);
+	return check_cover(parts, num, s->max_mapnr);
+}
