@@ -309,6 +309,7 @@ static int copy_opened(struct copy *c, struct gdump *g)
 {
 	const struct gdump_info *info = gdump_info(g);
 	struct gdump_error *err, *resume_err;
+	int status = EXIT_DONE;
 
 	progress_start(c->progress, c->to ? c->to : c->from, info->page_size);
 	if (c->dry_run)
@@ -317,14 +318,16 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	resume_err = gdump_resume(g);
 	c->paused_us = gdump_paused_us(g);
 	progress_end();
-	if (resume_err)
-		say("the guest may still be paused: %s", gdump_error_message(resume_err));
-	gdump_error_destroy(resume_err);
 	if (err)
-		return print_failure(c, err);
+		status = print_failure(c, err);
+	if (resume_err) {
+		int failed = fail(resume_err);
+
+		status = status ? status : failed;
+	}
+	if (status)
+		return status;
 	print_summary(c, info);
-	if (resume_err)
-		return EXIT_FAILED;
 	if (c->result.unreadable)
 		say("%llu pages could not be read and are lost in %s; the first: %s",
 		    (unsigned long long)c->result.unreadable, c->to,

@@ -169,6 +169,21 @@ struct gdump_error *guest_stop(struct guest *g)
 	return err;
 }
 
+struct gdump_error *guest_check_still(struct guest *g)
+{
+	CLEANUP_JSON json_t *value = NULL;
+	struct gdump_error *err;
+	const char *status;
+	bool running = false;
+
+	err = guest_status(g->qmp, &value, &status, &running);
+	if (!err && running)
+		err = error_new(GDUMP_ERR_REMOTE,
+				"somebody else let the guest go on while its memory was read, so "
+				"that is not of one moment: take the dump again");
+	return err;
+}
+
 /* Send cont until QEMU does not say any more that a dump is in its way. */
 static struct gdump_error *guest_cont(struct guest *g)
 {
@@ -199,6 +214,10 @@ struct gdump_error *guest_resume(struct guest *g)
 		return NULL;
 	qmp_ignore_cancel(g->qmp);
 	err = guest_cont(g);
+	if (err && qmp_process_died(g->qmp, 0)) {
+		guest_released(g);
+		return error_prefix(err, "the guest is gone");
+	}
 	if (err)
 		return error_prefix(err, "the guest is still paused and could not be resumed");
 	g->paused_us += clock_us() - g->stop_us;

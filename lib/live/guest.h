@@ -20,6 +20,8 @@ struct guest {
 MUST_CHECK struct gdump_error *guest_check(struct guest *g);
 /* Stop it, if it runs.  On error it may be stopped: guest_resume() is due. */
 MUST_CHECK struct gdump_error *guest_stop(struct guest *g);
+/* Whether nobody has let it go on since: else GDUMP_ERR_REMOTE. */
+MUST_CHECK struct gdump_error *guest_check_still(struct guest *g);
 /* Let it go on, if we stopped it.  Is not cancelled. */
 MUST_CHECK struct gdump_error *guest_resume(struct guest *g);
 /* How long it has stood still because of us, until now */

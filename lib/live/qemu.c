@@ -200,10 +200,18 @@ static const void *qemu_borrow(struct source *s, uint64_t paddr, size_t len)
 struct gdump_error *qemu_resume(struct source *s)
 {
 	struct qemu *qemu = (struct qemu *)s;
+	struct gdump_error *err = NULL, *resume_err;
 
 	/* if QEMU has not ended its dump yet, it says so again to our cont */
 	gdump_error_destroy(qemu_stream_end(qemu));
-	return guest_resume(&qemu->guest);
+	if (qemu->opt.pause_guest && !qemu->resumed)
+		err = guest_check_still(&qemu->guest);
+	qemu->resumed = true;
+	resume_err = guest_resume(&qemu->guest);
+	if (!resume_err)
+		return err;
+	gdump_error_destroy(err);
+	return resume_err;
 }
 
 uint64_t qemu_paused_us(const struct source *s)
