@@ -81,6 +81,12 @@ typedef void gdump_warn_fn(void *arg, const char *message);
  */
 typedef bool gdump_cancel_fn(void *arg);
 
+/* Guest-physical memory in a file that says nothing of itself. */
+struct gdump_place {
+	uint64_t start, size;           /* of memory, in bytes                  */
+	uint64_t offset;                /* of it in the file                    */
+};
+
 struct gdump_open_options {
 	size_t size;                    /* = sizeof this struct                 */
 	bool pause_guest;               /* stop a running guest once it is open */
@@ -94,6 +100,13 @@ struct gdump_open_options {
 	void *warn_arg;
 	gdump_cancel_fn *cancel;
 	void *cancel_arg;
+	const char *format;             /* of a file; NULL: its content tells   */
+	/* Where memory is in a raw file.  Without them the text PATH.ranges
+	 * tells, which gdump_write() writes beside a raw file; without that,
+	 * and with format "raw", each byte is at its address.
+	 */
+	const struct gdump_place *places;
+	size_t num_places;
 };
 
 /* Open what @where names: the path of a dump file, or a running guest as
@@ -282,6 +295,7 @@ struct gdump_write_options {
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard
  * output).  A file appears under @path only when it is complete; until then,
  * and when it was cut short, it is called @path.incomplete.  The mode is 0600.
+ * A raw file gets a @path.ranges beside it that tells what is where in it.
  * The bytes do not depend on the number of threads.
  */
 GDUMP_MUST_CHECK

@@ -13,6 +13,7 @@
 
 #include "codec/codec.h"
 #include "format/format.h"
+#include "format/ranges.h"
 #include "parallel.h"
 #include "pipeline.h"
 #include "settings.h"
@@ -49,6 +50,18 @@ static struct gdump_error *open_sink(const char *path, const struct gdump_write_
 		return err;
 	*ret = sink;
 	return NULL;
+}
+
+/* PATH.ranges, where @path is a file that we make and its format has one. */
+static struct gdump_error *open_beside(const char *path, bool force, const struct format *format,
+				       const struct sink *sink, struct sink **ret)
+{
+	CLEANUP_FREE char *name = NULL;
+
+	if (!format->sidecar || !sink->left)
+		return NULL;
+	name = ranges_path(path);
+	return name ? sink_file_create(name, force, ret) : error_nomem();
 }
 
 static struct gdump_error *resume(void *arg)
@@ -94,7 +107,7 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	struct gdump_write_options opt;
 	struct settings set = { 0 };
 	struct gdump_error *err;
-	struct sink *sink;
+	CLEANUP_SINK struct sink *sink = NULL, *beside = NULL;
 	struct stat st;
 
 	write_options_copy(&opt, options);
@@ -103,9 +116,7 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	if (err || opt.force || !strcmp(path, "-") || (!lstat(path, &st) && !S_ISREG(st.st_mode)))
 		return err;
 	err = sink_file_create(path, false, &sink);
-	if (!err)
-		sink_close(sink);
-	return err;
+	return err ? err : open_beside(path, false, set.format, sink, &beside);
 }
 
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
@@ -114,7 +125,7 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	struct gdump_write_options opt;
 	struct gdump_result result = { 0 };
 	CLEANUP_PLAN struct gdump_plan *whole = NULL, *trimmed = NULL;
-	CLEANUP_SINK struct sink *sink = NULL;
+	CLEANUP_SINK struct sink *sink = NULL, *beside = NULL;
 	CLEANUP_FD int fd = -1;
 	struct settings set = { 0 };
 	struct write_spec spec;
@@ -134,11 +145,14 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	}
 	if (!err)
 		err = open_sink(path, &opt, set.format, &fd, &sink);
+	if (!err)
+		err = open_beside(path, opt.force, set.format, sink, &beside);
 	if (err)
 		return err;
 	spec = (struct write_spec){
 		.image = &g->source->image, .plan = plan, .source = g->source,
 		.codec = set.codec, .level = set.level, .sink = sink,
+		.beside = beside,
 	};
 	err = write_pages(g, &spec, &set, &opt, &result);
 	if (!err)

@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "dump.h"
 #include "format/format.h"
+#include "format/ranges.h"
 #include "kernel/find_vmcoreinfo.h"
 #include "kernel/uts.h"
 #include "live/live.h"
@@ -48,7 +49,9 @@ static struct gdump_error *unknown_format(const unsigned char *head, size_t len)
 			 head[0], head[1], head[2], head[3]);
 }
 
-static struct gdump_error *open_bytes(struct bytes *in, struct source **ret)
+/* @want NULL: whichever format knows it. */
+static struct gdump_error *open_bytes(struct bytes *in, const struct format *want,
+				      struct source **ret)
 {
 	unsigned char head[HEAD_SIZE] = { 0 };
 	const size_t len = (size_t)MIN(in->size, sizeof(head));
@@ -56,22 +59,76 @@ static struct gdump_error *open_bytes(struct bytes *in, struct source **ret)
 	const struct format *format;
 
 	for (size_t i = 0; !err && (format = format_at(i)); i++) {
-		if (format->open && format->probe(head, len))
+		if (format->open && (!want || want == format) && format->probe(head, len))
 			return format->open(in, ret);
 	}
 	bytes_close(in);
+	if (!err && want)
+		return error_new(GDUMP_ERR_FORMAT, "is not of the format %s", want->name);
 	return err ? err : unknown_format(head, len);
+}
+
+/* The format that the caller names, or NULL. */
+static struct gdump_error *named_format(const struct gdump_open_options *opt,
+					const struct format **ret)
+{
+	const char *codec;
+
+	*ret = opt->format ? format_find(opt->format, &codec) : NULL;
+	if (opt->format && (!*ret || !(*ret)->open))
+		return error_new(GDUMP_ERR_USAGE,
+				 "format '%s' cannot be read; guestdump list shows what can",
+				 opt->format);
+	if (*ret && opt->num_places && !(*ret)->open_at)
+		return error_new(GDUMP_ERR_USAGE, "format %s says itself where its memory is",
+				 (*ret)->name);
+	return NULL;
+}
+
+/* Memory is where the caller, or else the text beside the file, says; then
+ * @format is one that has to be told.
+ */
+static struct gdump_error *find_ranges(const char *path, const struct gdump_open_options *opt,
+				       const struct format **format, struct ranges *ret)
+{
+	struct gdump_error *err = NULL;
+	bool found = opt->num_places;
+
+	if (*format && !(*format)->open_at)
+		return NULL;
+	if (!found && strcmp(path, "-"))
+		err = ranges_load(path, ret, &found);
+	for (size_t i = 0; !err && i < opt->num_places; i++) {
+		const struct gdump_place *p = &opt->places[i];
+		const struct place place = { p->start, p->size, p->offset, GDUMP_RANGE_RAM };
+
+		err = ranges_add(ret, &place);
+	}
+	for (size_t i = 0; found && !*format && format_at(i); i++) {
+		if (format_at(i)->open_at)
+			*format = format_at(i);
+	}
+	return err;
 }
 
 static struct gdump_error *file_open(const char *path, const struct gdump_open_options *opt,
 				     struct source **ret)
 {
+	CLEANUP_RANGES struct ranges ranges = { 0 };
+	const struct format *format;
 	struct gdump_error *err;
 	struct bytes *in;
 
-	err = bytes_file_open(path, &in);
+	err = named_format(opt, &format);
+	if (!err)
+		err = find_ranges(path, opt, &format, &ranges);
+	if (!err)
+		err = bytes_file_open(path, &in);
 	if (err)
 		return err;
+	/* the first bytes of such a file mean nothing */
+	if (format && format->open_at)
+		return ranges.num ? format->open_at(in, &ranges, ret) : format->open(in, ret);
 	err = bytes_flat_open(in, &in);
 	if (err) {
 		bytes_close(in);
@@ -79,7 +136,7 @@ static struct gdump_error *file_open(const char *path, const struct gdump_open_o
 	}
 	if (in->truncated && opt->warn)
 		opt->warn(opt->warn_arg, "the flattened file has no end mark: it was cut short");
-	return open_bytes(in, ret);
+	return open_bytes(in, format, ret);
 }
 
 static struct gdump_error *open_source(const char *where, const struct gdump_open_options *opt,
@@ -88,8 +145,12 @@ static struct gdump_error *open_source(const char *where, const struct gdump_ope
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		const size_t len = strlen(sources[i].scheme);
 
-		if (!strncmp(where, sources[i].scheme, len))
-			return sources[i].open(where + len, opt, ret);
+		if (strncmp(where, sources[i].scheme, len))
+			continue;
+		if (opt->format || opt->num_places)
+			return error_new(GDUMP_ERR_USAGE,
+					 "is a running guest: only files have formats and ranges");
+		return sources[i].open(where + len, opt, ret);
 	}
 	return file_open(where, opt, ret);
 }

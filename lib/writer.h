@@ -68,6 +68,8 @@ struct write_spec {
 	const struct codec *codec;
 	int level;
 	struct sink *sink;
+	struct sink *beside;            /* for the text of a .sidecar format;
+					 * NULL: there is no place for it       */
 };
 
 static inline void writer_cleanup(struct writer **w)

@@ -8,17 +8,25 @@
 #include "../source.h"
 #include "../writer.h"
 
+struct ranges;
+
 struct format {
 	const char *name, *summary;
 	bool seeks;             /* create() needs a seekable sink or a flat one */
 	bool packs;             /* pages may be compressed one by one           */
 	bool drops_zero;        /* a page that is zero may be left out          */
 	bool trims_devices;     /* readers derive sizes from the highest page   */
+	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */
 	const char *codec;      /* by default, where .packs                     */
 	/* Whether the first bytes of a file look like this format: pure. */
 	bool (*probe)(const unsigned char *head, size_t len);
 	/* Owns @in from now on, also when it fails. */
 	struct gdump_error *(*open)(struct bytes *in, struct source **ret);
+	/* The same where somebody else knows what is where; NULL: the file
+	 * itself does.
+	 */
+	struct gdump_error *(*open_at)(struct bytes *in, const struct ranges *ranges,
+				       struct source **ret);
 	/* The same for files that are one dump together, in any order; @names are
 	 * for messages, and borrowed.  NULL: one dump is one file.
 	 */
@@ -34,7 +42,8 @@ struct format {
 	X(lime)    \
 	X(avml)    \
 	X(savevm)  \
-	X(libvirt_save)
+	X(libvirt_save) \
+	X(raw)
 
 #define X(name) extern const struct format format_##name;
 FORMATS(X)

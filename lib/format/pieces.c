@@ -124,9 +124,9 @@ static unsigned char page_state(const struct pieces *ps, struct bytes *in, uint6
 				uint32_t page_size)
 {
 	size_t i = pieces_after(ps, paddr);
-	const struct piece *x = &ps->list[i];
+	const struct piece *x = i < ps->num ? &ps->list[i] : NULL;
 
-	if (i == ps->num || (x->paddr > paddr && x->paddr - paddr >= page_size))
+	if (!x || (x->paddr > paddr && x->paddr - paddr >= page_size))
 		return PAGE_ABSENT;
 	if (in && x->paddr <= paddr && range_fits(paddr - x->paddr, page_size, x->size) &&
 	    bytes_hole(in, x->off + (paddr - x->paddr), page_size) == page_size)
@@ -175,9 +175,9 @@ bool piece_walk_next(struct piece_walk *w, struct piece_part *ret)
 {
 	while (w->len || next_run(w)) {
 		const size_t i = pieces_after(w->pieces, w->paddr);
-		const struct piece *x = &w->pieces->list[i];
+		const struct piece *x = i < w->pieces->num ? &w->pieces->list[i] : NULL;
 
-		if (i == w->pieces->num || (x->paddr > w->paddr && x->paddr - w->paddr >= w->len)) {
+		if (!x || (x->paddr > w->paddr && x->paddr - w->paddr >= w->len)) {
 			w->len = 0;
 			continue;
 		}

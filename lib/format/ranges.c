@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ranges.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/io.h"
+
+enum { MAX_TEXT = 64 << 20, MAX_LINE = 200 };
+
+static const char magic[] = "guestdump-ranges 1";
+
+void ranges_deinit(struct ranges *r)
+{
+	free(r->list);
+	*r = (struct ranges){ 0 };
+}
+
+struct gdump_error *ranges_add(struct ranges *r, const struct place *place)
+{
+	if (is_power_of_2(r->num) || !r->num) {
+		struct place *list = realloc(r->list, MAX(2 * r->num, 4) * sizeof(*list));
+
+		if (!list)
+			return error_nomem();
+		r->list = list;
+	}
+	r->list[r->num++] = *place;
+	return NULL;
+}
+
+static bool get_number(const char **p, uint64_t *ret)
+{
+	char *end;
+
+	if (**p < '0' || **p > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(*p, &end, 0);
+	*p = end;
+	return !errno;
+}
+
+/* "ADDR:SIZE@OFFSET[ KIND]" */
+static bool get_place(const char *line, struct place *ret)
+{
+	const char *p = line;
+
+	if (!get_number(&p, &ret->paddr) || *p++ != ':' || !get_number(&p, &ret->size) ||
+	    *p++ != '@' || !get_number(&p, &ret->off))
+		return false;
+	ret->kind = strcmp(p, " device") ? GDUMP_RANGE_RAM : GDUMP_RANGE_DEVICE;
+	return ret->size && (!*p || !strcmp(p, " ram") || ret->kind == GDUMP_RANGE_DEVICE);
+}
+
+static bool get_machine(const char *name, struct ranges *r)
+{
+	const struct arch *arch;
+
+	for (size_t i = 0; (arch = arch_at(i)); i++) {
+		if (!strcmp(arch->name, name))
+			r->machine = arch->machine;
+	}
+	return true;                    /* another version may know more */
+}
+
+/* The value of a line "KEY VALUE", or NULL */
+static const char *value_of(const char *line, const char *key)
+{
+	const size_t len = strlen(key);
+
+	return !strncmp(line, key, len) && line[len] == ' ' ? line + len + 1 : NULL;
+}
+
+static bool get_key(const char *line, struct ranges *r)
+{
+	const char *v;
+	uint64_t n;
+
+	if ((v = value_of(line, "machine")))
+		return get_machine(v, r);
+	if ((v = value_of(line, "byte-order"))) {
+		r->big = !strcmp(v, "big");
+		return r->big || !strcmp(v, "little");
+	}
+	if ((v = value_of(line, "size")))
+		return get_number(&v, &r->file_size) && !*v;
+	if (!(v = value_of(line, "page-size")) || !get_number(&v, &n) || *v)
+		return false;
+	r->page_size = (uint32_t)n;
+	return is_power_of_2(n) && n >= 4096 && n <= 262144;
+}
+
+static struct gdump_error *parse_line(const char *line, size_t number, struct ranges *r)
+{
+	struct place place;
+
+	if (number == 1 ? !strcmp(line, magic) : !*line || *line == '#' || get_key(line, r))
+		return NULL;
+	if (number > 1 && get_place(line, &place))
+		return ranges_add(r, &place);
+	return error_new(GDUMP_ERR_CORRUPT, "line %zu: '%s' is not %s", number, line,
+			 number == 1 ? magic : "a range, nor anything else that belongs there");
+}
+
+struct gdump_error *ranges_parse(const char *text, size_t len, struct ranges *ret)
+{
+	const char *end = text + len;
+	CLEANUP_RANGES struct ranges r = { 0 };
+	char line[MAX_LINE];
+	struct gdump_error *err = NULL;
+
+	for (size_t number = 1; !err && (text < end || number == 1); number++) {
+		const char *eol = memchr(text, '\n', (size_t)(end - text));
+		size_t n = (size_t)((eol ? eol : end) - text);
+
+		n = MIN(n, sizeof(line) - 1);
+		memcpy(line, text, n);
+		line[n] = 0;
+		err = parse_line(line, number, &r);
+		text = eol ? eol + 1 : end;
+	}
+	if (err)
+		return err;
+	*ret = r;
+	r.list = NULL;
+	return NULL;
+}
+
+char *ranges_text(const struct ranges *r)
+{
+	const struct arch *arch = arch_by_machine(r->machine);
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	fprintf(f, "%s\nsize %" PRIu64 "\n", magic, r->file_size);
+	if (r->machine)
+		fprintf(f, "machine %s\nbyte-order %s\n", arch->name, r->big ? "big" : "little");
+	fprintf(f, "page-size %u\n", r->page_size);
+	for (size_t i = 0; i < r->num; i++) {
+		const struct place *p = &r->list[i];
+
+		fprintf(f, "0x%" PRIx64 ":0x%" PRIx64 "@0x%" PRIx64 " %s\n", p->paddr, p->size,
+			p->off, p->kind == GDUMP_RANGE_DEVICE ? "device" : "ram");
+	}
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+char *ranges_path(const char *path)
+{
+	char *name;
+
+	return asprintf(&name, "%s.ranges", path) < 0 ? NULL : name;
+}
+
+static struct gdump_error *load_fd(int fd, struct ranges *ret)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct stat st;
+	size_t got;
+	int rc;
+
+	if (fstat(fd, &st))
+		return error_os(errno, "opening it");
+	if (!S_ISREG(st.st_mode) || st.st_size > MAX_TEXT)
+		return error_new(GDUMP_ERR_CORRUPT, "is no text that guestdump wrote");
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return error_nomem();
+	rc = io_pread(fd, text, (size_t)st.st_size, 0, &got);
+	return rc ? error_os(rc, "reading it") : ranges_parse(text, got, ret);
+}
+
+struct gdump_error *ranges_load(const char *path, struct ranges *ret, bool *found)
+{
+	CLEANUP_FREE char *name = ranges_path(path);
+	CLEANUP_FD int fd = -1;
+
+	*found = false;
+	if (!name)
+		return error_nomem();
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG))
+		return NULL;
+	*found = true;
+	if (fd < 0)
+		return error_os(errno, "%s", name);
+	return error_prefix(load_fd(fd, ret), "%s", name);
+}

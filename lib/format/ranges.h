@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ranges.h - the text beside a raw file that says what is where in it
+ *
+ *     guestdump-ranges 1
+ *     size 4294967296
+ *     machine x86_64
+ *     byte-order little
+ *     page-size 4096
+ *     0x0:0xa0000@0x0 ram
+ *     0xc0000:0xff40000@0xc0000 ram
+ *
+ * The first line is as above.  Then, in any order, lines with the size of the
+ * raw file and what else is known, all of which may be missing, and one line
+ * for each range: first address, size, place in the file, kind ("ram", which
+ * may be missing, or "device").  Numbers are decimal or 0x hexadecimal.  Empty
+ * lines and those that begin with # do not count.
+ */
+#pragma once
+
+#include "../image.h"
+
+struct place {
+	uint64_t paddr, size, off;
+	uint32_t kind;                  /* enum gdump_range_kind                */
+};
+
+struct ranges {
+	struct place *list;
+	size_t num;
+	uint64_t file_size;             /* 0: not known                         */
+	uint32_t page_size;             /* 0: not known                         */
+	uint16_t machine;               /* 0: not known                         */
+	bool big;
+};
+
+void ranges_deinit(struct ranges *r);
+MUST_CHECK struct gdump_error *ranges_add(struct ranges *r, const struct place *place);
+MUST_CHECK struct gdump_error *ranges_parse(const char *text, size_t len, struct ranges *ret);
+/* The text of @r, to be freed; NULL: out of memory. */
+char *ranges_text(const struct ranges *r);
+/* Load the file beside @path; *@found false: there is none. */
+MUST_CHECK struct gdump_error *ranges_load(const char *path, struct ranges *ret, bool *found);
+/* "PATH.ranges", to be freed; NULL: out of memory. */
+char *ranges_path(const char *path);
+
+static inline void ranges_cleanup(struct ranges *r)
+{
+	ranges_deinit(r);
+}
+#define CLEANUP_RANGES __attribute__((__cleanup__(ranges_cleanup)))

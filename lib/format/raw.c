@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/raw.c - memory as it is, without a header
+ *
+ * Written, every byte is at the offset of its guest-physical address, and what
+ * is between ranges, or zero, is a hole in the file.  What is memory and what
+ * is a hole is told by a text beside the file, see ranges.h; through a pipe
+ * there is none.
+ *
+ * Such a file may begin with anything, as a guest chooses what it has at
+ * address 0.  So it is read as a raw file only when somebody says so: that
+ * text, or the caller.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "format.h"
+#include "pieces.h"
+#include "ranges.h"
+
+struct raw_source {
+	struct source source;
+	struct bytes *in;
+	struct pieces pieces;
+};
+
+struct raw_writer {
+	struct writer writer;
+	const struct write_spec *spec;
+	struct pieces pieces;           /* one for each range                   */
+	struct ranges ranges;
+};
+
+/* It cannot be told by its first bytes. */
+static bool raw_probe(const unsigned char *head, size_t len)
+{
+	(void)head, (void)len;
+	return false;
+}
+
+static struct gdump_error *raw_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct raw_source *r = (struct raw_source *)s;
+
+	return pieces_read(&r->pieces, r->in, paddr, buf, len);
+}
+
+static struct gdump_error *raw_scan(struct source *s, uint64_t pfn, size_t num,
+				    unsigned char *state, bool holes)
+{
+	struct raw_source *r = (struct raw_source *)s;
+
+	pieces_scan(&r->pieces, holes ? r->in : NULL, s->image.page_size, pfn, num, state);
+	return NULL;
+}
+
+static void raw_source_close(struct source *s)
+{
+	struct raw_source *r = (struct raw_source *)s;
+
+	bytes_close(r->in);
+	pieces_deinit(&r->pieces);
+	free(r);
+}
+
+static const struct source_ops raw_source_ops = {
+	.name = "raw",
+	.read = raw_read,
+	.scan = raw_scan,
+	.close = raw_source_close,
+};
+
+static struct gdump_error *add_places(struct raw_source *r, const struct ranges *ranges)
+{
+	struct gdump_error *err = NULL;
+	uint64_t bytes;
+
+	for (size_t i = 0; !err && i < ranges->num; i++) {
+		const struct place *p = &ranges->list[i];
+
+		if (!p->size || !range_fits(p->off, p->size, r->in->size))
+			return error_new(GDUMP_ERR_USAGE,
+					 "range 0x%llx:0x%llx@0x%llx is not in the file, which has 0x%llx bytes",
+					 (unsigned long long)p->paddr, (unsigned long long)p->size,
+					 (unsigned long long)p->off, (unsigned long long)r->in->size);
+		err = image_add_range(&r->source.image, p->paddr, p->size, p->kind);
+		if (!err)
+			err = pieces_add(&r->pieces, p->paddr, p->size, p->off);
+	}
+	bytes = pieces_bytes(&r->pieces);
+	pieces_sort(&r->pieces);
+	if (!err && bytes != pieces_bytes(&r->pieces))
+		err = error_new(GDUMP_ERR_USAGE, "two ranges have the same memory");
+	return err;
+}
+
+static struct gdump_error *fill_image(struct raw_source *r, const struct ranges *ranges)
+{
+	struct image *image = &r->source.image;
+	struct gdump_error *err;
+
+	if (ranges->file_size && ranges->file_size != r->in->size)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "has 0x%llx bytes, but the .ranges file beside it is for one of 0x%llx; move that away, or say where the ranges are",
+				 (unsigned long long)r->in->size,
+				 (unsigned long long)ranges->file_size);
+	image->machine = ranges->machine;
+	image->big = ranges->big;
+	image->is64 = !ranges->machine || arch_by_machine(ranges->machine)->is64;
+	image->page_size = ranges->page_size;
+	err = add_places(r, ranges);
+	if (!err)
+		err = image_seal(image);
+	snprintf(image->detail, sizeof(image->detail), "raw memory");
+	return err;
+}
+
+static struct gdump_error *raw_open_at(struct bytes *in, const struct ranges *ranges,
+				       struct source **ret)
+{
+	struct raw_source *r = calloc(1, sizeof(*r));
+	CLEANUP_SOURCE struct source *guard = NULL;
+	struct gdump_error *err;
+
+	if (!r) {
+		bytes_close(in);
+		return error_nomem();
+	}
+	guard = &r->source;
+	source_init(&r->source, &raw_source_ops);
+	r->in = in;
+	err = fill_image(r, ranges);
+	if (err)
+		return err;
+	guard = NULL;
+	*ret = &r->source;
+	return NULL;
+}
+
+/* Nobody says what is where: each byte is at its address. */
+static struct gdump_error *raw_open(struct bytes *in, struct source **ret)
+{
+	struct place all = { .size = in->size };
+
+	return raw_open_at(in, &(struct ranges){ .list = &all, .num = 1 }, ret);
+}
+
+static struct gdump_error *raw_place(struct writer *w, struct batch *b)
+{
+	(void)w, (void)b;               /* every page has its place already */
+	return NULL;
+}
+
+static struct gdump_error *raw_store(struct writer *writer, const struct batch *b)
+{
+	struct raw_writer *w = (struct raw_writer *)writer;
+
+	return pieces_store(&w->pieces, w->spec->sink, b, w->spec->plan->page_size);
+}
+
+static struct gdump_error *write_ranges(struct raw_writer *w)
+{
+	struct sink *beside = w->spec->beside;
+	CLEANUP_FREE char *text = ranges_text(&w->ranges);
+	struct gdump_error *err;
+
+	if (!text)
+		return error_nomem();
+	err = sink_write(beside, 0, text, strlen(text));
+	return err ? err : beside->ops->finish(beside, strlen(text));
+}
+
+static struct gdump_error *raw_finish(struct writer *writer, uint64_t *size)
+{
+	struct raw_writer *w = (struct raw_writer *)writer;
+
+	*size = w->ranges.file_size;
+	return w->spec->beside ? write_ranges(w) : NULL;
+}
+
+static void raw_close(struct writer *writer)
+{
+	struct raw_writer *w = (struct raw_writer *)writer;
+
+	pieces_deinit(&w->pieces);
+	ranges_deinit(&w->ranges);
+	free(w);
+}
+
+static const struct writer_ops raw_writer_ops = {
+	.place = raw_place,
+	.store = raw_store,
+	.finish = raw_finish,
+	.close = raw_close,
+};
+
+/* A place for each range, but for device memory that the plan does without. */
+static struct gdump_error *lay_out(struct raw_writer *w)
+{
+	const struct image *image = w->spec->image;
+	const struct gdump_plan *plan = w->spec->plan;
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; !err && i < image->num_ranges; i++) {
+		const struct gdump_range *r = &image->ranges[i];
+		const struct place p = { r->start, r->size, r->start, r->kind };
+
+		if (r->start / plan->page_size >= plan_end_pfn(plan))
+			break;
+		if (r->start + r->size > INT64_MAX || r->start + r->size < r->size)
+			return error_new(GDUMP_ERR_UNSUPPORTED,
+					 "memory at 0x%llx is past the end of the largest possible file; leave it out with --length, or write another format",
+					 (unsigned long long)r->start);
+		err = pieces_add(&w->pieces, r->start, r->size, r->start);
+		if (!err)
+			err = ranges_add(&w->ranges, &p);
+		w->ranges.file_size = r->start + r->size;
+	}
+	return err;
+}
+
+static struct gdump_error *raw_create(const struct write_spec *spec, struct writer **ret)
+{
+	struct raw_writer *w = calloc(1, sizeof(*w));
+	CLEANUP_WRITER struct writer *guard = &w->writer;
+	struct gdump_error *err;
+
+	if (!w)
+		return error_nomem();
+	w->writer.ops = &raw_writer_ops;
+	w->writer.filled = spec->plan->num_pages - spec->plan->kept;
+	w->spec = spec;
+	w->ranges.machine = spec->image->machine;
+	w->ranges.big = spec->image->big;
+	w->ranges.page_size = spec->image->page_size;
+	err = lay_out(w);
+	if (err)
+		return err;
+	guard = NULL;
+	*ret = &w->writer;
+	return NULL;
+}
+
+const struct format format_raw = {
+	.name = "raw",
+	.summary = "memory as it is, each byte at its address; OUTPUT.ranges tells what is RAM",
+	.trims_devices = true,
+	.sidecar = true,
+	.probe = raw_probe,
+	.open = raw_open,
+	.open_at = raw_open_at,
+	.create = raw_create,
+};
