@@ -283,15 +283,5 @@ struct gdump_error *layout_plugged(struct qmp *q, struct layout *layout)
 
 size_t layout_find(const struct layout *layout, uint64_t paddr)
 {
-	size_t lo = 0, hi = layout->num_slots;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (layout->slots[mid].paddr + (layout->slots[mid].size - 1) < paddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return slots_find(layout->slots, layout->num_slots, paddr);
 }

@@ -5,13 +5,7 @@
 #pragma once
 
 #include "qemu_dump.h"
-
-/* A piece of guest-physical memory, in one piece in QEMU as well */
-struct slot {
-	uint64_t paddr, size;
-	uint64_t hva;                   /* in QEMU; 0 before layout_locate()    */
-	uint32_t kind;                  /* enum gdump_range_kind                */
-};
+#include "slots.h"
 
 struct layout {
 	char *mtree;                    /* the text that it was made from       */

@@ -95,67 +95,16 @@ static struct gdump_error *qemu_read(struct source *s, uint64_t paddr, void *buf
 	return NULL;
 }
 
-/* Some pages of the guest, and what is known of them */
-struct scan {
-	uint64_t pfn, num, page_size;
-	unsigned char *state;
-};
-
-/* Some memory in [paddr, paddr + size) has something in it. */
-static void scan_mark(struct scan *scan, uint64_t paddr, uint64_t size)
-{
-	uint64_t pfn = MAX(paddr / scan->page_size, scan->pfn);
-	uint64_t last = MIN((paddr + size - 1) / scan->page_size, scan->pfn + scan->num - 1);
-
-	for (; pfn <= last; pfn++)
-		scan->state[pfn - scan->pfn] = PAGE_THERE;
-}
-
-/* Look at the host's pages under [paddr, paddr + size) of @slot. */
-static void scan_slot(const struct procmem *mem, const struct slot *slot, struct scan *scan,
-		      uint64_t paddr, uint64_t size)
-{
-	uint64_t page = procmem_page_size(mem);
-	uint64_t hva = slot->hva + (paddr - slot->paddr), end = hva + size;
-	unsigned char there[512];
-	size_t num;
-
-	while (hva < end) {
-		uint64_t start = round_down(hva, page);
-
-		num = (size_t)MIN(div_up(end - start, page), (uint64_t)ARRAY_SIZE(there));
-		procmem_scan(mem, start, num, there);
-		for (size_t i = 0; i < num; i++) {
-			uint64_t next = MIN(start + (i + 1) * page, end);
-
-			if (there[i])
-				scan_mark(scan, slot->paddr + (hva - slot->hva), next - hva);
-			hva = next;
-		}
-	}
-}
-
 static struct gdump_error *qemu_scan(struct source *s, uint64_t pfn, size_t num,
 				     unsigned char *state, bool holes)
 {
 	struct qemu *qemu = (struct qemu *)s;
-	const struct layout *layout = &qemu->layout;
-	struct scan scan = { .pfn = pfn, .num = num, .page_size = s->image.page_size,
-			     .state = state };
-	uint64_t start = pfn * scan.page_size, last = start + (num * scan.page_size - 1);
+	const struct scan scan = { .pfn = pfn, .num = num, .page_size = s->image.page_size,
+				   .state = state };
 
-	memset(state, holes ? PAGE_HOLE : PAGE_THERE, num);
-	if (!holes)
-		return NULL;
-	for (size_t i = layout_find(layout, start); i < layout->num_slots; i++) {
-		const struct slot *slot = &layout->slots[i];
-		uint64_t from = MAX(start, slot->paddr);
-		uint64_t to = MIN(last, slot->paddr + (slot->size - 1));
-
-		if (slot->paddr > last)
-			break;
-		scan_slot(qemu->mem, slot, &scan, from, to - from + 1);
-	}
+	memset(state, PAGE_THERE, num);
+	if (holes)
+		slots_scan(qemu->layout.slots, qemu->layout.num_slots, qemu->mem, &scan);
 	return NULL;
 }
 
