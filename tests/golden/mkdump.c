@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * mkdump [--expect | --fields] TEXT [FILE] - make the dump FILE that TEXT describes
+ *
+ *   --expect   print what a reader of it should find
+ *   --fields   make it, and print where its fields are: NAME OFFSET SIZE
+ */
+#include "mkdump.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct mach machs[] = {
+	{ "x86_64", "x86_64", 62, true, false, 4096, 336, 112 + 16 * 8, "rip" },
+	{ "i686", "i686", 3, false, false, 4096, 144, 72 + 12 * 4, "eip" },
+	{ "aarch64", "aarch64", 183, true, false, 4096, 392, 112 + 32 * 8, "pc" },
+	{ "armv7l", "armv7l", 40, false, false, 4096, 148, 72 + 15 * 4, "pc" },
+	{ "ppc64", "ppc64", 21, true, true, 65536, 504, 112 + 32 * 8, "nip" },
+	{ "ppc64le", "ppc64le", 21, true, false, 65536, 504, 112 + 32 * 8, "nip" },
+	{ "s390x", "s390x", 22, true, true, 4096, 336, 112 + 8, "psw_addr" },
+	{ "riscv64", "riscv64", 243, true, false, 4096, 376, 112, "pc" },
+	{ "loongarch64", "loongarch64", 258, true, false, 16384, 480, 112 + 33 * 8, "pc" },
+	{ "mips64", "unknown", 8, true, true, 4096, 480, 0, NULL },
+};
+
+static const char *text_name;
+static int line_no;
+
+void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "mkdump: %s:%d: ", text_name, line_no);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+bool option(const struct desc *d, const char *word)
+{
+	char padded[80];
+
+	snprintf(padded, sizeof(padded), " %s ", word);
+	return strstr(d->options, padded);
+}
+
+void put_data(struct out *o, const void *data, size_t len)
+{
+	while (o->len + len > o->room) {
+		o->room = o->room ? 2 * o->room : 65536;
+		o->buf = realloc(o->buf, o->room);
+		if (!o->buf)
+			die("out of memory");
+	}
+	memcpy(o->buf + o->len, data, len);
+	o->len += len;
+}
+
+void pad_to(struct out *o, size_t off)
+{
+	static const unsigned char zeros[4096];
+
+	while (o->len < off)
+		put_data(o, zeros, off - o->len < sizeof(zeros) ? off - o->len : sizeof(zeros));
+}
+
+void put_text(struct out *o, const char *text, size_t len)
+{
+	size_t end = o->len + len;
+
+	put_data(o, text, strnlen(text, len));
+	pad_to(o, end);
+}
+
+void mark(struct out *o, const char *name, uint64_t off, unsigned int size)
+{
+	o->fields = realloc(o->fields, (o->num_fields + 1) * sizeof(*o->fields));
+	if (!o->fields)
+		die("out of memory");
+	o->fields[o->num_fields] = (struct field){ .off = off, .size = size };
+	snprintf(o->fields[o->num_fields++].name, sizeof(o->fields->name), "%s", name);
+}
+
+static void store(unsigned char *p, uint64_t value, unsigned int size, bool big)
+{
+	for (unsigned int i = 0; i < size; i++)
+		p[big ? size - 1 - i : i] = (unsigned char)(value >> 8 * i);
+}
+
+void put(struct out *o, const char *name, uint64_t value, unsigned int size)
+{
+	unsigned char bytes[8];
+
+	if (name)
+		mark(o, name, o->len, size);
+	store(bytes, value, size, o->big);
+	put_data(o, bytes, size);
+}
+
+const char *numbered(const char *base, size_t i, const char *member)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), "%s%zu%s", base, i, member);
+	return name;
+}
+
+static uint64_t number(const char *text)
+{
+	char *end;
+	uint64_t n;
+
+	if (!text)
+		die("a number is missing");
+	n = strtoull(text, &end, 0);
+	if (*end == 'K')
+		n <<= 10, end++;
+	else if (*end == 'M')
+		n <<= 20, end++;
+	if (end == text || *end)
+		die("'%s' is not a number", text);
+	return n;
+}
+
+static const struct field *find_field(const struct out *o, const char *name)
+{
+	for (size_t i = 0; i < o->num_fields; i++) {
+		if (!strcmp(o->fields[i].name, name))
+			return &o->fields[i];
+	}
+	return NULL;
+}
+
+/* "FIELD", "NUMBER" or either with "+NUMBER" or "-NUMBER" behind it */
+static uint64_t place(const struct out *o, const char *text)
+{
+	char base[64];
+	const char *sign = strpbrk(text, "+-");
+	const struct field *f;
+	uint64_t at;
+
+	snprintf(base, sizeof(base), "%.*s", (int)(sign ? sign - text : (long)strlen(text)), text);
+	f = find_field(o, base);
+	at = f ? f->off : !strcmp(base, "end") ? o->len : number(base);
+	return !sign ? at : *sign == '+' ? at + number(sign + 1) : at - number(sign + 1);
+}
+
+/* Before it is flattened only fields are patched; others are of the final file. */
+void apply_patches(struct out *o, const struct desc *d, bool final)
+{
+	for (size_t i = 0; i < d->num_patches; i++) {
+		const struct patch *p = &d->patches[i];
+		const struct field *f = find_field(o, p->where);
+		uint64_t at = final && *p->at ? place(o, p->at) : 0;
+		unsigned int size;
+
+		if (f) {
+			store(o->buf + f->off, p->value, f->size, o->big);
+		} else if (final && !strcmp(p->where, "cut")) {
+			o->len = at < o->len ? at : o->len;
+		} else if (final && sscanf(p->where, "u%u", &size) == 1) {
+			if (at + size / 8 > o->len)
+				die("%s is behind the end", p->at);
+			store(o->buf + at, p->value, size / 8, o->big);
+		} else if (final && !*d->flat) {
+			die("there is no field %s", p->where);
+		}
+	}
+}
+
+/* The next word of the line that is being parsed */
+static char *word(void)
+{
+	return strtok(NULL, " \t\n");
+}
+
+static void add_area(struct area *list, size_t *num, bool device, enum fill_kind fill)
+{
+	uint64_t start = number(word()), size = number(word());
+
+	if (*num == MAX_ITEMS || !size)
+		die("too many, or empty");
+	list[(*num)++] = (struct area){ start, size, device, fill };
+}
+
+static void add_fill(struct desc *d, const char *kind)
+{
+	static const char *const kinds[] = { "text", "random", "zero", "absent" };
+
+	for (int i = 0; i < 4; i++) {
+		if (!strcmp(kind, kinds[i])) {
+			add_area(d->fills, &d->num_fills, false, (enum fill_kind)i);
+			return;
+		}
+	}
+	die("fill with '%s'?", kind);
+}
+
+/* Bytes that differ from note to note and from place to place */
+static void add_note(struct desc *d, const char *name, uint32_t type, size_t size, int cpu)
+{
+	struct note *n = &d->notes[d->num_notes++];
+
+	*n = (struct note){ .type = type, .size = size, .cpu = cpu, .desc = malloc(size + 1) };
+	snprintf(n->name, sizeof(n->name), "%s", name);
+	for (size_t i = 0; i < size; i++)
+		n->desc[i] = (unsigned char)(i * 7 + d->num_notes * 31);
+}
+
+static void add_cpus(struct desc *d, int num)
+{
+	for (int i = 0; i < num; i++) {
+		add_note(d, "CORE", 1, d->mach->prstatus, i);
+		add_note(d, "CORE", 2, 52, i);
+	}
+	d->cpus = num;
+}
+
+static void add_line(char **text, const char *line)
+{
+	size_t len = *text ? strlen(*text) : 0;
+
+	*text = realloc(*text, len + strlen(line) + 2);
+	if (!*text)
+		die("out of memory");
+	sprintf(*text + len, "%s\n", line);
+}
+
+static void add_patch(struct desc *d, const char *where)
+{
+	struct patch *p = &d->patches[d->num_patches++];
+
+	if (!where)
+		die("poke what?");
+	snprintf(p->where, sizeof(p->where), "%s", where);
+	if (!strcmp(where, "cut") || where[0] == 'u')
+		snprintf(p->at, sizeof(p->at), "%s", word());
+	if (strcmp(where, "cut"))
+		p->value = number(word());
+}
+
+static void set_machine(struct desc *d, const char *name)
+{
+	for (size_t i = 0; i < sizeof(machs) / sizeof(machs[0]); i++) {
+		if (!strcmp(machs[i].name, name))
+			d->mach = &machs[i];
+	}
+	if (!d->mach)
+		die("machine '%s'?", name);
+	d->is64 = d->mach->is64;
+	d->big = d->mach->big;
+	d->page = d->mach->page;
+}
+
+static void set_text(char *to, size_t size)
+{
+	char *rest = strtok(NULL, "\n");
+
+	snprintf(to, size, "%s", rest ? rest : "");
+}
+
+static void set_expected(struct desc *d)
+{
+	const char *what = word();
+
+	if (!strcmp(what, "arch"))
+		snprintf(d->expect_arch, sizeof(d->expect_arch), "%s", word());
+	else if (!strcmp(what, "phys_base"))
+		d->expect_phys_base = number(word()), d->has_phys_base = true;
+	else if (!strcmp(what, "incomplete"))
+		d->expect_incomplete = true;
+	else if (strcmp(what, "error") && strcmp(what, "refuses"))
+		die("expect '%s'?", what);
+}
+
+static void parse_machine(struct desc *d, const char *key);
+
+static void parse_line(struct desc *d, char *line)
+{
+	char *key = strtok(line, " \t\n");
+
+	if (!key || *key == '#')
+		return;
+	if (!strcmp(key, "format"))
+		snprintf(d->format, sizeof(d->format), "%s", word());
+	else if (!strcmp(key, "machine"))
+		set_machine(d, word());
+	else if (!strcmp(key, "option"))
+		for (char *w = word(); w; w = word())
+			snprintf(d->options + strlen(d->options),
+				 sizeof(d->options) - strlen(d->options), "%s ", w);
+	else if (!strcmp(key, "ram") || !strcmp(key, "device"))
+		add_area(d->ranges, &d->num_ranges, *key == 'd', FILL_TEXT);
+	else if (!strcmp(key, "fill"))
+		add_fill(d, word());
+	else if (!strcmp(key, "expect"))
+		set_expected(d);
+	else if (!strcmp(key, "poke"))
+		add_patch(d, word());
+	else if (!strcmp(key, "cut"))
+		add_patch(d, "cut");
+	else
+		parse_machine(d, key);
+}
+
+static void parse_machine(struct desc *d, const char *key)
+{
+	char text[256];
+
+	if (!d->mach)
+		die("'%s' before 'machine'", key);
+	if (!strcmp(key, "page")) {
+		d->page = (uint32_t)number(word());
+	} else if (!strcmp(key, "cpus")) {
+		add_cpus(d, (int)number(word()));
+	} else if (!strcmp(key, "note")) {
+		char *name = word();
+		uint32_t type = (uint32_t)number(word());
+		size_t size = number(word());
+
+		add_note(d, name, type, size, (int)number(word()));
+	} else if (!strcmp(key, "vmcoreinfo")) {
+		set_text(text, sizeof(text));
+		add_line(&d->vmcoreinfo, text);
+	} else if (!strcmp(key, "release")) {
+		set_text(d->release, sizeof(d->release));
+	} else if (!strcmp(key, "version")) {
+		set_text(d->version, sizeof(d->version));
+	} else if (!strcmp(key, "nodename")) {
+		set_text(d->nodename, sizeof(d->nodename));
+	} else if (!strcmp(key, "kdump-version")) {
+		d->kdump_version = (uint32_t)number(word());
+	} else if (!strcmp(key, "status")) {
+		d->status = (uint32_t)number(word());
+	} else if (!strcmp(key, "level")) {
+		d->level = (uint32_t)number(word());
+	} else if (!strcmp(key, "codec")) {
+		snprintf(d->codec, sizeof(d->codec), "%s", word());
+	} else if (!strcmp(key, "phys_base")) {
+		d->phys_base = number(word());
+	} else if (!strcmp(key, "flat")) {
+		set_text(d->flat, sizeof(d->flat) - 1);
+		strcat(d->flat, " ");
+	} else {
+		die("'%s'?", key);
+	}
+}
+
+static void parse(struct desc *d, const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char line[1024];
+
+	text_name = path;
+	if (!f)
+		die("cannot be opened");
+	*d = (struct desc){ .kdump_version = 6, .level = 1, .codec = "zlib", .options = " " };
+	while (fgets(line, sizeof(line), f)) {
+		line_no++;
+		parse_line(d, line);
+	}
+	fclose(f);
+	if (!d->mach || !*d->format)
+		die("'format' and 'machine' are needed");
+	if (option(d, "big") || option(d, "little"))
+		d->big = option(d, "big");
+	if (option(d, "class32") || option(d, "class64"))
+		d->is64 = option(d, "class64");
+	if (d->vmcoreinfo) {
+		size_t len = strlen(d->vmcoreinfo);
+
+		add_note(d, "VMCOREINFO", 0, len, -1);
+		memcpy(d->notes[d->num_notes - 1].desc, d->vmcoreinfo, len);
+	}
+}
+
+static void make(struct out *o, const struct desc *d)
+{
+	o->big = d->big;
+	if (!strcmp(d->format, "elf"))
+		make_elf(o, d);
+	else if (!strcmp(d->format, "kdump"))
+		make_kdump(o, d);
+	else
+		die("format '%s'?", d->format);
+	apply_patches(o, d, !*d->flat);
+	if (*d->flat) {
+		flatten(o, d);
+		apply_patches(o, d, true);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const bool expect = argc == 3 && !strcmp(argv[1], "--expect");
+	const bool fields = argc == 4 && !strcmp(argv[1], "--fields");
+	static struct desc d;
+	struct out o = { 0 };
+	FILE *f;
+
+	if (!expect && !fields && argc != 3)
+		return 2;
+	parse(&d, argv[argc - (expect ? 1 : 2)]);
+	if (expect) {
+		print_expected(&d);
+		return 0;
+	}
+	make(&o, &d);
+	f = fopen(argv[argc - 1], "wb");
+	if (!f || fwrite(o.buf, 1, o.len, f) != o.len || fclose(f))
+		die("cannot write %s", argv[argc - 1]);
+	for (size_t i = 0; fields && i < o.num_fields; i++)
+		printf("%s %llu %u\n", o.fields[i].name, (unsigned long long)o.fields[i].off,
+		       o.fields[i].size);
+	return 0;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * state DUMP - print all that the library finds in a dump, as mkdump --expect does
+ *
+ * Through guestdump.h only.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <guestdump.h>
+
+enum { UNIT = 4096 };
+
+static uint64_t hash(const void *buf, size_t len)
+{
+	const unsigned char *p = buf;
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ p[i]) * 0x100000001b3;
+	return h;
+}
+
+static int fail(struct gdump_error *err)
+{
+	fprintf(stderr, "%s\n", gdump_error_message(err));
+	gdump_error_destroy(err);
+	return 1;
+}
+
+static void print_machine(const struct gdump_info *info)
+{
+	printf("arch %s %s %d\n", info->arch, info->big_endian ? "big" : "little",
+	       info->is_64bit ? 64 : 32);
+	printf("page %" PRIu32 "\n", info->page_size);
+	printf("cpus %zu\n", info->num_cpus);
+	printf("phys_base 0x%" PRIx64 "\n", info->phys_base);
+	if (info->release)
+		printf("release %s\n", info->release);
+	if (info->version)
+		printf("version %s\n", info->version);
+	if (info->incomplete)
+		printf("incomplete\n");
+}
+
+static void print_lists(const struct gdump_info *info)
+{
+	for (size_t i = 0; i < info->num_ranges; i++)
+		printf("range 0x%" PRIx64 " 0x%" PRIx64 " %s\n", info->ranges[i].start,
+		       info->ranges[i].size,
+		       info->ranges[i].kind == GDUMP_RANGE_DEVICE ? "device" : "ram");
+	for (size_t i = 0; i < info->num_notes; i++) {
+		const struct gdump_note *n = &info->notes[i];
+
+		printf("note %s 0x%" PRIx32 " %" PRId32 " %zu %016" PRIx64 "\n", n->name, n->type,
+		       n->cpu, n->size, hash(n->desc, n->size));
+	}
+	if (info->vmcoreinfo)
+		printf("vmcoreinfo %zu %016" PRIx64 "\n", info->vmcoreinfo_size,
+		       hash(info->vmcoreinfo, info->vmcoreinfo_size));
+}
+
+static void print_registers(const struct gdump *g, const struct gdump_info *info)
+{
+	static const char *const pcs[] = { "rip", "eip", "pc", "nip", "psw_addr" };
+	struct gdump_register r;
+
+	for (size_t cpu = 0; cpu < info->num_cpus; cpu++) {
+		for (size_t i = 0; gdump_register_at(g, cpu, i, &r); i++) {
+			for (size_t k = 0; k < sizeof(pcs) / sizeof(pcs[0]); k++) {
+				if (!strcmp(r.name, pcs[k]) && !strcmp(r.set, "general"))
+					printf("cpu %zu %s 0x%" PRIx64 "\n", cpu, r.name, r.value);
+			}
+		}
+	}
+}
+
+static void print_unit(struct gdump *g, uint64_t paddr)
+{
+	static const unsigned char zeros[UNIT];
+	unsigned char buf[UNIT];
+	struct gdump_error *err = gdump_read(g, paddr, buf, sizeof(buf));
+
+	printf("memory 0x%" PRIx64 " ", paddr);
+	if (err && gdump_error_code(err) == GDUMP_ERR_NODATA)
+		printf("absent\n");
+	else if (err)
+		printf("error %s\n", gdump_error_message(err));
+	else if (!memcmp(buf, zeros, sizeof(buf)))
+		printf("zero\n");
+	else
+		printf("%016" PRIx64 "\n", hash(buf, sizeof(buf)));
+	gdump_error_destroy(err);
+}
+
+static void print_memory(struct gdump *g, const struct gdump_info *info)
+{
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < info->num_ranges; i++) {
+		const struct gdump_range *r = &info->ranges[i];
+		uint64_t at = r->start - r->start % info->page_size, last = r->start + (r->size - 1);
+
+		at = at < next ? next : at;
+		last += info->page_size - 1 - last % info->page_size;
+		for (; at <= last && at >= next; at += UNIT) {
+			print_unit(g, at);
+			next = at + UNIT;
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct gdump_error *err;
+	struct gdump *g;
+
+	if (argc != 2)
+		return 2;
+	err = gdump_open(argv[1], NULL, &g);
+	if (err)
+		return fail(err);
+	print_machine(gdump_info(g));
+	print_lists(gdump_info(g));
+	print_registers(g, gdump_info(g));
+	print_memory(g, gdump_info(g));
+	gdump_close(g);
+	return 0;
+}
