@@ -135,7 +135,7 @@ part_disk() {
 
 # signal_dump SIGNAL ARGUMENT...: at a random moment, but before it is done
 signal_dump() {
-	local moment=$((RANDOM % (duration / 4))) status
+	local moment=$((100 + RANDOM % (duration / 4))) status
 	while :; do
 		start_dump "${@:2}" "$guest_source" vm.out
 		sleep_ms $moment
@@ -143,7 +143,7 @@ signal_dump() {
 		status=0
 		{ wait "$child"; } 2>/dev/null || status=$?
 		child=
-		if [ $status != 0 ] || [ $moment = 0 ]; then break; fi
+		if [ $status != 0 ] || [ $moment -lt 20 ]; then break; fi
 		# it was quicker
 		rm vm.out
 		moment=$((moment / 2))
