@@ -151,7 +151,7 @@ static void use(const char *path, const struct memory *m, bool cut)
 	gdump_close(g);
 }
 
-static void limit(int what, rlim_t to)
+static void limit(__rlimit_resource_t what, rlim_t to)
 {
 	struct rlimit r = { .rlim_cur = to, .rlim_max = to };
 

@@ -24,6 +24,8 @@ static void file_begin(struct file *f)
 	struct cursor c;
 
 	f->buf = calloc(1, MAX_FILE);
+	if (!f->buf)
+		abort();
 	f->len = 4096;
 	c = cursor_init(f->buf, 32, true, true);
 	put_bytes(&c, "makedumpfile", 12);
@@ -34,13 +36,17 @@ static void file_begin(struct file *f)
 
 static void file_record(struct file *f, uint64_t off, uint64_t len, const void *data)
 {
-	struct cursor c = cursor_init(f->buf + f->len, MAX_FILE - f->len, true, true);
+	unsigned char head[16];
+	struct cursor c = cursor_init(head, sizeof(head), true, true);
 
 	put_u64(&c, off);
 	put_u64(&c, len);
-	if (data)
-		put_bytes(&c, data, (size_t)len);
-	f->len = MAX_FILE - cursor_left(&c);
+	memcpy(f->buf + f->len, head, sizeof(head));
+	f->len += sizeof(head);
+	if (data) {
+		memcpy(f->buf + f->len, data, (size_t)len);
+		f->len += (size_t)len;
+	}
 }
 
 static void file_end(struct file *f)

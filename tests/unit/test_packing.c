@@ -14,7 +14,8 @@ enum { PAGE = 4096, NUM_PAGES = 64 };
 static void fill(unsigned int n, unsigned char *page)
 {
 	for (unsigned int i = 0; i < PAGE; i++)
-		page[i] = (unsigned char)("guestdump"[i % 9] + i / 200 % 7 + (n + i / 64) % 5);
+		page[i] = (unsigned char)((unsigned char)"guestdump"[i % 9] + i / 200 % 7 +
+					  (n + i / 64) % 5);
 }
 
 static void make_input(void)
