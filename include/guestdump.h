@@ -286,6 +286,10 @@ struct gdump_write_options {
 	bool force;                     /* replace an existing file             */
 	bool resume_guest;              /* let a paused guest go on as soon as
 					 * the last page has been read          */
+	uint64_t buffer;                /* with it: pages may wait in so many
+					 * bytes of memory to be packed later; 0:
+					 * 256 MiB for a plan that leaves pages
+					 * out by kind, else none               */
 	gdump_progress_fn *progress;
 	void *progress_arg;
 	struct gdump_result *result;

@@ -64,6 +64,8 @@ static struct gdump_error *open_beside(const char *path, bool force, const struc
 	return name ? sink_file_create(name, force, ret) : error_nomem();
 }
 
+enum { DEFAULT_BUFFER = 256 << 20 };
+
 static struct gdump_error *resume(void *arg)
 {
 	struct source *s = arg;
@@ -80,6 +82,19 @@ static void keep_rest(struct sink *sink, struct gdump_result *result)
 	}
 }
 
+/* How much memory may be read ahead, so that a guest may go on before it is
+ * packed: a small dump is worth it, for a large one it makes no difference.
+ */
+static uint64_t buffer_size(const struct gdump *g, const struct gdump_plan *plan,
+			    const struct gdump_write_options *opt)
+{
+	if (!opt->resume_guest || !g->source->is_live || !g->source->was_running)
+		return 0;
+	if (opt->buffer)
+		return opt->buffer;
+	return plan->drop & ~(unsigned int)GDUMP_DROP_ZERO ? DEFAULT_BUFFER : 0;
+}
+
 static struct gdump_error *write_pages(struct gdump *g, const struct write_spec *spec,
 				       const struct settings *set,
 				       const struct gdump_write_options *opt,
@@ -87,6 +102,7 @@ static struct gdump_error *write_pages(struct gdump *g, const struct write_spec 
 {
 	const struct pipeline_options run = {
 		.threads = set->threads, .store_in_order = !spec->sink->seeks,
+		.buffer = buffer_size(g, spec->plan, opt),
 		.progress = opt->progress, .progress_arg = opt->progress_arg,
 		.all_read = opt->resume_guest ? resume : NULL, .all_read_arg = g->source,
 	};

@@ -7,14 +7,18 @@
  * The plan is cut into batches of up to BATCH_BYTES of kept pages.  Batch n
  * lives in ring[n % num_slots] and is, one after the other,
  *
- *     claimed   a worker reads its pages, finds the zero ones, packs the others
+ *     claimed   a worker reads its pages
+ *     read      (only where there is a hurry) it waits to be packed
+ *     packing   a worker finds the zero pages and packs the others
  *     packed    it waits for its turn
  *     placed    the writer has given it its place in the file: in order of n
  *     stored    it is written; the slot is free
  *
  * All is done by the workers; each looks for the work nearest to the end: store
- * what is placed, place what is next, else claim a new batch.  place() is a few
- * sums, so it runs under the lock; reading, packing and storing do not.  So the
+ * what is placed, place what is next, else claim a new batch and, while it is in
+ * the cache, pack it.  Where there is a hurry (a guest stands still until all has
+ * been read) claiming comes first, and packing waits, as long as there are slots.
+ * place() is a few sums, so it runs under the lock; reading, packing and storing do not.  So the
  * layout of the file depends on the order of batches only, no worker waits for
  * another unless the ring is full, and writing is spread over all of them.
  * Where the sink cannot seek, batches are stored in order, one at a time.
@@ -46,12 +50,23 @@ enum {
 	PROGRESS_MS = 100,
 };
 
-enum slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_PACKED, SLOT_PLACED, SLOT_STORING, SLOT_STORED };
+enum slot_state {
+	SLOT_FREE,
+	SLOT_CLAIMED,
+	SLOT_READ,
+	SLOT_PACKING,
+	SLOT_PACKED,
+	SLOT_PLACED,
+	SLOT_STORING,
+	SLOT_STORED,
+};
 
 struct slot {
 	struct batch batch;
 	enum slot_state state;
-	unsigned char *buf;             /* pages, back to back                  */
+	unsigned char *buf;             /* pages, as read, then as packed       */
+	const unsigned char **src;      /* each page of the batch, in buf or lent */
+	bool lent;                      /* some are the source's                */
 	struct gdump_error *err;
 	struct gdump_error *lost;       /* why the first lost page was          */
 	struct gdump_result count;      /* of this batch                        */
@@ -75,6 +90,7 @@ struct pipeline {
 	uint64_t done_pages;
 	struct gdump_error *lost;       /* why the first lost page was          */
 	bool plan_done;
+	bool hurry;                     /* read first, pack later               */
 	unsigned int running;           /* workers                              */
 
 	struct slot *ring;
@@ -85,10 +101,9 @@ struct pipeline {
 struct worker {
 	struct pipeline *p;
 	pthread_t thread;
-	unsigned char *raw, *state;     /* raw NULL: pages are not packed       */
-	unsigned char *into;            /* where to read pages: raw, or the slot's
-					 * buf, where they can stay             */
-	const unsigned char **src;      /* each page of the batch, there or lent */
+	unsigned char *state;
+	unsigned char *spare;           /* to pack into; changes places with the
+					 * slot's buf; NULL: pages are not packed */
 	void *packer;
 	struct gdump_error *lost;       /* as in struct slot                    */
 };
@@ -134,58 +149,62 @@ static bool is_of_page(const struct pipeline *p, const struct gdump_error *err)
 	       (code == GDUMP_ERR_NODATA || code == GDUMP_ERR_CORRUPT || code == GDUMP_ERR_OS);
 }
 
-static void lose_page(struct worker *w, struct batch *b, size_t i, struct gdump_error *err)
+static void lose_page(struct worker *w, struct slot *s, size_t i, struct gdump_error *err)
 {
-	b->pages[i].kind = PAGE_LOST;
-	b->num_lost++;
+	s->batch.pages[i].kind = PAGE_LOST;
+	s->batch.num_lost++;
 	if (w->lost)
 		gdump_error_destroy(err);
 	else
 		w->lost = err;
 }
 
-static struct gdump_error *read_pages(struct worker *w, struct batch *b, size_t i, size_t n);
+static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i, size_t n);
 
 /* One of pages [i, i + n) cannot be read: find out which. */
-static struct gdump_error *read_singly(struct worker *w, struct batch *b, size_t i, size_t n)
+static struct gdump_error *read_singly(struct worker *w, struct slot *s, size_t i, size_t n)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t k = 0; !err && k < n; k++)
-		err = read_pages(w, b, i + k, 1);
+		err = read_pages(w, s, i + k, 1);
 	return err;
 }
 
 /* Read pages [i, i + n), or borrow them where they can be seen in place. */
-static struct gdump_error *read_pages(struct worker *w, struct batch *b, size_t i, size_t n)
+static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i, size_t n)
 {
 	const size_t page_size = w->p->plan->page_size;
-	const uint64_t paddr = b->pages[i].pfn * page_size;
-	const unsigned char *src = source_borrow(w->p->source, paddr, n * page_size);
+	const uint64_t paddr = s->batch.pages[i].pfn * page_size;
+	const unsigned char *src = w->p->hurry ? NULL :
+				   source_borrow(w->p->source, paddr, n * page_size);
 	struct gdump_error *err = NULL;
 
-	if (!src) {
-		src = w->into + i * page_size;
-		err = source_read(w->p->source, paddr, w->into + i * page_size, n * page_size);
+	if (src) {
+		s->lent = true;
+	} else {
+		src = s->buf + i * page_size;
+		err = source_read(w->p->source, paddr, s->buf + i * page_size, n * page_size);
 	}
 	if (err && n > 1 && is_of_page(w->p, err)) {
 		gdump_error_destroy(err);
-		return read_singly(w, b, i, n);
+		return read_singly(w, s, i, n);
 	}
 	if (err && is_of_page(w->p, err)) {
-		lose_page(w, b, i, err);
+		lose_page(w, s, i, err);
 		return NULL;
 	}
 	for (size_t k = 0; k < n; k++) {
-		b->pages[i + k].kind = PAGE_RAW;
-		w->src[i + k] = src + k * page_size;
+		s->batch.pages[i + k].kind = PAGE_RAW;
+		s->src[i + k] = src + k * page_size;
 	}
 	return err;
 }
 
 /* Read the pages of a run that are there; those that are not are PAGE_ZERO. */
-static struct gdump_error *read_run(struct worker *w, struct batch *b, size_t i, size_t n)
+static struct gdump_error *read_run(struct worker *w, struct slot *s, size_t i, size_t n)
 {
+	struct batch *b = &s->batch;
 	struct gdump_error *err = source_scan(w->p->source, b->pages[i].pfn, n, w->state,
 					      true);
 
@@ -196,19 +215,21 @@ static struct gdump_error *read_run(struct worker *w, struct batch *b, size_t i,
 			continue;
 		while (k + m < n && w->state[k + m] == PAGE_THERE)
 			m++;
-		err = read_pages(w, b, i + k, m);
+		err = read_pages(w, s, i + k, m);
 	}
 	return err;
 }
 
-static struct gdump_error *read_batch(struct worker *w, struct batch *b)
+static struct gdump_error *read_batch(struct worker *w, struct slot *s)
 {
 	struct gdump_error *err = NULL;
 
-	for (size_t i = 0, n; !err && i < b->num_pages; i += n) {
-		n = run_length(b, i);
-		err = read_run(w, b, i, n);
+	s->lent = false;
+	for (size_t i = 0, n; !err && i < s->batch.num_pages; i += n) {
+		n = run_length(&s->batch, i);
+		err = read_run(w, s, i, n);
 	}
+	s->lost = TAKE_PTR(w->lost);
 	return err;
 }
 
@@ -217,7 +238,7 @@ static void pack_page(struct worker *w, struct slot *s, struct page *page, const
 {
 	const size_t page_size = w->p->plan->page_size;
 	const struct codec *codec = w->p->writer ? w->p->writer->codec : NULL;
-	unsigned char *dst = s->buf + s->batch.data_len;
+	unsigned char *dst = (w->packer ? w->spare : s->buf) + s->batch.data_len;
 	size_t n = 0;
 
 	if (page->kind == PAGE_LOST) {
@@ -249,7 +270,13 @@ static void pack_batch(struct worker *w, struct slot *s)
 {
 	s->count = (struct gdump_result){ .pages = s->batch.num_pages - s->batch.num_lost };
 	for (size_t i = 0; i < s->batch.num_pages; i++)
-		pack_page(w, s, &s->batch.pages[i], w->src[i]);
+		pack_page(w, s, &s->batch.pages[i], s->src[i]);
+	if (w->packer) {
+		unsigned char *read = s->buf;
+
+		s->buf = w->spare;
+		w->spare = read;
+	}
 	s->batch.data = s->buf;
 }
 
@@ -269,19 +296,19 @@ static void count_read(struct pipeline *p)
 	pthread_cond_broadcast(&p->change);
 }
 
-static bool borrowed(const struct worker *w, const struct batch *b)
+/* Lock held, given up meanwhile: pack what was read. */
+static void pack_slot(struct worker *w, struct slot *s)
 {
-	const size_t size = w->p->batch_pages * (size_t)w->p->plan->page_size;
-
-	for (size_t i = 0; i < b->num_pages; i++) {
-		if (b->pages[i].kind == PAGE_RAW &&
-		    (w->src[i] < w->into || w->src[i] >= w->into + size))
-			return true;
-	}
-	return false;
+	s->state = SLOT_PACKING;
+	pthread_mutex_unlock(&w->p->lock);
+	pack_batch(w, s);
+	pthread_mutex_lock(&w->p->lock);
+	s->state = SLOT_PACKED;
 }
 
-/* Lock held: claim a batch, read and pack it.  False: there is none to claim. */
+/* Lock held: claim a batch and read it; without a hurry also pack it.  False:
+ * there is none to claim.
+ */
 static bool work_claim(struct worker *w)
 {
 	struct pipeline *p = w->p;
@@ -305,27 +332,34 @@ static bool work_claim(struct worker *w)
 	s->state = SLOT_CLAIMED;
 	pthread_mutex_unlock(&p->lock);
 
-	w->into = w->raw ? w->raw : s->buf;
-	err = read_batch(w, &s->batch);
-	s->lost = TAKE_PTR(w->lost);
-	if (borrowed(w, &s->batch) || err) {
-		/* the source is needed until the pages are packed */
-		if (!err)
-			pack_batch(w, s);
-		pthread_mutex_lock(&p->lock);
-		count_read(p);
-	} else {
-		pthread_mutex_lock(&p->lock);
-		count_read(p);
-		pthread_mutex_unlock(&p->lock);
+	err = read_batch(w, s);
+	/* what is lent is the source's until it is packed */
+	if (!err && s->lent)
 		pack_batch(w, s);
-		pthread_mutex_lock(&p->lock);
-	}
+	pthread_mutex_lock(&p->lock);
+	count_read(p);
 	if (err)
 		fail(p, n, err);
-	s->state = SLOT_PACKED;
+	s->state = !err && !s->lent ? SLOT_READ : SLOT_PACKED;
+	if (s->state == SLOT_READ && !p->hurry)
+		pack_slot(w, s);
 	pthread_cond_broadcast(&p->change);
 	return true;
+}
+
+/* Lock held: pack the oldest batch that waits for it.  False: none does. */
+static bool work_pack(struct worker *w)
+{
+	struct pipeline *p = w->p;
+
+	for (uint64_t n = p->placed; p->hurry && n < MIN(p->claimed, p->end); n++) {
+		if (slot_at(p, n)->state == SLOT_READ) {
+			pack_slot(w, slot_at(p, n));
+			pthread_cond_broadcast(&p->change);
+			return true;
+		}
+	}
+	return false;
 }
 
 /* Lock held: place the batches whose turn it is. */
@@ -425,6 +459,14 @@ static bool finished(const struct pipeline *p)
 	return none_to_claim && p->stored >= MIN(p->claimed, p->end);
 }
 
+/* Lock held: do what is most useful now.  False: there is nothing to do. */
+static bool work(struct worker *w)
+{
+	if (w->p->hurry && work_claim(w))
+		return true;
+	return work_place(w) || work_store(w) || work_pack(w) || work_claim(w);
+}
+
 static void *worker_run(void *arg)
 {
 	struct worker *w = arg;
@@ -432,7 +474,7 @@ static void *worker_run(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	while (!finished(p)) {
-		if (!work_place(w) && !work_store(w) && !work_claim(w) && !finished(p))
+		if (!work(w) && !finished(p))
 			pthread_cond_wait(&p->change, &p->lock);
 	}
 	p->running--;
@@ -447,6 +489,10 @@ static struct gdump_error *ring_alloc(struct pipeline *p)
 	const size_t page_size = p->plan->page_size;
 
 	p->num_slots = p->opt->threads * SLOTS_PER_THREAD;
+	p->hurry = p->opt->buffer / BATCH_BYTES > p->num_slots;
+	if (p->hurry)
+		p->num_slots = (unsigned int)MIN(p->opt->buffer / BATCH_BYTES,
+						 p->num_slots + p->plan->kept / p->batch_pages);
 	p->ring = calloc(p->num_slots, sizeof(*p->ring));
 	if (!p->ring)
 		return error_nomem();
@@ -454,8 +500,9 @@ static struct gdump_error *ring_alloc(struct pipeline *p)
 		struct slot *s = &p->ring[i];
 
 		s->batch.pages = calloc(p->batch_pages, sizeof(*s->batch.pages));
+		s->src = calloc(p->batch_pages, sizeof(*s->src));
 		s->buf = malloc(p->batch_pages * page_size);
-		if (!s->batch.pages || !s->buf)
+		if (!s->batch.pages || !s->src || !s->buf)
 			return error_nomem();
 	}
 	return NULL;
@@ -467,6 +514,7 @@ static void ring_free(struct pipeline *p)
 		gdump_error_destroy(p->ring[i].err);
 		gdump_error_destroy(p->ring[i].lost);
 		free(p->ring[i].batch.pages);
+		free(p->ring[i].src);
 		free(p->ring[i].buf);
 	}
 	free(p->ring);
@@ -479,13 +527,12 @@ static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)
 
 	w->p = p;
 	w->state = malloc(p->batch_pages);
-	w->src = calloc(p->batch_pages, sizeof(*w->src));
-	if (!w->state || !w->src)
+	if (!w->state)
 		return error_nomem();
 	if (codec && codec->pack_open) {
-		w->raw = malloc(p->batch_pages * (size_t)p->plan->page_size);
+		w->spare = malloc(p->batch_pages * (size_t)p->plan->page_size);
 		w->packer = codec->pack_open(p->writer->level, p->plan->page_size);
-		if (!w->raw || !w->packer)
+		if (!w->spare || !w->packer)
 			return error_nomem();
 	}
 	p->running++;
@@ -499,9 +546,8 @@ static void worker_free(struct worker *w, const struct codec *codec)
 {
 	if (w->packer)
 		codec->pack_close(w->packer);
-	free(w->raw);
+	free(w->spare);
 	free(w->state);
-	free(w->src);
 }
 
 /* Lock held, given up while waiting: about PROGRESS_MS, or until all is done. */
