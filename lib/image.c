@@ -191,6 +191,8 @@ static struct gdump_error *notes_index(struct image *image)
 	uint32_t *end = calloc(image->num_noted + 1, sizeof(*end));
 	uint32_t *index = calloc(image->num_notes + 1, sizeof(*index));
 
+	free(image->cpu_end);           /* of an earlier image_seal() */
+	free(image->cpu_notes);
 	image->cpu_end = end;
 	image->cpu_notes = index;
 	if (!end || !index)
