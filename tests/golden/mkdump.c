@@ -394,6 +394,16 @@ static void make(struct out *o, const struct desc *d)
 	}
 }
 
+/* Only so that leak checkers are content. */
+static void release_all(struct desc *d, struct out *o)
+{
+	for (size_t i = 0; i < d->num_notes; i++)
+		free(d->notes[i].desc);
+	free(d->vmcoreinfo);
+	free(o->buf);
+	free(o->fields);
+}
+
 int main(int argc, char **argv)
 {
 	const bool expect = argc == 3 && !strcmp(argv[1], "--expect");
@@ -407,6 +417,7 @@ int main(int argc, char **argv)
 	parse(&d, argv[argc - (expect ? 1 : 2)]);
 	if (expect) {
 		print_expected(&d);
+		release_all(&d, &o);
 		return 0;
 	}
 	make(&o, &d);
@@ -416,5 +427,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; fields && i < o.num_fields; i++)
 		printf("%s %llu %u\n", o.fields[i].name, (unsigned long long)o.fields[i].off,
 		       o.fields[i].size);
+	release_all(&d, &o);
 	return 0;
 }

@@ -77,7 +77,6 @@ struct desc {
 	char expect_arch[32];
 	uint64_t expect_phys_base;
 	bool has_phys_base, expect_incomplete;
-	char *expect_lines;
 };
 
 /* A file that is being made, and where its fields are. */
