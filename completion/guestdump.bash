@@ -9,11 +9,11 @@ _guestdump_options() {
 	dump | convert)
 		echo -f --format -E -F --flatten -C --compress -c -l -p -z -d --dump-level -x --exclude \
 			--dry-run --begin --length -j --threads --progress -q --quiet --force
-		[ "$1" = convert ] || echo --no-direct --timeout
+		if [ "$1" = convert ]; then echo --input-format --range; else echo --no-direct --timeout; fi
 		;;
-	info) echo -r --registers --json ;;
-	verify) echo --json -j --threads --progress -q --quiet ;;
-	dmesg) echo --json --callers ;;
+	info) echo -r --registers --json --input-format --range ;;
+	verify) echo --json -j --threads --progress -q --quiet --input-format --range ;;
+	dmesg) echo --json --callers --input-format --range ;;
 	list) echo --json ;;
 	esac
 }
@@ -53,7 +53,8 @@ _guestdump_values() {
 	-x | --exclude) values='zero cache private user free' ;;
 	-d | --dump-level) values='0 1 16 31' ;;
 	--progress) values='auto bar plain json none' ;;
-	-j | --threads | --begin | --length | --timeout) ;;
+	--input-format) values='raw kdump elf lime avml' ;;
+	-j | --threads | --begin | --length | --timeout | --range) ;;
 	*) return 1 ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$values" -- "$2")

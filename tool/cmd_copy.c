@@ -39,6 +39,7 @@ static const struct option long_options[] = {
 	{ "force",      no_argument,       NULL, OPT_FORCE },
 	{ "no-direct",  no_argument,       NULL, OPT_NO_DIRECT },
 	{ "timeout",    required_argument, NULL, OPT_TIMEOUT },
+	INPUT_OPTIONS,
 	{ "help",       no_argument,       NULL, 'h' },
 	{ 0 },
 };
@@ -46,6 +47,7 @@ static const struct option long_options[] = {
 struct copy {
 	const char *from, *to;
 	struct gdump_open_options open;
+	struct input input;
 	struct gdump_write_options write;
 	struct gdump_result result;
 	unsigned int drops[MAX_LEVELS], num_drops;      /* one after the other */
@@ -66,8 +68,12 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 {
 	const char *codec = opt == 'c' ? "zlib" : opt == 'l' ? "lzo" : opt == 'p' ? "snappy" :
 			    opt == 'z' ? "zstd" : NULL;
+	bool good;
 	long n;
 
+	if (input_take(&c->input, opt, value, &good))
+		return good ? EXIT_DONE : bad_value(cmd, "--range", value,
+						    "ADDR:SIZE or ADDR:SIZE@OFFSET, or is one too many");
 	if (codec) {
 		c->write.codec = codec;
 		return EXIT_DONE;
@@ -167,6 +173,7 @@ static int take_arguments(const struct command *cmd, struct copy *c, int argc, c
 	c->to = argv[optind + 1];       /* NULL in a dry run */
 	if (!c->num_drops)
 		c->num_drops = 1;
+	input_apply(&c->input, &c->open);
 	if (c->open.begin && !c->open.length)
 		c->open.length = UINT64_MAX - c->open.begin;
 	return -1;
@@ -415,7 +422,7 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 }
 
 #define COPY_HELP \
-	"  -f, --format NAME         kdump (default) or elf; QEMU's names work too\n" \
+	"  -f, --format NAME         kdump (default), elf, lime or raw; QEMU's names work too\n" \
 	"  -E                        short for --format elf\n" \
 	"  -F, --flatten             kdump in makedumpfile's flattened form; chosen by itself\n" \
 	"                            when OUTPUT cannot seek\n" \
@@ -449,6 +456,6 @@ const struct command command_convert = {
 	.name = "convert",
 	.usage = "convert [OPTION]... INPUT OUTPUT",
 	.summary = "Write a dump file in another format",
-	.help = COPY_HELP,
+	.help = COPY_HELP INPUT_HELP,
 	.run = cmd_copy,
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "options.h"
 #include "tool.h"
 
 struct style {
@@ -52,14 +53,15 @@ static void print_json(void *arg, const struct gdump_log_record *r)
 	json_decref(o);
 }
 
-static int dmesg(const char *where, const struct style *style)
+static int dmesg(const char *where, const struct input *in, const struct style *style)
 {
-	const struct gdump_open_options opt = {
+	struct gdump_open_options opt = {
 		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
 	};
 	struct gdump_error *err;
 	struct gdump *g;
 
+	input_apply(in, &opt);
 	err = gdump_open(where, &opt, &g);
 	if (err)
 		return fail(err);
@@ -73,10 +75,13 @@ static int cmd_dmesg(const struct command *cmd, int argc, char **argv)
 	static const struct option long_options[] = {
 		{ "json",    no_argument, NULL, 'J' },
 		{ "callers", no_argument, NULL, 'c' },
+		INPUT_OPTIONS,
 		{ "help",    no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	struct style style = { 0 };
+	struct input in = { 0 };
+	bool good;
 	int opt;
 
 	opterr = 0;
@@ -92,12 +97,15 @@ static int cmd_dmesg(const struct command *cmd, int argc, char **argv)
 			style.callers = true;
 			break;
 		default:
-			return usage_error(cmd, "'%s': unknown option", argv[optind - 1]);
+			if (input_take(&in, opt, optarg, &good) && good)
+				break;
+			return usage_error(cmd, "'%s': unknown option, or its value is wrong or missing",
+					   argv[optind - 1]);
 		}
 	}
 	if (argc - optind != 1)
 		return usage_error(cmd, "say which dump or guest");
-	return dmesg(argv[optind], &style);
+	return dmesg(argv[optind], &in, &style);
 }
 
 const struct command command_dmesg = {
@@ -105,6 +113,7 @@ const struct command command_dmesg = {
 	.usage = "dmesg [--json] [--callers] INPUT|GUEST",
 	.summary = "Print the log of the guest's kernel; no vmlinux is needed",
 	.help = "      --json                one line of JSON for each record\n"
-		"      --callers             show which thread or CPU said it\n",
+		"      --callers             show which thread or CPU said it\n"
+		INPUT_HELP,
 	.run = cmd_dmesg,
 };

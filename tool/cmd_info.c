@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "options.h"
 #include "tool.h"
 
 static const char *kind_name(uint32_t kind)
@@ -202,14 +203,15 @@ static int print_json(const struct gdump *g, const char *where)
 	return EXIT_DONE;
 }
 
-static int info_one(const char *where, bool json, bool registers)
+static int info_one(const char *where, const struct input *in, bool json, bool registers)
 {
-	const struct gdump_open_options opt = {
+	struct gdump_open_options opt = {
 		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
 	};
 	struct gdump_error *err;
 	struct gdump *g;
 
+	input_apply(in, &opt);
 	err = gdump_open(where, &opt, &g);
 	if (err)
 		return fail(err);
@@ -226,10 +228,12 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 	static const struct option long_options[] = {
 		{ "json",      no_argument, NULL, 'J' },
 		{ "registers", no_argument, NULL, 'r' },
+		INPUT_OPTIONS,
 		{ "help",      no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	bool json = false, registers = false;
+	bool json = false, registers = false, good = true;
+	struct input in = { 0 };
 	int opt;
 
 	opterr = 0;
@@ -241,13 +245,14 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 			json = true;
 		} else if (opt == 'r') {
 			registers = true;
-		} else {
-			return usage_error(cmd, "'%s': unknown option", argv[optind - 1]);
+		} else if (!input_take(&in, opt, optarg, &good) || !good) {
+			return usage_error(cmd, "'%s': unknown option, or its value is wrong or missing",
+					   argv[optind - 1]);
 		}
 	}
 	if (argc - optind != 1)
 		return usage_error(cmd, "say which dump or guest");
-	return info_one(argv[optind], json, registers);
+	return info_one(argv[optind], &in, json, registers);
 }
 
 const struct command command_info = {
@@ -256,6 +261,7 @@ const struct command command_info = {
 	.summary = "Show what a dump or a running guest is: format, machine, kernel, memory, CPUs",
 	.help = "      --json                the same, and more, as JSON\n"
 		"  -r, --registers           all registers of each CPU: also the floating point, vector\n"
-		"                            and control ones that the dump has\n",
+		"                            and control ones that the dump has\n"
+		INPUT_HELP,
 	.run = cmd_info,
 };

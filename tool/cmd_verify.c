@@ -10,6 +10,7 @@
 #include "tool.h"
 
 struct verify {
+	struct input input;
 	bool json;
 	enum progress_style progress;
 	unsigned int threads;
@@ -60,13 +61,14 @@ static int verify_opened(const struct verify *v, const char *path, struct gdump 
 
 static int verify_one(const struct verify *v, const char *path)
 {
-	const struct gdump_open_options opt = {
+	struct gdump_open_options opt = {
 		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
 	};
 	struct gdump_error *err;
 	struct gdump *g;
 	int status;
 
+	input_apply(&v->input, &opt);
 	err = gdump_open(path, &opt, &g);
 	if (err) {
 		if (v->json)
@@ -85,11 +87,13 @@ static int cmd_verify(const struct command *cmd, int argc, char **argv)
 		{ "threads",  required_argument, NULL, 'j' },
 		{ "progress", required_argument, NULL, 'P' },
 		{ "quiet",    no_argument,       NULL, 'q' },
+		INPUT_OPTIONS,
 		{ "help",     no_argument,       NULL, 'h' },
 		{ 0 },
 	};
 	struct verify v = { 0 };
 	int opt, worst = EXIT_DONE;
+	bool good;
 	long n;
 
 	opterr = 0;
@@ -103,6 +107,8 @@ static int cmd_verify(const struct command *cmd, int argc, char **argv)
 			v.progress = PROGRESS_NONE;
 		} else if (opt == 'j' && parse_number(optarg, 1, 256, &n)) {
 			v.threads = (unsigned int)n;
+		} else if (input_take(&v.input, opt, optarg, &good) && good) {
+			continue;
 		} else if (opt != 'P' || !progress_style_find(optarg, &v.progress)) {
 			return usage_error(cmd, "'%s': unknown option, or its value is wrong or missing",
 					   argv[optind - 1]);
@@ -129,6 +135,7 @@ const struct command command_verify = {
 	.help = "      --json                one line of JSON for each INPUT\n"
 		"  -j, --threads N           how many threads; default: one for each CPU\n"
 		"      --progress STYLE      auto, bar, plain, json or none, on standard error\n"
-		"  -q, --quiet               short for --progress none\n",
+		"  -q, --quiet               short for --progress none\n"
+		INPUT_HELP,
 	.run = cmd_verify,
 };

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <guestdump.h>
-
 static const struct {
 	const char *name;
 	enum gdump_drop drop;
@@ -107,4 +105,38 @@ bool parse_exclude(char *text, unsigned int *drop)
 			return false;
 	}
 	return true;
+}
+
+bool parse_place(char *text, struct gdump_place *ret)
+{
+	char *size = strchr(text, ':'), *offset = strchr(text, '@');
+
+	if (!size || (offset && offset < size))
+		return false;
+	*size++ = 0;
+	if (offset)
+		*offset++ = 0;
+	return parse_size(text, &ret->start) && parse_size(size, &ret->size) && ret->size &&
+	       parse_size(offset ? offset : text, &ret->offset);
+}
+
+bool input_take(struct input *in, int opt, char *value, bool *good)
+{
+	*good = true;
+	if (opt == OPT_INPUT_FORMAT) {
+		in->format = value;
+		return true;
+	}
+	if (opt != OPT_RANGE)
+		return false;
+	*good = in->num_places < MAX_PLACES && parse_place(value, &in->places[in->num_places]);
+	in->num_places += *good;
+	return true;
+}
+
+void input_apply(const struct input *in, struct gdump_open_options *opt)
+{
+	opt->format = in->format;
+	opt->places = in->places;
+	opt->num_places = in->num_places;
 }

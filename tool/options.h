@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <guestdump.h>
+
 /* A number, decimal or 0x hexadecimal, with K, M, G or T behind it for powers
  * of 1024.  false: it is not one.
  */
@@ -21,3 +23,31 @@ bool parse_codec(char *text, const char **codec, int *level);
 unsigned int parse_levels(char *text, unsigned int *drops, unsigned int max);
 /* "zero,cache,private,user,free" */
 bool parse_exclude(char *text, unsigned int *drop);
+/* "ADDR:SIZE" or "ADDR:SIZE@OFFSET"; without it, OFFSET is ADDR.  Cuts @text. */
+bool parse_place(char *text, struct gdump_place *ret);
+
+/* What an input is, for commands that read files: these options, this help. */
+enum { OPT_INPUT_FORMAT = 512, OPT_RANGE };
+
+#define INPUT_OPTIONS \
+	{ "input-format", required_argument, NULL, OPT_INPUT_FORMAT }, \
+	{ "range",        required_argument, NULL, OPT_RANGE }
+
+#define INPUT_HELP \
+	"      --input-format NAME   what INPUT is, where its content does not tell: raw\n" \
+	"      --range ADDR:SIZE[@OFFSET]\n" \
+	"                            INPUT is raw and has SIZE bytes of memory from ADDR on at\n" \
+	"                            OFFSET (ADDR); may be given several times\n"
+
+enum { MAX_PLACES = 64 };
+
+struct input {
+	const char *format;
+	struct gdump_place places[MAX_PLACES];
+	size_t num_places;
+};
+
+/* Whether @opt is one of them; *good: and its value makes sense. */
+bool input_take(struct input *in, int opt, char *value, bool *good);
+/* @opt points into @in from then on. */
+void input_apply(const struct input *in, struct gdump_open_options *opt);

@@ -71,11 +71,62 @@ static void test_drop(void)
 	{ char t[] = "32", u[] = "-1", v[] = "1,2"; CHECK(!parse_levels(t, &drop, 1) && !parse_levels(u, &drop, 1) && !parse_levels(v, &drop, 1)); }
 }
 
+static bool place_is(const char *text, uint64_t start, uint64_t size, uint64_t offset)
+{
+	struct gdump_place p;
+	char copy[64];
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	return parse_place(copy, &p) && p.start == start && p.size == size && p.offset == offset;
+}
+
+static void test_place(void)
+{
+	static const char *const bad[] = {
+		"", "0", ":1", "0:", "0:0", "0:1@", "0@1:2", "x:1", "0:1@-1", "0:1:2", "0:1@2@3",
+	};
+	struct gdump_place p;
+	char copy[64];
+
+	CHECK(place_is("0:4K", 0, 4096, 0));
+	CHECK(place_is("0x100000000:1G@0xc0000000", 0x100000000, 1 << 30, 0xc0000000));
+	CHECK(place_is("4G:512M", 0x100000000, 512 << 20, 0x100000000));
+	CHECK(place_is("1M:1@0", 1 << 20, 1, 0));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(copy, sizeof(copy), "%s", bad[i]);
+		CHECK(!parse_place(copy, &p));
+	}
+}
+
+static void test_input(void)
+{
+	struct gdump_open_options opt = { .size = sizeof(opt) };
+	struct input in = { 0 };
+	char format[] = "raw", good[] = "1K:2K", bad[] = "1K";
+	bool ok;
+
+	CHECK(!input_take(&in, 'x', NULL, &ok));
+	CHECK(input_take(&in, OPT_INPUT_FORMAT, format, &ok) && ok);
+	CHECK(input_take(&in, OPT_RANGE, good, &ok) && ok);
+	input_apply(&in, &opt);
+	CHECK_STR(opt.format, "raw");
+	CHECK(opt.num_places == 1 && opt.places[0].size == 2048);
+	CHECK(input_take(&in, OPT_RANGE, bad, &ok) && !ok);
+	for (int i = 0; i < MAX_PLACES; i++) {
+		char more[] = "0:1";
+
+		input_take(&in, OPT_RANGE, more, &ok);
+	}
+	CHECK(!ok);
+}
+
 int main(void)
 {
 	test_size();
 	test_number();
 	test_codec();
 	test_drop();
+	test_place();
+	test_input();
 	return check_done();
 }
