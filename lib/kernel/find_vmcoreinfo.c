@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../arch/arch.h"
+#include "../parallel.h"
 #include "../util/bits.h"
 #include "../util/cursor.h"
 #include "vmcoreinfo.h"
@@ -26,6 +27,7 @@ enum {
 	NOTE_HEADER = 24,               /* with the name "VMCOREINFO"           */
 	MAX_TEXT = 65536,               /* a page, of the largest size          */
 	SCAN_PAGES = 512,
+	READ_BYTES = 256 << 10,
 };
 
 static const char first_key[] = "OSRELEASE=";
@@ -112,46 +114,127 @@ static void take_better(struct vmcoreinfo_found *best, struct vmcoreinfo_found *
 		*best = *found;
 		return;
 	}
-	if (!same && found->checked == best->checked)
-		best->doubtful = true;
+	if (found->checked == best->checked)
+		best->doubtful |= found->doubtful || !same;
 	free(found->text);
 }
 
-/* Memory of the kernel's text and data begins at the page of its largest size. */
-static void search_pages(struct source *s, uint64_t paddr, size_t num, const unsigned char *state,
-			 struct vmcoreinfo_found *best)
+/* A thread's own: what was found, and pages that had to be read. */
+struct search {
+	struct source *source;
+	struct vmcoreinfo_found best;
+	unsigned char *buf;             /* of READ_BYTES                        */
+};
+
+/* Look at memory that is at hand. */
+static void search_bytes(struct search *s, uint64_t paddr, const unsigned char *p, size_t len)
 {
-	const uint32_t page_size = s->image.page_size;
+	for (size_t off = 0; off + HEAD_SIZE <= len; off += NOTE_ALIGN) {
+		size_t size = note_size(&s->source->image, p + off);
+		struct vmcoreinfo_found found;
 
-	for (size_t i = 0; i < num; i++) {
-		if (state[i] != PAGE_THERE)
-			continue;
-		for (uint32_t off = 0; off < page_size; off += NOTE_ALIGN) {
-			struct vmcoreinfo_found found;
-
-			if (vmcoreinfo_at(s, paddr + i * page_size + off, &found))
-				take_better(best, &found);
-		}
+		if (size && read_note(s->source, paddr + off, size, &found))
+			take_better(&s->best, &found);
 	}
 }
 
-void vmcoreinfo_search(struct source *s, uint64_t paddr, uint64_t len,
-		       struct vmcoreinfo_found *best)
+/* Look at pages that are all there: in place, or read some at a time. */
+static void search_run(struct search *s, uint64_t paddr, size_t len)
 {
-	const uint32_t page_size = s->image.page_size;
-	unsigned char state[SCAN_PAGES];
-	uint64_t pfn = div_up(paddr, page_size);
-	const uint64_t end = (paddr + len) / page_size;
+	const unsigned char *p = source_borrow(s->source, paddr, len);
 
-	while (pfn < end) {
-		const size_t num = (size_t)MIN(end - pfn, SCAN_PAGES);
-		CLEANUP_ERROR struct gdump_error *err = source_scan(s, pfn, num, state, true);
-
-		if (err)
-			return;
-		search_pages(s, pfn * page_size, num, state, best);
-		pfn += num;
+	if (p) {
+		search_bytes(s, paddr, p, len);
+		return;
 	}
+	for (size_t off = 0, n; off < len; off += n) {
+		struct gdump_error *err;
+
+		n = MIN(len - off, READ_BYTES);
+		err = source_read(s->source, paddr + off, s->buf, n);
+		if (!err)
+			search_bytes(s, paddr + off, s->buf, n);
+		gdump_error_destroy(err);
+	}
+}
+
+static void search_pages(struct search *s, uint64_t pfn, size_t num)
+{
+	const uint32_t page_size = s->source->image.page_size;
+	unsigned char state[SCAN_PAGES];
+	CLEANUP_ERROR struct gdump_error *err = source_scan(s->source, pfn, num, state, true);
+
+	for (size_t i = 0, n; !err && i < num; i += n) {
+		n = 1;
+		if (state[i] != PAGE_THERE)
+			continue;
+		while (i + n < num && state[i + n] == PAGE_THERE)
+			n++;
+		search_run(s, (pfn + i) * page_size, n * page_size);
+	}
+}
+
+/* All memory, by chunks of SCAN_PAGES that threads take one by one. */
+struct search_all {
+	struct source *source;
+	pthread_mutex_t lock;
+	struct vmcoreinfo_found best;
+};
+
+/* The pages of chunk @i, counted through all ranges of RAM. */
+static size_t find_chunk(const struct image *image, uint64_t i, uint64_t *pfn)
+{
+	for (size_t r = 0; r < image->num_ranges; r++) {
+		const struct gdump_range *range = &image->ranges[r];
+		const uint64_t first = div_up(range->start, image->page_size);
+		const uint64_t end = (range->start + range->size) / image->page_size;
+		const uint64_t chunks = div_up(end - MIN(first, end), SCAN_PAGES);
+
+		if (range->kind != GDUMP_RANGE_RAM)
+			continue;
+		if (i < chunks) {
+			*pfn = first + i * SCAN_PAGES;
+			return (size_t)MIN(end - *pfn, SCAN_PAGES);
+		}
+		i -= chunks;
+	}
+	return 0;
+}
+
+static uint64_t count_chunks(const struct image *image)
+{
+	uint64_t n = 0;
+
+	for (size_t r = 0; r < image->num_ranges; r++) {
+		const struct gdump_range *range = &image->ranges[r];
+
+		if (range->kind == GDUMP_RANGE_RAM)
+			n += div_up(range->size / image->page_size, SCAN_PAGES) + 1;
+	}
+	return n;
+}
+
+static struct gdump_error *search_thread(void *arg, struct parallel *p)
+{
+	struct search_all *all = arg;
+	struct search s = { .source = all->source, .buf = malloc(READ_BYTES) };
+	uint64_t i, pfn;
+
+	if (!s.buf)
+		return error_nomem();
+	while (parallel_next(p, &i)) {
+		size_t num = find_chunk(&all->source->image, i, &pfn);
+
+		if (num)
+			search_pages(&s, pfn, num);
+	}
+	free(s.buf);
+	if (s.best.text) {
+		pthread_mutex_lock(&all->lock);
+		take_better(&all->best, &s.best);
+		pthread_mutex_unlock(&all->lock);
+	}
+	return NULL;
 }
 
 static struct gdump_error *add_note(struct source *s, const struct vmcoreinfo_found *found)
@@ -164,19 +247,13 @@ static struct gdump_error *add_note(struct source *s, const struct vmcoreinfo_fo
 
 struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 {
-	struct vmcoreinfo_found best = { 0 };
+	struct search_all all = { .source = s, .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct gdump_error *err = NULL;
 
-	if (!hint || !vmcoreinfo_at(s, hint, &best)) {
-		for (size_t i = 0; i < s->image.num_ranges; i++) {
-			const struct gdump_range *r = &s->image.ranges[i];
-
-			if (r->kind == GDUMP_RANGE_RAM)
-				vmcoreinfo_search(s, r->start, r->size, &best);
-		}
-	}
-	if (best.text && !best.doubtful)
-		err = add_note(s, &best);
-	free(best.text);
+	if (!hint || !vmcoreinfo_at(s, hint, &all.best))
+		err = parallel_run(0, count_chunks(&s->image), search_thread, &all);
+	if (!err && all.best.text && !all.best.doubtful)
+		err = add_note(s, &all.best);
+	free(all.best.text);
 	return err;
 }

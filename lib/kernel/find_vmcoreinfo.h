@@ -19,13 +19,6 @@ struct vmcoreinfo_found {
 /* Whether the note is at @paddr, as the guest told QEMU's vmcoreinfo device. */
 bool vmcoreinfo_at(struct source *s, uint64_t paddr, struct vmcoreinfo_found *ret);
 
-/* Look for it in the pages of [paddr, paddr + len), and take it over to @best if it
- * is better than what is there.  Reads a few bytes of each page.  Safe from many
- * threads, each with a @best of its own.
- */
-void vmcoreinfo_search(struct source *s, uint64_t paddr, uint64_t len,
-		       struct vmcoreinfo_found *best);
-
 /* Give the image of @s, which is sealed and has no VMCOREINFO, the one that is at
  * @hint (0: not known) or is found in its memory.  Not finding any is no error.
  */
