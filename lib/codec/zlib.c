@@ -2,22 +2,20 @@
 /*
  * codec/zlib.c - deflate with zlib's framing, which every reader has
  *
- * Level 1 is our own, see deflate.c: it is made for pages, three times faster than
- * zlib's level 1 and packs as well.  The higher ones are libdeflate's, which also
- * unpacks; level 0 is ISA-L's, see igzip.h.  zlib's uncompress() reads all of it.
+ * Packed and unpacked by libdeflate, which takes a whole page at a time and is
+ * several times faster than zlib itself; zlib's uncompress() reads all of it.
+ * Level 0 is ISA-L's, see igzip.h.
  */
 #include "codec.h"
 
 #include <libdeflate.h>
 #include <stdlib.h>
 
-#include "deflate.h"
 #include "igzip.h"
 
 /* One of them */
 struct zlib_packer {
-	struct deflate *deflate;
-	struct libdeflate_compressor *libdeflate;
+	struct libdeflate_compressor *deflate;
 	struct igzip *igzip;
 };
 
@@ -25,8 +23,7 @@ static void zlib_pack_close(void *state)
 {
 	struct zlib_packer *p = state;
 
-	deflate_close(p->deflate);
-	libdeflate_free_compressor(p->libdeflate);
+	libdeflate_free_compressor(p->deflate);
 	igzip_close(p->igzip);
 	free(p);
 }
@@ -35,15 +32,14 @@ static void *zlib_pack_open(int level, size_t page_size)
 {
 	struct zlib_packer *p = calloc(1, sizeof(*p));
 
+	(void)page_size;
 	if (!p)
 		return NULL;
-	if (!level)
-		p->igzip = igzip_open();
-	else if (level == 1 && page_size <= DEFLATE_MAX)
-		p->deflate = deflate_open(page_size);
+	if (level)
+		p->deflate = libdeflate_alloc_compressor(level);
 	else
-		p->libdeflate = libdeflate_alloc_compressor(level);
-	if (p->deflate || p->libdeflate || p->igzip)
+		p->igzip = igzip_open();
+	if (p->deflate || p->igzip)
 		return p;
 	zlib_pack_close(p);
 	return NULL;
@@ -55,9 +51,7 @@ static size_t zlib_pack(void *state, void *dst, size_t cap, const void *src, siz
 
 	if (p->igzip)
 		return igzip_pack(p->igzip, dst, cap, src, len);
-	if (p->deflate)
-		return deflate_pack(p->deflate, dst, cap, src, len);
-	return libdeflate_zlib_compress(p->libdeflate, src, len, dst, cap);
+	return libdeflate_zlib_compress(p->deflate, src, len, dst, cap);
 }
 
 static void *zlib_unpack_open(void)
