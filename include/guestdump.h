@@ -107,6 +107,13 @@ struct gdump_open_options {
 	 */
 	const struct gdump_place *places;
 	size_t num_places;
+	/* The file with the customer communication key, 32 bytes, of a protected
+	 * guest's owner; it is read once and never shown.  NULL: none
+	 */
+	const char *key_file;
+	bool strict;                    /* with it, all of an encrypted dump must
+					 * be good: no CPU lost, no page of an
+					 * invalid state                        */
 };
 
 /* Open what @where names: the path of a dump file, or a running guest as
@@ -172,9 +179,28 @@ struct gdump_info {
 	uint32_t dump_level;            /* what the input left out: gdump_drop  */
 	bool is_live;                   /* a running guest                      */
 	bool was_running;               /* it ran when we came                  */
+	size_t num_lost_cpus;           /* their registers could not be decrypted
+					 * and are zero                         */
+	bool is_locked;                 /* memory and registers are encrypted, and
+					 * no key was given                     */
 };
 
 const struct gdump_info *gdump_info(const struct gdump *g);
+
+/* A dump whose memory is encrypted, as the guest was protected from its host. */
+struct gdump_protection {
+	size_t size;                    /* = sizeof this struct                 */
+	const char *kind;               /* "IBM Secure Execution"; NULL: it is not
+					 * protected, and all else here is 0    */
+	uint32_t version;               /* of the encryption                    */
+	bool decrypted;                 /* the key was given                    */
+	const char *problem;            /* why no key will help, or NULL        */
+	uint64_t encrypted, shared, zero, invalid;      /* pages by their state */
+};
+
+/* Tell of the encryption of @g; needs no key.  Reads a 256th of the dump. */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *ret);
 
 /* A register of a CPU, as one of its notes has it. */
 struct gdump_register {

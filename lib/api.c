@@ -42,6 +42,19 @@ const struct gdump_info *gdump_info(const struct gdump *g)
 	return &g->info;
 }
 
+struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *ret)
+{
+	struct gdump_protection found = { .size = ret->size };
+	struct gdump_error *err = NULL;
+
+	if (g->source->ops->protection)
+		err = g->source->ops->protection(g->source, &found);
+	if (err)
+		return error_prefix(err, "%s", g->where);
+	memcpy(ret, &found, MIN(ret->size, sizeof(found)));
+	return NULL;
+}
+
 static const struct gdump_note *find_note(const struct image *image, size_t cpu,
 					  const char *owner, uint32_t type)
 {
@@ -111,7 +124,11 @@ struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_
 
 struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg)
 {
-	return error_prefix(printk_read(g->source, fn, arg), "%s", g->where);
+	struct gdump_error *err = source_usable(g->source);
+
+	if (!err)
+		err = printk_read(g->source, fn, arg);
+	return error_prefix(err, "%s", g->where);
 }
 
 struct gdump_error *gdump_resume(struct gdump *g)
@@ -128,7 +145,9 @@ uint64_t gdump_paused_us(const struct gdump *g)
 
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct gdump_plan **ret)
 {
-	return plan_create(g->source, drop, ret);
+	struct gdump_error *err = source_usable(g->source);
+
+	return err ? error_prefix(err, "%s", g->where) : plan_create(g->source, drop, ret);
 }
 
 bool gdump_format_at(size_t i, struct gdump_format_info *ret)

@@ -149,6 +149,8 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 
 	write_options_copy(&opt, options);
 	err = settings_find(&opt, &set);
+	if (!err)
+		err = error_prefix(source_usable(g->source), "%s", g->where);
 	if (!err && !g->source->image.num_ranges)
 		err = error_new(GDUMP_ERR_NODATA, "%s: holds no memory", g->where);
 	if (!err && !plan) {
@@ -192,7 +194,9 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 		.threads = parallel_threads(opt.threads),
 		.progress = opt.progress, .progress_arg = opt.progress_arg,
 	};
-	err = plan_create(g->source, 0, &plan);
+	err = source_usable(g->source);
+	if (!err)
+		err = plan_create(g->source, 0, &plan);
 	if (!err && g->source->ops->verify)
 		err = g->source->ops->verify(g->source);
 	if (!err)

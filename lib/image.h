@@ -23,6 +23,7 @@ struct image {
 					 * image_seal() may know better         */
 	bool incomplete;                /* the input says so itself             */
 	uint32_t dump_level;
+	size_t num_lost_cpus;           /* their registers could not be read    */
 	uint64_t num_absent;            /* pages of ranges that the input lacks */
 	uint64_t time;                  /* of the dump, in seconds since 1970; 0:
 					 * not known                            */

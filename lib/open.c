@@ -192,7 +192,18 @@ static void fill_info(struct gdump *g)
 		.dump_level = image->dump_level,
 		.is_live = s->is_live,
 		.was_running = s->was_running,
+		.num_lost_cpus = image->num_lost_cpus,
+		.is_locked = source_is_locked(s),
 	};
+}
+
+static struct gdump_error *unlock(struct source *s, const struct gdump_open_options *opt)
+{
+	if (s->ops->unlock)
+		return s->ops->unlock(s, opt);
+	if (opt->warn)
+		opt->warn(opt->warn_arg, "the memory is not encrypted: no key is needed");
+	return NULL;
 }
 
 struct gdump_error *gdump_open(const char *where, const struct gdump_open_options *options,
@@ -209,7 +220,10 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 		err = error_nomem();
 	if (!err)
 		err = open_source(where, &opt, &g->source);
-	if (!err && !g->source->image.vmcoreinfo && !g->source->ops->serial)
+	if (!err && opt.key_file)
+		err = unlock(g->source, &opt);
+	if (!err && !g->source->image.vmcoreinfo && !g->source->ops->serial &&
+	    !source_is_locked(g->source))
 		err = find_vmcoreinfo(g->source, 0);
 	if (!err) {
 		if (g->source->image.warning[0] && opt.warn)

@@ -78,6 +78,18 @@ struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num, unsi
 	return NULL;
 }
 
+struct gdump_error *source_usable(const struct source *s)
+{
+	return s->ops->usable ? s->ops->usable(s) : NULL;
+}
+
+bool source_is_locked(const struct source *s)
+{
+	CLEANUP_ERROR struct gdump_error *err = source_usable(s);
+
+	return err;
+}
+
 const void *source_borrow(struct source *s, uint64_t paddr, size_t len)
 {
 	const struct gdump_range *r;

@@ -47,6 +47,14 @@ struct source_ops {
 	 * NULL.
 	 */
 	struct gdump_error *(*verify)(struct source *s);
+	/* Of encrypted memory; all NULL where none is.  An error if it cannot be
+	 * read, which says what would help.
+	 */
+	struct gdump_error *(*usable)(const struct source *s);
+	/* Take opt->key_file: the image changes, and read() works from now on. */
+	struct gdump_error *(*unlock)(struct source *s, const struct gdump_open_options *opt);
+	/* Fill all but .size; works on a locked one too. */
+	struct gdump_error *(*protection)(struct source *s, struct gdump_protection *ret);
 	/* All has been read: let a guest that we stopped go on.  May be NULL. */
 	struct gdump_error *(*resume)(struct source *s);
 	/* Microseconds that the guest has been stopped by us.  May be NULL. */
@@ -76,6 +84,9 @@ MUST_CHECK struct gdump_error *source_read(struct source *s, uint64_t paddr,
 					   void *buf, size_t len);
 MUST_CHECK struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num,
 					   unsigned char *state, bool holes);
+/* NULL, or why nothing can be read: the memory is encrypted and there is no key. */
+MUST_CHECK struct gdump_error *source_usable(const struct source *s);
+bool source_is_locked(const struct source *s);
 const void *source_borrow(struct source *s, uint64_t paddr, size_t len);
 
 static inline void source_cleanup(struct source **s)

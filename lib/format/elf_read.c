@@ -3,8 +3,7 @@
  * format/elf_read.c - ELF cores: QEMU's, makedumpfile's, the kernel's, ours
  *
  * Facts: the ELF specification; Linux's fs/proc/vmcore.c.  Known oddities that
- * are taken: QEMU's e_ehsize of 8 and its section headers in host byte order
- * (both ignored), program headers anywhere, segments without data, several
+ * are taken: QEMU's e_ehsize of 8 (ignored), program headers anywhere, segments without data, several
  * segments for one piece of memory, a file that ends early.
  */
 #include "elf.h"
@@ -24,13 +23,6 @@ struct elf_source {
 	struct source source;
 	struct bytes *in;
 	struct pieces pieces;
-};
-
-struct elf_header {
-	bool is64, big;
-	uint16_t type, machine, phentsize;
-	uint32_t flags;
-	uint64_t phoff, shoff, phnum;
 };
 
 static bool elf_probe(const unsigned char *head, size_t len)
@@ -85,6 +77,9 @@ static struct gdump_error *read_header(struct bytes *in, struct elf_header *h)
 	get_u16(&c);                    /* e_ehsize: QEMU writes 8 */
 	h->phentsize = get_u16(&c);
 	h->phnum = get_u16(&c);
+	h->shentsize = get_u16(&c);
+	h->shnum = get_u16(&c);
+	h->shstrndx = get_u16(&c);
 	if (h->type != ET_CORE)
 		return error_new(GDUMP_ERR_FORMAT,
 				 "is an ELF file, but not a core (e_type %u)", h->type);
@@ -105,8 +100,8 @@ static void get_phdr(struct cursor *c, struct elf_phdr *p)
 		p->flags = get_u32(c);
 }
 
-static struct gdump_error *read_phdrs(struct bytes *in, const struct elf_header *h,
-				      struct elf_phdr **ret)
+struct gdump_error *elf_read_phdrs(struct bytes *in, const struct elf_header *h,
+				   struct elf_phdr **ret)
 {
 	const size_t size = h->phentsize;
 	CLEANUP_FREE unsigned char *buf = NULL;
@@ -200,7 +195,7 @@ static bool is_process_core(const struct elf_phdr *p, size_t n)
 static struct gdump_error *read_segments(struct elf_source *e, const struct elf_header *h)
 {
 	CLEANUP_FREE struct elf_phdr *phdrs = NULL;
-	struct gdump_error *err = read_phdrs(e->in, h, &phdrs);
+	struct gdump_error *err = elf_read_phdrs(e->in, h, &phdrs);
 
 	if (err)
 		return err;
@@ -288,9 +283,10 @@ static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 	e->source.image.num_absent = pieces_absent(&e->pieces, &e->source.image);
 	snprintf(e->source.image.detail, sizeof(e->source.image.detail), "%sELF core, %d bit%s",
 		 in->kind, h.is64 ? 64 : 32, producer(&e->source.image));
-	guard = NULL;
-	*ret = &e->source;
-	return NULL;
+	err = elf_protected(&e->source, in, &h, ret);
+	if (!err)
+		guard = NULL;
+	return err;
 }
 
 const struct format format_elf = {

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/elf_protected.c - the parts of an ELF core that is of a protected guest
+ *
+ * Such a core of s390x has a note 0x30e for each CPU and two sections, pv_mem_meta and
+ * pv_compl.  Any of these makes it one: where the firmware refused, QEMU 7.2 writes a core
+ * without the sections that otherwise looks good.
+ *
+ * Sections are known by name only; a dot in front of it is taken.  QEMU writes section
+ * headers in the byte order of its host, so both are tried; that of the rest first.
+ *
+ * Facts: QEMU's dump/dump.c and target/s390x/arch_dump.c, s390-tools' zdump/.
+ */
+#include "elf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../pv/pv.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+
+enum { MAX_SECTIONS = 65536 };
+
+struct sections {
+	struct bytes *in;
+	const struct elf_header *header;
+	bool big;                       /* byte order of the section headers    */
+};
+
+struct section {
+	uint32_t name;                  /* its place in the string table        */
+	uint64_t off, size;
+};
+
+/* false: it is not in the file */
+static bool section_get(const struct sections *ss, uint64_t i, struct section *ret)
+{
+	unsigned char buf[sizeof(Elf64_Shdr)];
+	const uint64_t off = ss->header->shoff + i * ss->header->shentsize;
+	struct cursor c = cursor_init(buf, sizeof(buf), ss->big, true);
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+
+	if (!ss->header->shoff || ss->header->shentsize < sizeof(buf) ||
+	    off < ss->header->shoff)
+		return false;
+	err = bytes_read(ss->in, off, buf, sizeof(buf));
+	if (err)
+		return false;
+	ret->name = get_u32(&c);
+	cursor_take(&c, offsetof(Elf64_Shdr, sh_offset) - 4);
+	ret->off = get_u64(&c);
+	ret->size = get_u64(&c);
+	return true;
+}
+
+static bool is_called(const struct sections *ss, const struct section *names, uint32_t at,
+		      const char *name)
+{
+	char buf[16] = "";
+	const size_t len = strlen(name) + 2;
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	size_t n;
+
+	if (at >= names->size || names->off > ss->in->size)
+		return false;
+	n = (size_t)MIN(MIN(names->size - at, len), sizeof(buf) - 1);
+	n = (size_t)MIN(n, ss->in->size - names->off > at ? ss->in->size - names->off - at : 0);
+	err = bytes_read(ss->in, names->off + at, buf, n);
+	return !err && !strcmp(buf + (buf[0] == '.'), name);
+}
+
+/* Look through the sections in the byte order that is given. */
+static void find_in_order(const struct sections *ss, struct pv_parts *parts)
+{
+	const struct elf_header *h = ss->header;
+	struct section s, names;
+	uint64_t num = h->shnum;
+
+	/* more than 65,279: their number is in section header 0 */
+	if (!num && section_get(ss, 0, &s))
+		num = s.size;
+	if (!section_get(ss, h->shstrndx, &names))
+		return;
+	for (uint64_t i = 0; i < MIN(num, MAX_SECTIONS) && section_get(ss, i, &s); i++) {
+		const struct pv_section found = { true, s.off, s.size };
+
+		if (!parts->meta.found && is_called(ss, &names, s.name, "pv_mem_meta"))
+			parts->meta = found;
+		if (!parts->compl.found && is_called(ss, &names, s.name, "pv_compl"))
+			parts->compl = found;
+	}
+}
+
+static void find_sections(struct bytes *in, const struct elf_header *h, struct pv_parts *parts)
+{
+	struct sections ss = { .in = in, .header = h, .big = h->big };
+
+	find_in_order(&ss, parts);
+	ss.big = !ss.big;
+	if (!parts->meta.found && !parts->compl.found)
+		find_in_order(&ss, parts);
+}
+
+/* Memory that should be in the file, and how much of it is */
+static bool get_load(const struct bytes *in, const struct elf_phdr *p, struct pv_load *ret)
+{
+	if (p->type != PT_LOAD || p->paddr == UINT64_MAX || p->off == UINT64_MAX)
+		return false;
+	ret->paddr = p->paddr;
+	ret->size = MIN(p->filesz, p->memsz);
+	ret->there = p->off < in->size ? MIN(ret->size, in->size - p->off) : 0;
+	ret->there = round_down(ret->there, PV_PAGE);
+	return ret->size;
+}
+
+static struct gdump_error *find_loads(struct bytes *in, const struct elf_header *h,
+				      struct pv_parts *parts)
+{
+	CLEANUP_FREE struct elf_phdr *phdrs = NULL;
+	struct gdump_error *err = elf_read_phdrs(in, h, &phdrs);
+
+	if (err)
+		return err;
+	parts->loads = calloc(h->phnum + 1, sizeof(*parts->loads));
+	if (!parts->loads)
+		return error_nomem();
+	for (size_t i = 0; i < h->phnum; i++)
+		parts->num_loads += get_load(in, &phdrs[i], &parts->loads[parts->num_loads]);
+	return NULL;
+}
+
+struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
+				  const struct elf_header *h, struct source **ret)
+{
+	struct pv_parts parts = { .in = in };
+	struct gdump_error *err;
+
+	if (h->machine == EM_S390 && h->is64 && h->big)
+		find_sections(in, h, &parts);
+	if (!parts.meta.found && !parts.compl.found && !pv_has_cpus(&inner->image)) {
+		*ret = inner;
+		return NULL;
+	}
+	err = find_loads(in, h, &parts);
+	return err ? err : pv_wrap(inner, &parts, ret);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * keys.h - from the customer communication key to the keys of one dump
+ *
+ * The completion data of a dump carry, sealed under a key that is made from the
+ * customer communication key and a seed, the key of the guest's pages.
+ *
+ * Completion data, version 1, big-endian:
+ *
+ *       0   4  version
+ *       4   4  length of all of it: 288
+ *       8   8  reserved
+ *      16  64  seed
+ *      80  12  IV
+ *      92   4  reserved
+ *      96 176  sealed: 16 nonce of the tweaks, 64 key of AES-XTS, reserved
+ *     272  16  tag; bytes 0 to 95 are authenticated as well
+ *
+ * Dump key: HKDF-SHA-512 of the customer communication key, salt the seed, info
+ * "IBM Z Ultravisor Dump".  It opens the areas of the CPUs too.
+ *
+ * Facts: s390-tools' zdump/ and libpv/.
+ */
+#pragma once
+
+#include "crypto.h"
+
+enum { PV_COMPL_SIZE = 288, PV_CCK_SIZE = 32 };
+
+struct pv_keys {
+	unsigned char dump[CRYPTO_KEY];
+	unsigned char nonce[CRYPTO_TWEAK];
+	unsigned char xts[CRYPTO_XTS_KEY];
+};
+
+/* Whether completion data, of which the first @len bytes are given, can be understood. */
+MUST_CHECK struct gdump_error *pv_compl_check(const unsigned char *compl, size_t len);
+/* Read the customer communication key from file @path and open the completion data.
+ * GDUMP_ERR_NOKEY: it does not fit, or the data are damaged: these cannot be told apart.
+ */
+MUST_CHECK struct gdump_error *pv_keys_create(struct crypto *c, const char *path,
+					      const unsigned char *compl, struct pv_keys **ret);
+void pv_keys_destroy(struct pv_keys *keys);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "meta.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+
+enum {
+	SPECIAL_SIZE = 4,
+	ZERO = 0x01, SHARED = 0x02, MAPPED = 0x04,
+	COUNT_PAGES = 4096,             /* at once                              */
+};
+
+enum pv_state pv_state(const unsigned char *c)
+{
+	if (memcmp(c, "\xff\xff\xff\xff", SPECIAL_SIZE))
+		return PV_ENCRYPTED;
+	if (c[14])
+		return PV_INVALID;
+	switch (c[15] & ~MAPPED) {
+	case ZERO:
+		return PV_ZERO;
+	case SHARED:
+		return PV_SHARED;
+	default:
+		return PV_INVALID;
+	}
+}
+
+static int by_paddr(const void *a, const void *b)
+{
+	const struct pv_load *x = a, *y = b;
+
+	return (x->paddr > y->paddr) - (x->paddr < y->paddr);
+}
+
+/* Pages are what is encrypted: nothing else may stand between them. */
+static struct gdump_error *check_loads(const struct pv_meta *m)
+{
+	for (size_t i = 0; i < m->num_loads; i++) {
+		const struct pv_load *l = &m->loads[i];
+
+		if (l->paddr % PV_PAGE || l->size % PV_PAGE || l->paddr + (l->size - 1) < l->paddr)
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "the segment at 0x%llx with 0x%llx bytes is not made of whole pages",
+					 (unsigned long long)l->paddr, (unsigned long long)l->size);
+		if (i && l->paddr <= l[-1].paddr + (l[-1].size - 1))
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "the segments at 0x%llx and 0x%llx have the same memory",
+					 (unsigned long long)l[-1].paddr,
+					 (unsigned long long)l->paddr);
+	}
+	return NULL;
+}
+
+/* In file order; what they need altogether, or UINT64_MAX. */
+static uint64_t place_loads(struct pv_meta *m)
+{
+	const uint64_t room = UINT64_MAX - m->off;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < m->num_loads; i++) {
+		const uint64_t need = m->loads[i].size / PV_PAGE * PV_COMPONENT;
+
+		m->loads[i].off = m->off + sum;
+		if (need > room - sum)
+			return UINT64_MAX;
+		sum += need;
+	}
+	return sum;
+}
+
+struct gdump_error *pv_meta_init(struct pv_meta *m)
+{
+	const uint64_t needed = place_loads(m);
+	const struct pv_load *last;
+	struct gdump_error *err;
+	uint64_t reach;
+
+	if (!m->num_loads)
+		return NULL;
+	qsort(m->loads, m->num_loads, sizeof(*m->loads), by_paddr);
+	err = check_loads(m);
+	if (err)
+		return err;
+	last = &m->loads[m->num_loads - 1];
+	reach = ((last->paddr + (last->size - 1)) / PV_PAGE + 1) * PV_COMPONENT;
+	if (m->size < needed)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "section pv_mem_meta has %llu bytes, and the pages in the segments need %llu",
+				 (unsigned long long)m->size, (unsigned long long)needed);
+	m->by_address = m->size > needed && m->size >= reach;
+	for (size_t i = 0; m->by_address && i < m->num_loads; i++)
+		m->loads[i].off = m->off + m->loads[i].paddr / PV_PAGE * PV_COMPONENT;
+	return NULL;
+}
+
+void pv_meta_deinit(struct pv_meta *m)
+{
+	free(m->loads);
+}
+
+/* The load that has the page at @paddr, or NULL. */
+static const struct pv_load *load_at(const struct pv_meta *m, uint64_t paddr)
+{
+	size_t lo = 0, hi = m->num_loads;
+
+	while (lo < hi) {
+		const size_t mid = lo + (hi - lo) / 2;
+		const struct pv_load *l = &m->loads[mid];
+
+		if (paddr < l->paddr)
+			hi = mid;
+		else if (paddr - l->paddr >= l->there)
+			lo = mid + 1;
+		else
+			return l;
+	}
+	return NULL;
+}
+
+struct gdump_error *pv_meta_read(const struct pv_meta *m, uint64_t paddr, size_t num,
+				 unsigned char *components, size_t *ret)
+{
+	const struct pv_load *l = load_at(m, paddr);
+	const uint64_t page = l ? (paddr - l->paddr) / PV_PAGE : 0;
+	struct gdump_error *err = NULL;
+	size_t n = 0;
+
+	if (l) {
+		n = (size_t)MIN(num, l->there / PV_PAGE - page);
+		err = bytes_read(m->in, l->off + page * PV_COMPONENT, components, n * PV_COMPONENT);
+	}
+	if (err)
+		return error_prefix(err, "section pv_mem_meta, for the page at 0x%llx",
+				    (unsigned long long)paddr);
+	*ret = n;
+	return NULL;
+}
+
+struct gdump_error *pv_meta_count(const struct pv_meta *m, uint64_t count[4], uint64_t *invalid)
+{
+	unsigned char *buf = malloc(COUNT_PAGES * PV_COMPONENT);
+	struct gdump_error *err = buf ? NULL : error_nomem();
+
+	memset(count, 0, 4 * sizeof(*count));
+	for (size_t i = 0; i < m->num_loads; i++) {
+		const struct pv_load *l = &m->loads[i];
+		size_t n;
+
+		for (uint64_t off = 0; !err && off < l->there; off += n * PV_PAGE) {
+			err = pv_meta_read(m, l->paddr + off, COUNT_PAGES, buf, &n);
+			for (size_t k = 0; !err && k < n; k++) {
+				const enum pv_state state = pv_state(buf + k * PV_COMPONENT);
+
+				if (state == PV_INVALID && !count[state])
+					*invalid = l->paddr + off + k * PV_PAGE;
+				count[state]++;
+			}
+		}
+	}
+	free(buf);
+	return err;
+}

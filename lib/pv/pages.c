@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pv/pages.c - the source of decrypted pages
+ *
+ * Theory of operation.  A page is one data unit of AES-256-XTS; its tweak is its component
+ * of pv_mem_meta, ORed with the nonce of the completion data.  So any page can be
+ * decrypted alone, and of a page its first bytes.  A read takes the components of some
+ * pages from the file, then whole runs of pages to where the caller wants them, and
+ * decrypts these in place.  Pages that are zero are not read: the file may hold anything.
+ *
+ * OpenSSL's context of a cipher is for one thread at a time, and setting its key costs as
+ * much as half a page: contexts wait in a pool, as many as threads have read at once.
+ */
+#include "pv.h"
+
+#include <elf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+#include "cpu.h"
+
+enum {
+	CHUNK = 128,                    /* pages at once                        */
+	MAX_WARNINGS = 16,
+};
+
+struct idle {
+	struct idle *next;
+	struct xts *xts;
+};
+
+struct pv_source {
+	struct source source;
+	struct source *inner;
+	struct pv_meta meta;
+	struct pv_section compl;
+	uint32_t version;
+	struct gdump_error *broken;     /* why no key helps; NULL: one does     */
+	struct crypto *crypto;
+	struct pv_keys *keys;           /* NULL: locked                         */
+	struct gdump_error *lost;       /* what is wrong with the first lost CPU */
+	pthread_mutex_t lock;           /* of idle                              */
+	struct idle *idle;
+};
+
+/* What read() works on */
+struct run {
+	struct pv_source *p;
+	struct idle *idle;
+	uint64_t paddr;
+	unsigned char *buf;
+	size_t len;
+	const unsigned char *components;        /* from the page of paddr on    */
+};
+
+static struct gdump_error *copy_error(const struct gdump_error *err)
+{
+	return error_new(gdump_error_code(err), "%s", gdump_error_message(err));
+}
+
+/* source_ops.usable */
+static struct gdump_error *pv_usable(const struct source *s)
+{
+	const struct pv_source *p = (const struct pv_source *)s;
+
+	if (p->broken)
+		return copy_error(p->broken);
+	if (!p->keys)
+		return error_new(GDUMP_ERR_NOKEY,
+				 "its memory is encrypted, as the guest was protected (IBM Secure Execution): give the customer communication key of its owner with --key");
+	return NULL;
+}
+
+static struct gdump_error *idle_take(struct pv_source *p, struct idle **ret)
+{
+	struct gdump_error *err;
+	struct idle *idle;
+
+	pthread_mutex_lock(&p->lock);
+	idle = p->idle;
+	if (idle)
+		p->idle = idle->next;
+	pthread_mutex_unlock(&p->lock);
+	if (!idle) {
+		idle = calloc(1, sizeof(*idle));
+		if (!idle)
+			return error_nomem();
+		err = xts_create(p->crypto, p->keys->xts, &idle->xts);
+		if (err) {
+			free(idle);
+			return err;
+		}
+	}
+	*ret = idle;
+	return NULL;
+}
+
+static void idle_give(struct pv_source *p, struct idle *idle)
+{
+	pthread_mutex_lock(&p->lock);
+	idle->next = p->idle;
+	p->idle = idle;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Decrypt the first @len bytes of a page, if it is encrypted. */
+static struct gdump_error *decrypt(const struct run *r, const unsigned char *component,
+				   unsigned char *page, size_t len)
+{
+	const unsigned char *nonce = r->p->keys->nonce;
+	unsigned char tweak[CRYPTO_TWEAK];
+
+	if (pv_state(component) != PV_ENCRYPTED)
+		return NULL;
+	for (size_t i = 0; i < sizeof(tweak); i++)
+		tweak[i] = component[i] | nonce[i];
+	return xts_decrypt(r->idle->xts, tweak, page, len);
+}
+
+static struct gdump_error *invalid(const unsigned char *component, uint64_t paddr)
+{
+	return error_new(GDUMP_ERR_CORRUPT,
+			 "page at 0x%llx: section pv_mem_meta gives it the invalid state 0x%02x%02x",
+			 (unsigned long long)paddr, component[14], component[15]);
+}
+
+/* Read @r->len bytes, which are less than a page and inside of one. */
+static struct gdump_error *read_part(const struct run *r)
+{
+	const uint64_t paddr = round_down(r->paddr, PV_PAGE);
+	const size_t off = (size_t)(r->paddr - paddr);
+	const size_t len = (size_t)round_up(off + r->len, 16);
+	unsigned char page[PV_PAGE];
+	struct gdump_error *err = r->p->inner->ops->read(r->p->inner, paddr, page, len);
+
+	if (!err)
+		err = decrypt(r, r->components, page, len);
+	if (!err)
+		memcpy(r->buf, page + off, r->len);
+	return err;
+}
+
+/* Read a run of whole pages, of which none is zero or invalid. */
+static struct gdump_error *read_pages(const struct run *r)
+{
+	struct gdump_error *err = r->p->inner->ops->read(r->p->inner, r->paddr, r->buf, r->len);
+
+	for (size_t i = 0; !err && i < r->len / PV_PAGE; i++)
+		err = decrypt(r, r->components + i * PV_COMPONENT, r->buf + i * PV_PAGE, PV_PAGE);
+	return err;
+}
+
+static bool in_file(const unsigned char *component)
+{
+	const enum pv_state state = pv_state(component);
+
+	return state == PV_ENCRYPTED || state == PV_SHARED;
+}
+
+/* The beginning of a run that can be read at once: part of a page, or some pages alike */
+static size_t alike(const struct run *r)
+{
+	const size_t off = (size_t)(r->paddr % PV_PAGE), num = r->len / PV_PAGE;
+	size_t n = 1;
+
+	if (off || !num)
+		return MIN(PV_PAGE - off, r->len);
+	while (n < num && in_file(r->components) &&
+	       in_file(r->components + n * PV_COMPONENT))
+		n++;
+	return n * PV_PAGE;
+}
+
+/* Read a run of pages that all are there. */
+static struct gdump_error *read_run(struct run r)
+{
+	struct gdump_error *err = NULL;
+	size_t left = r.len;
+
+	while (!err && left) {
+		r.len = left;
+		r.len = alike(&r);
+		if (pv_state(r.components) == PV_INVALID)
+			err = invalid(r.components, round_down(r.paddr, PV_PAGE));
+		else if (pv_state(r.components) == PV_ZERO)
+			memset(r.buf, 0, r.len);
+		else
+			err = r.len < PV_PAGE ? read_part(&r) : read_pages(&r);
+		r.components += (r.paddr % PV_PAGE + r.len) / PV_PAGE * PV_COMPONENT;
+		r.paddr += r.len;
+		r.buf += r.len;
+		left -= r.len;
+	}
+	return err;
+}
+
+/* As many pages as are worth it; @some: one of them was there. */
+static struct gdump_error *read_chunk(struct run *r, bool *some)
+{
+	unsigned char components[CHUNK * PV_COMPONENT];
+	const uint64_t first = round_down(r->paddr, PV_PAGE), off = r->paddr - first;
+	const size_t len = r->len;
+	size_t num;
+	struct gdump_error *err;
+
+	err = pv_meta_read(&r->p->meta, first,
+			   (size_t)MIN(div_up(off + len, PV_PAGE), CHUNK), components, &num);
+	if (err)
+		return err;
+	r->components = components;
+	r->len = (size_t)MIN(MAX(num, 1) * (uint64_t)PV_PAGE - off, len);
+	if (num)
+		err = read_run(*r);
+	else
+		memset(r->buf, 0, r->len);
+	*some |= num;
+	r->paddr += r->len;
+	r->buf += r->len;
+	r->len = len - r->len;
+	return err;
+}
+
+static struct gdump_error *pv_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct pv_source *p = (struct pv_source *)s;
+	struct run r = { .p = p, .paddr = paddr, .buf = buf, .len = len };
+	struct gdump_error *err = pv_usable(s);
+	bool some = false;
+
+	if (!err)
+		err = idle_take(p, &r.idle);
+	if (err)
+		return err;
+	while (!err && r.len)
+		err = read_chunk(&r, &some);
+	idle_give(p, r.idle);
+	if (!err && !some)
+		err = error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
+				(unsigned long long)paddr);
+	return err;
+}
+
+/* Where components tell more than the inner source */
+static void scan_chunk(const unsigned char *components, size_t num, unsigned char *state)
+{
+	for (size_t i = 0; i < num; i++) {
+		switch (pv_state(components + i * PV_COMPONENT)) {
+		case PV_ZERO:
+			state[i] = PAGE_HOLE;
+			break;
+		case PV_SHARED:
+			break;
+		default:
+			state[i] = PAGE_THERE;
+		}
+	}
+}
+
+static struct gdump_error *pv_scan(struct source *s, uint64_t pfn, size_t num,
+				   unsigned char *state, bool holes)
+{
+	struct pv_source *p = (struct pv_source *)s;
+	struct gdump_error *err = p->inner->ops->scan(p->inner, pfn, num, state, holes);
+	size_t n;
+
+	for (size_t i = 0; !err && i < num; i += MAX(n, 1)) {
+		unsigned char components[CHUNK * PV_COMPONENT];
+
+		err = pv_meta_read(&p->meta, (pfn + i) * PV_PAGE, MIN(num - i, CHUNK), components,
+				   &n);
+		if (err)
+			return err;
+		if (n)
+			scan_chunk(components, n, state + i);
+		else
+			state[i] = PAGE_ABSENT;
+	}
+	return err;
+}
+
+/* Everything about @image but its notes */
+static struct gdump_error *copy_outline(struct image *image, const struct image *from)
+{
+	struct gdump_error *err = NULL;
+
+	image->machine = from->machine;
+	image->is64 = from->is64;
+	image->big = from->big;
+	image->page_size = PV_PAGE;
+	image->incomplete = from->incomplete;
+	image->num_absent = from->num_absent;
+	image->time = from->time;
+	image->num_cpus = 0;
+	for (size_t i = 0; !err && i < from->num_ranges; i++)
+		err = image_add_range(image, from->ranges[i].start, from->ranges[i].size,
+				      from->ranges[i].kind);
+	return err;
+}
+
+static bool is_cpu(const struct gdump_note *n)
+{
+	return n->type == NT_PV_CPU_DATA && !strcmp(n->name, "LINUX");
+}
+
+bool pv_has_cpus(const struct image *image)
+{
+	if (image->machine != EM_S390)
+		return false;
+	for (size_t i = 0; i < image->num_notes; i++) {
+		if (is_cpu(&image->notes[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Of a CPU, or what the host knew of it, which is of no use */
+static bool is_of_cpu(const struct gdump_note *n)
+{
+	return !strcmp(n->name, "LINUX") || !strcmp(n->name, "CORE");
+}
+
+/* All notes that are not of CPUs; while locked, the areas of the CPUs as they are */
+static struct gdump_error *copy_notes(struct image *image, const struct image *from, bool locked)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; !err && i < from->num_notes; i++) {
+		const struct gdump_note *n = &from->notes[i];
+
+		if (is_cpu(n) && locked)
+			image->num_cpus++;
+		if (is_cpu(n) ? locked : !is_of_cpu(n))
+			err = image_add_note(image, n->name, n->type, n->desc, n->size);
+	}
+	return err;
+}
+
+static PRINTF(2, 3) void warn(const struct gdump_open_options *opt, const char *fmt, ...)
+{
+	char message[256];
+	va_list ap;
+
+	if (!opt->warn)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	opt->warn(opt->warn_arg, message);
+}
+
+/* A CPU whose area cannot be opened is lost, and no other. */
+static struct gdump_error *lose_cpu(struct pv_source *p, struct image *image, size_t cpu,
+				    struct gdump_error *err, const struct gdump_open_options *opt)
+{
+	const enum gdump_code code = gdump_error_code(err);
+
+	err = error_prefix(err, "CPU %zu", cpu);
+	if (opt->strict || (code != GDUMP_ERR_CORRUPT && code != GDUMP_ERR_NODATA))
+		return err;
+	if (image->num_lost_cpus++ < MAX_WARNINGS)
+		warn(opt, "%s; its registers are lost and shown as zero", gdump_error_message(err));
+	if (p->lost)
+		gdump_error_destroy(err);
+	else
+		p->lost = err;
+	return NULL;
+}
+
+/* Add CPU @cpu with its area, NULL: it has none. */
+static struct gdump_error *add_cpu(struct pv_source *p, struct image *image, size_t cpu,
+				   const struct gdump_note *note,
+				   const struct gdump_open_options *opt)
+{
+	unsigned char plain[PV_CPU_SIZE];
+	struct gdump_error *err;
+
+	if (note)
+		err = pv_cpu_open(p->crypto, p->keys, note, plain);
+	else
+		err = error_new(GDUMP_ERR_NODATA,
+				"it has no area: whoever made the dump did not get it");
+	if (!err) {
+		if (pv_cpu_partial(plain))
+			warn(opt, "CPU %zu stopped inside of an instruction that the host was emulating: its registers may be half changed",
+			     cpu);
+		return pv_cpu_add_notes(image, cpu, plain);
+	}
+	err = lose_cpu(p, image, cpu, err, opt);
+	return err ? err : pv_cpu_add_notes(image, cpu, NULL);
+}
+
+static const struct gdump_note *area_of(const struct image *from, size_t cpu)
+{
+	const struct gdump_note *n;
+
+	for (size_t i = 0; (n = image_cpu_note(from, cpu, i)); i++) {
+		if (is_cpu(n))
+			return n;
+	}
+	return NULL;
+}
+
+static struct gdump_error *add_cpus(struct pv_source *p, struct image *image,
+				    const struct gdump_open_options *opt)
+{
+	const struct image *from = &p->inner->image;
+	struct gdump_error *err = NULL;
+	size_t cpu = 0;
+
+	for (; !err && cpu < from->num_noted; cpu++)
+		err = add_cpu(p, image, cpu, area_of(from, cpu), opt);
+	/* nothing that the host knew: areas only */
+	for (size_t i = 0; !err && !from->num_noted && i < from->num_notes; i++) {
+		if (is_cpu(&from->notes[i]))
+			err = add_cpu(p, image, cpu++, &from->notes[i], opt);
+	}
+	if (!err && image->num_lost_cpus > MAX_WARNINGS)
+		warn(opt, "%zu CPUs are lost", image->num_lost_cpus);
+	return err;
+}
+
+static void describe(struct pv_source *p, struct image *image)
+{
+	const char *what = p->broken ? "cannot be decrypted" : p->keys ? "decrypted" : "encrypted";
+
+	snprintf(image->detail, sizeof(image->detail), "%.60s, of a protected guest, %s",
+		 p->inner->image.detail, what);
+}
+
+/* What is known of the machine: more if there are keys */
+static struct gdump_error *make_image(struct pv_source *p, const struct gdump_open_options *opt,
+				      struct image *image)
+{
+	const struct image *from = &p->inner->image;
+	struct gdump_error *err = copy_outline(image, from);
+
+	if (!err && p->keys)
+		err = add_cpus(p, image, opt);
+	if (!err)
+		err = copy_notes(image, from, !p->keys);
+	if (!err)
+		err = image_seal(image);
+	describe(p, image);
+	return err;
+}
+
+/* A strict user wants all of it or nothing. */
+static struct gdump_error *check_pages(const struct pv_source *p)
+{
+	uint64_t count[PV_INVALID + 1], first;
+	struct gdump_error *err = pv_meta_count(&p->meta, count, &first);
+
+	if (!err && count[PV_INVALID])
+		err = error_new(GDUMP_ERR_CORRUPT,
+				"section pv_mem_meta gives %llu pages an invalid state; the first is at 0x%llx",
+				(unsigned long long)count[PV_INVALID], (unsigned long long)first);
+	return err;
+}
+
+static struct gdump_error *open_keys(struct pv_source *p, const char *path)
+{
+	unsigned char compl[PV_COMPL_SIZE];
+	struct gdump_error *err = crypto_open(&p->crypto);
+
+	if (!err)
+		err = bytes_read(p->meta.in, p->compl.off, compl, sizeof(compl));
+	if (!err)
+		err = pv_keys_create(p->crypto, path, compl, &p->keys);
+	return err;
+}
+
+static struct gdump_error *pv_unlock(struct source *s, const struct gdump_open_options *opt)
+{
+	struct pv_source *p = (struct pv_source *)s;
+	struct image image = { 0 };
+	struct gdump_error *err = p->broken ? copy_error(p->broken) : open_keys(p, opt->key_file);
+
+	if (!err && opt->strict)
+		err = check_pages(p);
+	if (!err)
+		err = make_image(p, opt, &image);
+	if (err) {
+		image_deinit(&image);
+		return err;
+	}
+	image_deinit(&s->image);
+	s->image = image;
+	if (p->meta.by_address)
+		warn(opt, "section pv_mem_meta is longer than the memory in the file: it is taken to be in the order of addresses");
+	return NULL;
+}
+
+static struct gdump_error *pv_protection(struct source *s, struct gdump_protection *ret)
+{
+	const struct pv_source *p = (const struct pv_source *)s;
+	uint64_t count[PV_INVALID + 1], first;
+	struct gdump_error *err = pv_meta_count(&p->meta, count, &first);
+
+	if (err)
+		return err;
+	ret->kind = "IBM Secure Execution";
+	ret->version = p->version;
+	ret->decrypted = p->keys;
+	ret->problem = p->broken ? gdump_error_message(p->broken) : NULL;
+	ret->encrypted = count[PV_ENCRYPTED];
+	ret->shared = count[PV_SHARED];
+	ret->zero = count[PV_ZERO];
+	ret->invalid = count[PV_INVALID];
+	return NULL;
+}
+
+/* Completion data and areas were looked at when it was unlocked. */
+static struct gdump_error *pv_verify(struct source *s)
+{
+	struct pv_source *p = (struct pv_source *)s;
+
+	return p->lost ? copy_error(p->lost) : NULL;
+}
+
+static void pv_close(struct source *s)
+{
+	struct pv_source *p = (struct pv_source *)s;
+
+	for (struct idle *idle = p->idle, *next; idle; idle = next) {
+		next = idle->next;
+		xts_destroy(idle->xts);
+		free(idle);
+	}
+	pthread_mutex_destroy(&p->lock);
+	pv_keys_destroy(p->keys);
+	crypto_close(p->crypto);
+	gdump_error_destroy(p->broken);
+	gdump_error_destroy(p->lost);
+	pv_meta_deinit(&p->meta);
+	source_close(p->inner);
+	free(p);
+}
+
+static const struct source_ops pv_ops = {
+	.name = "elf",                  /* no other has protected dumps         */
+	.has_absent = true,
+	.read = pv_read,
+	.scan = pv_scan,
+	.verify = pv_verify,
+	.usable = pv_usable,
+	.unlock = pv_unlock,
+	.protection = pv_protection,
+	.close = pv_close,
+};
+
+static struct gdump_error *check_section(const struct pv_parts *parts, const char *name,
+					 const struct pv_section *section)
+{
+	if (!section->found)
+		return error_new(GDUMP_ERR_PROTECTED,
+				 "its memory is encrypted and can never be decrypted, as section %s is missing: the guest's owner did not allow the dump, or it failed",
+				 name);
+	if (!range_fits(section->off, section->size, parts->in->size))
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "section %s: %llu bytes at offset %llu are past the end of the file (%llu bytes)",
+				 name, (unsigned long long)section->size,
+				 (unsigned long long)section->off,
+				 (unsigned long long)parts->in->size);
+	return NULL;
+}
+
+/* Whether a key would help */
+static struct gdump_error *check_parts(struct pv_source *p, struct pv_parts *parts)
+{
+	unsigned char compl[PV_COMPL_SIZE] = { 0 };
+	const size_t len = (size_t)MIN(parts->compl.size, sizeof(compl));
+	struct cursor c = cursor_init(compl, sizeof(compl), true, true);
+	struct gdump_error *err = check_section(parts, "pv_mem_meta", &parts->meta);
+
+	if (!err)
+		err = pv_meta_init(&p->meta);
+	if (err)
+		p->meta.num_loads = 0;
+	else
+		err = check_section(parts, "pv_compl", &parts->compl);
+	if (!err)
+		err = bytes_read(parts->in, parts->compl.off, compl, len);
+	if (!err)
+		err = pv_compl_check(compl, len);
+	p->version = get_u32(&c);
+	return err;
+}
+
+struct gdump_error *pv_wrap(struct source *inner, struct pv_parts *parts, struct source **ret)
+{
+	struct pv_source *p = calloc(1, sizeof(*p));
+	struct gdump_error *err;
+
+	if (!p) {
+		free(parts->loads);
+		return error_nomem();
+	}
+	source_init(&p->source, &pv_ops);
+	pthread_mutex_init(&p->lock, NULL);
+	p->meta = (struct pv_meta){
+		.in = parts->in, .loads = parts->loads, .num_loads = parts->num_loads,
+		.off = parts->meta.off, .size = parts->meta.size,
+	};
+	p->compl = parts->compl;
+	p->inner = inner;
+	p->broken = check_parts(p, parts);
+	if (p->broken && gdump_error_code(p->broken) == GDUMP_ERR_NOMEM)
+		err = TAKE_PTR(p->broken);
+	else
+		err = make_image(p, NULL, &p->source.image);
+	if (err) {
+		p->inner = NULL;        /* still the caller's */
+		source_close(&p->source);
+		return err;
+	}
+	*ret = &p->source;
+	return NULL;
+}
