@@ -9,11 +9,11 @@ _guestdump_options() {
 	dump | convert)
 		echo -f --format -E -F --flatten -C --compress -c -l -p -z -d --dump-level -x --exclude \
 			--dry-run --begin --length -j --threads --progress -q --quiet --force
-		if [ "$1" = convert ]; then echo --input-format --range; else echo --no-direct --timeout; fi
+		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict; else echo --no-direct --timeout; fi
 		;;
-	info) echo -r --registers --json --input-format --range ;;
-	verify) echo --json -j --threads --progress -q --quiet --input-format --range ;;
-	dmesg) echo --json --callers --input-format --range ;;
+	info) echo -r --registers --json --input-format --range -k --key --strict ;;
+	verify) echo --json -j --threads --progress -q --quiet --input-format --range -k --key --strict ;;
+	dmesg) echo --json --callers --input-format --range -k --key --strict ;;
 	list) echo --json ;;
 	esac
 }
@@ -55,6 +55,11 @@ _guestdump_values() {
 	--progress) values='auto bar plain json none' ;;
 	--input-format) values='raw kdump elf lime avml' ;;
 	-j | --threads | --begin | --length | --timeout | --range) ;;
+	-k | --key)
+		mapfile -t COMPREPLY < <(compgen -f -- "$2")
+		compopt -o filenames 2>/dev/null
+		return
+		;;
 	*) return 1 ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$values" -- "$2")

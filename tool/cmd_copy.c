@@ -22,7 +22,7 @@ enum {
 
 enum { MAX_LEVELS = 32 };
 
-static const char short_options[] = "+f:FC:clpzEd:x:j:qh";
+static const char short_options[] = "+f:FC:clpzEd:x:j:qh" INPUT_SHORT;
 
 static const struct option long_options[] = {
 	{ "format",     required_argument, NULL, 'f' },
@@ -342,9 +342,13 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	if (c->result.filled)
 		say("%llu pages are not in the dump and are zero in %s: its format cannot leave them out",
 		    (unsigned long long)c->result.filled, c->to);
+	if (info->num_lost_cpus)
+		say("the registers of %zu of %zu CPUs could not be decrypted and are zero in %s",
+		    info->num_lost_cpus, info->num_cpus, c->to);
 	if (info->incomplete)
 		say("%s: was cut short itself, so %s is incomplete too", c->from, c->to);
-	return c->result.unreadable || info->incomplete ? EXIT_INCOMPLETE : EXIT_DONE;
+	return c->result.unreadable || info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE
+									      : EXIT_DONE;
 }
 
 /* Whoever reads the FIFO @path may come later: wait before the guest is paused.

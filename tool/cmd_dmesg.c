@@ -85,7 +85,7 @@ static int cmd_dmesg(const struct command *cmd, int argc, char **argv)
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "h" INPUT_SHORT, long_options, NULL)) != -1) {
 		switch (opt) {
 		case 'h':
 			print_help(cmd);

@@ -90,7 +90,7 @@ static void print_registers(const struct gdump *g, const struct gdump_info *info
 			set = r.set;
 			print_register(&r, &column);
 		}
-		printf("%s\n", set ? "" : " no registers in the dump");
+		printf("%s\n", set ? "" : info->is_locked ? " encrypted" : " no registers in the dump");
 	}
 }
 
@@ -99,14 +99,26 @@ static void print_kernel(const struct gdump_info *info)
 	if (info->release)
 		printf("kernel      Linux %s%s%s\n", info->release, info->version ? ", " : "",
 		       info->version ? info->version : "");
-	else
+	else if (!info->is_locked)
 		printf("kernel      unknown: there is no VMCOREINFO\n");
 	if (info->vmcoreinfo)
 		printf("vmcoreinfo  %zu bytes, phys_base 0x%" PRIx64 "\n", info->vmcoreinfo_size,
 		       info->phys_base);
 }
 
-static void print_text(const struct gdump *g, const char *where, bool registers)
+static void print_protection(const struct gdump_protection *p)
+{
+	if (!p->kind)
+		return;
+	printf("protected   %s, version %" PRIu32 ": %s\n", p->kind, p->version,
+	       p->problem ? p->problem : p->decrypted ? "decrypted" :
+	       "encrypted; the owner's key is needed (--key)");
+	printf("pages       %" PRIu64 " encrypted, %" PRIu64 " shared, %" PRIu64 " zero, %" PRIu64
+	       " invalid\n", p->encrypted, p->shared, p->zero, p->invalid);
+}
+
+static void print_text(const struct gdump *g, const struct gdump_protection *protection,
+		       const char *where, bool registers)
 {
 	const struct gdump_info *info = gdump_info(g);
 	uint64_t bytes = 0;
@@ -120,6 +132,7 @@ static void print_text(const struct gdump *g, const char *where, bool registers)
 	printf("machine     %s, %s-endian, %zu CPU%s, pages of %u bytes\n", info->arch,
 	       info->big_endian ? "big" : "little", info->num_cpus,
 	       info->num_cpus == 1 ? "" : "s", info->page_size);
+	print_protection(protection);
 	print_kernel(info);
 	printf("memory      %s in %zu range%s, %" PRIu64 " pages", size_text(bytes).text,
 	       info->num_ranges, info->num_ranges == 1 ? "" : "s", info->num_pages);
@@ -167,7 +180,19 @@ static json_t *json_cpus(const struct gdump *g, const struct gdump_info *info)
 	return cpus;
 }
 
-static int print_json(const struct gdump *g, const char *where)
+static json_t *json_protection(const struct gdump_protection *p)
+{
+	if (!p->kind)
+		return json_null();
+	return json_pack("{s:s, s:I, s:b, s:s?, s:I, s:I, s:I, s:I}", "kind", p->kind,
+			 "version", (json_int_t)p->version, "decrypted", p->decrypted,
+			 "problem", p->problem, "encrypted", (json_int_t)p->encrypted,
+			 "shared", (json_int_t)p->shared, "zero", (json_int_t)p->zero,
+			 "invalid", (json_int_t)p->invalid);
+}
+
+static int print_json(const struct gdump *g, const struct gdump_protection *protection,
+		      const char *where)
 {
 	const struct gdump_info *info = gdump_info(g);
 	json_t *ranges = json_array(), *notes = json_array(), *o;
@@ -194,6 +219,8 @@ static int print_json(const struct gdump *g, const char *where)
 	json_object_update_new(o, json_pack("{s:I, s:o, s:o, s:o}", "phys_base",
 					    (json_int_t)info->phys_base, "ranges", ranges,
 					    "notes", notes, "cpus", json_cpus(g, info)));
+	json_object_set_new(o, "protection", json_protection(protection));
+	json_object_set_new(o, "lost_cpus", json_integer((json_int_t)info->num_lost_cpus));
 	if (info->vmcoreinfo)
 		json_object_set_new(o, "vmcoreinfo",
 				    json_stringn(info->vmcoreinfo, info->vmcoreinfo_size));
@@ -208,6 +235,7 @@ static int info_one(const char *where, const struct input *in, bool json, bool r
 	struct gdump_open_options opt = {
 		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
 	};
+	struct gdump_protection protection = { .size = sizeof(protection) };
 	struct gdump_error *err;
 	struct gdump *g;
 
@@ -215,12 +243,13 @@ static int info_one(const char *where, const struct input *in, bool json, bool r
 	err = gdump_open(where, &opt, &g);
 	if (err)
 		return fail(err);
-	if (json)
-		print_json(g, where);
-	else
-		print_text(g, where, registers);
+	err = gdump_protection(g, &protection);
+	if (!err && json)
+		print_json(g, &protection, where);
+	else if (!err)
+		print_text(g, &protection, where, registers);
 	gdump_close(g);
-	return finish_stdout(EXIT_DONE);
+	return finish_stdout(err ? fail(err) : EXIT_DONE);
 }
 
 static int cmd_info(const struct command *cmd, int argc, char **argv)
@@ -237,7 +266,7 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "rh", long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "rh" INPUT_SHORT, long_options, NULL)) != -1) {
 		if (opt == 'h') {
 			print_help(cmd);
 			return finish_stdout(EXIT_DONE);

@@ -56,7 +56,7 @@ static int verify_opened(const struct verify *v, const char *path, struct gdump 
 		       path, info->incomplete ? "incomplete" : "good",
 		       (unsigned long long)result.pages, (unsigned long long)result.zero,
 		       (unsigned long long)info->num_excluded);
-	return info->incomplete ? EXIT_INCOMPLETE : EXIT_DONE;
+	return info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
 static int verify_one(const struct verify *v, const char *path)
@@ -97,7 +97,7 @@ static int cmd_verify(const struct command *cmd, int argc, char **argv)
 	long n;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "j:qh", long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "j:qh" INPUT_SHORT, long_options, NULL)) != -1) {
 		if (opt == 'h') {
 			print_help(cmd);
 			return finish_stdout(EXIT_DONE);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static const struct {
 	const char *name;
@@ -127,6 +128,15 @@ bool input_take(struct input *in, int opt, char *value, bool *good)
 		in->format = value;
 		return true;
 	}
+	if (opt == OPT_KEY) {
+		prctl(PR_SET_DUMPABLE, 0);
+		in->key_file = value;
+		return true;
+	}
+	if (opt == OPT_STRICT) {
+		in->strict = true;
+		return true;
+	}
 	if (opt != OPT_RANGE)
 		return false;
 	*good = in->num_places < MAX_PLACES && parse_place(value, &in->places[in->num_places]);
@@ -139,4 +149,6 @@ void input_apply(const struct input *in, struct gdump_open_options *opt)
 	opt->format = in->format;
 	opt->places = in->places;
 	opt->num_places = in->num_places;
+	opt->key_file = in->key_file;
+	opt->strict = in->strict;
 }

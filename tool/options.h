@@ -27,17 +27,24 @@ bool parse_exclude(char *text, unsigned int *drop);
 bool parse_place(char *text, struct gdump_place *ret);
 
 /* What an input is, for commands that read files: these options, this help. */
-enum { OPT_INPUT_FORMAT = 512, OPT_RANGE };
+enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_KEY = 'k', OPT_STRICT = 514 };
 
 #define INPUT_OPTIONS \
 	{ "input-format", required_argument, NULL, OPT_INPUT_FORMAT }, \
-	{ "range",        required_argument, NULL, OPT_RANGE }
+	{ "range",        required_argument, NULL, OPT_RANGE }, \
+	{ "key",          required_argument, NULL, OPT_KEY }, \
+	{ "strict",       no_argument,       NULL, OPT_STRICT }
+/* among the short options */
+#define INPUT_SHORT "k:"
 
 #define INPUT_HELP \
 	"      --input-format NAME   what INPUT is, where its content does not tell: raw\n" \
 	"      --range ADDR:SIZE[@OFFSET]\n" \
 	"                            INPUT is raw and has SIZE bytes of memory from ADDR on at\n" \
-	"                            OFFSET (ADDR); may be given several times\n"
+	"                            OFFSET (ADDR); may be given several times\n" \
+	"  -k, --key FILE            decrypt: FILE has the customer communication key of the\n" \
+	"                            protected guest's owner\n" \
+	"      --strict              refuse an encrypted INPUT that is not good in all parts\n"
 
 enum { MAX_PLACES = 64 };
 
@@ -45,9 +52,13 @@ struct input {
 	const char *format;
 	struct gdump_place places[MAX_PLACES];
 	size_t num_places;
+	const char *key_file;
+	bool strict;
 };
 
-/* Whether @opt is one of them; *good: and its value makes sense. */
+/* Whether @opt is one of them; *good: and its value makes sense.  After --key this process
+ * leaves no core file, and other processes of the same user may not look into it.
+ */
 bool input_take(struct input *in, int opt, char *value, bool *good);
 /* @opt points into @in from then on. */
 void input_apply(const struct input *in, struct gdump_open_options *opt);

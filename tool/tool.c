@@ -46,6 +46,7 @@ int fail(struct gdump_error *err)
 		return EXIT_USAGE;
 	case GDUMP_ERR_CANCELED:
 		return EXIT_CANCELED;
+	case GDUMP_ERR_NOKEY:
 	case GDUMP_ERR_PROTECTED:
 		return EXIT_PROTECTED;
 	default:
