@@ -27,9 +27,10 @@ static int check_failed;
 
 static inline bool check_that(bool good, const char *file, int line, const char *what)
 {
-	if (!good)
+	if (!good) {
 		fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
-	check_failed |= !good;
+		__atomic_store_n(&check_failed, 1, __ATOMIC_RELAXED);
+	}
 	return good;
 }
 
