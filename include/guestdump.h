@@ -87,6 +87,12 @@ struct gdump_place {
 	uint64_t offset;                /* of it in the file                    */
 };
 
+/* Called some ten times a second on the thread that called the library; @done
+ * of @total pages, or where @total is 0, @done bytes of who knows how many.
+ * Returning true stops it with GDUMP_ERR_CANCELED.
+ */
+typedef bool gdump_progress_fn(void *arg, uint64_t done, uint64_t total);
+
 struct gdump_open_options {
 	size_t size;                    /* = sizeof this struct                 */
 	bool pause_guest;               /* stop a running guest once it is open */
@@ -114,10 +120,17 @@ struct gdump_open_options {
 	bool strict;                    /* with it, all of an encrypted dump must
 					 * be good: no CPU lost, no page of an
 					 * invalid state                        */
+	/* the other files of a dump that is split, in any order */
+	const char *const *parts;
+	size_t num_parts;
+	/* where a temporary copy of what cannot seek may be; NULL: nowhere */
+	const char *spool_dir;
+	gdump_progress_fn *progress;    /* while that copy is made              */
+	void *progress_arg;
 };
 
-/* Open what @where names: the path of a dump file, or a running guest as
- * "qmp:PATH", the unix socket of QEMU's QMP monitor.  @opt may be NULL.
+/* Open what @where names: the path of a dump file ("-": standard input), or a
+ * running guest as "qmp:PATH", the unix socket of QEMU's QMP monitor.  @opt may be NULL.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_open(const char *where,
@@ -294,11 +307,6 @@ struct gdump_result {
 					 * as zeros where the format cannot
 					 * tell                                 */
 };
-
-/* Called some ten times a second on the thread that called gdump_write();
- * @done of @total pages.  Returning true stops it with GDUMP_ERR_CANCELED.
- */
-typedef bool gdump_progress_fn(void *arg, uint64_t done, uint64_t total);
 
 struct gdump_write_options {
 	size_t size;

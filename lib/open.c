@@ -50,8 +50,8 @@ static struct gdump_error *unknown_format(const unsigned char *head, size_t len)
 }
 
 /* @want NULL: whichever format knows it. */
-static struct gdump_error *open_bytes(struct bytes *in, const struct format *want,
-				      struct source **ret)
+static struct gdump_error *probe(struct bytes *in, const struct format *want,
+				 const struct format **ret)
 {
 	unsigned char head[HEAD_SIZE] = { 0 };
 	const size_t len = (size_t)MIN(in->size, sizeof(head));
@@ -59,13 +59,43 @@ static struct gdump_error *open_bytes(struct bytes *in, const struct format *wan
 	const struct format *format;
 
 	for (size_t i = 0; !err && (format = format_at(i)); i++) {
-		if (format->open && (!want || want == format) && format->probe(head, len))
-			return format->open(in, ret);
+		if (format->open && (!want || want == format) && format->probe(head, len)) {
+			*ret = format;
+			return NULL;
+		}
 	}
-	bytes_close(in);
 	if (!err && want)
 		return error_new(GDUMP_ERR_FORMAT, "is not of the format %s", want->name);
 	return err ? err : unknown_format(head, len);
+}
+
+static struct gdump_error *open_bytes(const char *path, const struct gdump_open_options *opt,
+				      struct bytes **ret)
+{
+	const struct bytes_spool spool = {
+		.dir = opt->spool_dir, .progress = opt->progress,
+		.progress_arg = opt->progress_arg,
+	};
+
+	return bytes_file_open(path, &spool, ret);
+}
+
+/* Find the format of @in, which goes on to @ret, maybe in another form. */
+static struct gdump_error *look_into(struct bytes *in, const struct gdump_open_options *opt,
+				     const struct format **format, struct bytes **ret)
+{
+	CLEANUP_BYTES struct bytes *plain = in;
+	struct gdump_error *err = bytes_flat_open(in, &plain);
+
+	if (!err)
+		err = probe(plain, *format, format);
+	if (err)
+		return err;
+	if (plain->truncated && opt->warn)
+		opt->warn(opt->warn_arg, "the flattened file has no end mark: it was cut short");
+	*ret = plain;
+	plain = NULL;
+	return NULL;
 }
 
 /* The format that the caller names, or NULL. */
@@ -111,6 +141,42 @@ static struct gdump_error *find_ranges(const char *path, const struct gdump_open
 	return err;
 }
 
+/* The @i-th file of a dump in several. */
+static struct gdump_error *open_part(const char *path, const struct gdump_open_options *opt,
+				     const struct format **format, struct bytes **ret)
+{
+	struct bytes *in;
+	struct gdump_error *err = open_bytes(path, opt, &in);
+
+	if (!err)
+		err = look_into(in, opt, format, ret);
+	if (!err && !(*format)->open_parts)
+		err = error_new(GDUMP_ERR_USAGE, "is of format %s, whose dumps are one file each",
+				(*format)->name);
+	return err;
+}
+
+static struct gdump_error *parts_open(const char *path, const struct gdump_open_options *opt,
+				      const struct format *format, struct source **ret)
+{
+	const size_t num = opt->num_parts + 1;
+	CLEANUP_FREE struct bytes **in = calloc(num, sizeof(*in));
+	CLEANUP_FREE const char **names = calloc(num, sizeof(*names));
+	struct gdump_error *err = in && names ? NULL : error_nomem();
+
+	for (size_t i = 0; !err && i < num; i++) {
+		names[i] = i ? opt->parts[i - 1] : path;
+		err = open_part(names[i], opt, &format, &in[i]);
+		if (i)
+			err = error_prefix(err, "%s", names[i]);
+	}
+	if (!err)
+		return format->open_parts(in, names, num, ret);
+	for (size_t i = 0; in && i < num; i++)
+		bytes_close(in[i]);
+	return err;
+}
+
 static struct gdump_error *file_open(const char *path, const struct gdump_open_options *opt,
 				     struct source **ret)
 {
@@ -120,23 +186,19 @@ static struct gdump_error *file_open(const char *path, const struct gdump_open_o
 	struct bytes *in;
 
 	err = named_format(opt, &format);
+	if (!err && opt->num_parts)
+		return parts_open(path, opt, format, ret);
 	if (!err)
 		err = find_ranges(path, opt, &format, &ranges);
 	if (!err)
-		err = bytes_file_open(path, &in);
+		err = open_bytes(path, opt, &in);
 	if (err)
 		return err;
 	/* the first bytes of such a file mean nothing */
 	if (format && format->open_at)
 		return ranges.num ? format->open_at(in, &ranges, ret) : format->open(in, ret);
-	err = bytes_flat_open(in, &in);
-	if (err) {
-		bytes_close(in);
-		return err;
-	}
-	if (in->truncated && opt->warn)
-		opt->warn(opt->warn_arg, "the flattened file has no end mark: it was cut short");
-	return open_bytes(in, format, ret);
+	err = look_into(in, opt, &format, &in);
+	return err ? err : format->open(in, ret);
 }
 
 static struct gdump_error *open_source(const char *where, const struct gdump_open_options *opt,
@@ -147,7 +209,7 @@ static struct gdump_error *open_source(const char *where, const struct gdump_ope
 
 		if (strncmp(where, sources[i].scheme, len))
 			continue;
-		if (opt->format || opt->num_places)
+		if (opt->format || opt->num_places || opt->num_parts)
 			return error_new(GDUMP_ERR_USAGE,
 					 "is a running guest: only files have formats and ranges");
 		return sources[i].open(where + len, opt, ret);

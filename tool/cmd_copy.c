@@ -46,6 +46,8 @@ static const struct option long_options[] = {
 
 struct copy {
 	const char *from, *to;
+	char **parts;                   /* more files of what to read           */
+	int num_parts;
 	struct gdump_open_options open;
 	struct input input;
 	struct gdump_write_options write;
@@ -166,11 +168,14 @@ static int take_arguments(const struct command *cmd, struct copy *c, int argc, c
 		if (status)
 			return status;
 	}
-	if (argc - optind != 2 && !(c->dry_run && argc - optind == 1))
-		return usage_error(cmd, argc - optind < 2 ? "say what to read and where to write"
-							  : "too many arguments");
+	if (argc - optind < 2 && !(c->dry_run && argc - optind == 1))
+		return usage_error(cmd, "say what to read and where to write");
+	if (argc - optind > 2 && cmd == &command_dump)
+		return usage_error(cmd, "too many arguments");
 	c->from = argv[optind];
-	c->to = argv[optind + 1];       /* NULL in a dry run */
+	c->parts = argv + optind + 1;
+	c->num_parts = argc - optind > 2 ? argc - optind - 2 : 0;
+	c->to = argc - optind > 1 ? argv[argc - 1] : NULL;      /* NULL in a dry run */
 	if (!c->num_drops)
 		c->num_drops = 1;
 	input_apply(&c->input, &c->open);
@@ -377,7 +382,11 @@ static int copy_guarded(struct copy *c)
 		return EXIT_CANCELED;
 	if (is_guest(c->from))
 		c->open.guard_fd = guard_start();
+	c->open.parts = (const char *const *)c->parts;
+	c->open.num_parts = (size_t)c->num_parts;
+	progress_start(c->progress, c->from, 1);
 	err = gdump_open(c->from, &c->open, &g);
+	progress_end();
 	if (err) {
 		status = fail(err);
 	} else {
@@ -411,14 +420,15 @@ static int copy_run(const struct command *cmd, struct copy *c)
 static int cmd_copy(const struct command *cmd, int argc, char **argv)
 {
 	struct copy c = {
-		.open = { .size = sizeof(c.open), .pause_guest = true, .warn = say_warning,
-			  .cancel = canceled },
+		.open = input_options(NULL, 0),
 		.write = { .size = sizeof(c.write), .resume_guest = true,
 			   .progress = progress_show },
 		.result = { .size = sizeof(c.result) },
 	};
-	int status = take_arguments(cmd, &c, argc, argv);
+	int status;
 
+	c.open.pause_guest = true;
+	status = take_arguments(cmd, &c, argc, argv);
 	if (status >= 0)
 		return status;
 	c.write.result = &c.result;
@@ -458,8 +468,9 @@ const struct command command_dump = {
 
 const struct command command_convert = {
 	.name = "convert",
-	.usage = "convert [OPTION]... INPUT OUTPUT",
+	.usage = "convert [OPTION]... INPUT... OUTPUT",
 	.summary = "Write a dump file in another format",
-	.help = COPY_HELP INPUT_HELP,
+	.help = "Several INPUTs are the parts of one dump; - is standard input.\n\n"
+		COPY_HELP INPUT_HELP,
 	.run = cmd_copy,
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "progress.h"
 #include "tool.h"
 
 static const char *kind_name(uint32_t kind)
@@ -230,17 +231,18 @@ static int print_json(const struct gdump *g, const struct gdump_protection *prot
 	return EXIT_DONE;
 }
 
-static int info_one(const char *where, const struct input *in, bool json, bool registers)
+static int info_files(char **files, int num, const struct input *in, bool json, bool registers)
 {
-	struct gdump_open_options opt = {
-		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
-	};
+	struct gdump_open_options opt = input_options(files + 1, num - 1);
 	struct gdump_protection protection = { .size = sizeof(protection) };
+	const char *where = files[0];
 	struct gdump_error *err;
 	struct gdump *g;
 
 	input_apply(in, &opt);
+	progress_start(json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
 	err = gdump_open(where, &opt, &g);
+	progress_end();
 	if (err)
 		return fail(err);
 	err = gdump_protection(g, &protection);
@@ -279,16 +281,17 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 					   argv[optind - 1]);
 		}
 	}
-	if (argc - optind != 1)
+	if (optind == argc)
 		return usage_error(cmd, "say which dump or guest");
-	return info_one(argv[optind], &in, json, registers);
+	return info_files(argv + optind, argc - optind, &in, json, registers);
 }
 
 const struct command command_info = {
 	.name = "info",
-	.usage = "info [--json] [--registers] INPUT|GUEST",
+	.usage = "info [--json] [--registers] INPUT...|GUEST",
 	.summary = "Show what a dump or a running guest is: format, machine, kernel, memory, CPUs",
-	.help = "      --json                the same, and more, as JSON\n"
+	.help = "Several INPUTs are the parts of one dump; - is standard input.\n\n"
+		"      --json                the same, and more, as JSON\n"
 		"  -r, --registers           all registers of each CPU: also the floating point, vector\n"
 		"                            and control ones that the dump has\n"
 		INPUT_HELP,

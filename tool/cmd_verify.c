@@ -59,17 +59,25 @@ static int verify_opened(const struct verify *v, const char *path, struct gdump 
 	return info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
-static int verify_one(const struct verify *v, const char *path)
+enum { IS_PART = -1 };
+
+/* A dump, of one file or several; IS_PART if it must be more files. */
+static int verify_files(const struct verify *v, char **files, int num, bool more)
 {
-	struct gdump_open_options opt = {
-		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,
-	};
+	struct gdump_open_options opt = input_options(files + 1, num - 1);
+	const char *path = files[0];
 	struct gdump_error *err;
 	struct gdump *g;
 	int status;
 
 	input_apply(&v->input, &opt);
+	progress_start(v->progress, path, 1);
 	err = gdump_open(path, &opt, &g);
+	progress_end();
+	if (more && err && gdump_error_code(err) == GDUMP_ERR_PART) {
+		gdump_error_destroy(err);
+		return IS_PART;
+	}
 	if (err) {
 		if (v->json)
 			print_json(path, NULL, NULL, err);
@@ -116,9 +124,11 @@ static int cmd_verify(const struct command *cmd, int argc, char **argv)
 	}
 	if (optind == argc)
 		return usage_error(cmd, "say which dump to verify");
-	for (; optind < argc; optind++) {
-		int status = verify_one(&v, argv[optind]);
+	for (int i = optind; i < argc; i++) {
+		int status = verify_files(&v, argv + i, 1, argc - optind > 1);
 
+		if (status == IS_PART)
+			return finish_stdout(verify_files(&v, argv + optind, argc - optind, false));
 		if (status == EXIT_CANCELED)
 			return status;
 		/* a broken dump is worse than one that is not all there */
@@ -132,7 +142,8 @@ const struct command command_verify = {
 	.name = "verify",
 	.usage = "verify [OPTION]... INPUT...",
 	.summary = "Read every byte of dumps, unpack every page, check every bound",
-	.help = "      --json                one line of JSON for each INPUT\n"
+	.help = "The INPUTs may also be the parts of one dump; - is standard input.\n\n"
+		"      --json                one line of JSON for each INPUT\n"
 		"  -j, --threads N           how many threads; default: one for each CPU\n"
 		"      --progress STYLE      auto, bar, plain, json or none, on standard error\n"
 		"  -q, --quiet               short for --progress none\n"

@@ -114,10 +114,34 @@ static void show_bar(uint64_t done, uint64_t total, double seconds)
 	progress.bar_is_up = true;
 }
 
+/* Bytes of an input whose size nobody knows */
+static void show_spool(uint64_t done, double seconds)
+{
+	const char *const text = "guestdump: %s: %s read into a temporary file";
+
+	if (progress.style == PROGRESS_JSON) {
+		fprintf(stderr, "{\"event\": \"spool\", \"done\": %llu, \"seconds\": %.3f}\n",
+			(unsigned long long)done, seconds);
+		return;
+	}
+	if (progress.style == PROGRESS_NONE)
+		return;
+	if (progress.style == PROGRESS_BAR)
+		fputs("\r\033[K", stderr);
+	fprintf(stderr, text, progress.what, size_text(done).text);
+	progress.bar_is_up = progress.style == PROGRESS_BAR;
+	if (!progress.bar_is_up)
+		fputc('\n', stderr);
+}
+
 static void show(uint64_t done, uint64_t total, double seconds)
 {
 	const uint64_t bytes = done * progress.page_size, all = total * progress.page_size;
 
+	if (!total) {
+		show_spool(done, seconds);
+		return;
+	}
 	switch (progress.style) {
 	case PROGRESS_BAR:
 		show_bar(done, total, seconds);

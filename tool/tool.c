@@ -111,6 +111,19 @@ struct size_text size_text(uint64_t bytes)
 	return ret;
 }
 
+struct gdump_open_options input_options(char **parts, int num_parts)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return (struct gdump_open_options){
+		.size = sizeof(struct gdump_open_options),
+		.parts = (const char *const *)parts, .num_parts = (size_t)num_parts,
+		.spool_dir = dir && *dir ? dir : "/var/tmp",
+		.progress = progress_show,
+		.warn = say_warning, .cancel = canceled,
+	};
+}
+
 bool is_guest(const char *where)
 {
 	const char *scheme;

@@ -46,6 +46,9 @@ void print_escaped(const char *text, size_t len);
 struct size_text { char text[32]; };
 struct size_text size_text(uint64_t bytes);
 
+/* What all commands open their input with: @parts are more files of one dump. */
+struct gdump_open_options input_options(char **parts, int num_parts);
+
 /* Whether @where names a running guest */
 bool is_guest(const char *where);
 

@@ -27,7 +27,19 @@ struct bytes {
 	bool truncated;                 /* a flattened file without its end     */
 };
 
-MUST_CHECK struct gdump_error *bytes_file_open(const char *path, struct bytes **ret);
+/* What to do about input that cannot seek. */
+struct bytes_spool {
+	const char *dir;                /* for a temporary copy; NULL: refuse it */
+	gdump_progress_fn *progress;    /* bytes so far; of 0, as nobody knows  */
+	void *progress_arg;
+};
+
+/* @path "-" is standard input.  @spool may be NULL. */
+MUST_CHECK struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *spool,
+					       struct bytes **ret);
+/* A file without a name that has all that can be read from @fd. */
+MUST_CHECK struct gdump_error *bytes_spool_create(int fd, const struct bytes_spool *spool,
+						  int *ret);
 /* @buf is borrowed. */
 MUST_CHECK struct gdump_error *bytes_memory_open(const void *buf, size_t len, struct bytes **ret);
 /* If @inner is a flattened file, a plain view of it, which owns @inner; else

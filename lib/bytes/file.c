@@ -74,7 +74,8 @@ static const struct bytes_ops file_ops = {
 	.close = file_close,
 };
 
-struct gdump_error *bytes_file_open(const char *path, struct bytes **ret)
+struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *spool,
+				    struct bytes **ret)
 {
 	const bool is_stdin = !strcmp(path, "-");
 	CLEANUP_FD int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
@@ -91,9 +92,18 @@ struct gdump_error *bytes_file_open(const char *path, struct bytes **ret)
 	if (S_ISDIR(st.st_mode))
 		return error_new(GDUMP_ERR_USAGE, "is a directory, not a dump");
 	size = lseek(fd, 0, SEEK_END);
-	if (size < 0)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "cannot seek in it; write the dump to a file first");
+	if (size < 0) {
+		int temp = -1;
+		struct gdump_error *err = bytes_spool_create(fd, spool, &temp);
+
+		if (err)
+			return err;
+		close(fd);
+		fd = temp;
+		if (fstat(fd, &st))
+			return error_os(errno, "looking at the temporary copy");
+		size = st.st_size;
+	}
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return error_nomem();

@@ -19,7 +19,9 @@ static int by_start(const void *a, const void *b)
 {
 	const struct kdump_part *x = a, *y = b;
 
-	return (x->start > y->start) - (x->start < y->start);
+	if (x->start != y->start)
+		return x->start > y->start ? 1 : -1;
+	return (x->end > y->end) - (x->end < y->end);
 }
 
 /* Whether two files have the same bytes at [off, off + len). */
@@ -56,7 +58,7 @@ static struct gdump_error *check_part(struct kdump_part *part, const struct kdum
 	if (err)
 		return error_prefix(err, "%s", part->name);
 	if (!s.split)
-		return error_new(GDUMP_ERR_USAGE, "%s: is a whole dump, not a part of one",
+		return error_new(GDUMP_ERR_USAGE, "%s is a whole dump, not a part of one",
 				 part->name);
 	part->start = s.start_pfn;
 	part->end = s.end_pfn;
@@ -86,22 +88,26 @@ static struct gdump_error *no_part(uint64_t start, uint64_t end)
 static struct gdump_error *check_cover(const struct kdump_part *parts, size_t num,
 				       uint64_t max_mapnr)
 {
+	const struct kdump_part *last = parts;
 	uint64_t next = 0;
 
 	for (size_t i = 0; i < num; i++) {
 		const struct kdump_part *p = &parts[i];
 
-		if (p->end <= p->start)
+		if (p->end == p->start)
+			continue;       /* makedumpfile makes such ones */
+		if (p->end < p->start)
 			return error_new(GDUMP_ERR_CORRUPT,
-					 "%s: is a part that begins at page 0x%llx and ends at 0x%llx",
+					 "%s is a part that begins at page 0x%llx and ends at 0x%llx",
 					 p->name, (unsigned long long)p->start,
 					 (unsigned long long)p->end);
 		if (p->start > next)
 			return no_part(next, p->start);
 		if (p->start < next)
 			return error_new(GDUMP_ERR_USAGE, "%s and %s both have page 0x%llx",
-					 parts[i - 1].name, p->name, (unsigned long long)p->start);
+					 last->name, p->name, (unsigned long long)p->start);
 		next = p->end;
+		last = p;
 	}
 	return next < max_mapnr ? no_part(next, max_mapnr) : NULL;
 }

@@ -690,7 +690,7 @@ static struct gdump_error *kdump_open_parts(struct bytes *const *in, const char 
 
 static struct gdump_error *kdump_open(struct bytes *in, struct source **ret)
 {
-	static const char *const no_name = "";
+	static const char *const no_name = "this file";
 
 	return kdump_open_parts(&in, &no_name, 1, ret);
 }

@@ -213,7 +213,7 @@ static void test_wrong_parts(void)
 		{ { 2, 0 }, 2, GDUMP_ERR_PART, "has pages 0x2 to 0x13" },
 		{ { 1, 2 }, 2, GDUMP_ERR_PART, "has pages 0x0 to 0x1" },
 		{ { 0, 1, 1, 2 }, 4, GDUMP_ERR_USAGE, "both have page 0x2" },
-		{ { 0, 3, 1 }, 3, GDUMP_ERR_USAGE, "two: is a whole dump" },
+		{ { 0, 3, 1 }, 3, GDUMP_ERR_USAGE, "two is a whole dump" },
 		{ { 0, 4 }, 2, GDUMP_ERR_USAGE, "one and two are parts of different dumps: their bitmaps" },
 		{ { 0, 5 }, 2, GDUMP_ERR_USAGE, "parts of different dumps: their headers" },
 	};

@@ -274,7 +274,7 @@ static void test_flat(void)
 	CHECK_OK(s->ops->finish(s, 14));
 	sink_close(s);
 	CHECK(!stat("out", &st) && st.st_size == 4096 + (16 + 4) + (16 + 2) + (16 + 1) + 16);
-	CHECK_OK(bytes_file_open("out", &b));
+	CHECK_OK(bytes_file_open("out", NULL, &b));
 	CHECK_OK(bytes_flat_open(b, &b));
 	CHECK_INT(b->size, 14);
 	CHECK_OK(bytes_read(b, 0, got, 14));
@@ -311,7 +311,7 @@ static void test_flat_large(void)
 	CHECK_OK(sink_write(s, 12345, data + 12345, size - 12345));
 	CHECK_OK(s->ops->finish(s, size));
 	sink_close(s);
-	CHECK_OK(bytes_file_open("out", &b));
+	CHECK_OK(bytes_file_open("out", NULL, &b));
 	CHECK_OK(bytes_flat_open(b, &b));
 	CHECK_INT(b->size, size);
 	CHECK_OK(bytes_read(b, 0, got, size));
