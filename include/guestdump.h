@@ -139,6 +139,60 @@ struct gdump_error *gdump_open(const char *where,
 /* Close it; a guest that we paused goes on. */
 void gdump_close(struct gdump *g);
 
+/* A VMM's own guest ------------------------------------------------------- */
+
+/* A piece of guest-physical memory that is in this process. */
+struct gdump_slot {
+	uint64_t paddr, size;           /* in the guest, in bytes               */
+	const void *host;               /* where it is here                     */
+	uint32_t kind;                  /* enum gdump_range_kind                */
+	uint32_t reserved;              /* 0                                    */
+};
+
+/* Where a callback puts the registers of a CPU. */
+struct gdump_notes;
+/* Add an ELF note; @name and @desc are copied.  NT_PRSTATUS ("CORE", 1) has to be
+ * the first of a CPU.
+ */
+void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type,
+		    const void *desc, size_t size);
+
+/* A guest of the process that calls us.  Of KVM's descriptors, vcpu_fds alone
+ * give the registers on x86_64, aarch64 and s390x; else there is @notes.  The
+ * callbacks return 0 or an errno, are called on the thread that calls the
+ * library (of a job: on the job's), and get @arg.
+ */
+struct gdump_guest {
+	size_t size;                    /* = sizeof this struct                 */
+	const char *name;               /* for messages; NULL: "the guest"      */
+	const char *arch;               /* as uname -m says; NULL: this host's  */
+	uint32_t page_size;             /* of its kernel, if known              */
+	const struct gdump_slot *slots; /* in any order, not overlapping        */
+	size_t num_slots;
+	size_t num_cpus;
+	const int *vcpu_fds;            /* num_cpus of them, or NULL            */
+	/* Bring all CPUs out of KVM_RUN and keep them out; devices write no
+	 * memory any more.  NULL: the guest stands still already.
+	 */
+	int (*pause)(void *arg);
+	int (*resume)(void *arg);
+	int (*notes)(void *arg, size_t cpu, struct gdump_notes *to);
+	void *arg;
+	uint64_t vmcoreinfo;            /* guest-physical address of the note, if
+					 * the guest told (QEMU's vmcoreinfo
+					 * device, ACPI); 0: it is looked for   */
+};
+
+/* Open the guest that @desc describes, which is needed during the call only; the
+ * memory, the descriptors and @arg until it is closed.  Of @opt, pause_guest,
+ * begin, length and warn matter.  Without pause_guest the guest stands still
+ * only while the registers are read.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
+				     const struct gdump_open_options *opt,
+				     struct gdump **ret);
+
 /* Let a guest go on that pause_guest stopped.  Does nothing when it was not
  * running before, was resumed already, or is a file.
  */

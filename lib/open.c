@@ -268,36 +268,84 @@ static struct gdump_error *unlock(struct source *s, const struct gdump_open_opti
 	return NULL;
 }
 
+static struct gdump_error *gdump_create(const char *where, struct gdump **ret)
+{
+	struct gdump *g = calloc(1, sizeof(*g));
+
+	if (g)
+		g->where = strdup(where);
+	if (!g || !g->where) {
+		free(g);
+		return error_nomem();
+	}
+	*ret = g;
+	return NULL;
+}
+
+/* The source is there: find out the rest.  @vmcoreinfo: where it is said to be, or 0 */
+static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_open_options *opt,
+					  uint64_t vmcoreinfo)
+{
+	struct source *s = g->source;
+	struct gdump_error *err = NULL;
+
+	if (!s->image.vmcoreinfo && !s->ops->serial && !source_is_locked(s))
+		err = find_vmcoreinfo(s, vmcoreinfo);
+	if (err)
+		return err;
+	if (s->image.warning[0] && opt->warn)
+		opt->warn(opt->warn_arg, s->image.warning);
+	image_read_uts(s);
+	if (opt->length)
+		image_clip(&s->image, opt->begin, opt->length);
+	fill_info(g);
+	return NULL;
+}
+
 struct gdump_error *gdump_open(const char *where, const struct gdump_open_options *options,
 			       struct gdump **ret)
 {
 	struct gdump_open_options opt;
-	struct gdump *g = calloc(1, sizeof(*g));
-	struct gdump_error *err = g ? NULL : error_nomem();
+	struct gdump *g = NULL;
+	struct gdump_error *err = gdump_create(where, &g);
 
+	if (err)
+		return err;
 	options_copy(&opt, options);
-	if (g)
-		g->where = strdup(where);
-	if (g && !g->where)
-		err = error_nomem();
-	if (!err)
-		err = open_source(where, &opt, &g->source);
+	err = open_source(where, &opt, &g->source);
 	if (!err && opt.key_file)
 		err = unlock(g->source, &opt);
-	if (!err && !g->source->image.vmcoreinfo && !g->source->ops->serial &&
-	    !source_is_locked(g->source))
-		err = find_vmcoreinfo(g->source, 0);
-	if (!err) {
-		if (g->source->image.warning[0] && opt.warn)
-			opt.warn(opt.warn_arg, g->source->image.warning);
-		image_read_uts(g->source);
-		if (opt.length)
-			image_clip(&g->source->image, opt.begin, opt.length);
-		fill_info(g);
-	}
+	if (!err)
+		err = gdump_complete(g, &opt, 0);
 	if (err) {
 		gdump_close(g);
 		return error_prefix(err, "%s", where);
+	}
+	*ret = g;
+	return NULL;
+}
+
+struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
+				     const struct gdump_open_options *options, struct gdump **ret)
+{
+	struct gdump_open_options opt;
+	struct gdump_guest guest = { 0 };
+	struct gdump *g = NULL;
+	struct gdump_error *err;
+
+	memcpy(&guest, desc, MIN(desc->size, sizeof(guest)));
+	if (!guest.name)
+		guest.name = "the guest";
+	err = gdump_create(guest.name, &g);
+	if (err)
+		return err;
+	options_copy(&opt, options);
+	err = embed_open(&guest, &opt, kvm_ioctl, &g->source);
+	if (!err)
+		err = gdump_complete(g, &opt, guest.vmcoreinfo);
+	if (err) {
+		gdump_close(g);
+		return error_prefix(err, "%s", guest.name);
 	}
 	*ret = g;
 	return NULL;

@@ -48,7 +48,7 @@ test_functions_are_documented() {
 
 test_members_and_constants_are_documented() {
 	local struct
-	for struct in open_options info protection range note register log_record result write_options format_info codec_info; do
+	for struct in open_options slot guest info protection range note register log_record result write_options format_info codec_info; do
 		header_code | sed -n "/^struct gdump_$struct {/,/^};/p" | grep -oE '[a-z0-9_]+[,;]' |
 			tr -d ',;' | grep -vx reserved >"$tmp/members"
 		[ -s "$tmp/members" ] || fail "struct gdump_$struct was not found"
@@ -62,6 +62,13 @@ test_the_example_compiles() {
 		sed -n '/^\.Bd/,/^\.Ed/{/^\./d;s/\\e/\\/g;p}' >"$tmp/example.c"
 	grep -q main "$tmp/example.c" || fail "no example in libguestdump.3"
 	cc -Wall -Wextra -Werror -fsyntax-only -I"$root/include" "$tmp/example.c"
+}
+
+test_the_vmm_is_the_example() {
+	sed -n "/^\.Sh A VMM'S OWN GUEST/,/^\.Sh PLANS/p" "$man/libguestdump.3" |
+		sed -n '/^\.Bd/,/^\.Ed/{/^\./d;s/\\e/\\/g;p}' >"$tmp/vmm.c"
+	sed '1,/^ \*\/$/d' "$root/examples/vmm.c" | diff - "$tmp/vmm.c" >&2 ||
+		fail "libguestdump.3 and examples/vmm.c differ"
 }
 
 # --- the program ---
@@ -180,6 +187,7 @@ test_pages_are_well_formed
 test_functions_are_documented
 test_members_and_constants_are_documented
 test_the_example_compiles
+test_the_vmm_is_the_example
 test_options_are_the_same_everywhere
 test_formats_and_codecs_are_documented
 test_completion

@@ -90,5 +90,7 @@ extern const struct reg_set x86_sets[];
 const struct arch *arch_at(size_t i);
 /* What uname -m says on the machine of @image. */
 const char *arch_uname(const struct image *image);
+/* By what uname -m says; @big: its byte order.  NULL: unknown. */
+const struct arch *arch_by_name(const char *name, bool *big);
 /* By ELF machine; never NULL. */
 const struct arch *arch_by_machine(uint16_t machine);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "arch.h"
 
+#include <string.h>
+
 #include "../image.h"
 #include "../util/bits.h"
 
@@ -27,6 +29,19 @@ const char *arch_uname(const struct image *image)
 	const struct arch *arch = image->arch;
 
 	return !image->big && arch->little_name ? arch->little_name : arch->name;
+}
+
+const struct arch *arch_by_name(const char *name, bool *big)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(arches); i++) {
+		const struct arch *arch = arches[i];
+		const bool little = arch->little_name && !strcmp(name, arch->little_name);
+
+		*big = arch->little_name ? !little : arch->only_big;
+		if (little || !strcmp(name, arch->name))
+			return arch;
+	}
+	return NULL;
 }
 
 const struct arch *arch_by_machine(uint16_t machine)

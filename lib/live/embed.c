@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * embed.c - a guest of this very process, as its VMM describes it
+ *
+ * Theory of operation.  The guest's memory is ours: a guest that stands still is
+ * lent to the pipeline as it is, page by page.  What a page holds is asked of the
+ * kernel first, as with other processes (see procmem.h), so that memory that was
+ * never touched stays so.  A guest that runs on is copied, by the kernel, which
+ * tells of memory that is broken instead of killing the VMM.
+ *
+ * The guest counts as stopped from the moment that pause() succeeded until
+ * resume() did.  Every way out passes through embed_resume().
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/clock.h"
+#include "live.h"
+#include "slots.h"
+
+struct embed {
+	struct source source;
+	struct gdump_guest guest;       /* its arrays are gone                  */
+	struct gdump_open_options opt;
+	struct slot *slots;             /* ascending                            */
+	size_t num_slots;
+	struct procmem *mem;            /* what is populated; NULL: not known   */
+	bool stopped;                   /* by us                                */
+	uint64_t stop_us;               /* when                                 */
+	uint64_t paused_us;             /* and for how long, earlier times      */
+};
+
+/* While a callback adds the notes of a CPU */
+struct gdump_notes {
+	struct image *image;
+	struct gdump_error *err;        /* the first                            */
+};
+
+void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type, const void *desc,
+		    size_t size)
+{
+	if (!to->err)
+		to->err = image_add_note(to->image, name, type, desc, size);
+}
+
+/* The pieces of the slots that [paddr, paddr + *len) touches: the first; cuts *len. */
+static const unsigned char *host_at(const struct embed *e, uint64_t paddr, size_t *len)
+{
+	const size_t i = slots_find(e->slots, e->num_slots, paddr);
+	const struct slot *s = &e->slots[i];
+
+	if (i == e->num_slots || paddr < s->paddr)
+		return NULL;
+	*len = (size_t)MIN(s->size - (paddr - s->paddr), (uint64_t)*len);
+	return (const unsigned char *)(uintptr_t)s->hva + (paddr - s->paddr);
+}
+
+/* Copy our own memory; the kernel does it, and says what cannot be read. */
+static struct gdump_error *copy_self(const unsigned char *from, void *buf, size_t len)
+{
+	while (len) {
+		const struct iovec remote = { .iov_base = (void *)(uintptr_t)from, .iov_len = len };
+		const struct iovec local = { .iov_base = buf, .iov_len = len };
+		const ssize_t n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+
+		if (n <= 0 && (!n || errno == EFAULT))
+			return error_new(GDUMP_ERR_NODATA,
+					 "the host cannot read it: is the memory broken?");
+		if (n < 0)
+			return error_os(errno, "reading the guest's memory");
+		from += n;
+		buf = (char *)buf + n;
+		len -= (size_t)n;
+	}
+	return NULL;
+}
+
+static struct gdump_error *embed_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct embed *e = (struct embed *)s;
+
+	while (len) {
+		size_t n = len;
+		const unsigned char *host = host_at(e, paddr, &n);
+		struct gdump_error *err = host ? copy_self(host, buf, n) :
+				error_new(GDUMP_ERR_NODATA, "the guest has no such memory");
+
+		if (err)
+			return error_prefix(err, "guest memory at 0x%" PRIx64, paddr);
+		paddr += n;
+		buf = (char *)buf + n;
+		len -= n;
+	}
+	return NULL;
+}
+
+static struct gdump_error *embed_scan(struct source *s, uint64_t pfn, size_t num,
+				      unsigned char *state, bool holes)
+{
+	struct embed *e = (struct embed *)s;
+	const struct scan scan = { .pfn = pfn, .num = num, .page_size = s->image.page_size,
+				   .state = state };
+
+	memset(state, PAGE_THERE, num);
+	if (holes && e->mem)
+		slots_scan(e->slots, e->num_slots, e->mem, &scan);
+	return NULL;
+}
+
+static const void *embed_borrow(struct source *s, uint64_t paddr, size_t len)
+{
+	size_t n = len;
+	const void *host = host_at((struct embed *)s, paddr, &n);
+
+	return n == len ? host : NULL;
+}
+
+static struct gdump_error *embed_stop(struct embed *e)
+{
+	int rc;
+
+	if (!e->guest.pause || e->stopped)
+		return NULL;
+	e->stop_us = clock_us();
+	rc = e->guest.pause(e->guest.arg);
+	if (rc)
+		return error_os(rc, "pausing it");
+	e->stopped = true;
+	return NULL;
+}
+
+static struct gdump_error *embed_resume(struct source *s)
+{
+	struct embed *e = (struct embed *)s;
+	int rc;
+
+	if (!e->stopped)
+		return NULL;
+	rc = e->guest.resume(e->guest.arg);
+	if (rc)
+		return error_os(rc, "the guest is still paused and could not be resumed");
+	e->stopped = false;
+	e->paused_us += clock_us() - e->stop_us;
+	return NULL;
+}
+
+static uint64_t embed_paused_us(const struct source *s)
+{
+	const struct embed *e = (const struct embed *)s;
+
+	return e->paused_us + (e->stopped ? clock_us() - e->stop_us : 0);
+}
+
+static void embed_close(struct source *s)
+{
+	struct embed *e = (struct embed *)s;
+	CLEANUP_ERROR struct gdump_error *err = embed_resume(s);
+
+	if (err && e->opt.warn)
+		e->opt.warn(e->opt.warn_arg, gdump_error_message(err));
+	procmem_close(e->mem);
+	free(e->slots);
+	free(e);
+}
+
+static const struct source_ops embed_ops = {
+	.name = "guest",
+	.read = embed_read,
+	.scan = embed_scan,
+	.borrow = embed_borrow,
+	.resume = embed_resume,
+	.paused_us = embed_paused_us,
+	.close = embed_close,
+};
+
+static int by_paddr(const void *a, const void *b)
+{
+	const struct slot *x = a, *y = b;
+
+	return (x->paddr > y->paddr) - (x->paddr < y->paddr);
+}
+
+static struct gdump_error *check_slots(const struct embed *e)
+{
+	for (size_t i = 0; i < e->num_slots; i++) {
+		const struct slot *s = &e->slots[i];
+
+		if (!s->hva || !s->size || s->paddr + (s->size - 1) < s->paddr ||
+		    s->hva + (s->size - 1) < s->hva)
+			return error_new(GDUMP_ERR_USAGE, "the slot at 0x%" PRIx64
+					 " has no memory", s->paddr);
+		if (i && s->paddr <= s[-1].paddr + (s[-1].size - 1))
+			return error_new(GDUMP_ERR_USAGE, "two slots have the memory at 0x%" PRIx64,
+					 s->paddr);
+	}
+	return NULL;
+}
+
+static struct gdump_error *take_slots(struct embed *e)
+{
+	const struct gdump_slot *from = e->guest.slots;
+	struct gdump_error *err;
+
+	e->slots = calloc(e->guest.num_slots + 1, sizeof(*e->slots));
+	if (!e->slots)
+		return error_nomem();
+	for (size_t i = 0; i < e->guest.num_slots; i++)
+		e->slots[e->num_slots++] = (struct slot){
+			.paddr = from[i].paddr, .size = from[i].size,
+			.hva = (uintptr_t)from[i].host, .kind = from[i].kind,
+		};
+	qsort(e->slots, e->num_slots, sizeof(*e->slots), by_paddr);
+	err = check_slots(e);
+	for (size_t i = 0; !err && i < e->num_slots; i++)
+		err = image_add_range(&e->source.image, e->slots[i].paddr, e->slots[i].size,
+				      e->slots[i].kind);
+	return err;
+}
+
+/* Which pages are populated is good to know, but it can be done without. */
+static void watch_slots(struct embed *e)
+{
+	CLEANUP_PROCMEM struct procmem *mem = NULL;
+	CLEANUP_ERROR struct gdump_error *err = procmem_open(getpid(), &mem);
+
+	for (size_t i = 0; !err && i < e->num_slots; i++)
+		err = procmem_use(mem, e->slots[i].hva, e->slots[i].size);
+	if (!err)
+		e->mem = TAKE_PTR(mem);
+}
+
+static struct gdump_error *take_machine(struct embed *e)
+{
+	struct image *image = &e->source.image;
+	const struct arch *arch;
+	struct utsname host;
+
+	uname(&host);
+	if (!e->guest.arch)
+		e->guest.arch = host.machine;
+	arch = arch_by_name(e->guest.arch, &image->big);
+	if (!arch)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "architecture '%s' is unknown",
+				 e->guest.arch);
+	image->machine = arch->machine;
+	image->is64 = arch->is64;
+	image->page_size = e->guest.page_size;
+	if (image->page_size && (!is_power_of_2(image->page_size) || image->page_size < 1024 ||
+				 image->page_size > 1 << 20))
+		return error_new(GDUMP_ERR_USAGE, "there are no pages of %u bytes",
+				 image->page_size);
+	if (e->guest.num_cpus && !e->guest.notes &&
+	    !(e->guest.vcpu_fds && kvm_arch && !strcmp(kvm_arch, arch->name)))
+		return error_new(GDUMP_ERR_USAGE,
+				 "where its CPUs' registers are has to be told: notes() or, on %s, vcpu_fds",
+				 kvm_arch ? kvm_arch : "other hosts");
+	if (!e->guest.pause != !e->guest.resume)
+		return error_new(GDUMP_ERR_USAGE, "pause() and resume() go together");
+	return NULL;
+}
+
+static struct gdump_error *add_notes(struct embed *e, kvm_ioctl_fn *fn, size_t cpu)
+{
+	struct gdump_notes to = { .image = &e->source.image };
+	int rc;
+
+	if (!e->guest.notes)
+		return kvm_add_notes(fn, e->guest.vcpu_fds[cpu], cpu, to.image);
+	rc = e->guest.notes(e->guest.arg, cpu, &to);
+	if (!rc)
+		return to.err;
+	gdump_error_destroy(to.err);
+	return error_os(rc, "asking for its registers");
+}
+
+/* Stop the guest, at least for as long as its registers are read. */
+static struct gdump_error *take_cpus(struct embed *e, kvm_ioctl_fn *fn)
+{
+	struct gdump_error *err = embed_stop(e);
+
+	for (size_t cpu = 0; !err && cpu < e->guest.num_cpus; cpu++)
+		err = error_prefix(add_notes(e, fn, cpu), "CPU %zu", cpu);
+	if (!err && !e->opt.pause_guest)
+		err = embed_resume(&e->source);
+	return err;
+}
+
+static struct gdump_error *embed_begin(struct embed *e, kvm_ioctl_fn *fn)
+{
+	struct image *image = &e->source.image;
+	struct gdump_error *err;
+
+	e->source.is_live = true;
+	e->source.was_running = e->guest.pause;
+	e->source.changes = e->guest.pause && !e->opt.pause_guest;
+	err = take_machine(e);
+	if (!err)
+		err = take_slots(e);
+	if (err)
+		return err;
+	watch_slots(e);
+	err = take_cpus(e, fn);
+	image->num_cpus = e->guest.num_cpus;
+	snprintf(image->detail, sizeof(image->detail), "a guest of process %d", (int)getpid());
+	return err ? err : image_seal(image);
+}
+
+struct gdump_error *embed_open(const struct gdump_guest *desc, const struct gdump_open_options *opt,
+			       kvm_ioctl_fn *fn, struct source **ret)
+{
+	CLEANUP_SOURCE struct source *s = NULL;
+	struct embed *e = calloc(1, sizeof(*e));
+	struct gdump_error *err;
+
+	if (!e)
+		return error_nomem();
+	s = &e->source;
+	source_init(s, &embed_ops);
+	e->guest = *desc;
+	e->opt = *opt;
+	err = embed_begin(e, fn);
+	if (err)
+		return err;
+	*ret = TAKE_PTR(s);
+	return NULL;
+}
