@@ -347,15 +347,44 @@ static unsigned char page_state(const struct savevm *v, uint64_t paddr, uint64_t
 	return state;
 }
 
+/* How many pages from @paddr on are in memory that was never sent: a quick way over
+ * it, since a stream may claim far more memory than it has.
+ */
+static size_t gap_at(const struct savevm *v, uint64_t paddr, size_t num)
+{
+	const uint32_t page_size = v->source.image.page_size;
+	const size_t i = region_after(v, paddr);
+	const struct migration_region *r = &v->layout.regions[i];
+	uint64_t off, gap;
+
+	if (i == v->layout.num_regions || r->paddr > paddr)
+		return 0;
+	off = r->off + (paddr - r->paddr);
+	gap = page_index_gap(&v->index, r->block, off / v->m.page_size) * v->m.page_size;
+	if (gap <= off % v->m.page_size)
+		return 0;
+	gap = MIN(gap - off % v->m.page_size, r->size - (paddr - r->paddr));
+	return (size_t)MIN(gap / page_size, num);
+}
+
 static struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t num,
 				       unsigned char *state, bool holes)
 {
 	struct savevm *v = (struct savevm *)s;
 	const uint32_t page_size = s->image.page_size;
+	const int never = s->image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
 
 	(void)holes;                    /* they cost nothing */
-	for (size_t i = 0; i < num; i++)
-		state[i] = page_state(v, (pfn + i) * page_size, page_size);
+	for (size_t i = 0; i < num;) {
+		const uint64_t paddr = (pfn + i) * page_size;
+		const size_t gap = gap_at(v, paddr, num - i);
+
+		if (gap)
+			memset(state + i, never, gap);
+		else
+			state[i] = page_state(v, paddr, page_size);
+		i += gap ? gap : 1;
+	}
 	return NULL;
 }
 
@@ -557,19 +586,26 @@ static struct gdump_error *add_memory(struct savevm *v)
 	return err;
 }
 
-static void count_absent(struct savevm *v)
+static struct gdump_error *count_absent(struct savevm *v)
 {
 	struct image *image = &v->source.image;
+	const uint32_t page_size = image->page_size;
+	unsigned char state[512];
+	struct gdump_error *err = NULL;
 
-	if (!image->incomplete)
-		return;
-	for (size_t i = 0; i < image->num_ranges; i++) {
+	for (size_t i = 0; image->incomplete && i < image->num_ranges; i++) {
 		const struct gdump_range *r = &image->ranges[i];
+		const uint64_t end = div_up(r->start + r->size, page_size);
 
-		for (uint64_t at = 0; at < r->size; at += image->page_size)
-			image->num_absent += page_state(v, r->start + at, image->page_size) ==
-					     PAGE_ABSENT;
+		for (uint64_t pfn = r->start / page_size; !err && pfn < end; pfn += sizeof(state)) {
+			const size_t num = (size_t)MIN(end - pfn, sizeof(state));
+
+			err = savevm_scan(&v->source, pfn, num, state, true);
+			for (size_t k = 0; !err && k < num; k++)
+				image->num_absent += state[k] == PAGE_ABSENT;
+		}
 	}
+	return err;
 }
 
 /* Numbers in notes and VMCOREINFO have the kernel's byte order. */
@@ -590,7 +626,8 @@ static struct gdump_error *add_vmcoreinfo(struct savevm *v)
 
 	if (dev && device_number(dev, "has_vmcoreinfo", &has) && has)
 		device_number(dev, "vmcoreinfo.paddr", &paddr);
-	return find_vmcoreinfo(&v->source, paddr);
+	/* else gdump_open() looks for it, as with any other file */
+	return paddr ? find_vmcoreinfo(&v->source, paddr) : NULL;
 }
 
 static void describe_image(struct savevm *v, const struct savevm_spec *spec)
@@ -655,9 +692,10 @@ struct gdump_error *savevm_open_at(struct bytes *in, const struct savevm_spec *s
 	source_init(&v->source, &v->ops);
 	v->in = in;
 	err = load(v, spec);
+	if (!err)
+		err = count_absent(v);
 	if (err)
 		return err;
-	count_absent(v);
 	describe_image(v, spec);
 	devices_drop(v);
 	free(v->m.buf);

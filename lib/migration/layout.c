@@ -62,6 +62,9 @@ static const struct {
 	{ "mstatus",  EM_RISCV },
 };
 
+/* How the names of machines with an x86 CPU begin */
+static const char *const pcs[] = { "pc", "q35", "microvm", "isapc" };
+
 enum block_use { USE_UNKNOWN, USE_PLACED, USE_DEVICE, USE_MAIN };
 
 struct layouter {
@@ -111,7 +114,11 @@ static uint16_t find_machine(const struct migration *m, const struct devices *d,
 		if (b)
 			return b->machine;
 	}
-	return !strncmp(machine, "pc-", 3) || !strncmp(machine, "microvm", 7) ? EM_X86_64 : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(pcs); i++) {
+		if (!strncmp(machine, pcs[i], strlen(pcs[i])))
+			return EM_X86_64;
+	}
+	return 0;
 }
 
 static struct gdump_error *add_region(struct migration_layout *l, uint64_t paddr, uint64_t size,

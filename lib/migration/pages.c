@@ -110,6 +110,15 @@ uint64_t page_index_at(const struct page_index *x, uint32_t block, uint64_t n)
 	return chunk ? chunk[n % CHUNK_PAGES] : 0;
 }
 
+uint64_t page_index_gap(const struct page_index *x, uint32_t block, uint64_t n)
+{
+	const struct block_pages *b = &x->blocks[block];
+
+	if (!b->chunks || b->chunks[n / CHUNK_PAGES])
+		return 0;
+	return MIN(CHUNK_PAGES - n % CHUNK_PAGES, b->num_pages - n);
+}
+
 void page_index_deinit(struct page_index *x)
 {
 	for (size_t i = 0; i < x->num_blocks; i++) {

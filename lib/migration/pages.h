@@ -36,6 +36,10 @@ void page_index_deinit(struct page_index *x);
 
 /* The entry of page number @n of a block. */
 uint64_t page_index_at(const struct page_index *x, uint32_t block, uint64_t n);
+/* How many pages from number @n on are sure to be PAGE_NEVER; may be 0 for some that
+ * are.
+ */
+uint64_t page_index_gap(const struct page_index *x, uint32_t block, uint64_t n);
 
 static inline enum page_form entry_form(uint64_t entry)
 {

@@ -4,9 +4,10 @@
  *
  * Theory of operation.  A stream is a file header, an optional CONFIGURATION,
  * and sections, each ended by a footer with its number.  The RAM is one of them:
- * START brings the list of blocks, PARTs and the END bring pages.  Others may
- * come between; they carry no length, so they are skipped by looking for their
- * footer with something sensible behind it.
+ * START brings the list of blocks, PARTs and the END bring pages.  A background
+ * snapshot has no END: there the RAM is complete when, behind a PART, the devices
+ * begin.  Other sections may come between; they carry no length, so they are
+ * skipped by looking for their footer with something sensible behind it.
  *
  * The bytes go through one buffer of 1 MiB that is filled by large reads; what is
  * looked at lies in it in one piece, so a page costs no copy and no allocation.
@@ -32,7 +33,7 @@ enum {
 };
 
 /* Of all blocks, and so of what is kept about them */
-static const uint64_t max_memory = (uint64_t)1 << 46;
+static const uint64_t max_memory = (uint64_t)1 << 44;
 
 static const unsigned char magic[] = { 'Q', 'E', 'V', 'M' };
 
@@ -278,6 +279,27 @@ static struct gdump_error *take_block(struct migration *m, uint64_t left)
 	return err;
 }
 
+static struct gdump_error *make_room(struct migration *m)
+{
+	const size_t num = m->num_blocks ? 2 * m->num_blocks : 16;
+	struct migration_block *blocks;
+	uint32_t *order;
+
+	if (m->num_blocks == MAX_BLOCKS)
+		return corrupt(m, "%s", "too many memory blocks");
+	if (m->num_blocks && (m->num_blocks < 16 || !is_power_of_2(m->num_blocks)))
+		return NULL;
+	blocks = realloc(m->blocks, num * sizeof(*blocks));
+	if (!blocks)
+		return error_nomem();
+	m->blocks = blocks;
+	order = realloc(m->order, num * sizeof(*order));
+	if (!order)
+		return error_nomem();
+	m->order = order;
+	return NULL;
+}
+
 static struct gdump_error *take_blocks(struct migration *m, uint64_t total)
 {
 	struct gdump_error *err = NULL;
@@ -286,14 +308,10 @@ static struct gdump_error *take_blocks(struct migration *m, uint64_t total)
 		return corrupt(m, "%s", "a second list of memory blocks");
 	if (!total || total > max_memory)
 		return corrupt(m, "%s", "the list of memory blocks claims an impossible sum");
-	m->blocks = calloc(MAX_BLOCKS, sizeof(*m->blocks));
-	m->order = calloc(MAX_BLOCKS, sizeof(*m->order));
-	if (!m->blocks || !m->order)
-		return error_nomem();
 	while (!err && total) {
-		if (m->num_blocks == MAX_BLOCKS)
-			return corrupt(m, "%s", "too many memory blocks");
-		err = take_block(m, total);
+		err = make_room(m);
+		if (!err)
+			err = take_block(m, total);
 		if (!err)
 			total -= m->blocks[m->num_blocks - 1].size;
 	}
@@ -621,15 +639,15 @@ static struct gdump_error *skip_body(struct migration *m, uint32_t id)
 /* Machines of before QEMU 2.4 send no footers. */
 static struct gdump_error *take_footer(struct migration *m, uint32_t id)
 {
-	struct gdump_error *err = fill(m, SECTION_FOOTER_SIZE);
-	const unsigned char *p = m->buf + m->head;
+	struct gdump_error *err = fill(m, 1);
+	const unsigned char *p;
 
-	if (err || m->tail - m->head < SECTION_FOOTER_SIZE || p[0] != SECTION_FOOTER)
+	if (err || m->tail == m->head || m->buf[m->head] != SECTION_FOOTER)
 		return err;
-	if (load_be32(p + 1) != id)
-		return corrupt(m, "%s", "the footer of another section");
-	m->head += SECTION_FOOTER_SIZE;
-	return NULL;
+	err = take(m, SECTION_FOOTER_SIZE, &p);
+	if (!err && load_be32(p + 1) != id)
+		err = corrupt(m, "%s", "the footer of another section");
+	return err;
 }
 
 static struct gdump_error *take_ram_section(struct migration *m, uint8_t type)
@@ -638,6 +656,7 @@ static struct gdump_error *take_ram_section(struct migration *m, uint8_t type)
 
 	if (!err)
 		err = take_footer(m, m->ram_id);
+	m->part_seen |= type == SECTION_PART;
 	if (!err)
 		m->ram_done = type == SECTION_END;
 	return err;
@@ -694,6 +713,11 @@ static struct gdump_error *take_section(struct migration *m)
 
 	if (err)
 		return err;
+	if (m->part_seen && (type == SECTION_FULL || type == SECTION_EOF)) {
+		m->head--;
+		m->ram_done = true;
+		return NULL;
+	}
 	switch (type) {
 	case SECTION_CONFIGURATION:
 		return take_configuration(m);

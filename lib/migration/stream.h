@@ -78,9 +78,7 @@ struct migration {
 	uint64_t base;                  /* of buf, in the stream                */
 	uint32_t *order;                /* blocks by name                       */
 	uint32_t ram_id, block;         /* block: the last page's               */
-	uint32_t ids[64];               /* of sections                          */
-	size_t num_ids;
-	bool ram_seen, block_seen, ended;
+	bool ram_seen, part_seen, block_seen, ended;
 };
 
 /* Read the stream that begins at @pos of @reader until the RAM is complete.  A

@@ -1,0 +1,1081 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Migration streams and what wraps them, made by hand: also mapped-ram, for which there
+ * is no QEMU here.
+ */
+#include "dumpfile.h"
+
+#include <libdeflate.h>
+
+#include "format/format.h"
+#include "migration/domain.h"
+#include "migration/layout.h"
+#include "migration/pages.h"
+#include "random.h"
+#include "source.h"
+
+enum { PAGE = 4096, MiB = 1 << 20 };
+#define GiB ((uint64_t)1 << 30)
+
+/* Making streams ---------------------------------------------------------- */
+
+static void be(struct blob *b, uint64_t v, unsigned int n)
+{
+	while (n--) {
+		const unsigned char byte = (unsigned char)(v >> 8 * n);
+
+		blob_put(b, &byte, 1);
+	}
+}
+
+static void name(struct blob *b, const char *s)
+{
+	be(b, strlen(s), 1);
+	blob_put(b, s, strlen(s));
+}
+
+static void begin(struct blob *b, const char *machine)
+{
+	be(b, 0x5145564d, 4);
+	be(b, 3, 4);
+	if (machine) {
+		be(b, 7, 1);
+		be(b, strlen(machine), 4);
+		blob_put(b, machine, strlen(machine));
+	}
+}
+
+static void capability(struct blob *b, const char *s)
+{
+	be(b, 5, 1);
+	name(b, "configuration/capabilities");
+	be(b, 1, 4);
+	be(b, 1, 4);
+	name(b, s);
+}
+
+static void start(struct blob *b, unsigned int type, uint32_t id, const char *s, uint32_t instance)
+{
+	be(b, type, 1);
+	be(b, id, 4);
+	name(b, s);
+	be(b, instance, 4);
+	be(b, 4, 4);
+}
+
+static void footer(struct blob *b, uint32_t id)
+{
+	be(b, 0x7e, 1);
+	be(b, id, 4);
+}
+
+struct block {
+	const char *name;
+	uint64_t size;
+};
+
+/* The RAM's START; ends with the first block without a name. */
+static void ram_start(struct blob *b, const struct block *blocks)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; blocks[i].name; i++)
+		total += blocks[i].size;
+	start(b, 1, 2, "ram", 0);
+	be(b, total | 4, 8);
+	for (size_t i = 0; blocks[i].name; i++) {
+		name(b, blocks[i].name);
+		be(b, blocks[i].size, 8);
+	}
+	be(b, 0x10, 8);
+	footer(b, 2);
+}
+
+static void ram_end(struct blob *b)
+{
+	be(b, 0x10, 8);
+	footer(b, 2);
+}
+
+static void part(struct blob *b, unsigned int type)
+{
+	be(b, type, 1);
+	be(b, 2, 4);
+}
+
+/* The word of a page, and the block's name unless NULL. */
+static void item(struct blob *b, uint64_t off, unsigned int flags, const char *block)
+{
+	be(b, off | flags | (block ? 0 : 0x20), 8);
+	if (block)
+		name(b, block);
+}
+
+static void page_of(unsigned char *page, unsigned int seed)
+{
+	uint64_t state = seed;
+
+	random_bytes(&state, page, PAGE);
+}
+
+static void raw(struct blob *b, uint64_t off, const char *block, unsigned int seed)
+{
+	unsigned char page[PAGE];
+
+	item(b, off, 0x08, block);
+	page_of(page, seed);
+	blob_put(b, page, PAGE);
+}
+
+static void zero(struct blob *b, uint64_t off, const char *block)
+{
+	item(b, off, 0x02, block);
+	be(b, 0, 1);
+}
+
+static void zlib_page(struct blob *b, uint64_t off, const char *text)
+{
+	struct libdeflate_compressor *c = libdeflate_alloc_compressor(6);
+	unsigned char page[PAGE] = { 0 }, packed[PAGE];
+	size_t len;
+
+	memcpy(page, text, strlen(text));
+	len = libdeflate_zlib_compress(c, page, PAGE, packed, PAGE);
+	item(b, off, 0x100, NULL);
+	be(b, len, 4);
+	blob_put(b, packed, len);
+	libdeflate_free_compressor(c);
+}
+
+/* Put @len bytes at 300 of the page before. */
+static void xbzrle(struct blob *b, uint64_t off, const char *text)
+{
+	const size_t len = strlen(text);
+
+	item(b, off, 0x40, NULL);
+	be(b, 1, 1);
+	be(b, 3 + len, 2);
+	be(b, 0xac, 1);         /* 300 in ULEB128 */
+	be(b, 0x02, 1);
+	be(b, len, 1);
+	blob_put(b, text, len);
+}
+
+static void describe(struct blob *b, const char *json)
+{
+	be(b, 0, 1);
+	be(b, 6, 1);
+	be(b, strlen(json), 4);
+	blob_put(b, json, strlen(json));
+}
+
+/* Two vCPUs' worth of fields, and a device without description between them. */
+static const char cpu_json[] =
+	"{\"page_size\":4096,\"devices\":["
+	"{\"name\":\"cpu\",\"instance_id\":0,\"fields\":["
+	"{\"name\":\"env.regs\",\"array_len\":16,\"type\":\"uint64\",\"size\":8},"
+	"{\"name\":\"tmp\",\"type\":\"tmp\",\"fields\":[{\"name\":\"x\",\"size\":2}],\"size\":2},"
+	"{\"name\":\"env.eip\",\"size\":8},{\"name\":\"env.hflags\",\"size\":4},"
+	"{\"name\":\"env.segs\",\"array_len\":6,\"size\":20,\"struct\":{\"fields\":["
+	"{\"name\":\"selector\",\"size\":4},{\"name\":\"base\",\"size\":8},"
+	"{\"name\":\"limit\",\"size\":4},{\"name\":\"flags\",\"size\":4}]}},"
+	"{\"name\":\"env.cr[3]\",\"size\":8}],"
+	"\"subsections\":[{\"vmsd_name\":\"cpu/sub\",\"fields\":[{\"name\":\"y\",\"size\":3}]}]},"
+	"{\"name\":\"mc146818rtc\",\"instance_id\":0,\"fields\":["
+	"{\"name\":\"cmos_data\",\"type\":\"buffer\",\"size\":128}]}]}";
+
+static void put_cpu(struct blob *b, uint32_t hflags)
+{
+	start(b, 4, 7, "cpu", 0);
+	for (unsigned int i = 0; i < 16; i++)
+		be(b, 0x1000 + i, 8);
+	be(b, 0, 2);
+	be(b, 0xffffffff81000000, 8);
+	be(b, hflags, 4);
+	for (unsigned int i = 0; i < 6; i++) {
+		be(b, 0x10 + i, 4);
+		be(b, 0x20000 + i, 8);
+		be(b, 0xffff, 4);
+		be(b, 0xa09b00, 4);
+	}
+	be(b, 0x77000, 8);
+	be(b, 5, 1);
+	name(b, "cpu/sub");
+	be(b, 1, 4);
+	be(b, 0, 3);
+	footer(b, 7);
+}
+
+static void put_clock(struct blob *b, uint64_t below, uint64_t above)
+{
+	unsigned char cmos[128] = { 0 };
+
+	cmos[0x34] = (unsigned char)((below - 16 * MiB) >> 16);
+	cmos[0x35] = (unsigned char)((below - 16 * MiB) >> 24);
+	cmos[0x5b] = (unsigned char)(above >> 16);
+	cmos[0x5c] = (unsigned char)(above >> 24);
+	cmos[0x5d] = (unsigned char)(above >> 32);
+	start(b, 4, 9, "mc146818rtc", 0);
+	blob_put(b, cmos, sizeof(cmos));
+	footer(b, 9);
+}
+
+/* All kinds of pages, some more than once. */
+static struct blob make_stream(void)
+{
+	static const struct block blocks[] = {
+		{ "pc.ram", MiB }, { "0000:00:02.0/vga.vram", 2 * PAGE }, { 0 },
+	};
+	struct blob b = { 0 };
+
+	begin(&b, "pc-i440fx-7.2");
+	start(&b, 4, 1, "early", 0);            /* no description: footer only */
+	be(&b, 0x7e000000, 4);
+	footer(&b, 1);
+	ram_start(&b, blocks);
+	part(&b, 2);
+	raw(&b, 0, "pc.ram", 1);
+	raw(&b, PAGE, NULL, 2);
+	raw(&b, 2 * PAGE, NULL, 3);
+	zero(&b, 3 * PAGE, NULL);
+	raw(&b, 0, "0000:00:02.0/vga.vram", 9);
+	raw(&b, 4 * PAGE, "pc.ram", 4);
+	ram_end(&b);
+	be(&b, 2, 1);                           /* a PART of something else */
+	be(&b, 5, 4);
+	be(&b, 0x7e7e0000, 4);
+	footer(&b, 5);
+	part(&b, 3);
+	raw(&b, PAGE, "pc.ram", 5);             /* again */
+	raw(&b, 3 * PAGE, NULL, 6);
+	zero(&b, 2 * PAGE, NULL);
+	zlib_page(&b, 5 * PAGE, "packed by zlib");
+	xbzrle(&b, 4 * PAGE, "first");
+	xbzrle(&b, 4 * PAGE, "next");
+	xbzrle(&b, 6 * PAGE, "of nothing");
+	ram_end(&b);
+	put_cpu(&b, 1 << 14);
+	start(&b, 4, 8, "unknown", 0);
+	be(&b, 0x0102030405060708, 8);
+	footer(&b, 8);
+	put_clock(&b, 16 * MiB, 0);
+	describe(&b, cpu_json);
+	return b;
+}
+
+/* Reading ----------------------------------------------------------------- */
+
+static struct gdump_error *open_blob(const struct blob *b, struct gdump **ret)
+{
+	blob_save(b, "try");
+	return open_dump("try", ret);
+}
+
+static bool has_page(struct gdump *g, uint64_t paddr, const unsigned char *want)
+{
+	unsigned char page[PAGE];
+
+	CHECK_OK(gdump_read(g, paddr, page, PAGE));
+	return !memcmp(page, want, PAGE);
+}
+
+static bool has_seed(struct gdump *g, uint64_t paddr, unsigned int seed)
+{
+	unsigned char page[PAGE];
+
+	page_of(page, seed);
+	return has_page(g, paddr, page);
+}
+
+static void test_pages(void)
+{
+	struct blob b = make_stream();
+	unsigned char page[PAGE] = { 0 }, all[8 * PAGE];
+	struct gdump *g;
+
+	CHECK_OK(open_blob(&b, &g));
+	CHECK_STR(gdump_info(g)->format, "savevm");
+	CHECK_STR(gdump_info(g)->arch, "x86_64");
+	CHECK_INT(gdump_info(g)->num_ranges, 1);
+	CHECK_INT(gdump_info(g)->ranges[0].size, MiB);
+	CHECK(!gdump_info(g)->incomplete);
+	CHECK(has_page(g, 100 * PAGE, page));           /* never sent */
+	CHECK(has_page(g, 2 * PAGE, page));
+	CHECK(has_seed(g, 0, 1));
+	CHECK(has_seed(g, PAGE, 5));
+	CHECK(has_seed(g, 3 * PAGE, 6));
+	memcpy(page, "packed by zlib", 14);
+	CHECK(has_page(g, 5 * PAGE, page));
+	page_of(page, 4);
+	memcpy(page + 300, "nextt", 5);
+	CHECK(has_page(g, 4 * PAGE, page));
+	memset(page, 0, PAGE);
+	memcpy(page + 300, "of nothing", 10);
+	CHECK(has_page(g, 6 * PAGE, page));
+	/* any pieces are those of the whole */
+	CHECK_OK(gdump_read(g, 0, all, sizeof(all)));
+	for (size_t len = 1; len < 3 * PAGE; len = len * 3 + 1) {
+		unsigned char piece[3 * PAGE];
+
+		for (uint64_t at = 0; at + len <= sizeof(all); at += len) {
+			CHECK_OK(gdump_read(g, at, piece, len));
+			CHECK(!memcmp(piece, all + at, len));
+		}
+	}
+	gdump_close(g);
+	blob_free(&b);
+}
+
+/* Neighbours in the file are read as one piece. */
+static void test_runs(void)
+{
+	static const struct block blocks[] = { { "pc.ram", 4 * MiB }, { 0 } };
+	enum { NUM = 600 };
+	unsigned char *all = malloc(NUM * PAGE), page[PAGE];
+	struct blob b = { 0 };
+	struct gdump *g;
+
+	begin(&b, "pc-q35-7.2");
+	ram_start(&b, blocks);
+	part(&b, 3);
+	for (unsigned int i = 0; i < NUM; i++)
+		raw(&b, i * PAGE, i ? NULL : "pc.ram", i);
+	ram_end(&b);
+	CHECK_OK(open_blob(&b, &g));
+	for (unsigned int n = 1; n <= NUM; n = n * 2 + 3) {
+		CHECK_OK(gdump_read(g, PAGE, all, n * PAGE));
+		for (unsigned int i = 0; i < n; i++) {
+			page_of(page, i + 1);
+			CHECK(!memcmp(page, all + i * PAGE, PAGE));
+		}
+	}
+	gdump_close(g);
+	blob_free(&b);
+	free(all);
+}
+
+static uint64_t register_of(struct gdump *g, const char *want)
+{
+	const struct gdump_info *info = gdump_info(g);
+
+	for (size_t i = 0; i < info->num_notes; i++) {
+		const unsigned char *p = info->notes[i].desc;
+		uint64_t v;
+
+		if (!strcmp(want, "cr3") && !strcmp(info->notes[i].name, "QEMU"))
+			return memcpy(&v, p + 416, 8), v;
+		if (!strcmp(want, "rip") && !strcmp(info->notes[i].name, "CORE"))
+			return memcpy(&v, p + 240, 8), v;
+		if (!strcmp(want, "gs_base") && !strcmp(info->notes[i].name, "CORE"))
+			return memcpy(&v, p + 288, 8), v;
+	}
+	return 0;
+}
+
+static void test_registers(void)
+{
+	static const struct block blocks[] = { { "pc.ram", MiB }, { 0 } };
+	struct blob b = make_stream();
+	struct gdump *g;
+
+	CHECK_OK(open_blob(&b, &g));
+	CHECK_INT(gdump_info(g)->num_cpus, 1);
+	CHECK_INT(gdump_info(g)->num_notes, 2);
+	CHECK_INT(register_of(g, "rip"), 0xffffffff81000000);
+	CHECK_INT(register_of(g, "gs_base"), 0x20005);
+	CHECK_INT(register_of(g, "cr3"), 0x77000);
+	gdump_close(g);
+	blob_free(&b);
+
+	/* not yet in long mode */
+	begin(&b, "pc");
+	ram_start(&b, blocks);
+	part(&b, 3);
+	ram_end(&b);
+	put_cpu(&b, 0);
+	describe(&b, cpu_json);
+	CHECK_OK(open_blob(&b, &g));
+	CHECK_STR(gdump_info(g)->arch, "i686");
+	CHECK_INT(gdump_info(g)->notes[0].size, 144);
+	gdump_close(g);
+	blob_free(&b);
+}
+
+/* A background snapshot has no END: the devices end the RAM. */
+static void test_snapshot(void)
+{
+	static const struct block blocks[] = { { "pc.ram", MiB }, { 0 } };
+	struct blob b = { 0 };
+	struct gdump *g;
+
+	begin(&b, "pc");
+	ram_start(&b, blocks);
+	part(&b, 2);
+	raw(&b, 0, "pc.ram", 1);
+	ram_end(&b);
+	put_cpu(&b, 1 << 14);
+	describe(&b, cpu_json);
+	CHECK_OK(open_blob(&b, &g));
+	CHECK(!gdump_info(g)->incomplete);
+	CHECK_INT(gdump_info(g)->num_cpus, 1);
+	CHECK(has_seed(g, 0, 1));
+	gdump_close(g);
+	blob_free(&b);
+}
+
+/* mapped-ram --------------------------------------------------------------- */
+
+static struct blob make_mapped(void)
+{
+	enum { SIZE = MiB, PAGES = SIZE / PAGE, AT = 2 * MiB };
+	unsigned char bitmap[PAGES / 8] = { 0 }, page[PAGE];
+	struct blob b = { 0 };
+
+	begin(&b, "pc-q35-9.1");
+	capability(&b, "mapped-ram");
+	start(&b, 1, 2, "ram", 0);
+	be(&b, SIZE | 4, 8);
+	name(&b, "pc.ram");
+	be(&b, SIZE, 8);
+	be(&b, 1, 4);
+	be(&b, PAGE, 8);
+	be(&b, b.len + 16, 8);
+	be(&b, AT, 8);
+	bitmap[0] = 0x06;                       /* pages 1 and 2 */
+	bitmap[PAGES / 8 - 1] = 0x80;           /* and the last */
+	blob_put(&b, bitmap, sizeof(bitmap));
+	blob_put(&b, NULL, AT + SIZE - b.len);
+	for (unsigned int i = 0; i < 3; i++) {
+		page_of(page, 70 + i);
+		memcpy(b.p + AT + (i < 2 ? i + 1 : PAGES - 1) * PAGE, page, PAGE);
+	}
+	memset(b.p + AT + 3 * PAGE, 0xaa, PAGE); /* stale: its bit is clear */
+	be(&b, 0x200, 8);                       /* harmless here */
+	be(&b, 0x10, 8);
+	footer(&b, 2);
+	part(&b, 3);
+	ram_end(&b);
+	put_cpu(&b, 1 << 14);
+	describe(&b, cpu_json);
+	return b;
+}
+
+static void test_mapped(void)
+{
+	unsigned char none[PAGE] = { 0 }, some[5 * PAGE];
+	struct blob b = make_mapped();
+	struct gdump *g;
+
+	CHECK_OK(open_blob(&b, &g));
+	CHECK(strstr(gdump_info(g)->detail, "mapped-ram"));
+	CHECK_INT(gdump_info(g)->num_cpus, 1);
+	CHECK(has_page(g, 0, none));
+	CHECK(has_seed(g, PAGE, 70));
+	CHECK(has_seed(g, 2 * PAGE, 71));
+	CHECK(has_page(g, 3 * PAGE, none));
+	CHECK(has_seed(g, MiB - PAGE, 72));
+	CHECK_OK(gdump_read(g, 100, some, sizeof(some)));
+	CHECK(!some[PAGE - 101] && some[3 * PAGE - 101] && !some[3 * PAGE - 100]);
+	gdump_close(g);
+	blob_free(&b);
+}
+
+/* Where the blocks are ---------------------------------------------------- */
+
+static struct gdump_error *open_blocks(const char *machine, const struct block *blocks,
+				       uint64_t below, uint64_t above, struct gdump **ret)
+{
+	struct blob b = { 0 };
+	struct gdump_error *err;
+
+	begin(&b, machine);
+	ram_start(&b, blocks);
+	part(&b, 3);
+	ram_end(&b);
+	if (below)
+		put_clock(&b, below, above);
+	describe(&b, cpu_json);
+	err = open_blob(&b, ret);
+	blob_free(&b);
+	return err;
+}
+
+/* One block or two, and what ranges they must come to; sizes in MiB. */
+static const struct {
+	const char *machine;
+	struct block blocks[4];
+	uint64_t below, above;
+	uint64_t ranges[4];
+} layouts[] = {
+	{ "pc-i440fx-7.2", { { "pc.ram", 3583 } }, 0, 0, { 0, 3583 } },
+	{ "pc-i440fx-7.2", { { "pc.ram", 3584 } }, 0, 0, { 0, 3072, 4096, 512 } },
+	{ "pc-i440fx-7.2", { { "pc.ram", 5120 } }, 0, 0, { 0, 3072, 4096, 2048 } },
+	{ "pc-q35-7.2", { { "pc.ram", 2815 } }, 0, 0, { 0, 2815 } },
+	{ "pc-q35-rhel9.2.0", { { "pc.ram", 3072 } }, 0, 0, { 0, 2048, 4096, 1024 } },
+	{ "microvm", { { "microvm.ram", 4096 } }, 0, 0, { 0, 3072, 4096, 1024 } },
+	{ "pc-q35-7.2", { { "pc.ram", 1024 } }, 256, 768, { 0, 256, 4096, 768 } },
+	/* the clock contradicts: not believed */
+	{ "pc-q35-7.2", { { "pc.ram", 1024 } }, 256, 1024, { 0, 1024 } },
+	{ "pc", { { "/objects/mem0", 64 } }, 0, 0, { 0, 64 } },
+	{ "virt-7.2", { { "mach-virt.ram", 512 }, { "virt.flash0", 64 } }, 0, 0, { 1024, 512 } },
+	{ "virt", { { "riscv_virt_board.ram", 512 } }, 0, 0, { 2048, 512 } },
+	{ "virt", { { "loongarch.ram", 1024 } }, 0, 0, { 0, 256, 2048, 768 } },
+	{ "s390-ccw-virtio-7.2", { { "s390.ram", 5000 } }, 0, 0, { 0, 5000 } },
+	{ NULL, { { "pc.ram", 5120 } }, 0, 0, { 0, 3072, 4096, 2048 } },
+	{ "pc-q35-7.2", { { "ram-node1", 2048 }, { "ram-node0", 1024 } }, 0, 0,
+	  { 0, 2048, 4096, 1024 } },
+	{ "pc-q35-7.2", { { "b", 512 }, { "a", 256 } }, 768, 0, { 0, 768 } },
+	/* a DIMM whose place nobody tells: by size it is not the machine's */
+	{ "pc-q35-7.2", { { "b", 512 }, { "a", 256 } }, 256, 0, { 0 } },
+	{ "pc-q35-7.2", { { "pc.ram", 512 }, { "dimm", 256 } }, 0, 0, { 0 } },
+	{ "pc-q35-7.2", { { "b", 512 }, { "a", 256 } }, 0, 0, { 0 } },
+	{ "what", { { "mem", 512 } }, 0, 0, { 0 } },
+};
+
+static void test_layouts(void)
+{
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+		struct block blocks[4] = { 0 };
+		const uint64_t *want = layouts[i].ranges;
+		const struct gdump_info *info;
+		struct gdump_error *err;
+		struct gdump *g;
+
+		for (size_t k = 0; layouts[i].blocks[k].name; k++)
+			blocks[k] = (struct block){ layouts[i].blocks[k].name,
+						    layouts[i].blocks[k].size * MiB };
+		err = open_blocks(layouts[i].machine, blocks, layouts[i].below * MiB,
+				  layouts[i].above * MiB, &g);
+		if (!want[1]) {
+			CHECK_ERR(err, GDUMP_ERR_UNSUPPORTED, "");
+			continue;
+		}
+		CHECK_OK(err);
+		info = g ? gdump_info(g) : NULL;
+		CHECK(info && info->num_ranges == (want[3] ? 2 : 1));
+		for (size_t k = 0; info && k < info->num_ranges; k++) {
+			CHECK_INT(info->ranges[k].start, want[2 * k] * MiB);
+			CHECK_INT(info->ranges[k].size, want[2 * k + 1] * MiB);
+		}
+		gdump_close(g);
+	}
+}
+
+/* The nodes' contents lie in their order, across the hole. */
+static void test_nodes(void)
+{
+	static const struct block blocks[] = {
+		{ "ram-node1", 2 * GiB }, { "ram-node0", GiB }, { 0 },
+	};
+	struct blob b = { 0 };
+	struct gdump *g;
+
+	begin(&b, "pc-q35-7.2");
+	ram_start(&b, blocks);
+	part(&b, 3);
+	raw(&b, 0, "ram-node0", 1);
+	raw(&b, 0, "ram-node1", 2);
+	raw(&b, GiB - PAGE, NULL, 3);
+	raw(&b, GiB, NULL, 4);
+	raw(&b, 2 * GiB - PAGE, NULL, 5);
+	ram_end(&b);
+	CHECK_OK(open_blob(&b, &g));
+	CHECK(has_seed(g, 0, 1));
+	CHECK(has_seed(g, GiB, 2));
+	CHECK(has_seed(g, 2 * GiB - PAGE, 3));
+	CHECK(has_seed(g, 4 * GiB, 4));
+	CHECK(has_seed(g, 5 * GiB - PAGE, 5));
+	gdump_close(g);
+	blob_free(&b);
+}
+
+static const char virtio_mem_json[] =
+	"{\"devices\":[{\"name\":\"0000:00:03.0/virtio-mem-device-early\",\"instance_id\":0,"
+	"\"fields\":[{\"name\":\"tmp\",\"type\":\"tmp\",\"size\":28,\"fields\":["
+	"{\"name\":\"addr\",\"size\":8},{\"name\":\"region_size\",\"size\":8},"
+	"{\"name\":\"block_size\",\"size\":8},{\"name\":\"node\",\"size\":4}]},"
+	"{\"name\":\"size\",\"size\":8}]}]}";
+
+static void test_virtio_mem(void)
+{
+	static const struct block blocks[] = { { "pc.ram", 64 * MiB }, { "vm0", 32 * MiB }, { 0 } };
+	struct blob b = { 0 };
+	struct gdump *g;
+
+	begin(&b, "pc-q35-9.0");
+	ram_start(&b, blocks);
+	/* its state comes early: before the pages */
+	start(&b, 4, 3, "0000:00:03.0/virtio-mem-device-early", 0);
+	be(&b, 0x140000000, 8);
+	be(&b, 32 * MiB, 8);
+	be(&b, 2 * MiB, 8);
+	be(&b, 0, 4);
+	be(&b, 0, 8);
+	footer(&b, 3);
+	part(&b, 3);
+	raw(&b, 0, "vm0", 1);
+	ram_end(&b);
+	describe(&b, virtio_mem_json);
+	CHECK_OK(open_blob(&b, &g));
+	CHECK_INT(gdump_info(g)->num_ranges, 2);
+	CHECK_INT(gdump_info(g)->ranges[1].start, 0x140000000);
+	CHECK(has_seed(g, 0x140000000, 1));
+	gdump_close(g);
+	blob_free(&b);
+}
+
+/* libvirt ----------------------------------------------------------------- */
+
+static const char domain_xml[] =
+	"<?xml version='1.0'?><!-- <memory model='dimm'> -->\n<domain type='kvm'>\n"
+	"<memory unit='KiB'>1</memory><os><type arch='x86_64' machine='pc-q35-6.2'>hvm</type></os>\n"
+	"<devices><memory model='dimm'><target><size unit='KiB'>4</size></target>\n"
+	"<alias name='dimm0'/><address type='dimm' slot='0' base='0x100000000'/></memory>\n"
+	"<memory model=\"dimm\"><address type='dimm' slot='1' base='0x180000000'/></memory>\n"
+	"<memory model='dimm'><alias name='dimm2'/></memory></devices></domain>";
+
+static void test_domain(void)
+{
+	struct domain d = { 0 };
+
+	CHECK_OK(domain_parse(&d, domain_xml, sizeof(domain_xml)));
+	CHECK_STR(d.machine, "pc-q35-6.2");
+	CHECK_INT(d.num_places, 2);
+	CHECK_STR(d.places[0].block, "memdimm0");
+	CHECK_INT(d.places[0].paddr, 0x100000000);
+	CHECK_STR(d.places[1].block, "memdimm1");
+	CHECK_INT(d.places[1].paddr, 0x180000000);
+	domain_deinit(&d);
+	for (size_t len = 0; len < sizeof(domain_xml); len++) {
+		char *copy = malloc(len + 1);
+
+		memcpy(copy, domain_xml, len);
+		CHECK_OK(domain_parse(&d, copy, len));
+		domain_deinit(&d);
+		free(copy);
+	}
+}
+
+static void test_libvirt(void)
+{
+	static const struct block blocks[] = { { "pc.ram", 3 * GiB }, { "memdimm0", MiB }, { 0 } };
+	struct gdump *g;
+
+	for (int big = 0; big < 2; big++) {
+		struct blob b = { 0 };
+
+		blob_put(&b, "LibvirtQemudSave", 16);
+		(big ? be : blob_put_le)(&b, 2, 4);
+		(big ? be : blob_put_le)(&b, sizeof(domain_xml) + 100, 4);
+		blob_put(&b, NULL, 92 - b.len);
+		blob_put(&b, domain_xml, sizeof(domain_xml));
+		blob_put(&b, NULL, 100);
+		begin(&b, NULL);
+		ram_start(&b, blocks);
+		part(&b, 3);
+		raw(&b, PAGE, "memdimm0", 1);
+		ram_end(&b);
+		CHECK_ERR(open_blob(&b, &g), GDUMP_ERR_UNSUPPORTED, "same place");
+		/* the rest of a q35's memory has what is at 4 GiB: elsewhere then */
+		memcpy(memmem(b.p, b.len, "'0x100000000'", 13), "'0x200000000'", 13);
+		CHECK_OK(open_blob(&b, &g));
+		CHECK_STR(gdump_info(g)->format, "libvirt-save");
+		CHECK_INT(gdump_info(g)->num_ranges, 3);
+		CHECK(has_seed(g, 0x200001000, 1));
+		gdump_close(g);
+		memcpy(b.p + 92 + sizeof(domain_xml) + 100, "\x28\xb5\x2f\xfd", 4);
+		CHECK_ERR(open_blob(&b, &g), GDUMP_ERR_UNSUPPORTED, "zstd -dc");
+		blob_free(&b);
+	}
+}
+
+/* What is refused --------------------------------------------------------- */
+
+static void check_items(const char *what, enum gdump_code code, const struct blob *items)
+{
+	static const struct block blocks[] = { { "pc.ram", MiB }, { 0 } };
+	struct blob b = { 0 };
+
+	begin(&b, "pc");
+	ram_start(&b, blocks);
+	part(&b, 3);
+	blob_put(&b, items->p, items->len);
+	blob_put(&b, NULL, 65536);
+	CHECK_ERR(try_blob(&b), code, what);
+	CHECK_ERR(try_blob(&b), code, "at offset");
+	blob_free(&b);
+}
+
+static void test_refused(void)
+{
+	static const struct {
+		const char *what;
+		uint64_t word;
+		enum gdump_code code;
+	} words[] = {
+		{ "multifd", 0x200, GDUMP_ERR_UNSUPPORTED },
+		{ "RDMA", 0x80, GDUMP_ERR_UNSUPPORTED },
+		{ "obsolete", 0x01, GDUMP_ERR_UNSUPPORTED },
+		{ "0x400", 0x400, GDUMP_ERR_CORRUPT },
+		{ "0x18", 0x18, GDUMP_ERR_CORRUPT },
+		{ "second list", MiB | 4, GDUMP_ERR_CORRUPT },
+		{ "names no memory block", 0x28, GDUMP_ERR_CORRUPT },
+	};
+	struct blob b = { 0 };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		be(&b, words[i].word, 8);
+		check_items(words[i].what, words[i].code, &b);
+		blob_free(&b);
+	}
+	raw(&b, MiB, "pc.ram", 1);
+	check_items("behind the end of memory block 'pc.ram'", GDUMP_ERR_CORRUPT, &b);
+	blob_free(&b);
+	raw(&b, 0, "pc.rom", 1);
+	check_items("'pc.rom' is not in the list", GDUMP_ERR_CORRUPT, &b);
+	blob_free(&b);
+	item(&b, 0, 0x100, "pc.ram");
+	be(&b, 1 << 20, 4);
+	check_items("packed page", GDUMP_ERR_CORRUPT, &b);
+	blob_free(&b);
+	item(&b, 0, 0x40, "pc.ram");
+	be(&b, 2, 1);
+	check_items("XBZRLE", GDUMP_ERR_CORRUPT, &b);
+	blob_free(&b);
+	be(&b, 0x10, 8);
+	footer(&b, 3);
+	check_items("footer of another section", GDUMP_ERR_CORRUPT, &b);
+	blob_free(&b);
+}
+
+static void test_refused_sections(void)
+{
+	static const struct block shared[] = { { "pc.ram", MiB }, { 0 } };
+	struct blob b = { 0 };
+
+	begin(&b, "pc");
+	be(&b, 8, 1);                   /* POSTCOPY_RUN */
+	be(&b, 5, 2);
+	be(&b, 0, 2);
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "postcopy");
+	blob_free(&b);
+	begin(&b, "pc");
+	be(&b, 0x55, 1);
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "0x55 begins no section");
+	blob_free(&b);
+	begin(&b, "pc");
+	be(&b, 5, 1);
+	name(&b, "configuration/new");
+	be(&b, 1, 4);
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "configuration/new");
+	blob_free(&b);
+	begin(&b, "pc");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "the file ends");
+	blob_free(&b);
+	begin(&b, "pc");
+	capability(&b, "x-ignore-shared");
+	start(&b, 1, 2, "ram", 0);
+	be(&b, shared[0].size | 4, 8);
+	name(&b, shared[0].name);
+	be(&b, shared[0].size, 8);
+	be(&b, 0, 8);
+	be(&b, 0x10, 8);
+	footer(&b, 2);
+	part(&b, 3);
+	ram_end(&b);
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "memory backend");
+	blob_free(&b);
+}
+
+/* With postcopy prepared, a block of huge pages has their size in the list. */
+static void test_huge_pages(void)
+{
+	struct blob b = { 0 };
+	struct gdump *g;
+
+	begin(&b, "pc");
+	be(&b, 8, 1);
+	be(&b, 3, 2);
+	be(&b, 2, 2);
+	be(&b, 0, 2);
+	start(&b, 1, 2, "ram", 0);
+	be(&b, (MiB + PAGE) | 4, 8);
+	name(&b, "pc.ram");
+	be(&b, MiB, 8);
+	be(&b, 2 * MiB, 8);
+	name(&b, "pc.rom");
+	be(&b, PAGE, 8);
+	be(&b, 0x10, 8);
+	footer(&b, 2);
+	part(&b, 3);
+	raw(&b, 0, "pc.ram", 1);
+	ram_end(&b);
+	CHECK_OK(open_blob(&b, &g));
+	CHECK(has_seed(g, 0, 1));
+	gdump_close(g);
+	blob_free(&b);
+}
+
+/* Hostile ----------------------------------------------------------------- */
+
+static struct gdump_error *open_bytes(const unsigned char *p, size_t len, struct source **ret)
+{
+	struct bytes *in;
+	struct gdump_error *err = bytes_memory_open(p, len, &in);
+
+	*ret = NULL;
+	return err ? err : format_savevm.open(in, ret);
+}
+
+/* Open it and read the beginning of each range. */
+static bool survives(const unsigned char *p, size_t len)
+{
+	struct source *s;
+	struct gdump_error *err = open_bytes(p, len, &s);
+	unsigned char buf[8 * PAGE], state[8];
+	bool ok;
+
+	for (size_t i = 0; s && i < s->image.num_ranges; i++) {
+		const struct gdump_range *r = &s->image.ranges[i];
+
+		gdump_error_destroy(source_read(s, r->start, buf, sizeof(buf)));
+		gdump_error_destroy(source_scan(s, r->start / s->image.page_size, 1, state, true));
+	}
+	source_close(s);
+	ok = !err;
+	gdump_error_destroy(err);
+	return ok;
+}
+
+/* A copy of just its size, so that ASan sees what is read behind it. */
+static bool survives_copy(const unsigned char *p, size_t len)
+{
+	unsigned char *copy = malloc(len);
+	bool ok;
+
+	memcpy(copy, p, len);
+	ok = survives(copy, len);
+	free(copy);
+	return ok;
+}
+
+static void test_truncated(void)
+{
+	struct blob b = make_stream(), mapped = make_mapped();
+	bool before = false;
+
+	for (size_t len = 0; len < b.len; len += len > 300 && len < b.len - 3000 ? 37 : 1) {
+		const bool ok = survives_copy(b.p, len + 1);
+
+		/* once the list of blocks is there, all of it can be opened */
+		if (!CHECK(ok || !before))
+			fprintf(stderr, "at %zu of %zu\n", len, b.len);
+		before = ok;
+	}
+	CHECK(before);
+	for (size_t len = 1; len < 300; len++)
+		survives_copy(mapped.p, len);
+	survives_copy(mapped.p, 2 * MiB + 17);
+	survives_copy(mapped.p, 3 * MiB + 3);
+	blob_free(&b);
+	blob_free(&mapped);
+}
+
+/* What came before the end is right, the rest is said to be missing. */
+static void test_cut(void)
+{
+	struct blob b = make_stream();
+	unsigned char page[PAGE];
+	struct gdump *g;
+
+	b.len /= 2;
+	CHECK_OK(open_blob(&b, &g));
+	CHECK(gdump_info(g)->incomplete);
+	CHECK(gdump_info(g)->num_excluded > 200);
+	CHECK(has_seed(g, 0, 1));
+	CHECK_ERR(gdump_read(g, 100 * PAGE, page, PAGE), GDUMP_ERR_NODATA, "ended before");
+	gdump_close(g);
+	blob_free(&b);
+}
+
+static void mutate(unsigned char *p, size_t len, uint64_t *seed)
+{
+	static const unsigned char values[] = { 0, 1, 2, 3, 4, 0x7e, 0x7f, 0x80, 0xff };
+	const unsigned int num = 1 + (unsigned int)random_below(seed, 4);
+
+	for (unsigned int i = 0; i < num; i++) {
+		const size_t at = (size_t)random_below(seed, len);
+
+		p[at] = random_below(seed, 2) ? values[random_below(seed, sizeof(values))]
+					      : (unsigned char)random_next(seed);
+	}
+}
+
+/* Most bytes are pages: those that are not are changed more often. */
+static void test_mutated(void)
+{
+	struct blob b = make_stream();
+	unsigned char *copy = malloc(b.len);
+	uint64_t seed = 1;
+
+	for (unsigned int i = 0; i < 6000; i++) {
+		const size_t end = sizeof(cpu_json) + 1200;
+
+		memcpy(copy, b.p, b.len);
+		if (i % 3 == 0)
+			mutate(copy, 300, &seed);
+		else if (i % 3 == 1)
+			mutate(copy + b.len - end, end, &seed);
+		else
+			mutate(copy, b.len, &seed);
+		survives(copy, b.len);
+	}
+	free(copy);
+	blob_free(&b);
+}
+
+/* A few bytes for each page would make megabytes of index. */
+static void test_scattered(void)
+{
+	static const struct block blocks[] = { { "pc.ram", (uint64_t)1 << 40 }, { 0 } };
+	struct blob b = { 0 };
+
+	begin(&b, "pc");
+	ram_start(&b, blocks);
+	part(&b, 3);
+	for (uint64_t i = 0; i < 100000; i++)
+		zero(&b, i * 512 * PAGE, i ? NULL : "pc.ram");
+	ram_end(&b);
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "scattered");
+	blob_free(&b);
+}
+
+/* Through a pipe ---------------------------------------------------------- */
+
+struct trickle {
+	struct migration_reader reader;
+	const unsigned char *p;
+	size_t len, step;
+	uint64_t sum;                   /* of all that the events told          */
+};
+
+static struct gdump_error *trickle_read(struct migration_reader *r, void *buf, size_t len,
+					size_t *got)
+{
+	struct trickle *t = (struct trickle *)r;
+
+	*got = len < t->step ? len : t->step;
+	*got = *got < t->len ? *got : t->len;
+	memcpy(buf, t->p, *got);
+	t->p += *got;
+	t->len -= *got;
+	return NULL;
+}
+
+static void add(struct trickle *t, uint64_t v)
+{
+	t->sum = (t->sum ^ v) * 0x100000001b3;
+}
+
+static struct gdump_error *trickle_blocks(void *arg, const struct migration *m)
+{
+	for (size_t i = 0; i < m->num_blocks; i++)
+		add(arg, m->blocks[i].size);
+	return NULL;
+}
+
+static struct gdump_error *trickle_page(void *arg, const struct migration_page *page)
+{
+	add(arg, page->off);
+	add(arg, page->pos);
+	add(arg, page->kind);
+	for (size_t i = 0; i < page->len; i++)
+		add(arg, page->data[i]);
+	return NULL;
+}
+
+static struct gdump_error *trickle_device(void *arg, uint64_t pos, uint64_t len)
+{
+	add(arg, pos);
+	add(arg, len);
+	return NULL;
+}
+
+static uint64_t sum_of(const struct blob *b, size_t step)
+{
+	struct trickle t = { .reader = { .read = trickle_read }, .p = b->p, .len = b->len,
+			     .step = step };
+	const struct migration_events events = { trickle_blocks, trickle_page, trickle_device, &t };
+	struct migration m = { 0 };
+	size_t ahead;
+
+	CHECK_OK(migration_run(&m, &t.reader, 0, &events));
+	CHECK(m.ram_done);
+	CHECK_STR(m.machine, "pc-i440fx-7.2");
+	/* where it stopped, the CPU comes */
+	add(&t, migration_pos(&m));
+	CHECK(!memcmp(b->p + migration_pos(&m), "\4\0\0\0\7\3cpu", 9));
+	CHECK(migration_ahead(&m, &ahead) && ahead + t.len == b->len - migration_pos(&m));
+	migration_deinit(&m);
+	return t.sum;
+}
+
+static void test_trickle(void)
+{
+	struct blob b = make_stream();
+	const uint64_t sum = sum_of(&b, SIZE_MAX);
+
+	for (size_t step = 1; step < 10000; step = step * 3 + 1)
+		CHECK_INT(sum_of(&b, step), sum);
+	blob_free(&b);
+
+	struct trickle t = { .reader = { .read = trickle_read }, .step = SIZE_MAX };
+	const struct migration_events events = { trickle_blocks, trickle_page, NULL, &t };
+	struct migration m = { 0 };
+
+	b = make_mapped();
+	t.p = b.p, t.len = b.len;
+	CHECK_ERR(migration_run(&m, &t.reader, 0, &events), GDUMP_ERR_UNSUPPORTED, "pipe");
+	migration_deinit(&m);
+	blob_free(&b);
+}
+
+static void test_delta(void)
+{
+	unsigned char page[64] = { 0 };
+
+	CHECK(page_apply_delta(page, 64, NULL, 0));
+	CHECK(page_apply_delta(page, 64, (const unsigned char *)"\x3e\x02" "ab", 4));
+	CHECK(page[62] == 'a' && page[63] == 'b');
+	CHECK(!page_apply_delta(page, 64, (const unsigned char *)"\x3f\x02" "ab", 4));
+	CHECK(!page_apply_delta(page, 64, (const unsigned char *)"\x00\x03" "ab", 4));
+	CHECK(!page_apply_delta(page, 64, (const unsigned char *)"\x41\x01" "a", 3));
+	CHECK(!page_apply_delta(page, 64, (const unsigned char *)"\x80", 1));
+	CHECK(!page_apply_delta(page, 64, (const unsigned char *)"\x80\x80\x01", 3));
+	CHECK(!page_apply_delta(page, 64, (const unsigned char *)"\x01", 1));
+}
+
+int main(void)
+{
+	dumpfile_dir();
+	test_pages();
+	test_runs();
+	test_registers();
+	test_snapshot();
+	test_mapped();
+	test_layouts();
+	test_nodes();
+	test_virtio_mem();
+	test_domain();
+	test_libvirt();
+	test_refused();
+	test_refused_sections();
+	test_huge_pages();
+	test_truncated();
+	test_cut();
+	test_mutated();
+	test_scattered();
+	test_trickle();
+	test_delta();
+	dumpfile_done();
+	return check_done();
+}
