@@ -8,7 +8,7 @@ _guestdump_options() {
 	case $1 in
 	dump | convert)
 		echo -f --format -E -F --flatten -C --compress -c -l -p -z -d --dump-level -x --exclude \
-			--dry-run --begin --length -j --threads --progress -q --quiet --force
+			--dry-run --begin --length --split -j --threads --progress -q --quiet --force
 		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict; else echo --no-direct --timeout; fi
 		;;
 	info) echo -r --registers --json --input-format --range -k --key --strict ;;
@@ -54,7 +54,7 @@ _guestdump_values() {
 	-d | --dump-level) values='0 1 16 31' ;;
 	--progress) values='auto bar plain json none' ;;
 	--input-format) values='raw kdump elf lime avml' ;;
-	-j | --threads | --begin | --length | --timeout | --range) ;;
+	-j | --threads | --split | --begin | --length | --timeout | --range) ;;
 	-k | --key)
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 		compopt -o filenames 2>/dev/null

@@ -382,6 +382,9 @@ struct gdump_write_options {
 	void *progress_arg;
 	struct gdump_result *result;
 	bool has_level;                 /* level counts, also where it is 0     */
+	unsigned int split;             /* kdump in so many files, as
+					 * makedumpfile --split does: PATH-1,
+					 * PATH-2 and so on; 0: one, @path      */
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard

@@ -17,6 +17,7 @@
 #include "parallel.h"
 #include "pipeline.h"
 #include "settings.h"
+#include "split.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
 
@@ -128,6 +129,10 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 
 	write_options_copy(&opt, options);
 	err = settings_find(&opt, &set);
+	if (!err && opt.split && !strcmp(path, "-"))
+		err = error_new(GDUMP_ERR_USAGE, "standard output is one file: it cannot be split");
+	if (!err && opt.split)
+		return opt.force ? NULL : split_check(path, opt.split);
 	/* what is to be replaced stays until there is something better */
 	if (err || opt.force || !strcmp(path, "-") || (!lstat(path, &st) && !S_ISREG(st.st_mode)))
 		return err;
@@ -160,6 +165,11 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	if (!err && set.format->trims_devices) {
 		err = plan_trim(plan, &g->source->image, &trimmed);
 		plan = trimmed;
+	}
+	if (!err && opt.split) {
+		err = split_write(g, plan, path, &set, &opt, &result);
+		write_result(opt.result, &result);
+		return err;
 	}
 	if (!err)
 		err = open_sink(path, &opt, set.format, &fd, &sink);

@@ -145,6 +145,38 @@ struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image 
 	return NULL;
 }
 
+struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start, uint64_t end,
+			       struct gdump_plan **ret)
+{
+	CLEANUP_PLAN struct gdump_plan *part = malloc(sizeof(*part));
+
+	if (!part)
+		return error_nomem();
+	*part = *plan;
+	part->borrows_keep = true;
+	part->num_extents = 0;
+	part->num_pages = part->kept = 0;
+	part->extents = calloc(plan->num_extents + 1, sizeof(*part->extents));
+	if (!part->extents)
+		return error_nomem();
+	for (size_t i = 0; i < plan->num_extents; i++) {
+		struct extent x = plan->extents[i];
+		const uint64_t from = MAX(x.pfn, start), to = MIN(x.pfn + x.num, end);
+
+		if (from >= to)
+			continue;
+		x = (struct extent){ .pfn = from, .num = to - from,
+				     .index = x.index + (from - x.pfn) };
+		part->extents[part->num_extents++] = x;
+		part->num_pages += x.num;
+		for (uint64_t k = x.index; k < x.index + x.num; k++)
+			part->kept += bit_test(plan->keep, k);
+	}
+	*ret = part;
+	part = NULL;
+	return NULL;
+}
+
 void gdump_plan_destroy(struct gdump_plan *plan)
 {
 	if (!plan)

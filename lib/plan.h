@@ -30,6 +30,11 @@ struct gdump_plan {
 
 MUST_CHECK struct gdump_error *plan_create(struct source *s, unsigned int drop,
 					   struct gdump_plan **ret);
+/* Of the plan only pages [start, end); it borrows from @plan, which must
+ * outlive it. */
+MUST_CHECK struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start,
+					  uint64_t end, struct gdump_plan **ret);
+
 /* The same plan without device memory above the last RAM.  It borrows from
  * @plan, which must outlive it.
  */

@@ -68,6 +68,8 @@ struct write_spec {
 	const struct codec *codec;
 	int level;
 	struct sink *sink;
+	uint64_t part_start, part_end;  /* pfns whose data this file of a split
+					 * dump has; end 0: it is not split     */
 	struct sink *beside;            /* for the text of a .sidecar format;
 					 * NULL: there is no place for it       */
 };

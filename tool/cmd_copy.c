@@ -21,6 +21,7 @@ enum {
 };
 
 enum { MAX_LEVELS = 32 };
+enum { OPT_SPLIT = 512 };
 
 static const char short_options[] = "+f:FC:clpzEd:x:j:qh" INPUT_SHORT;
 
@@ -30,6 +31,7 @@ static const struct option long_options[] = {
 	{ "compress",   required_argument, NULL, 'C' },
 	{ "dump-level", required_argument, NULL, 'd' },
 	{ "exclude",    required_argument, NULL, 'x' },
+	{ "split",      required_argument, NULL, OPT_SPLIT },
 	{ "threads",    required_argument, NULL, 'j' },
 	{ "begin",      required_argument, NULL, OPT_BEGIN },
 	{ "length",     required_argument, NULL, OPT_LENGTH },
@@ -111,6 +113,11 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		if (!parse_number(value, 1, 256, &n))
 			return bad_value(cmd, "--threads", value, "a number from 1 to 256");
 		c->write.threads = (unsigned int)n;
+		return EXIT_DONE;
+	case OPT_SPLIT:
+		if (!parse_number(value, 1, 1000, &n))
+			return bad_value(cmd, "--split", value, "a number from 1 to 1000");
+		c->write.split = (unsigned int)n;
 		return EXIT_DONE;
 	case OPT_BEGIN:
 		if (!parse_size(value, &c->open.begin))
@@ -451,6 +458,7 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	"      --dry-run             say what would be kept and about how large it would be\n" \
 	"      --begin ADDR          only memory from this guest-physical address on\n" \
 	"      --length SIZE         only so many bytes of it; K, M, G, T are understood\n" \
+	"      --split N             kdump in N files, OUTPUT-1 to OUTPUT-N\n" \
 	"  -j, --threads N           how many threads; default: one for each CPU\n" \
 	"      --progress STYLE      auto, bar, plain, json or none, on standard error\n" \
 	"  -q, --quiet               short for --progress none\n" \

@@ -699,6 +699,7 @@ const struct format format_kdump = {
 	.name = "kdump",
 	.summary = "kdump-compressed, each page packed by itself; what crash and drgn like best",
 	.seeks = true,
+	.splits = true,
 	.packs = true,
 	.drops_zero = true,
 	.trims_devices = true,

@@ -142,8 +142,10 @@ static struct gdump_error *write_sub(struct kdump_writer *w)
 		.max_mapnr = plan_end_pfn(w->spec->plan),
 		.off_note = h->block_size + sub_size,
 		.size_note = image_notes_size(image),
+		.split = w->spec->part_end != 0,
+		.start_pfn = w->spec->part_start,
+		.end_pfn = w->spec->part_end,
 	};
-
 	const struct gdump_note *note;
 
 	if (!buf)
