@@ -93,9 +93,19 @@ struct gdump_place {
  */
 typedef bool gdump_progress_fn(void *arg, uint64_t done, uint64_t total);
 
+/* Whether a guest goes on while it is written: its memory is that of the moment
+ * when gdump_write() began, and it is paused for milliseconds until then.
+ */
+enum gdump_live {
+	GDUMP_LIVE_NO,
+	GDUMP_LIVE_YES,                 /* or it is GDUMP_ERR_REMOTE            */
+	GDUMP_LIVE_TRY,                 /* or it is paused as ever, and a warning */
+};
+
 struct gdump_open_options {
 	size_t size;                    /* = sizeof this struct                 */
 	bool pause_guest;               /* stop a running guest once it is open */
+	int live;                       /* with pause_guest: enum gdump_live    */
 	bool no_direct;                 /* read guest memory only through the
 					 * hypervisor, never from its process   */
 	uint64_t begin, length;         /* only this part of guest-physical

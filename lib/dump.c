@@ -140,6 +140,23 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	return err ? err : open_beside(path, false, set.format, sink, &beside);
 }
 
+/* A guest that runs on gives its pages in an order of its own. */
+static struct gdump_error *check_order(const struct gdump *g, const struct settings *set,
+				       const struct gdump_write_options *opt,
+				       const struct sink *sink)
+{
+	if (!g->source->ops->push)
+		return NULL;
+	if (!set->format->any_order)
+		return error_new(GDUMP_ERR_USAGE,
+				 "format '%s' has its pages in order, and a guest that runs on does not give them so; write kdump or elf and convert that",
+				 set->format->name);
+	if (opt->split || !sink->seeks)
+		return error_new(GDUMP_ERR_USAGE,
+				 "a guest that runs on does not give its pages in order: write to one file that can seek, not flattened");
+	return NULL;
+}
+
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
 				const struct gdump_write_options *options)
 {
@@ -166,13 +183,15 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 		err = plan_trim(plan, &g->source->image, &trimmed);
 		plan = trimmed;
 	}
-	if (!err && opt.split) {
+	if (!err && opt.split && !g->source->ops->push) {
 		err = split_write(g, plan, path, &set, &opt, &result);
 		write_result(opt.result, &result);
 		return err;
 	}
 	if (!err)
 		err = open_sink(path, &opt, set.format, &fd, &sink);
+	if (!err)
+		err = check_order(g, &set, &opt, sink);
 	if (!err)
 		err = open_beside(path, opt.force, set.format, sink, &beside);
 	if (err)

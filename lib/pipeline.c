@@ -27,6 +27,9 @@
  * for its place.  The error that is reported is that of the lowest batch: after
  * an error nothing is claimed any more, but what is in flight below it goes on.
  *
+ * A source that pushes has an order of its own: a feeder thread takes its pages
+ * and fills batches with them as they come; all else is the same.
+ *
  * p->lock guards the counters, the cursor and each slot's state.  A slot's
  * pages and data belong to the worker between two changes of its state.  On a
  * serial source no batch is claimed while another is being read, so that reads
@@ -95,6 +98,13 @@ struct pipeline {
 
 	struct slot *ring;
 	unsigned int num_slots;
+
+	/* of a source that pushes */
+	bool pushes;
+	pthread_t feeder;
+	struct slot *feeding;           /* the batch that is being filled       */
+	uint64_t fed;                   /* pages                                */
+	struct gdump_error *feed_err;
 };
 
 /* One thread's own. */
@@ -317,7 +327,8 @@ static bool work_claim(struct worker *w)
 	struct slot *s;
 	uint64_t n;
 
-	if (p->plan_done || p->claimed >= p->end || p->claimed - p->stored == p->num_slots)
+	if (p->pushes || p->plan_done || p->claimed >= p->end ||
+	    p->claimed - p->stored == p->num_slots)
 		return false;
 	if (serial && p->reading)
 		return false;           /* its turn comes when the other has read */
@@ -352,7 +363,7 @@ static bool work_pack(struct worker *w)
 {
 	struct pipeline *p = w->p;
 
-	for (uint64_t n = p->placed; p->hurry && n < MIN(p->claimed, p->end); n++) {
+	for (uint64_t n = p->placed; (p->hurry || p->pushes) && n < MIN(p->claimed, p->end); n++) {
 		if (slot_at(p, n)->state == SLOT_READ) {
 			pack_slot(w, slot_at(p, n));
 			pthread_cond_broadcast(&p->change);
@@ -484,12 +495,121 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
+/* Wait for a free slot and begin to fill it.  False: nothing is wanted. */
+static bool feeder_claim(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->claimed - p->stored == p->num_slots && p->claimed < p->end)
+		pthread_cond_wait(&p->change, &p->lock);
+	if (p->claimed < p->end) {
+		p->feeding = slot_at(p, p->claimed++);
+		p->feeding->state = SLOT_CLAIMED;
+		p->feeding->batch.num_pages = p->feeding->batch.num_lost = 0;
+		p->feeding->batch.data_len = 0;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return p->feeding;
+}
+
+static void feeder_publish(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->feeding->state = SLOT_READ;
+	p->feeding = NULL;
+	pthread_cond_broadcast(&p->change);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static struct gdump_error *feeder_page(void *arg, uint64_t pfn, const void *data)
+{
+	struct pipeline *p = arg;
+	const size_t page_size = p->plan->page_size;
+	struct batch *b;
+	size_t i;
+
+	if (!gdump_plan_keeps(p->plan, pfn))
+		return NULL;
+	if (!p->feeding && !feeder_claim(p))
+		return error_new(GDUMP_ERR_CANCELED, "canceled");
+	b = &p->feeding->batch;
+	i = b->num_pages++;
+	b->pages[i] = (struct page){ .pfn = pfn, .kind = data ? PAGE_RAW : PAGE_ZERO };
+	if (data) {
+		p->feeding->src[i] = p->feeding->buf + i * page_size;
+		memcpy(p->feeding->buf + i * page_size, data, page_size);
+	}
+	p->fed++;
+	if (b->num_pages == p->batch_pages)
+		feeder_publish(p);
+	return NULL;
+}
+
+static bool feeder_stopped(void *arg)
+{
+	struct pipeline *p = arg;
+	bool stopped;
+
+	pthread_mutex_lock(&p->lock);
+	stopped = p->claimed >= p->end;
+	pthread_mutex_unlock(&p->lock);
+	return stopped;
+}
+
+static void *feeder_run(void *arg)
+{
+	struct pipeline *p = arg;
+	const struct page_taker taker = {
+		.page = feeder_page, .stopped = feeder_stopped, .arg = p,
+	};
+	struct gdump_error *err = p->source->ops->push(p->source, &taker);
+
+	if (p->feeding)
+		feeder_publish(p);
+	pthread_mutex_lock(&p->lock);
+	if (err && p->claimed < p->end) {
+		/* as if it came behind all batches */
+		p->feed_err = err;
+		p->end = p->claimed;
+	} else {
+		gdump_error_destroy(err);
+	}
+	p->plan_done = true;
+	pthread_cond_broadcast(&p->change);
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+static struct gdump_error *feeder_start(struct pipeline *p)
+{
+	int rc;
+
+	if (!p->pushes)
+		return NULL;
+	rc = pthread_create(&p->feeder, NULL, feeder_run, p);
+	p->pushes = !rc;
+	return rc ? error_os(rc, "starting a thread") : NULL;
+}
+
+/* Pages that never came are lost. */
+static struct gdump_error *feeder_end(struct pipeline *p)
+{
+	if (!p->pushes)
+		return NULL;
+	pthread_join(p->feeder, NULL);
+	if (!p->feed_err && p->fed < p->plan->kept && p->end) {
+		p->result->unreadable += p->plan->kept - p->fed;
+		p->writer->incomplete = true;
+	}
+	return p->feed_err;
+}
+
 static struct gdump_error *ring_alloc(struct pipeline *p)
 {
 	const size_t page_size = p->plan->page_size;
 
 	p->num_slots = p->opt->threads * SLOTS_PER_THREAD;
 	p->hurry = p->opt->buffer / BATCH_BYTES > p->num_slots;
+	p->pushes = p->source->ops->push && p->writer;
 	if (p->hurry)
 		p->num_slots = (unsigned int)MIN(p->opt->buffer / BATCH_BYTES,
 						 p->num_slots + p->plan->kept / p->batch_pages);
@@ -642,7 +762,7 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 		.batch_pages = MAX(BATCH_BYTES / plan->page_size, 1), .end = UINT64_MAX,
 	};
 	CLEANUP_FREE struct worker *workers = calloc(opt->threads, sizeof(*workers));
-	struct gdump_error *err, *watch_err = NULL;
+	struct gdump_error *err, *watch_err = NULL, *feed_err;
 	unsigned int n = 0, started = 0;
 
 	pipeline_init(&p);
@@ -652,6 +772,8 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 		err = worker_start(&workers[n++], &p);
 		started += !err;
 	}
+	if (!err)
+		err = feeder_start(&p);
 	if (err)
 		p.end = 0;
 	pthread_mutex_unlock(&p.lock);
@@ -659,10 +781,15 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 		watch_err = watch(&p);
 	for (unsigned int i = 0; i < started; i++)
 		pthread_join(workers[i].thread, NULL);
+	feed_err = feeder_end(&p);
 	for (unsigned int i = 0; i < n; i++)
 		worker_free(&workers[i], w ? w->codec : NULL);
 	if (!err)
 		err = first_error(&p);
+	if (err)
+		gdump_error_destroy(feed_err);
+	else
+		err = feed_err;
 	if (p.lost)
 		result->why = strdup(gdump_error_message(p.lost));
 	gdump_error_destroy(p.lost);

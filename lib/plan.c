@@ -7,7 +7,7 @@
 #include "kernel/filter.h"
 #include "util/bits.h"
 
-enum { SCAN_PAGES = 4096 };
+enum { SCAN_PAGES = 4096, RANK_PAGES = 4096 };
 
 /* The pages that the ranges touch. */
 static struct gdump_error *extents_create(struct gdump_plan *plan, const struct image *image)
@@ -333,4 +333,46 @@ uint64_t gdump_plan_dropped(const struct gdump_plan *plan, enum gdump_drop why)
 	if (!is_power_of_2(why) || log2_u64(why) >= ARRAY_SIZE(plan->dropped))
 		return 0;
 	return plan->dropped[log2_u64(why)];
+}
+
+static uint64_t count_kept(const struct gdump_plan *plan, uint64_t from, uint64_t to)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = from; i < to; i += 64) {
+		uint64_t word = plan->keep[i / 64];
+
+		if (to - i < 64)
+			word &= ((uint64_t)1 << (to - i)) - 1;
+		n += (unsigned int)__builtin_popcountll(word);
+	}
+	return n;
+}
+
+struct gdump_error *plan_rank_init(struct plan_rank *r, const struct gdump_plan *plan)
+{
+	const uint64_t num = plan->num_pages / RANK_PAGES + 1;
+
+	r->plan = plan;
+	r->counts = calloc(num, sizeof(*r->counts));
+	if (!r->counts)
+		return error_nomem();
+	for (uint64_t i = 1; i < num; i++)
+		r->counts[i] = r->counts[i - 1] +
+			       count_kept(plan, (i - 1) * RANK_PAGES, i * RANK_PAGES);
+	return NULL;
+}
+
+void plan_rank_deinit(struct plan_rank *r)
+{
+	free(r->counts);
+	r->counts = NULL;
+}
+
+uint64_t plan_rank(const struct plan_rank *r, uint64_t pfn)
+{
+	const struct extent *x = extent_at(r->plan, pfn);
+	const uint64_t i = x->index + (pfn - x->pfn);
+
+	return r->counts[i / RANK_PAGES] + count_kept(r->plan, i / RANK_PAGES * RANK_PAGES, i);
 }

@@ -41,6 +41,17 @@ MUST_CHECK struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_
 MUST_CHECK struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
 					 struct gdump_plan **ret);
 
+/* How many kept pages are below a page, for many of them: a table of counts. */
+struct plan_rank {
+	const struct gdump_plan *plan;
+	uint64_t *counts;               /* below each RANK_PAGES of the plan    */
+};
+
+MUST_CHECK struct gdump_error *plan_rank_init(struct plan_rank *r, const struct gdump_plan *plan);
+void plan_rank_deinit(struct plan_rank *r);
+/* Of @pfn, which is kept. */
+uint64_t plan_rank(const struct plan_rank *r, uint64_t pfn);
+
 /* A place in a plan; begin with all zero. */
 struct plan_cursor {
 	size_t extent;

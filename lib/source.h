@@ -22,6 +22,15 @@ enum page_state {
 	PAGE_ABSENT,    /* not in the input: filtered out or lost               */
 };
 
+/* Whoever takes pages in whatever order they come. */
+struct page_taker {
+	/* A page of memory, once; @data NULL: it is zero. */
+	struct gdump_error *(*page)(void *arg, uint64_t pfn, const void *data);
+	/* Whether nobody wants any more; to be asked while waiting. */
+	bool (*stopped)(void *arg);
+	void *arg;
+};
+
 struct source_ops {
 	const char *name;
 	bool serial;
@@ -43,6 +52,12 @@ struct source_ops {
 	 * memory that does not change meanwhile: a codec looks more than once.
 	 */
 	const void *(*borrow)(struct source *s, uint64_t paddr, size_t len);
+	/* Instead of being read page by page, give all pages in an order of its
+	 * own, on the calling thread, which is another than the one that opened
+	 * the source but alone with it.  Once; memory is read() before, if at
+	 * all.  NULL: this source is read.
+	 */
+	struct gdump_error *(*push)(struct source *s, const struct page_taker *to);
 	/* Read everything that read() will not touch: for gdump_verify().  May be
 	 * NULL.
 	 */

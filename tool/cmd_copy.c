@@ -17,7 +17,7 @@
 
 enum {
 	OPT_BEGIN = 256, OPT_LENGTH, OPT_PROGRESS, OPT_FORCE, OPT_NO_DIRECT, OPT_TIMEOUT,
-	OPT_DRY_RUN,
+	OPT_DRY_RUN, OPT_LIVE,
 };
 
 enum { MAX_LEVELS = 32 };
@@ -40,6 +40,7 @@ static const struct option long_options[] = {
 	{ "dry-run",    no_argument,       NULL, OPT_DRY_RUN },
 	{ "force",      no_argument,       NULL, OPT_FORCE },
 	{ "no-direct",  no_argument,       NULL, OPT_NO_DIRECT },
+	{ "live",       optional_argument, NULL, OPT_LIVE },
 	{ "timeout",    required_argument, NULL, OPT_TIMEOUT },
 	INPUT_OPTIONS,
 	{ "help",       no_argument,       NULL, 'h' },
@@ -134,6 +135,11 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		return EXIT_DONE;
 	case 'q':
 		c->progress = PROGRESS_NONE;
+		return EXIT_DONE;
+	case OPT_LIVE:
+		if (value && strcmp(value, "try"))
+			return bad_value(cmd, "--live", value, "\"try\", or nothing");
+		c->open.live = value ? GDUMP_LIVE_TRY : GDUMP_LIVE_YES;
 		return EXIT_DONE;
 	case OPT_DRY_RUN:
 		c->dry_run = true;
@@ -469,6 +475,9 @@ const struct command command_dump = {
 	.usage = "dump [OPTION]... GUEST OUTPUT",
 	.summary = "Take a dump of a running guest (qmp:SOCKET) into a file or - for standard output",
 	.help = COPY_HELP
+		"      --live[=try]          the guest goes on: memory as it is at one moment, and a pause\n"
+		"                            of milliseconds; with =try the usual pause where QEMU or\n"
+		"                            the host cannot do it\n"
 		"      --no-direct           let QEMU read the memory: slower, but needs no rights\n"
 		"      --timeout SECONDS     how long to wait for an answer of QEMU (30)\n",
 	.run = cmd_copy,

@@ -14,6 +14,7 @@ struct format {
 	const char *name, *summary;
 	bool seeks;             /* create() needs a seekable sink or a flat one */
 	bool splits;            /* one dump may be several files                */
+	bool any_order;         /* store() takes batches whose pages are not ascending */
 	bool packs;             /* pages may be compressed one by one           */
 	bool drops_zero;        /* a page that is zero may be left out          */
 	bool trims_devices;     /* readers derive sizes from the highest page   */

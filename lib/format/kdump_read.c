@@ -704,6 +704,7 @@ const struct format format_kdump = {
 	.drops_zero = true,
 	.trims_devices = true,
 	.codec = "zlib",
+	.any_order = true,
 	.probe = kdump_probe,
 	.open = kdump_open,
 	.open_parts = kdump_open_parts,

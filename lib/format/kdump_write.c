@@ -30,6 +30,7 @@ struct kdump_writer {
 	struct kdump_header header;
 	struct kdump_layout layout;
 	uint64_t next_data, next_index;
+	struct plan_rank rank;          /* of a source with an order of its own */
 	/* a stream's descriptors that wait to be written */
 	unsigned char *desc_buf;
 	size_t desc_len;
@@ -192,7 +193,7 @@ static struct gdump_error *kdump_place(struct writer *writer, struct batch *b)
 	return NULL;
 }
 
-static void put_descs(struct kdump_writer *w, const struct batch *b, unsigned char *buf)
+static void put_descs(const struct kdump_writer *w, const struct batch *b, unsigned char *buf)
 {
 	struct cursor c = cursor_init(buf, b->num_pages * KDUMP_DESC_SIZE, w->header.big, true);
 	uint64_t off = b->data_off;
@@ -219,6 +220,24 @@ static struct gdump_error *flush_descs(struct kdump_writer *w)
 	return err;
 }
 
+/* Pages came as they liked: each run of neighbours has its place. */
+static struct gdump_error *store_scattered(struct kdump_writer *w, const struct batch *b,
+					   const unsigned char *descs)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0, n; !err && i < b->num_pages; i += n) {
+		const uint64_t index = plan_rank(&w->rank, b->pages[i].pfn);
+
+		n = 1;
+		while (i + n < b->num_pages && b->pages[i + n].pfn == b->pages[i].pfn + n)
+			n++;
+		err = sink_write(w->sink, w->layout.desc + index * KDUMP_DESC_SIZE,
+				 descs + i * KDUMP_DESC_SIZE, n * KDUMP_DESC_SIZE);
+	}
+	return err;
+}
+
 static struct gdump_error *store_descs(struct kdump_writer *w, const struct batch *b)
 {
 	const size_t size = b->num_pages * KDUMP_DESC_SIZE;
@@ -237,6 +256,8 @@ static struct gdump_error *store_descs(struct kdump_writer *w, const struct batc
 	if (!buf)
 		return error_nomem();
 	put_descs(w, b, buf);
+	if (w->rank.counts)
+		return store_scattered(w, b, buf);
 	return sink_write(w->sink, w->layout.desc + b->index * KDUMP_DESC_SIZE, buf, size);
 }
 
@@ -262,6 +283,7 @@ static void kdump_close(struct writer *writer)
 	struct kdump_writer *w = (struct kdump_writer *)writer;
 
 	free(w->desc_buf);
+	plan_rank_deinit(&w->rank);
 	free(w);
 }
 
@@ -320,7 +342,9 @@ struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **
 		if (!w->desc_buf)
 			return error_nomem();
 	}
-	err = write_head(w);
+	err = spec->source->ops->push ? plan_rank_init(&w->rank, spec->plan) : NULL;
+	if (!err)
+		err = write_head(w);
 	if (err)
 		return err;
 	guard = NULL;

@@ -225,6 +225,14 @@ struct gdump_error *guest_resume(struct guest *g)
 	return NULL;
 }
 
+void guest_was_resumed(struct guest *g, uint64_t paused_us)
+{
+	if (!g->stopped)
+		return;
+	g->paused_us += paused_us;
+	guest_released(g);
+}
+
 uint64_t guest_paused_us(const struct guest *g)
 {
 	return g->paused_us + (g->stopped ? clock_us() - g->stop_us : 0);

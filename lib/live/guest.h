@@ -24,5 +24,7 @@ MUST_CHECK struct gdump_error *guest_stop(struct guest *g);
 MUST_CHECK struct gdump_error *guest_check_still(struct guest *g);
 /* Let it go on, if we stopped it.  Is not cancelled. */
 MUST_CHECK struct gdump_error *guest_resume(struct guest *g);
+/* Somebody else, who we asked to, has let it go on after @paused_us. */
+void guest_was_resumed(struct guest *g, uint64_t paused_us);
 /* How long it has stood still because of us, until now */
 uint64_t guest_paused_us(const struct guest *g);

@@ -100,9 +100,9 @@ static bool line_prio(struct line *line)
 }
 
 /* Cut " @OFFSET", " owner:..." and the accelerator's mark off the name, which
- * may have spaces in it.
+ * may have spaces in it; say what the offset is.
  */
-static void line_cut_name(struct line *line)
+static uint64_t line_cut_name(struct line *line)
 {
 	uint64_t off;
 
@@ -112,11 +112,12 @@ static void line_cut_name(struct line *line)
 		if (line_skip(&rest, " @") && line_addr(&rest, &off) &&
 		    (!rest.len || *rest.text == ' ')) {
 			line->len = i;
-			return;
+			return off;
 		}
 	}
 	if (line->len > 4 && !memcmp(line->text + line->len - 4, " KVM", 4))
 		line->len -= 4;
+	return 0;
 }
 
 static struct gdump_error *mtree_bad_line(const struct line *line)
@@ -190,7 +191,7 @@ static struct gdump_error *mtree_range(struct line line, const struct gdump_open
 	if (!r.size || (last && r.start - last->start < last->size) ||
 	    (last && r.start < last->start))
 		return mtree_bad_line(&whole);
-	line_cut_name(&line);
+	r.off = line_cut_name(&line);
 	return mtree_add(m, &r, &line);
 }
 

@@ -19,6 +19,7 @@
 
 struct mtree_range {
 	uint64_t start, size;           /* guest-physical                       */
+	uint64_t off;                   /* in the memory region                 */
 	bool ram;                       /* not rom                              */
 	char *name;                     /* of the memory region; not unique     */
 };

@@ -30,7 +30,7 @@
 
 enum { PROBE_SIZE = 4096 };
 
-static const struct source_ops qemu_ops;
+static const struct source_ops qemu_ops, qemu_live_ops;
 
 void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...)
 {
@@ -177,6 +177,7 @@ void qemu_close(struct source *s)
 
 	if (qemu->guest.qmp) {
 		qmp_ignore_cancel(qemu->guest.qmp);
+		snapshot_close(qemu);
 		err = qemu_resume(s);
 	}
 	if (err)
@@ -341,6 +342,33 @@ static struct gdump_error *qemu_fill_image(struct qemu *qemu)
 	return err ? err : image_seal(image);
 }
 
+/* Get ready for a snapshot, if one is wanted and makes sense: a guest that does
+ * not run anyway need not.
+ */
+static struct gdump_error *qemu_try_live(struct qemu *qemu)
+{
+	struct gdump_error *err = NULL;
+
+	if (qemu->opt.live == GDUMP_LIVE_NO || !qemu->opt.pause_guest || !qemu->guest.running)
+		return NULL;
+	if (qemu->mem)
+		err = snapshot_prepare(qemu);
+	else
+		err = error_new(GDUMP_ERR_REMOTE,
+				"a snapshot of the running guest: its memory cannot be read directly");
+	if (!err) {
+		qemu->source.ops = &qemu_live_ops;
+		return NULL;
+	}
+	snapshot_close(qemu);
+	if (qemu->opt.live == GDUMP_LIVE_YES)
+		return err;
+	qemu_warn(&qemu->opt, "the guest is paused until its memory is read: %s",
+		  gdump_error_message(err));
+	gdump_error_destroy(err);
+	return NULL;
+}
+
 static struct gdump_error *qemu_begin(struct qemu *qemu)
 {
 	struct gdump_error *err;
@@ -348,6 +376,8 @@ static struct gdump_error *qemu_begin(struct qemu *qemu)
 	err = guest_check(&qemu->guest);
 	if (!err)
 		err = qemu_find_memory(qemu);
+	if (!err)
+		err = qemu_try_live(qemu);
 	qemu->source.was_running = qemu->guest.running;
 	qemu->source.changes = qemu->guest.running && !qemu->opt.pause_guest;
 	if (!err && qemu->opt.pause_guest)
@@ -395,6 +425,18 @@ static const struct source_ops qemu_ops = {
 	.read = qemu_read,
 	.scan = qemu_scan,
 	.borrow = qemu_borrow,
+	.resume = qemu_resume,
+	.paused_us = qemu_paused_us,
+	.close = qemu_close,
+};
+
+/* A guest that goes on: read before its snapshot, then pushed. */
+static const struct source_ops qemu_live_ops = {
+	.name = "qmp",
+	.read = qemu_read,
+	.scan = qemu_scan,
+	.borrow = qemu_borrow,
+	.push = snapshot_push,
 	.resume = qemu_resume,
 	.paused_us = qemu_paused_us,
 	.close = qemu_close,

@@ -21,12 +21,22 @@ struct qemu {
 	bool streaming;
 	size_t load;                    /* that we are in                       */
 	uint64_t pos;                   /* in the dump: the pipe's next byte    */
+	/* a snapshot of a guest that runs on */
+	struct snapshot *snapshot;
 };
 
 /* A warning; the message is cut at 300 characters. */
 void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...) PRINTF(2, 3);
 /* Take machine and notes out of the head of a dump. */
 MUST_CHECK struct gdump_error *qemu_take_head(struct qemu *qemu, const struct qemu_head *head);
+
+/* Get QEMU ready for a snapshot, before the guest is paused; what it refuses is
+ * GDUMP_ERR_REMOTE.  From then on the source pushes.
+ */
+MUST_CHECK struct gdump_error *snapshot_prepare(struct qemu *qemu);
+struct gdump_error *snapshot_push(struct source *s, const struct page_taker *to);
+/* End one that is under way, and put back QEMU's settings.  NULL is fine. */
+void snapshot_close(struct qemu *qemu);
 
 /* The operations on a guest, whatever way it is read */
 struct gdump_error *qemu_resume(struct source *s);
