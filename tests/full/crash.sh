@@ -11,10 +11,12 @@ set -euo pipefail
 . "$(dirname "$0")/../peer/guest.bash"
 requires_full
 
-# have COMMAND: the path that it prints, or skip
-have() { "$guest" "$@" || { [ $? = 3 ] && skip "guest $*: not to be had here" >&2; exit 77; }; }
-crash=$(have crash) || skip "no crash for this kernel"
-vmlinux=$(have debug x86_64) || skip "no debugging data of this kernel"
+lacks() {
+	[ "$1" = 3 ] && skip "$2 is not to be had here"
+	fail "scripts/guest: $2"
+}
+crash=$("$guest" crash) || lacks $? "crash for this kernel"
+vmlinux=$("$guest" debug x86_64) || lacks $? "this kernel's debugging data"
 
 dump_a_guest --mem 512M
 
