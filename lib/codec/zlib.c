@@ -9,9 +9,15 @@
 #include "codec.h"
 
 #include <libdeflate.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "igzip.h"
+
+enum { SAMPLE_SHORT = 128, SAMPLE_LONG = 1024, SAMPLE_STEP = 37 };
+
+/* The sum for @n bytes whose values are all equally likely, on average */
+#define EVEN(n) ((n) * (n) / 256u + (n))
 
 /* One of them */
 struct zlib_packer {
@@ -45,12 +51,46 @@ static void *zlib_pack_open(int level, size_t page_size)
 	return NULL;
 }
 
+/* Count bytes of a page that are spread over it; the sum of the squares of the
+ * counts says how evenly they are distributed.
+ */
+static uint32_t sample(uint16_t *counts, const unsigned char *page, size_t len, uint32_t sum,
+		       uint32_t to)
+{
+	for (uint32_t i = to == SAMPLE_SHORT ? 0 : SAMPLE_SHORT; i < to; i++) {
+		uint16_t *c = &counts[page[i * SAMPLE_STEP & (len - 1)]];
+
+		sum += 2u * *c + 1;
+		(*c)++;
+	}
+	return sum;
+}
+
+/* Encrypted or packed data, whose bytes are all equally frequent, would take as
+ * long as any other and not get smaller.  Most other pages are told by the first
+ * few bytes.
+ */
+static bool looks_random(const unsigned char *page, size_t len)
+{
+	uint16_t counts[256] = { 0 };
+	uint32_t sum;
+
+	if (len & (len - 1) || len < SAMPLE_LONG)
+		return false;
+	sum = sample(counts, page, len, 0, SAMPLE_SHORT);
+	if (sum > EVEN(SAMPLE_SHORT) * 3 / 2)
+		return false;
+	return sample(counts, page, len, sum, SAMPLE_LONG) < EVEN(SAMPLE_LONG) * 115 / 100;
+}
+
 static size_t zlib_pack(void *state, void *dst, size_t cap, const void *src, size_t len)
 {
 	struct zlib_packer *p = state;
 
 	if (p->igzip)
 		return igzip_pack(p->igzip, dst, cap, src, len);
+	if (looks_random(src, len))
+		return 0;
 	return libdeflate_zlib_compress(p->deflate, src, len, dst, cap);
 }
 
