@@ -176,7 +176,9 @@ static void notes_number(struct image *image)
 			n->cpu = cpu;
 		else if (!strcmp(n->name, "QEMU"))
 			n->cpu = qemu++;
-		if (!strcmp(n->name, "VMCOREINFO") && !image->vmcoreinfo) {
+		/* Windows has the header of its dump there */
+		if (!strcmp(n->name, "VMCOREINFO") && !image->vmcoreinfo &&
+		    (n->size < 8 || memcmp(n->desc, "PAGEDU", 6))) {
 			image->vmcoreinfo = n->desc;
 			image->vmcoreinfo_size = strnlen(n->desc, n->size);
 		}

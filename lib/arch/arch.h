@@ -94,3 +94,6 @@ const char *arch_uname(const struct image *image);
 const struct arch *arch_by_name(const char *name, bool *big);
 /* By ELF machine; never NULL. */
 const struct arch *arch_by_machine(uint16_t machine);
+
+/* The page tables of x86-64 from CR3 on; @mask: bits that are no address. */
+void x86_64_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask);

@@ -56,23 +56,29 @@ static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_
 	return below <= 2 ? ENTRY_PAGE : ENTRY_NONE;
 }
 
+void x86_64_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask)
+{
+	p->root = root;
+	p->levels = la57 ? 5 : 4;
+	p->mask = mask;
+	p->entry = entry;
+	for (unsigned int i = 0; i < p->levels; i++) {
+		p->shift[i] = (uint8_t)(12 + 9 * (p->levels - 1 - i));
+		p->bits[i] = 9;
+	}
+}
+
 static bool paging(struct source *s, struct paging *ret)
 {
 	const struct image *image = &s->image;
-	uint64_t root, la57 = 0, sme_mask = 0;
+	uint64_t vaddr, root, la57 = 0, sme_mask = 0;
 
-	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
-	    !image_paddr(image, root, &ret->root))
+	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &vaddr) ||
+	    !image_paddr(image, vaddr, &root))
 		return false;
 	vmcoreinfo_number(image, "pgtable_l5_enabled", &la57);
 	vmcoreinfo_number(image, "sme_mask", &sme_mask);
-	ret->levels = la57 ? 5 : 4;
-	ret->mask = sme_mask;
-	ret->entry = entry;
-	for (unsigned int i = 0; i < ret->levels; i++) {
-		ret->shift[i] = (uint8_t)(12 + 9 * (ret->levels - 1 - i));
-		ret->bits[i] = 9;
-	}
+	x86_64_paging(ret, root, la57, sme_mask);
 	return true;
 }
 

@@ -229,6 +229,7 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 {
 	struct avml_source *a = (struct avml_source *)s;
 	CLEANUP_FREE unsigned char *space = malloc(3 * MAX_FRAME);
+	const uint64_t first = paddr;
 	unsigned char *p = buf, *out = space + 2 * MAX_FRAME;
 	struct gdump_error *err;
 	bool some = false;
@@ -255,7 +256,7 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 	}
 	memset(p, 0, len);
 	return some ? NULL : error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
-				       (unsigned long long)paddr);
+				       (unsigned long long)first);
 }
 
 static struct gdump_error *avml_scan(struct source *s, uint64_t pfn, size_t num,

@@ -45,6 +45,7 @@ struct format {
 	X(avml)    \
 	X(savevm)  \
 	X(libvirt_save) \
+	X(win_dmp) \
 	X(raw)
 
 #define X(name) extern const struct format format_##name;

@@ -93,6 +93,7 @@ uint64_t pieces_absent(const struct pieces *ps, const struct image *image)
 struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint64_t paddr,
 				void *buf, size_t len)
 {
+	const uint64_t first = paddr;
 	unsigned char *p = buf;
 	bool some = false;
 
@@ -116,7 +117,7 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 	memset(p, 0, len);
 	if (!some)
 		return error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
-				 (unsigned long long)paddr);
+				 (unsigned long long)first);
 	return NULL;
 }
 

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/win_dmp_read.c - Windows crash dumps, full ones and those with a bitmap
+ *
+ * A bitmap dump has a second header behind the first:
+ *
+ *      0  "SDMP" or "FDMP"         32  u64 offset of the first page in the file
+ *      4  "DUMP"                   40  u64 pages in the file
+ *                                  48  u64 bits of the bitmap
+ *                                  56  the bitmap, lowest bit first
+ *
+ * and then the pages whose bits are set.  The registers in memory become notes,
+ * and so does the header, as QEMU has it in its ELF files: with both, another
+ * format can become a Windows dump again.
+ */
+#include "win_dmp.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+#include "format.h"
+
+enum {
+	BITMAP_HEADER = 0x38,
+	BITMAP_CHUNK = 65536,
+	MAX_PIECES = 1 << 24,
+	MAX_CONTEXTS = 4096,
+};
+
+struct win_source {
+	struct source source;
+	struct bytes *in;
+	struct pieces pieces;
+	struct win_header header;
+	unsigned char head[WIN_HEADER_SIZE];
+};
+
+static bool win_dmp_probe(const unsigned char *head, size_t len)
+{
+	return win_is_header(head, len) || (len >= 8 && !memcmp(head, "PAGEDUMP", 8));
+}
+
+/* @num pages from @pfn on are at @off, as far as the file goes. */
+static struct gdump_error *add_pages(struct win_source *w, struct win_run run, uint64_t off)
+{
+	const uint64_t size = run.num * WIN_PAGE, end = w->in->size;
+	const uint64_t there = off < end ? MIN(size, end - off) : 0;
+
+	if (there < size)
+		w->source.image.incomplete = true;
+	if (w->pieces.num == MAX_PIECES)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "more than %d pieces of memory", MAX_PIECES);
+	return there ? pieces_add(&w->pieces, run.pfn * WIN_PAGE, there, off) : NULL;
+}
+
+static struct gdump_error *add_range(struct win_source *w, struct win_run run)
+{
+	return image_add_range(&w->source.image, run.pfn * WIN_PAGE, run.num * WIN_PAGE,
+			       GDUMP_RANGE_RAM);
+}
+
+static struct gdump_error *read_runs(struct win_source *w)
+{
+	struct gdump_error *err = NULL;
+	uint64_t off = WIN_HEADER_SIZE;
+
+	for (size_t i = 0; !err && i < w->header.num_runs; i++) {
+		err = add_range(w, w->header.runs[i]);
+		if (!err)
+			err = add_pages(w, w->header.runs[i], off);
+		off += w->header.runs[i].num * WIN_PAGE;
+	}
+	return err;
+}
+
+static bool in_runs(const struct win_header *h, struct win_run run)
+{
+	for (size_t i = 0; i < h->num_runs; i++) {
+		if (run.pfn >= h->runs[i].pfn &&
+		    range_fits(run.pfn - h->runs[i].pfn, run.num, h->runs[i].num))
+			return true;
+	}
+	return false;
+}
+
+/* A bitmap that is read piece by piece, and the runs in it. */
+struct bitmap {
+	uint64_t first_page, num_pages, num_bits;
+	uint64_t stored;                /* pages of runs so far                 */
+	struct win_run run;             /* grows; num 0: none                   */
+	bool runs_known;                /* by the first header                  */
+};
+
+static struct gdump_error *end_run(struct win_source *w, struct bitmap *b)
+{
+	struct gdump_error *err = NULL;
+
+	if (!b->run.num)
+		return NULL;
+	if (!b->runs_known || !in_runs(&w->header, b->run))
+		err = add_range(w, b->run);
+	if (!err)
+		err = add_pages(w, b->run, b->first_page + b->stored * WIN_PAGE);
+	b->stored += b->run.num;
+	b->run.num = 0;
+	return err;
+}
+
+static struct gdump_error *take_bits(struct win_source *w, struct bitmap *b,
+				     const unsigned char *bits, uint64_t pfn, uint64_t num)
+{
+	struct gdump_error *err = NULL;
+
+	for (uint64_t i = 0; !err && i < num; i++) {
+		if (i % 8 == 0 && !bits[i / 8] && !b->run.num) {
+			i += 7;
+			continue;
+		}
+		if (!(bits[i / 8] >> i % 8 & 1)) {
+			err = end_run(w, b);
+			continue;
+		}
+		if (!b->run.num)
+			b->run.pfn = pfn + i;
+		b->run.num++;
+	}
+	return err;
+}
+
+static struct gdump_error *get_bitmap_header(struct win_source *w, struct bitmap *b)
+{
+	unsigned char buf[BITMAP_HEADER];
+	struct gdump_error *err = bytes_read(w->in, WIN_HEADER_SIZE, buf, sizeof(buf));
+	struct cursor c = cursor_init(buf, sizeof(buf), false, true);
+
+	if (err)
+		return err;
+	if ((memcmp(buf, "SDMP", 4) && memcmp(buf, "FDMP", 4)) || memcmp(buf + 4, "DUMP", 4))
+		return error_new(GDUMP_ERR_CORRUPT, "header at offset 0x%x is none of a bitmap dump",
+				 WIN_HEADER_SIZE);
+	cursor_take(&c, 32);
+	b->first_page = get_u64(&c);
+	b->num_pages = get_u64(&c);
+	b->num_bits = get_u64(&c);
+	if (b->num_bits > UINT64_C(1) << 40 ||
+	    !range_fits(WIN_HEADER_SIZE + BITMAP_HEADER, div_up(b->num_bits, 8), w->in->size))
+		return error_new(GDUMP_ERR_CORRUPT, "the bitmap of %llu bits is past the end of the file",
+				 (unsigned long long)b->num_bits);
+	if (b->first_page < WIN_HEADER_SIZE + BITMAP_HEADER + div_up(b->num_bits, 8) ||
+	    b->first_page > w->in->size)
+		return error_new(GDUMP_ERR_CORRUPT, "the first page is at offset 0x%llx",
+				 (unsigned long long)b->first_page);
+	return NULL;
+}
+
+static struct gdump_error *read_bitmap(struct win_source *w)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(BITMAP_CHUNK);
+	struct bitmap b = { .runs_known = win_runs_make_sense(&w->header) };
+	struct gdump_error *err = buf ? get_bitmap_header(w, &b) : error_nomem();
+
+	if (!b.runs_known)
+		w->header.num_runs = 0;
+	for (size_t i = 0; !err && i < w->header.num_runs; i++)
+		err = add_range(w, w->header.runs[i]);
+	for (uint64_t pfn = 0; !err && pfn < b.num_bits; pfn += 8 * BITMAP_CHUNK) {
+		const uint64_t num = MIN(b.num_bits - pfn, 8 * BITMAP_CHUNK);
+
+		err = bytes_read(w->in, WIN_HEADER_SIZE + BITMAP_HEADER + pfn / 8, buf,
+				 (size_t)div_up(num, 8));
+		if (!err)
+			err = take_bits(w, &b, buf, pfn, num);
+	}
+	if (!err)
+		err = end_run(w, &b);
+	if (!err && b.stored != b.num_pages)
+		err = error_new(GDUMP_ERR_CORRUPT, "the bitmap has %llu pages, the header says %llu",
+				(unsigned long long)b.stored, (unsigned long long)b.num_pages);
+	return err;
+}
+
+static struct gdump_error *read_memory(struct win_source *w)
+{
+	switch (w->header.type) {
+	case WIN_FULL:
+		if (!win_runs_make_sense(&w->header))
+			return error_new(GDUMP_ERR_CORRUPT, "its %u runs of memory make no sense",
+					 w->header.num_runs);
+		return read_runs(w);
+	case WIN_KERNEL_OLD:
+	case WIN_BITMAP_FULL:
+	case WIN_BITMAP_KERNEL:
+	case WIN_BITMAP_AUTOMATIC:
+		return read_bitmap(w);
+	case WIN_TRIAGE:
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "is a minidump, which is no image of the machine's memory");
+	default:
+		return error_new(GDUMP_ERR_UNSUPPORTED, "dump type %u is not known", w->header.type);
+	}
+}
+
+/* The registers of one CPU as notes; false: there are none. */
+static bool add_cpu(struct win_source *w, struct win_kernel *k, uint32_t cpu,
+		    struct gdump_error **err)
+{
+	struct image *image = &w->source.image;
+	unsigned char context[CONTEXT_SIZE], prstatus[PRSTATUS_SIZE] = { 0 };
+	uint64_t at, flags;
+	struct gdump_error *read_err;
+
+	if (!win_context_at(k, cpu, &at))
+		return false;
+	read_err = walker_read(&k->walker, at, context, sizeof(context));
+	if (read_err) {
+		gdump_error_destroy(read_err);
+		return false;
+	}
+	win_context_to_prstatus(context, prstatus);
+	prstatus[PRSTATUS_PID] = (unsigned char)(cpu + 1);      /* as QEMU numbers them */
+	prstatus[PRSTATUS_PID + 1] = (unsigned char)((cpu + 1) >> 8);
+	*err = image_add_note(image, "CORE", NT_PRSTATUS, prstatus, sizeof(prstatus));
+	flags = context[CONTEXT_FLAGS];
+	if (!*err && flags & CONTEXT_FLOATING)
+		*err = image_add_note(image, "CORE", NT_FPREGSET, context + CONTEXT_FXSAVE,
+				      FXSAVE_SIZE);
+	return true;
+}
+
+static struct gdump_error *add_notes(struct win_source *w)
+{
+	struct win_kernel k;
+	struct gdump_error *err = NULL;
+
+	if (win_kernel_init(&k, &w->source, w->head)) {
+		for (uint32_t i = 0; !err && i < MIN(w->header.num_cpus, MAX_CONTEXTS); i++) {
+			if (!add_cpu(w, &k, i, &err))
+				break;
+		}
+	}
+	win_kernel_deinit(&k);
+	return err ? err : image_add_note(&w->source.image, "VMCOREINFO", 0, w->head, sizeof(w->head));
+}
+
+static struct gdump_error *win_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct win_source *w = (struct win_source *)s;
+
+	return pieces_read(&w->pieces, w->in, paddr, buf, len);
+}
+
+static struct gdump_error *win_scan(struct source *s, uint64_t pfn, size_t num,
+				    unsigned char *state, bool holes)
+{
+	struct win_source *w = (struct win_source *)s;
+
+	pieces_scan(&w->pieces, holes ? w->in : NULL, WIN_PAGE, pfn, num, state);
+	return NULL;
+}
+
+static void win_close(struct source *s)
+{
+	struct win_source *w = (struct win_source *)s;
+
+	bytes_close(w->in);
+	pieces_deinit(&w->pieces);
+	free(w);
+}
+
+static const struct source_ops win_source_ops = {
+	.name = "win-dmp",
+	.has_absent = true,
+	.read = win_read,
+	.scan = win_scan,
+	.close = win_close,
+};
+
+static struct gdump_error *read_header(struct win_source *w)
+{
+	struct gdump_error *err = bytes_read(w->in, 0, w->head, 8);
+
+	if (!err && !win_is_header(w->head, 8))
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "is of a 32-bit Windows; only those of 64-bit ones are read");
+	if (!err)
+		err = bytes_read(w->in, 0, w->head, sizeof(w->head));
+	if (err)
+		return err;
+	win_get_header(w->head, &w->header);
+	if (w->header.machine != WIN_MACHINE_AMD64)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "is of machine 0x%x; only x86-64, 0x%x, is read",
+				 w->header.machine, WIN_MACHINE_AMD64);
+	return NULL;
+}
+
+static struct gdump_error *read_all(struct win_source *w)
+{
+	struct image *image = &w->source.image;
+	struct gdump_error *err = read_header(w);
+
+	if (!err)
+		err = read_memory(w);
+	pieces_sort(&w->pieces);
+	image->machine = EM_X86_64;
+	image->is64 = true;
+	image->page_size = WIN_PAGE;
+	/* once to read memory, and once more for the notes that are found there */
+	if (!err)
+		err = image_seal(image);
+	if (!err)
+		err = add_notes(w);
+	if (!err)
+		err = image_seal(image);
+	if (err)
+		return error_prefix(err, "Windows dump");
+	image->num_absent = pieces_absent(&w->pieces, image);
+	snprintf(image->detail, sizeof(image->detail), "%sWindows dump, type %u, bugcheck 0x%x",
+		 w->in->kind, w->header.type, w->header.bugcheck);
+	return NULL;
+}
+
+static struct gdump_error *win_dmp_open(struct bytes *in, struct source **ret)
+{
+	struct win_source *w = calloc(1, sizeof(*w));
+	CLEANUP_SOURCE struct source *guard = NULL;
+	struct gdump_error *err;
+
+	if (!w) {
+		bytes_close(in);
+		return error_nomem();
+	}
+	guard = &w->source;
+	source_init(&w->source, &win_source_ops);
+	w->in = in;
+	w->source.image.incomplete = in->truncated;
+	err = read_all(w);
+	if (err)
+		return err;
+	guard = NULL;
+	*ret = &w->source;
+	return NULL;
+}
+
+const struct format format_win_dmp = {
+	.name = "win-dmp",
+	.summary = "Windows crash dump of x86-64, for WinDbg; guests need virtio-win's fwcfg driver",
+	.probe = win_dmp_probe,
+	.open = win_dmp_open,
+	.create = win_dmp_create,
+};

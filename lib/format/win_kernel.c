@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "win_dmp.h"
+
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cursor.h"
+
+enum { MAX_CPUS = 4096 };
+
+/* Where CONTEXT has a register, by the name that it has in NT_PRSTATUS. */
+static const struct reg context_regs[] = {
+	{ "cs", 0x38, 2 }, { "ds", 0x3a, 2 }, { "es", 0x3c, 2 }, { "fs", 0x3e, 2 },
+	{ "gs", 0x40, 2 }, { "ss", 0x42, 2 }, { "eflags", 0x44, 4 },
+	{ "rax", 0x78, 8 }, { "rcx", 0x80, 8 }, { "rdx", 0x88, 8 }, { "rbx", 0x90, 8 },
+	{ "rsp", 0x98, 8 }, { "rbp", 0xa0, 8 }, { "rsi", 0xa8, 8 }, { "rdi", 0xb0, 8 },
+	{ "r8", 0xb8, 8 }, { "r9", 0xc0, 8 }, { "r10", 0xc8, 8 }, { "r11", 0xd0, 8 },
+	{ "r12", 0xd8, 8 }, { "r13", 0xe0, 8 }, { "r14", 0xe8, 8 }, { "r15", 0xf0, 8 },
+	{ "rip", 0xf8, 8 },
+};
+
+static uint64_t get_le(const unsigned char *p, unsigned int n)
+{
+	struct cursor c = cursor_init(p, n, false, true);
+
+	return get_uint(&c, n);
+}
+
+static void put_le(unsigned char *p, uint64_t v, unsigned int n)
+{
+	struct cursor c = cursor_init(p, n, false, true);
+
+	put_uint(&c, v, n);
+}
+
+bool win_is_header(const unsigned char *head, size_t len)
+{
+	return len >= 8 && !memcmp(head, "PAGEDU64", 8);
+}
+
+void win_get_header(const unsigned char *buf, struct win_header *ret)
+{
+	*ret = (struct win_header){
+		.cr3 = get_le(buf + WIN_CR3, 8), .kdbg = get_le(buf + WIN_KDBG, 8),
+		.num_pages = get_le(buf + WIN_NUM_PAGES, 8),
+		.machine = (uint32_t)get_le(buf + WIN_MACHINE, 4),
+		.num_cpus = (uint32_t)get_le(buf + WIN_NUM_CPUS, 4),
+		.bugcheck = (uint32_t)get_le(buf + WIN_BUGCHECK, 4),
+		.type = (uint32_t)get_le(buf + WIN_DUMP_TYPE, 4),
+		.num_runs = (uint32_t)get_le(buf + WIN_NUM_RUNS, 4),
+	};
+	for (size_t i = 0; i < WIN_MAX_RUNS; i++) {
+		ret->runs[i].pfn = get_le(buf + WIN_RUNS + 16 * i, 8);
+		ret->runs[i].num = get_le(buf + WIN_RUNS + 16 * i + 8, 8);
+	}
+}
+
+bool win_runs_make_sense(const struct win_header *h)
+{
+	const uint64_t max = UINT64_C(1) << 40; /* 2^52 bytes of memory */
+	uint64_t end = 0, pages = 0;
+
+	if (!h->num_runs || h->num_runs > WIN_MAX_RUNS)
+		return false;
+	for (size_t i = 0; i < h->num_runs; i++) {
+		const struct win_run *r = &h->runs[i];
+
+		if (!r->num || r->pfn < end || !range_fits(r->pfn, r->num, max))
+			return false;
+		end = r->pfn + r->num;
+		pages += r->num;
+	}
+	return pages == h->num_pages;
+}
+
+bool win_get(struct win_kernel *k, uint64_t vaddr, unsigned int n, uint64_t *ret)
+{
+	unsigned char buf[8];
+	struct gdump_error *err = walker_read(&k->walker, vaddr, buf, n);
+	const bool good = !err;
+
+	gdump_error_destroy(err);
+	if (good)
+		*ret = get_le(buf, n);
+	return good;
+}
+
+static bool is_kdbg(struct win_kernel *k, uint64_t vaddr)
+{
+	uint64_t tag;
+
+	return win_get(k, vaddr + KDBG_TAG, 4, &tag) && tag == get_le((const void *)"KDBG", 4);
+}
+
+bool win_kernel_init(struct win_kernel *k, struct source *s, const unsigned char *header)
+{
+	const uint64_t cr3 = get_le(header + WIN_CR3, 8);
+
+	k->paging = (struct paging){ .entry_size = 8 };
+	x86_64_paging(&k->paging, cr3 & 0x000ffffffffff000, false, 0);
+	walker_init(&k->walker, &k->paging, s);
+	k->kdbg = get_le(header + WIN_KDBG, 8);
+	if (is_kdbg(k, k->kdbg))
+		return true;
+	/* the kernel's own may be encoded; the driver leaves a plain one's place */
+	k->kdbg = get_le(header + WIN_PARAMETER_1, 8);
+	return is_kdbg(k, k->kdbg);
+}
+
+void win_kernel_deinit(struct win_kernel *k)
+{
+	walker_deinit(&k->walker);
+}
+
+bool win_context_at(struct win_kernel *k, uint32_t cpu, uint64_t *ret)
+{
+	uint64_t processors, off, prcb;
+
+	return cpu < MAX_CPUS && win_get(k, k->kdbg + KDBG_PROCESSORS, 8, &processors) &&
+	       win_get(k, k->kdbg + KDBG_PRCB_CONTEXT, 2, &off) &&
+	       win_get(k, processors + 8 * (uint64_t)cpu, 8, &prcb) && prcb &&
+	       win_get(k, prcb + off, 8, ret) && *ret;
+}
+
+static const struct reg *prstatus_reg(const char *name)
+{
+	const struct reg *r = arch_x86_64.regs;
+
+	while (r->name && strcmp(r->name, name))
+		r++;
+	return r->name ? r : NULL;
+}
+
+void win_context_to_prstatus(const unsigned char *context, unsigned char *prstatus)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(context_regs); i++) {
+		const struct reg *from = &context_regs[i], *to = prstatus_reg(from->name);
+
+		if (to)
+			put_le(prstatus + to->off, get_le(context + from->off, from->size), to->size);
+	}
+}
+
+void win_context_make(unsigned char *context, const unsigned char *prstatus,
+		      const unsigned char *fxsave)
+{
+	uint32_t flags = CONTEXT_AMD64 | CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_SEGMENTS;
+
+	memset(context, 0, CONTEXT_SIZE);
+	for (size_t i = 0; i < ARRAY_SIZE(context_regs); i++) {
+		const struct reg *to = &context_regs[i], *from = prstatus_reg(to->name);
+
+		if (from)
+			put_le(context + to->off, get_le(prstatus + from->off, from->size), to->size);
+	}
+	if (fxsave) {
+		flags |= CONTEXT_FLOATING;
+		memcpy(context + CONTEXT_FXSAVE, fxsave, FXSAVE_SIZE);
+		memcpy(context + CONTEXT_MXCSR, fxsave + FXSAVE_MXCSR, 4);
+	}
+	put_le(context + CONTEXT_FLAGS, flags, 4);
+}
