@@ -449,7 +449,8 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 }
 
 #define COPY_HELP \
-	"  -f, --format NAME         kdump (default), elf, lime or raw; QEMU's names work too\n" \
+	"  -f, --format NAME         kdump (default), elf, lime, raw or win-dmp;\n" \
+	"                            QEMU's names work too\n" \
 	"  -E                        short for --format elf\n" \
 	"  -F, --flatten             kdump in makedumpfile's flattened form; chosen by itself\n" \
 	"                            when OUTPUT cannot seek\n" \
