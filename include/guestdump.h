@@ -392,6 +392,8 @@ struct gdump_write_options {
 	void *progress_arg;
 	struct gdump_result *result;
 	bool has_level;                 /* level counts, also where it is 0     */
+	bool paging;                    /* ELF: also by virtual address, as the
+					 * guest's page tables have it          */
 	unsigned int split;             /* kdump in so many files, as
 					 * makedumpfile --split does: PATH-1,
 					 * PATH-2 and so on; 0: one, @path      */

@@ -198,7 +198,7 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 		return err;
 	spec = (struct write_spec){
 		.image = &g->source->image, .plan = plan, .source = g->source,
-		.codec = set.codec, .level = set.level, .sink = sink,
+		.codec = set.codec, .level = set.level, .paging = opt.paging, .sink = sink,
 		.beside = beside,
 	};
 	err = write_pages(g, &spec, &set, &opt, &result);

@@ -54,6 +54,8 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 				 opt->split);
 	if (opt->split && opt->flatten)
 		return error_new(GDUMP_ERR_USAGE, "a dump is split or flattened, not both");
+	if (opt->paging && !set->format->maps)
+		return error_new(GDUMP_ERR_USAGE, "format '%s' has no virtual addresses", name);
 	set->threads = parallel_threads(opt->threads);
 	if (!codec)
 		codec = set->format->codec;

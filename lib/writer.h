@@ -67,6 +67,7 @@ struct write_spec {
 	struct source *source;          /* for facts that lie in memory         */
 	const struct codec *codec;
 	int level;
+	bool paging;                    /* with the guest's virtual addresses   */
 	struct sink *sink;
 	uint64_t part_start, part_end;  /* pfns whose data this file of a split
 					 * dump has; end 0: it is not split     */

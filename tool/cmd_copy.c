@@ -21,7 +21,7 @@ enum {
 };
 
 enum { MAX_LEVELS = 32 };
-enum { OPT_SPLIT = 512 };
+enum { OPT_SPLIT = 768, OPT_PAGING };
 
 static const char short_options[] = "+f:FC:clpzEd:x:j:qh" INPUT_SHORT;
 
@@ -32,6 +32,7 @@ static const struct option long_options[] = {
 	{ "dump-level", required_argument, NULL, 'd' },
 	{ "exclude",    required_argument, NULL, 'x' },
 	{ "split",      required_argument, NULL, OPT_SPLIT },
+	{ "paging",     no_argument,       NULL, OPT_PAGING },
 	{ "threads",    required_argument, NULL, 'j' },
 	{ "begin",      required_argument, NULL, OPT_BEGIN },
 	{ "length",     required_argument, NULL, OPT_LENGTH },
@@ -114,6 +115,9 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		if (!parse_number(value, 1, 256, &n))
 			return bad_value(cmd, "--threads", value, "a number from 1 to 256");
 		c->write.threads = (unsigned int)n;
+		return EXIT_DONE;
+	case OPT_PAGING:
+		c->write.paging = true;
 		return EXIT_DONE;
 	case OPT_SPLIT:
 		if (!parse_number(value, 1, 1000, &n))
@@ -465,6 +469,7 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	"      --dry-run             say what would be kept and about how large it would be\n" \
 	"      --begin ADDR          only memory from this guest-physical address on\n" \
 	"      --length SIZE         only so many bytes of it; K, M, G, T are understood\n" \
+	"      --paging              ELF with the guest's virtual addresses, for gdb\n" \
 	"      --split N             kdump in N files, OUTPUT-1 to OUTPUT-N\n" \
 	"  -j, --threads N           how many threads; default: one for each CPU\n" \
 	"      --progress STYLE      auto, bar, plain, json or none, on standard error\n" \

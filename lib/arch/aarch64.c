@@ -106,6 +106,7 @@ static bool paging(struct source *s, struct paging *ret)
 	ret->levels = (unsigned int)div_up(width - page_shift, bits);
 	ret->mask = width == 52;
 	ret->entry = entry;
+	ret->high = ~(uint64_t)0 << width;      /* TTBR1's half */
 	for (unsigned int i = 0; i < ret->levels; i++) {
 		ret->shift[i] = (uint8_t)(page_shift + bits * (ret->levels - 1 - i));
 		ret->bits[i] = (uint8_t)(i ? bits : width - ret->shift[0]);

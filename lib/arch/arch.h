@@ -66,6 +66,9 @@ struct arch {
 	 * its defaults: 8 byte entries in the dump's byte order.
 	 */
 	bool (*paging)(struct source *s, struct paging *ret);
+	/* Those of a CPU by one of its notes; false: @n does not tell. */
+	bool (*cpu_paging)(const struct image *image, const struct gdump_note *n,
+			   struct paging *ret);
 };
 
 #define ARCHES(X)  \
@@ -85,6 +88,7 @@ extern const struct arch arch_unknown;
 
 /* QEMU's own note for x86: see x86_note.c */
 extern const struct reg_set x86_sets[];
+bool x86_cpu_paging(const struct image *image, const struct gdump_note *n, struct paging *ret);
 
 /* The i-th one, or NULL past the end. */
 const struct arch *arch_at(size_t i);

@@ -35,4 +35,5 @@ const struct arch arch_i386 = {
 	.lowmem_vaddr = (uint64_t)PAGE_OFFSET_MIB << 20,
 	.lowmem_size = (uint64_t)LOWMEM_MIB << 20,
 	.image_paddr = image_paddr,
+	.cpu_paging = x86_cpu_paging,
 };

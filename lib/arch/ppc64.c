@@ -72,6 +72,7 @@ static bool paging(struct source *s, struct paging *ret)
 	ret->levels = 4;
 	ret->big = true;
 	ret->entry = entry;
+	ret->high = 0xc000000000000000;
 	for (unsigned int i = 0; i < ret->levels; i++) {
 		ret->shift[i] = large ? shifts_64k[i] : shifts_4k[i];
 		ret->bits[i] = large ? bits_64k[i] : bits_4k[i];

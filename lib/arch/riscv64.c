@@ -57,6 +57,7 @@ static bool paging(struct source *s, struct paging *ret)
 		return false;
 	ret->levels = (unsigned int)(va_bits - 12) / 9;
 	ret->entry = entry;
+	ret->sign = true;
 	for (unsigned int i = 0; i < ret->levels; i++) {
 		ret->shift[i] = (uint8_t)(12 + 9 * (ret->levels - 1 - i));
 		ret->bits[i] = 9;

@@ -62,6 +62,7 @@ void x86_64_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask)
 	p->levels = la57 ? 5 : 4;
 	p->mask = mask;
 	p->entry = entry;
+	p->sign = true;
 	for (unsigned int i = 0; i < p->levels; i++) {
 		p->shift[i] = (uint8_t)(12 + 9 * (p->levels - 1 - i));
 		p->bits[i] = 9;
@@ -95,4 +96,5 @@ const struct arch arch_x86_64 = {
 	.phys_base = phys_base,
 	.image_paddr = image_paddr,
 	.paging = paging,
+	.cpu_paging = x86_cpu_paging,
 };

@@ -294,6 +294,7 @@ const struct format format_elf = {
 	.summary = "ELF core, not compressed; zero pages are holes in the file",
 	.drops_zero = true,
 	.any_order = true,
+	.maps = true,
 	.probe = elf_probe,
 	.open = elf_open,
 	.create = elf_create,

@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "../arch/arch.h"
+#include "../kernel/mappings.h"
 #include "../kernel/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
@@ -174,6 +175,35 @@ static struct gdump_error *add_map(struct elf_writer *w, uint64_t vaddr, uint64_
 		.filesz = size, .memsz = size,
 	};
 	return NULL;
+}
+
+/* All that the guest's page tables map; a mapping may span what is left out. */
+static struct gdump_error *map_tables(struct elf_writer *w, struct source *s)
+{
+	struct mappings m;
+	struct gdump_error *err = mappings_find(s, &m);
+	uint64_t n;
+
+	for (size_t i = 0; !err && i < m.num; i++) {
+		for (uint64_t done = 0; !err && done < m.maps[i].size; done += n) {
+			const uint64_t paddr = m.maps[i].paddr + done;
+			const size_t next = load_after(w, paddr);
+			const struct elf_phdr *p = &w->loads[next];
+			uint64_t end;
+
+			n = m.maps[i].size - done;
+			if (next == w->num_loads)
+				break;
+			end = p->paddr > paddr ? p->paddr : p->paddr + p->memsz;
+			n = MIN(n, end - paddr);
+			err = add_map(w, m.maps[i].vaddr + done, paddr, n);
+		}
+	}
+	if (!err && !m.num)
+		err = error_new(GDUMP_ERR_UNSUPPORTED,
+				"nothing tells where the page tables are: no VMCOREINFO, and no CPU notes that do");
+	mappings_deinit(&m);
+	return err;
 }
 
 /* Map the kernel's image where its page tables are found. */
@@ -382,7 +412,7 @@ struct gdump_error *elf_create(const struct write_spec *spec, struct writer **re
 	for (size_t i = 0; !err && i < image->num_ranges; i++)
 		err = add_split(w, spec->plan, &image->ranges[i]);
 	if (!err)
-		err = map_kernel(w);
+		err = spec->paging ? map_tables(w, spec->source) : map_kernel(w);
 	if (err)
 		return err;
 	choose_class(w);

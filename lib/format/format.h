@@ -13,6 +13,7 @@ struct ranges;
 struct format {
 	const char *name, *summary;
 	bool seeks;             /* create() needs a seekable sink or a flat one */
+	bool maps;              /* may have virtual addresses               */
 	bool splits;            /* one dump may be several files                */
 	bool any_order;         /* store() takes batches whose pages are not ascending */
 	bool packs;             /* pages may be compressed one by one           */

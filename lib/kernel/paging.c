@@ -113,3 +113,16 @@ bool paging_of_kernel(struct source *s, struct paging *ret)
 	*ret = (struct paging){ .entry_size = 8, .big = s->image.big };
 	return !s->ops->serial && s->image.vmcoreinfo && arch->paging && arch->paging(s, ret);
 }
+
+bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret)
+{
+	const struct image *image = &s->image;
+	const struct gdump_note *n;
+
+	*ret = (struct paging){ .entry_size = 8, .big = image->big };
+	for (size_t i = 0; image->arch->cpu_paging && (n = image_cpu_note(image, cpu, i)); i++) {
+		if (image->arch->cpu_paging(image, n, ret))
+			return true;
+	}
+	return false;
+}

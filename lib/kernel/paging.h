@@ -24,6 +24,8 @@ struct paging {
 	uint8_t shift[PAGING_MAX_LEVELS], bits[PAGING_MAX_LEVELS];
 	uint8_t entry_size;             /* 4 or 8 bytes                         */
 	bool big;                       /* byte order of entries                */
+	bool sign;                      /* the addresses' top bit fills those above */
+	uint64_t high;                  /* bits that are set in all of them     */
 	uint64_t mask;                  /* arch's own: bits that are no address */
 	/* What @entry of a table of @level (0: the top one) is, and the paddr
 	 * that it has.
@@ -53,3 +55,5 @@ MUST_CHECK struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, voi
 
 /* The tables of the guest's kernel, as VMCOREINFO tells; false: it does not. */
 bool paging_of_kernel(struct source *s, struct paging *ret);
+/* Those that a CPU was using, as its notes tell; false: they do not. */
+bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret);

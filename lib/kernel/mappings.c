@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kernel/mappings.c - walk page tables from their roots
+ *
+ * A table is visited once for each level that it is at, whatever points to it.
+ * So a walk ends also where tables point in a circle or a million times to one
+ * page, as Linux's espfix area does: the memory of that page is told once.  The
+ * processes' tables share those of the kernel, which are then walked once too.
+ */
+#include "mappings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+#include "paging.h"
+
+enum { MAX_MAPS = 1 << 20, MAX_TABLES = 1 << 22, MAX_TABLE = 1 << 17, MIN_ROOM = 1 << 10 };
+
+struct walk {
+	struct source *source;
+	const struct paging *paging;
+	struct mappings *out;
+	size_t room;
+	uint64_t *seen;                 /* a hash of paddr + level + 1          */
+	size_t num_seen, seen_room;     /* a power of two                       */
+	unsigned char *table[PAGING_MAX_LEVELS];
+};
+
+static size_t slot_of(const uint64_t *seen, size_t room, uint64_t key)
+{
+	size_t i = (size_t)(key * 0x9e3779b97f4a7c15 >> 20) & (room - 1);
+
+	while (seen[i] && seen[i] != key)
+		i = (i + 1) & (room - 1);
+	return i;
+}
+
+static struct gdump_error *grow_seen(struct walk *w)
+{
+	const size_t room = MAX(2 * w->seen_room, MIN_ROOM);
+	uint64_t *seen = calloc(room, sizeof(*seen));
+
+	if (!seen)
+		return error_nomem();
+	for (size_t i = 0; i < w->seen_room; i++) {
+		if (w->seen[i])
+			seen[slot_of(seen, room, w->seen[i])] = w->seen[i];
+	}
+	free(w->seen);
+	w->seen = seen;
+	w->seen_room = room;
+	return NULL;
+}
+
+/* Whether a table was visited at this level before; from now on it was. */
+static struct gdump_error *visit(struct walk *w, uint64_t paddr, unsigned int level, bool *again)
+{
+	const uint64_t key = paddr + (w->paging->levels - level);
+	struct gdump_error *err = NULL;
+	size_t i;
+
+	if (2 * w->num_seen >= w->seen_room)
+		err = grow_seen(w);
+	if (err)
+		return err;
+	i = slot_of(w->seen, w->seen_room, key);
+	*again = w->seen[i] == key || w->num_seen >= MAX_TABLES;
+	w->num_seen += !*again;
+	if (!*again)
+		w->seen[i] = key;
+	return NULL;
+}
+
+static struct gdump_error *add(struct walk *w, uint64_t vaddr, uint64_t paddr, uint64_t size)
+{
+	struct mappings *m = w->out;
+	struct mapping *last = m->num ? &m->maps[m->num - 1] : NULL, *maps;
+
+	if (last && last->vaddr + last->size == vaddr && last->paddr + last->size == paddr) {
+		last->size += size;
+		return NULL;
+	}
+	if (m->num == MAX_MAPS)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "the page tables hold more than %d mappings",
+				 MAX_MAPS);
+	if (m->num == w->room) {
+		w->room = MAX(2 * w->room, MIN_ROOM);
+		maps = realloc(m->maps, w->room * sizeof(*maps));
+		if (!maps)
+			return error_nomem();
+		m->maps = maps;
+	}
+	m->maps[m->num++] = (struct mapping){ vaddr, paddr, size };
+	return NULL;
+}
+
+/* An address as the CPU takes it. */
+static uint64_t full_vaddr(const struct paging *p, uint64_t vaddr)
+{
+	const unsigned int bits = p->shift[0] + p->bits[0];
+
+	if (p->sign && bits < 64 && vaddr >> (bits - 1) & 1)
+		vaddr |= ~(uint64_t)0 << bits;
+	return vaddr | p->high;
+}
+
+static struct gdump_error *walk_table(struct walk *w, unsigned int level, uint64_t paddr,
+				      uint64_t vaddr)
+{
+	const struct paging *p = w->paging;
+	const size_t num = (size_t)1 << p->bits[level], size = num * p->entry_size;
+	struct gdump_error *err;
+	bool again;
+
+	if (size > MAX_TABLE)
+		return NULL;
+	err = visit(w, paddr, level, &again);
+	if (err || again)
+		return err;
+	err = source_read(w->source, paddr, w->table[level], size);
+	if (err) {
+		gdump_error_destroy(err);       /* a table outside of memory maps nothing */
+		return NULL;
+	}
+	for (size_t i = 0; !err && i < num; i++) {
+		struct cursor c = cursor_init(w->table[level] + i * p->entry_size, p->entry_size,
+					      p->big, true);
+		const uint64_t entry = get_uint(&c, p->entry_size);
+		const uint64_t at = vaddr + ((uint64_t)i << p->shift[level]);
+		const uint64_t page = (uint64_t)1 << p->shift[level];
+		uint64_t next = 0;
+
+		if (!entry)
+			continue;
+		switch (p->entry(p, level, entry, &next)) {
+		case ENTRY_NONE:
+			break;
+		case ENTRY_TABLE:
+			if (level + 1 < p->levels)
+				err = walk_table(w, level + 1, next, at);
+			break;
+		case ENTRY_PAGE:
+			err = add(w, full_vaddr(p, at), round_down(next, page), page);
+			break;
+		}
+	}
+	return err;
+}
+
+static int by_vaddr(const void *a, const void *b)
+{
+	const struct mapping *x = a, *y = b;
+
+	if (x->vaddr != y->vaddr)
+		return x->vaddr > y->vaddr ? 1 : -1;
+	return (x->paddr > y->paddr) - (x->paddr < y->paddr);
+}
+
+static void merge(struct mappings *m)
+{
+	size_t n = 0;
+
+	if (m->num)
+		qsort(m->maps, m->num, sizeof(*m->maps), by_vaddr);
+	for (size_t i = 0; i < m->num; i++) {
+		const struct mapping x = m->maps[i];
+		struct mapping *last = n ? &m->maps[n - 1] : NULL;
+
+		if (last && last->vaddr + last->size == x.vaddr &&
+		    last->paddr + last->size == x.paddr)
+			last->size += x.size;
+		else if (!last || memcmp(last, &x, sizeof(x)))
+			m->maps[n++] = x;
+	}
+	m->num = n;
+}
+
+static struct gdump_error *walk_root(struct walk *w, const struct paging *p)
+{
+	w->paging = p;
+	return walk_table(w, 0, p->root, 0);
+}
+
+struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
+{
+	const struct image *image = &s->image;
+	struct walk w = { .source = s, .out = ret };
+	struct gdump_error *err = NULL;
+	struct paging p;
+
+	*ret = (struct mappings){ 0 };
+	if (s->ops->serial)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "page tables cannot be followed where memory can only be read in order");
+	for (unsigned int i = 0; !err && i < PAGING_MAX_LEVELS; i++) {
+		w.table[i] = malloc(MAX_TABLE);
+		if (!w.table[i])
+			err = error_nomem();
+	}
+	if (!err && paging_of_kernel(s, &p))
+		err = walk_root(&w, &p);
+	for (size_t cpu = 0; !err && cpu < image->num_noted; cpu++) {
+		if (paging_of_cpu(s, cpu, &p))
+			err = walk_root(&w, &p);
+	}
+	for (unsigned int i = 0; i < PAGING_MAX_LEVELS; i++)
+		free(w.table[i]);
+	free(w.seen);
+	merge(ret);
+	if (err)
+		mappings_deinit(ret);
+	return err;
+}
+
+void mappings_deinit(struct mappings *m)
+{
+	free(m->maps);
+	*m = (struct mappings){ 0 };
+}
