@@ -119,7 +119,11 @@ bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i, struct gdump
 
 struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_t len)
 {
-	return error_prefix(source_read(g->source, paddr, buf, len), "%s", g->where);
+	struct gdump_error *err = source_has(g->source, paddr, len);
+
+	if (!err)
+		err = source_read(g->source, paddr, buf, len);
+	return error_prefix(err, "%s", g->where);
 }
 
 struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg)

@@ -69,6 +69,29 @@ struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, siz
 	return NULL;
 }
 
+struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len)
+{
+	const uint32_t page_size = s->image.page_size;
+
+	while (len) {
+		const struct gdump_range *r = image_range_at(&s->image, paddr);
+		const size_t in_page = (size_t)MIN(len, page_size - paddr % page_size);
+		const size_t n = r ? (size_t)MIN(in_page, r->size - (paddr - r->start)) : 0;
+		unsigned char state = PAGE_THERE;
+		struct gdump_error *err = NULL;
+
+		if (r && s->ops->has_absent)
+			err = source_scan(s, paddr / page_size, 1, &state, false);
+		if (err)
+			return err;
+		if (!r || state == PAGE_ABSENT)
+			return error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not there",
+					 (unsigned long long)paddr);
+		paddr += n, len -= n;
+	}
+	return NULL;
+}
+
 struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
 				bool holes)
 {

@@ -97,6 +97,8 @@ void source_close(struct source *s);
  */
 MUST_CHECK struct gdump_error *source_read(struct source *s, uint64_t paddr,
 					   void *buf, size_t len);
+/* Whether all of it is in ranges and in the input: else GDUMP_ERR_NODATA. */
+MUST_CHECK struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len);
 MUST_CHECK struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num,
 					   unsigned char *state, bool holes);
 /* NULL, or why nothing can be read: the memory is encrypted and there is no key. */

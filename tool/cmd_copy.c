@@ -17,7 +17,7 @@
 
 enum {
 	OPT_BEGIN = 256, OPT_LENGTH, OPT_PROGRESS, OPT_FORCE, OPT_NO_DIRECT, OPT_TIMEOUT,
-	OPT_DRY_RUN, OPT_LIVE,
+	OPT_DRY_RUN, OPT_LIVE, OPT_BUFFER,
 };
 
 enum { MAX_LEVELS = 32 };
@@ -41,6 +41,7 @@ static const struct option long_options[] = {
 	{ "dry-run",    no_argument,       NULL, OPT_DRY_RUN },
 	{ "force",      no_argument,       NULL, OPT_FORCE },
 	{ "no-direct",  no_argument,       NULL, OPT_NO_DIRECT },
+	{ "buffer",     required_argument, NULL, OPT_BUFFER },
 	{ "live",       optional_argument, NULL, OPT_LIVE },
 	{ "timeout",    required_argument, NULL, OPT_TIMEOUT },
 	INPUT_OPTIONS,
@@ -139,6 +140,10 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		return EXIT_DONE;
 	case 'q':
 		c->progress = PROGRESS_NONE;
+		return EXIT_DONE;
+	case OPT_BUFFER:
+		if (!parse_size(value, &c->write.buffer))
+			return bad_value(cmd, "--buffer", value, "a size");
 		return EXIT_DONE;
 	case OPT_LIVE:
 		if (value && strcmp(value, "try"))
@@ -481,6 +486,8 @@ const struct command command_dump = {
 	.usage = "dump [OPTION]... GUEST OUTPUT",
 	.summary = "Take a dump of a running guest (qmp:SOCKET) into a file or - for standard output",
 	.help = COPY_HELP
+		"      --buffer SIZE         read so much ahead of packing, so that the guest goes on earlier;\n"
+		"                            256M with a dump level above 1\n"
 		"      --live[=try]          the guest goes on: memory as it is at one moment, and a pause\n"
 		"                            of milliseconds; with =try the usual pause where QEMU or\n"
 		"                            the host cannot do it\n"
