@@ -77,11 +77,16 @@ struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len)
 		const struct gdump_range *r = image_range_at(&s->image, paddr);
 		const size_t in_page = (size_t)MIN(len, page_size - paddr % page_size);
 		const size_t n = r ? (size_t)MIN(in_page, r->size - (paddr - r->start)) : 0;
-		unsigned char state = PAGE_THERE;
+		unsigned char state = PAGE_THERE, byte;
 		struct gdump_error *err = NULL;
 
 		if (r && s->ops->has_absent)
 			err = source_scan(s, paddr / page_size, 1, &state, false);
+		if (err)
+			return err;
+		/* the source may know why */
+		if (r && state == PAGE_ABSENT)
+			err = source_read(s, paddr, &byte, 1);
 		if (err)
 			return err;
 		if (!r || state == PAGE_ABSENT)
