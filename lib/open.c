@@ -282,6 +282,26 @@ static struct gdump_error *gdump_create(const char *where, struct gdump **ret)
 	return NULL;
 }
 
+static struct gdump_error *clip(struct image *image, uint64_t begin, uint64_t length)
+{
+	uint64_t from = 0, to = 0;
+
+	for (size_t i = 0; i < image->num_ranges; i++) {
+		const struct gdump_range *r = &image->ranges[i];
+
+		from = i ? from : r->start;
+		to = r->start + (r->size - 1);
+	}
+	image_clip(image, begin, length);
+	if (image->num_ranges)
+		return NULL;
+	return error_new(GDUMP_ERR_NODATA,
+			 "has no memory from 0x%llx to 0x%llx: its memory is between 0x%llx and 0x%llx",
+			 (unsigned long long)begin,
+			 (unsigned long long)(begin + MIN(length - 1, UINT64_MAX - begin)),
+			 (unsigned long long)from, (unsigned long long)to);
+}
+
 /* The source is there: find out the rest.  @vmcoreinfo: where it is said to be, or 0 */
 static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_open_options *opt,
 					  uint64_t vmcoreinfo)
@@ -297,7 +317,9 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 		opt->warn(opt->warn_arg, s->image.warning);
 	image_read_uts(s);
 	if (opt->length)
-		image_clip(&s->image, opt->begin, opt->length);
+		err = clip(&s->image, opt->begin, opt->length);
+	if (err)
+		return err;
 	fill_info(g);
 	return NULL;
 }
