@@ -18,13 +18,18 @@ enum { PAGE = 4096, MiB = 1 << 20 };
 
 /* Making streams ---------------------------------------------------------- */
 
+static void store_be(unsigned char *p, uint64_t v, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		p[i] = (unsigned char)(v >> 8 * (n - 1 - i));
+}
+
 static void be(struct blob *b, uint64_t v, unsigned int n)
 {
-	while (n--) {
-		const unsigned char byte = (unsigned char)(v >> 8 * n);
+	unsigned char bytes[8];
 
-		blob_put(b, &byte, 1);
-	}
+	store_be(bytes, v, n);
+	blob_put(b, bytes, n);
 }
 
 static void name(struct blob *b, const char *s)
@@ -333,12 +338,18 @@ static void test_runs(void)
 	unsigned char *all = malloc(NUM * PAGE), page[PAGE];
 	struct blob b = { 0 };
 	struct gdump *g;
+	size_t at;
 
 	begin(&b, "pc-q35-7.2");
 	ram_start(&b, blocks);
 	part(&b, 3);
-	for (unsigned int i = 0; i < NUM; i++)
-		raw(&b, i * PAGE, i ? NULL : "pc.ram", i);
+	raw(&b, 0, "pc.ram", 0);
+	at = b.len;
+	blob_put(&b, NULL, (NUM - 1) * (8 + PAGE));
+	for (unsigned int i = 1; i < NUM; i++, at += 8 + PAGE) {
+		store_be(b.p + at, (uint64_t)i * PAGE | 0x28, 8);
+		page_of(b.p + at + 8, i);
+	}
 	ram_end(&b);
 	CHECK_OK(open_blob(&b, &g));
 	for (unsigned int n = 1; n <= NUM; n = n * 2 + 3) {
@@ -937,13 +948,18 @@ static void test_mutated(void)
 static void test_scattered(void)
 {
 	static const struct block blocks[] = { { "pc.ram", (uint64_t)1 << 40 }, { 0 } };
+	enum { NUM = 100000 };
 	struct blob b = { 0 };
+	size_t at;
 
 	begin(&b, "pc");
 	ram_start(&b, blocks);
 	part(&b, 3);
-	for (uint64_t i = 0; i < 100000; i++)
-		zero(&b, i * 512 * PAGE, i ? NULL : "pc.ram");
+	zero(&b, 0, "pc.ram");
+	at = b.len;
+	blob_put(&b, NULL, NUM * 9);
+	for (uint64_t i = 1; i <= NUM; i++, at += 9)
+		store_be(b.p + at, i * 512 * PAGE | 0x22, 8);
 	ram_end(&b);
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "scattered");
 	blob_free(&b);
@@ -1043,7 +1059,7 @@ static void test_delta(void)
 {
 	unsigned char page[64] = { 0 };
 
-	CHECK(page_apply_delta(page, 64, NULL, 0));
+	CHECK(page_apply_delta(page, 64, page, 0));
 	CHECK(page_apply_delta(page, 64, (const unsigned char *)"\x3e\x02" "ab", 4));
 	CHECK(page[62] == 'a' && page[63] == 'b');
 	CHECK(!page_apply_delta(page, 64, (const unsigned char *)"\x3f\x02" "ab", 4));
