@@ -283,8 +283,29 @@ static struct gdump_error *pv_scan(struct source *s, uint64_t pfn, size_t num,
 	return err;
 }
 
+/* What has components: memory without a place in the file has none, and may be claimed to
+ * be endless.
+ */
+static struct gdump_error *add_ranges(struct image *image, const struct image *from,
+				      const struct pv_meta *meta)
+{
+	struct gdump_error *err = NULL;
+	uint64_t absent = 0;
+
+	for (size_t i = 0; !err && i < meta->num_loads; i++) {
+		const struct pv_load *l = &meta->loads[i];
+		const struct gdump_range *r = image_range_at(from, l->paddr);
+
+		err = image_add_range(image, l->paddr, l->size, r ? r->kind : GDUMP_RANGE_RAM);
+		absent += (l->size - l->there) / PV_PAGE;
+	}
+	image->num_absent = absent;
+	return err;
+}
+
 /* Everything about @image but its notes */
-static struct gdump_error *copy_outline(struct image *image, const struct image *from)
+static struct gdump_error *copy_outline(struct image *image, const struct image *from,
+					const struct pv_meta *meta)
 {
 	struct gdump_error *err = NULL;
 
@@ -293,9 +314,9 @@ static struct gdump_error *copy_outline(struct image *image, const struct image 
 	image->big = from->big;
 	image->page_size = PV_PAGE;
 	image->incomplete = from->incomplete;
-	image->num_absent = from->num_absent;
 	image->time = from->time;
-	image->num_cpus = 0;
+	if (meta->num_loads)
+		return add_ranges(image, from, meta);
 	for (size_t i = 0; !err && i < from->num_ranges; i++)
 		err = image_add_range(image, from->ranges[i].start, from->ranges[i].size,
 				      from->ranges[i].kind);
@@ -437,7 +458,7 @@ static struct gdump_error *make_image(struct pv_source *p, const struct gdump_op
 				      struct image *image)
 {
 	const struct image *from = &p->inner->image;
-	struct gdump_error *err = copy_outline(image, from);
+	struct gdump_error *err = copy_outline(image, from, &p->meta);
 
 	if (!err && p->keys)
 		err = add_cpus(p, image, opt);
