@@ -460,7 +460,8 @@ static void put_notes(struct buf *b, const struct keys *k, const struct core *c)
 		if (!change("no-areas"))
 			put_area(b, k, cpu, c->areas[cpu]);
 	}
-	memcpy(grow(b, c->others.len), c->others.p, c->others.len);
+	if (c->others.len)
+		memcpy(grow(b, c->others.len), c->others.p, c->others.len);
 }
 
 static bool page_is_zero(const unsigned char *p)

@@ -1,0 +1,222 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/protected.sh [BUILD-DIRECTORY] - encrypted dumps of protected guests
+# test: protected 300 @BUILD@
+#
+# mkpv encrypts plain cores as the firmware would; what is decrypted must be what went in.
+
+set -euo pipefail
+# shellcheck source=tests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+requires python3
+
+mkpv=${1:-$root/${BUILD:-build}}/tests/pv/mkpv
+[ -x "$mkpv" ] || skip "this build has no OpenSSL"
+# every output is synced to disk, so better have none
+tmp=$(mktemp -d /dev/shm/gd.XXXXXX 2>/dev/null || mktemp -d /tmp/gd.XXXXXX)
+cleanup_fn rm -rf "$tmp"
+cd "$tmp"
+printf 'the key of the owner is 32 bytes' >key
+printf 'another key of somebody, 32 byte' >other
+
+# says TEXT: the last command that was run by "try" has said it
+try() { "$GUESTDUMP" "$@" >out 2>&1; }
+says() { grep -qF -- "$*" out || fail "'$*' is not said, but: $(cat out)"; }
+
+# same CHANGE...: what is decrypted of "plain" equals it, in all formats and codecs
+same() {
+	local codec threads
+	rm -f sealed
+	"$mkpv" seal plain key sealed "$@"
+	"$GUESTDUMP" convert -q --force -f elf plain plain.elf
+	for threads in 1 8; do
+		"$GUESTDUMP" convert -q --force -k key -f elf -j $threads sealed sealed.elf
+		cmp plain.elf sealed.elf || fail "$*: other memory or registers ($threads threads)"
+	done
+	for codec in none $codecs; do
+		"$GUESTDUMP" convert -q --force -C "$codec" plain plain.kdump
+		"$GUESTDUMP" convert -q --force -k key -C "$codec" sealed sealed.kdump
+		cmp plain.kdump sealed.kdump || fail "$*: other kdump with $codec"
+	done
+	"$GUESTDUMP" convert -q --force -k key -f lime sealed sealed.lime
+	"$GUESTDUMP" convert -q --force -f lime plain plain.lime
+	cmp plain.lime sealed.lime || fail "$*: other LiME"
+	"$GUESTDUMP" convert -q -k key -F sealed - | cmp - <("$GUESTDUMP" convert -q -F plain -) ||
+		fail "$*: other flattened kdump"
+	"$GUESTDUMP" verify -q --key key --strict sealed >out || fail "$*: verify does not like it"
+}
+
+test_one_range() {
+	codecs=$("$GUESTDUMP" list | awk '/^[^ ]/ { on = /^codecs/; next } on && !/not in this build/ { print $1 }')
+	"$mkpv" plain plain 1 1 0:0x800000
+	same
+	same dotted early
+	same host-order
+	same no-host-notes
+}
+
+test_memory_elsewhere() {
+	codecs=zlib
+	"$mkpv" plain plain 2 8 0x1000000:0x600000
+	same
+	same early
+	"$mkpv" plain plain 3 2 0x1000000:0x200000 0x8000000:0x100000 0x200000000:0x300000
+	same
+	same reverse
+	"$mkpv" plain plain 4 2 0:0x200000 0x1000000:0x100000
+	same
+	same by-address 2>out
+	try info -k key sealed
+	says "in the order of addresses"
+}
+
+test_info() {
+	"$mkpv" plain plain 1 2 0:0x400000
+	"$mkpv" seal plain key sealed
+	try info sealed
+	says "of a protected guest, encrypted"
+	says "2 CPUs"
+	says "pages       708 encrypted, 110 shared, 206 zero, 0 invalid"
+	says "CPU 1       encrypted"
+	try info -r -k key sealed
+	grep -v "^protected\|^pages\|^sealed" out >decrypted
+	"$GUESTDUMP" info -r plain | grep -v ^plain | diff - decrypted || fail "info differs"
+	"$GUESTDUMP" info --json sealed | python3 -c '
+import json, sys
+p = json.load(sys.stdin)["protection"]
+assert (p["kind"], p["version"], p["decrypted"]) == ("IBM Secure Execution", 1, False), p
+assert (p["encrypted"], p["shared"], p["zero"], p["invalid"]) == (708, 110, 206, 0), p'
+	try info -k key plain
+	says "no key is needed"
+}
+
+# No ciphertext is ever taken for memory.
+test_without_key() {
+	local changes
+	for changes in "" no-compl no-meta "no-compl no-meta" "no-areas" "no-areas no-compl"; do
+		# shellcheck disable=SC2086 # words
+		"$mkpv" seal plain key sealed $changes
+		for command in "convert -f elf" "convert -f kdump" "convert -f raw" "convert --dry-run" \
+			verify dmesg; do
+			# shellcheck disable=SC2046,SC2086 # words
+			fails_with 5 try $command sealed $([[ $command != convert* ]] || echo output)
+			! compgen -G 'output*' >/dev/null || fail "$command: something was written"
+		done
+		case $changes in
+		*no-[cm]*) says "can never be decrypted, as section pv_" ;;
+		*) says "give the customer communication key" ;;
+		esac
+		try info sealed || fail "info fails: $(cat out)"
+	done
+	"$mkpv" seal plain key sealed no-compl
+	fails_with 5 try convert -k key sealed output
+	says "section pv_compl is missing"
+}
+
+test_wrong_keys() {
+	"$mkpv" seal plain key sealed
+	fails_with 5 try convert -k other sealed output
+	says "the key does not fit this dump, or section pv_compl"
+	{ cat key; echo; } >newline
+	fails_with 5 try info -k newline sealed
+	says "there is a newline behind it"
+	head -c 31 key >short
+	fails_with 5 try info -k short sealed
+	says "has 31 bytes, and a customer communication key 32"
+	fails_with 1 try info -k missing sealed
+	says "key file missing: No such file"
+	fails_with 1 try info -k . sealed
+	fails_with 2 try info -k
+	"$GUESTDUMP" info -k <(cat key) sealed >out || fail "a key from a pipe"
+	for word in "the key of the owner" "another key"; do
+		! grep -qF "$word" out || fail "the key is shown"
+	done
+}
+
+# broken CHANGE STATUS TEXT
+broken() {
+	"$mkpv" seal plain key sealed "$1"
+	fails_with "$2" try convert --force -q -k key sealed output
+	says "$3"
+}
+
+test_broken_sections() {
+	broken meta-short 1 "pv_mem_meta has 16368 bytes, and the pages in the segments need 16384"
+	broken meta-past 1 "section pv_mem_meta: 4611686018427387904 bytes at offset"
+	broken compl-past 1 "section pv_compl: 288 bytes at offset 18446744073709551515 are past the end"
+	broken compl-short 1 "section pv_compl (completion data): 200 bytes instead of 288"
+	broken compl-version 1 "version 2 is not known"
+	broken compl-length 1 "says that it has 304 bytes instead of 288"
+	broken compl-tag 5 "the key does not fit this dump, or section pv_compl"
+}
+
+# A CPU that is lost is zero and told; the other one is as it was.
+test_lost_cpus() {
+	local change text
+	"$GUESTDUMP" info -r plain | sed -n '/^CPU 0/,/^CPU 1/p' | sed '$d' >cpu0
+	while read -r change text; do
+		"$mkpv" seal plain key sealed "$change=1"
+		fails_with 3 try convert --force -q -k key sealed output
+		says "CPU 1: $text"
+		says "1 of 2 CPUs could not be decrypted"
+		"$GUESTDUMP" info -r output | sed -n '/^CPU 0/,/^CPU 1/p' | sed '$d' | diff cpu0 - ||
+			fail "$change: CPU 0 is not what it was"
+		"$GUESTDUMP" info output | grep -q '^CPU 1 *psw_addr 0000000000000000' ||
+			fail "$change: CPU 1 is not zero"
+		fails_with 1 try convert --force -q --strict -k key sealed output
+		fails_with 1 try verify -q -k key sealed
+	done <<-'TEXT'
+		cpu-damaged its area is damaged: the tag is wrong
+		cpu-empty its area is empty
+		cpu-missing it has no area
+		cpu-version version 7 of its area is not known
+		cpu-short its area has 1500 bytes instead of 1568
+	TEXT
+	"$mkpv" seal plain key sealed cpu-partial=1
+	try convert --force -q -k key sealed output || fail "cpu-partial: status $?"
+	says "CPU 1 stopped inside of an instruction"
+}
+
+test_invalid_pages() {
+	"$mkpv" seal plain key sealed state=0x3000:0x0007
+	fails_with 3 try convert --force -q -k key -f elf sealed output
+	says "1 pages could not be read"
+	says "page at 0x3000: section pv_mem_meta gives it the invalid state 0x0007"
+	try info output
+	says "INCOMPLETE"
+	try info sealed
+	says "1 invalid"
+	fails_with 1 try verify -q -k key sealed
+	says "1 pages are broken; the first: page at 0x3000"
+	fails_with 1 try convert --force -q -k key --strict sealed output
+	says "gives 1 pages an invalid state; the first is at 0x3000"
+}
+
+# killed_core ARGUMENT...: whether guestdump leaves a core file when it is killed while it
+# waits for the FIFO
+killed_core() {
+	local pid
+	rm -f core*
+	(ulimit -c unlimited && exec "$GUESTDUMP" "$@" >out 2>&1) &
+	pid=$!
+	sleep 0.5
+	kill -ABRT $pid
+	wait $pid 2>/dev/null || true
+	compgen -G 'core*' >/dev/null
+}
+
+test_no_core_file() {
+	mkfifo pipe
+	killed_core info pipe || return 0       # not here, whatever the program does
+	! killed_core info -k pipe sealed || fail "a process with a key leaves a core file"
+}
+
+test_one_range
+test_memory_elsewhere
+test_info
+test_without_key
+test_wrong_keys
+test_broken_sections
+test_lost_cpus
+test_invalid_pages
+test_no_core_file
