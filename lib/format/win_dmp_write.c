@@ -166,7 +166,7 @@ static struct gdump_error *find_header(struct win_writer *w)
 	struct gdump_error *err = NULL;
 
 	if (w->spec->image->machine != EM_X86_64 || w->spec->plan->page_size != WIN_PAGE)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "win-dmp is for x86-64 only");
+		return error_new(GDUMP_ERR_UNSUPPORTED, "win-dmp is for Windows on x86-64 only");
 	if (s->ops->serial)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "win-dmp needs memory in any order, which this source does not give; write another format first, and convert that");
