@@ -8,7 +8,7 @@ _guestdump_options() {
 	case $1 in
 	dump | convert)
 		echo -f --format -E -F --flatten -C --compress -c -l -p -z -d --dump-level -x --exclude \
-			--dry-run --begin --length --split -j --threads --progress -q --quiet --force
+			--dry-run --begin --length --paging --split -j --threads --progress -q --quiet --force
 		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict; else echo --buffer --live --no-direct --timeout; fi
 		;;
 	info) echo -r --registers --json --input-format --range -k --key --strict ;;
