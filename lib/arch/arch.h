@@ -62,6 +62,10 @@ struct arch {
 	 * VMCOREINFO does not tell.
 	 */
 	bool (*image_paddr)(const struct image *image, uint64_t vaddr, uint64_t *paddr);
+	/* Where the kernel says in memory that its VMCOREINFO note is; 0: nowhere.
+	 * May be NULL.
+	 */
+	uint64_t (*vmcoreinfo)(struct source *s);
 	/* The kernel's page tables by VMCOREINFO; see kernel/paging.h.  @ret has
 	 * its defaults: 8 byte entries in the dump's byte order.
 	 */

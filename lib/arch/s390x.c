@@ -116,6 +116,16 @@ static bool paging(struct source *s, struct paging *ret)
 	return true;
 }
 
+/* In the lowcore, at absolute address 0xe0c */
+static uint64_t vmcoreinfo(struct source *s)
+{
+	unsigned char buf[8];
+	struct cursor c = cursor_init(buf, sizeof(buf), true, true);
+	CLEANUP_ERROR struct gdump_error *err = source_read(s, 0xe0c, buf, sizeof(buf));
+
+	return err ? 0 : get_u64(&c);
+}
+
 const struct arch arch_s390x = {
 	.name = "s390x",
 	.machine = EM_S390,
@@ -127,5 +137,6 @@ const struct arch arch_s390x = {
 	.regs = regs,
 	.sets = sets,
 	.image_paddr = image_paddr,
+	.vmcoreinfo = vmcoreinfo,
 	.paging = paging,
 };

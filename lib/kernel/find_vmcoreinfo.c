@@ -245,12 +245,26 @@ static struct gdump_error *add_note(struct source *s, const struct vmcoreinfo_fo
 	return err ? err : image_seal(&s->image);
 }
 
+/* Where the kernel itself says; it may be one that is no more. */
+static bool find_by_kernel(struct source *s, struct vmcoreinfo_found *ret)
+{
+	const uint64_t paddr = s->image.arch->vmcoreinfo ? s->image.arch->vmcoreinfo(s) : 0;
+
+	if (!paddr || !vmcoreinfo_at(s, paddr, ret))
+		return false;
+	if (ret->checked)
+		return true;
+	free(ret->text);
+	*ret = (struct vmcoreinfo_found){ 0 };
+	return false;
+}
+
 struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 {
 	struct search_all all = { .source = s, .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct gdump_error *err = NULL;
 
-	if (!hint || !vmcoreinfo_at(s, hint, &all.best))
+	if ((!hint || !vmcoreinfo_at(s, hint, &all.best)) && !find_by_kernel(s, &all.best))
 		err = parallel_run(0, count_chunks(&s->image), search_thread, &all);
 	if (!err && all.best.text && !all.best.doubtful)
 		err = add_note(s, &all.best);
