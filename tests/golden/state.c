@@ -77,11 +77,33 @@ static void print_registers(const struct gdump *g, const struct gdump_info *info
 	}
 }
 
+/* Read what of a unit is in ranges; the rest is zero. */
+static struct gdump_error *read_unit(struct gdump *g, uint64_t paddr, unsigned char *buf)
+{
+	const struct gdump_info *info = gdump_info(g);
+	struct gdump_error *err = NULL;
+	bool some = false;
+
+	memset(buf, 0, UNIT);
+	for (size_t i = 0; !err && i < info->num_ranges; i++) {
+		const struct gdump_range *r = &info->ranges[i];
+		uint64_t from = r->start > paddr ? r->start : paddr;
+		uint64_t last = r->start + (r->size - 1);
+
+		last = last < paddr + (UNIT - 1) ? last : paddr + (UNIT - 1);
+		if (from > last || last < paddr)
+			continue;
+		some = true;
+		err = gdump_read(g, from, buf + (from - paddr), (size_t)(last - from + 1));
+	}
+	return some ? err : gdump_read(g, paddr, buf, UNIT);
+}
+
 static void print_unit(struct gdump *g, uint64_t paddr)
 {
 	static const unsigned char zeros[UNIT];
 	unsigned char buf[UNIT];
-	struct gdump_error *err = gdump_read(g, paddr, buf, sizeof(buf));
+	struct gdump_error *err = read_unit(g, paddr, buf);
 
 	printf("memory 0x%" PRIx64 " ", paddr);
 	if (err && gdump_error_code(err) == GDUMP_ERR_NODATA)
