@@ -431,6 +431,56 @@ GDUMP_MUST_CHECK
 struct gdump_error *gdump_verify(struct gdump *g,
 				 const struct gdump_write_options *opt);
 
+/* Jobs -------------------------------------------------------------------- */
+
+/* A gdump_write() that runs beside the caller, on a thread of its own. */
+struct gdump_job;
+
+enum gdump_job_state {
+	GDUMP_JOB_NONE = 0,
+	GDUMP_JOB_ACTIVE,
+	GDUMP_JOB_COMPLETED,
+	GDUMP_JOB_FAILED,               /* or canceled                          */
+};
+
+struct gdump_job_status {
+	size_t size;                    /* = sizeof this struct                 */
+	enum gdump_job_state state;
+	uint64_t done, total;           /* bytes of guest memory                */
+	const struct gdump_error *error;        /* why it failed: the job's     */
+};
+
+/* Called on the job's thread when all is over.  It must not wait for the job. */
+typedef void gdump_job_fn(void *arg, struct gdump_job *job);
+
+struct gdump_job_options {
+	size_t size;                    /* = sizeof this struct                 */
+	const char *path;
+	/* needed until the job has ended, as are the callbacks' arguments and
+	 * the result of @write
+	 */
+	const struct gdump_plan *plan;  /* NULL: all                            */
+	const struct gdump_write_options *write;        /* is copied            */
+	gdump_job_fn *ended;
+	void *ended_arg;
+};
+
+/* Start it; what gdump_write_check() finds is told here.  Until gdump_job_wait()
+ * has returned, @g may be asked and read, but not written, resumed or closed.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_job_start(struct gdump *g, const struct gdump_job_options *opt,
+				    struct gdump_job **ret);
+/* How far it is, from any thread.  @job NULL: GDUMP_JOB_NONE. */
+void gdump_job_query(struct gdump_job *job, struct gdump_job_status *ret);
+/* Ask it to stop, from any thread: it will fail with GDUMP_ERR_CANCELED, unless
+ * it is done before.
+ */
+void gdump_job_cancel(struct gdump_job *job);
+/* Wait until it has ended, free it, and tell what gdump_write() said. */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_job_wait(struct gdump_job *job);
+
 /* Guarding a paused guest ------------------------------------------------- */
 
 /*

@@ -48,13 +48,13 @@ test_functions_are_documented() {
 
 test_members_and_constants_are_documented() {
 	local struct
-	for struct in open_options slot guest info protection range note register log_record result write_options format_info codec_info; do
+	for struct in open_options slot guest info protection range note register log_record result write_options job_status job_options format_info codec_info; do
 		header_code | sed -n "/^struct gdump_$struct {/,/^};/p" | grep -oE '[a-z0-9_]+[,;]' |
 			tr -d ',;' | grep -vx reserved >"$tmp/members"
 		[ -s "$tmp/members" ] || fail "struct gdump_$struct was not found"
 		documented "gdump_$struct" <"$tmp/members"
 	done
-	header_code | grep -oE '\bGDUMP_(ERR|DROP|RANGE)_[A-Z_]+' | documented constant
+	header_code | grep -oE '\bGDUMP_(ERR|DROP|RANGE|JOB)_[A-Z_]+' | documented constant
 }
 
 test_the_example_compiles() {
