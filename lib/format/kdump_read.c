@@ -612,6 +612,32 @@ static void guess_machine(struct image *image)
 	}
 }
 
+/* Pages whose descriptors say that they were lost, or are lost themselves. */
+static uint64_t count_lost(struct kdump_source *k)
+{
+	enum { DESCS = 4096 };
+	CLEANUP_FREE unsigned char *buf = malloc(DESCS * KDUMP_DESC_SIZE);
+	uint64_t lost = 0, n;
+
+	for (uint64_t i = 0; buf && i < k->num_pages; i += n) {
+		struct cursor c = cursor_init(buf, DESCS * KDUMP_DESC_SIZE, k->header.big, true);
+		struct gdump_error *err;
+
+		n = MIN(k->num_pages - i, DESCS);
+		err = bytes_read(k->in, k->layout.desc + i * KDUMP_DESC_SIZE, buf,
+				 (size_t)n * KDUMP_DESC_SIZE);
+		if (err) {
+			gdump_error_destroy(err);
+			return lost + (k->num_pages - i);
+		}
+		for (uint64_t j = 0; j < n; j++) {
+			lost += !get_u64(&c);
+			cursor_take(&c, KDUMP_DESC_SIZE - 8);
+		}
+	}
+	return lost;
+}
+
 static void count_absent(struct kdump_source *k)
 {
 	struct image *image = &k->source.image;
@@ -621,6 +647,8 @@ static void count_absent(struct kdump_source *k)
 	for (size_t i = 0; i < image->num_ranges; i++)
 		blocks += image->ranges[i].size / bs;
 	blocks -= MIN(k->num_pages, blocks);
+	if (image->incomplete)
+		blocks += count_lost(k);
 	image->num_absent = div_up(blocks * bs, image->page_size);
 }
 
