@@ -31,7 +31,7 @@ test_everything_is_installed() {
 	DESTDIR=$dest meson install -C "$build" --no-rebuild >"$tmp/log" || { cat "$tmp/log"; fail "meson install"; }
 	(cd "$root" && echo bin/guestdump include/guestdump.h pkgconfig/guestdump.pc \
 		lib{,/*}/libguestdump.so share/bash-completion/completions/guestdump \
-		share/doc/guestdump/examples/dump.c
+		share/doc/guestdump/examples/{dump,vmm}.c
 	for page in man/*.[1-9]; do echo "share/man/man${page##*.}/${page#man/}"; done) |
 		tr ' ' '\n' | sed 's,^lib.*\(/libguestdump\),lib*\1,' | sort -u >"$tmp/names"
 	while read -r name; do
