@@ -33,6 +33,12 @@ static struct gdump_error *read_locked(struct source *s, uint64_t paddr, void *b
 	return err;
 }
 
+static struct gdump_error *no_range(uint64_t paddr)
+{
+	return error_new(GDUMP_ERR_NODATA, "address 0x%llx is in no range of memory",
+			 (unsigned long long)paddr);
+}
+
 struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
 	const uint64_t first = paddr;
@@ -89,7 +95,9 @@ struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len)
 			err = source_read(s, paddr, &byte, 1);
 		if (err)
 			return err;
-		if (!r || state == PAGE_ABSENT)
+		if (!r)
+			return no_range(paddr);
+		if (state == PAGE_ABSENT)
 			return error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not there",
 					 (unsigned long long)paddr);
 		paddr += n, len -= n;
