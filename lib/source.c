@@ -70,8 +70,7 @@ struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, siz
 	}
 	memset(p, 0, len);
 	if (!some)
-		return error_new(GDUMP_ERR_NODATA, "address 0x%llx is in no range of memory",
-				 (unsigned long long)first);
+		return no_range(first);
 	return NULL;
 }
 
