@@ -31,6 +31,30 @@ struct page_taker {
 	void *arg;
 };
 
+/* What a dump of some guests has beside memory and notes, and what can be had only when
+ * all memory has been read: a section of an ELF file.
+ */
+struct dump_section {
+	const char *name;
+	uint64_t size;
+};
+
+enum { SECTION_PIECE = 1 << 20 };       /* fetch() is asked for no more         */
+
+/* A dump of a guest whose memory makes sense only as a whole.  From begin on, it can be
+ * read, and end() is due, whatever happens; it is called once.
+ */
+struct dump_ops {
+	/* @image: what to write; it and @sections are there until end(). */
+	struct gdump_error *(*begin)(struct source *s, const struct image **image);
+	const struct dump_section *sections; /* ends with a NULL name; sizes are known
+					 * after begin()                        */
+	/* [off, off + len) of a section: all of them, in ascending order */
+	struct gdump_error *(*fetch)(struct source *s, size_t section, uint64_t off,
+				     void *buf, size_t len);
+	struct gdump_error *(*end)(struct source *s);
+};
+
 struct source_ops {
 	const char *name;
 	bool serial;
@@ -84,6 +108,7 @@ struct source {
 	bool is_live;                   /* a guest, not a file                  */
 	bool was_running;               /* it ran when we came                  */
 	bool changes;                   /* it may run while we read             */
+	const struct dump_ops *dump;    /* NULL: a dump is nothing special      */
 	pthread_mutex_t lock;           /* of a serial source                   */
 };
 

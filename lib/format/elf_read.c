@@ -293,6 +293,7 @@ const struct format format_elf = {
 	.name = "elf",
 	.summary = "ELF core, not compressed; zero pages are holes in the file",
 	.drops_zero = true,
+	.sections = true,
 	.any_order = true,
 	.maps = true,
 	.probe = elf_probe,

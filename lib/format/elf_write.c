@@ -8,7 +8,8 @@
  * - Program headers follow the ELF header directly: makedumpfile reads them
  *   there whatever e_phoff says.
  * - No sections (but one where there are more than 65,534 program headers):
- *   libkdumpfile and elfutils trip over some, nobody needs them.
+ *   libkdumpfile and elfutils trip over some, nobody needs them.  Those of a
+ *   protected guest are behind its memory, their headers before the notes.
  * - PT_NOTE first and before all memory: crash wants it so.
  * - p_align is 0: crash takes a file with aligned segments and a p_align for
  *   another format.  Memory begins on a page boundary all the same.
@@ -37,6 +38,7 @@ enum {
 	IMAGE_ALIGN = 2 << 20,
 	IMAGE_SIZE = 64 << 20,          /* no Debian kernel's image is larger   */
 };
+#define SHSTRTAB ".shstrtab"
 
 struct elf_writer {
 	struct writer writer;
@@ -49,7 +51,11 @@ struct elf_writer {
 	struct pieces pieces;           /* what of the segments is in the file  */
 	struct elf_phdr *maps;          /* the same memory by virtual address   */
 	size_t num_maps;
-	uint64_t notes_off, notes_size, end;
+	struct source *source;
+	const struct dump_section *sections; /* behind memory; NULL: none            */
+	size_t num_sections;
+	uint64_t notes_off, notes_size;
+	uint64_t sections_off, names_off, end;
 };
 
 /* Where the kernel has all memory mapped, as far as that is known. */
@@ -212,7 +218,8 @@ static struct gdump_error *map_kernel(struct elf_writer *w)
 	const struct image *image = w->image;
 	uint64_t text, tables, paddr, size = IMAGE_SIZE;
 
-	if (image->arch->lowmem_size || !image->arch->image_paddr ||
+	/* some sections are about the bytes of all segments, in their order */
+	if (w->num_sections || image->arch->lowmem_size || !image->arch->image_paddr ||
 	    !vmcoreinfo_symbol(image, "_stext", &text) ||
 	    !vmcoreinfo_symbol(image, "swapper_pg_dir", &tables))
 		return NULL;
@@ -229,14 +236,40 @@ static uint64_t num_phdrs(const struct elf_writer *w)
 	return 1 + w->num_maps + w->num_loads;
 }
 
+/* Section header 0, those of the sections, and that of their names: only if needed */
+static uint64_t num_shdrs(const struct elf_writer *w)
+{
+	if (w->num_sections)
+		return 1 + w->num_sections + 1;
+	return num_phdrs(w) >= PN_XNUM;
+}
+
+/* The table of names: an empty one, those of the sections, its own */
+static size_t names_size(const struct elf_writer *w)
+{
+	size_t size = 1 + sizeof(SHSTRTAB);
+
+	for (size_t i = 0; i < w->num_sections; i++)
+		size += strlen(w->sections[i].name) + 1;
+	return size;
+}
+
+static uint64_t lay_out_sections(struct elf_writer *w, uint64_t off)
+{
+	w->sections_off = off;
+	for (size_t i = 0; i < w->num_sections; i++)
+		off += w->sections[i].size;
+	w->names_off = off;
+	return w->num_sections ? off + names_size(w) : off;
+}
+
 /* Give everything its place in the file. */
 static void lay_out(struct elf_writer *w)
 {
 	const uint64_t n = num_phdrs(w);
 	uint64_t off = elf_ehdr_size(w->is64) + n * elf_phdr_size(w->is64);
 
-	if (n >= PN_XNUM)
-		off += elf_shdr_size(w->is64);
+	off += num_shdrs(w) * elf_shdr_size(w->is64);
 	w->notes_off = off;
 	w->notes_size = image_notes_size(w->image);
 	off = round_up(off + w->notes_size, DATA_ALIGN);
@@ -249,7 +282,7 @@ static void lay_out(struct elf_writer *w)
 
 		w->maps[i].off = p->off + (w->maps[i].paddr - p->paddr);
 	}
-	w->end = off;
+	w->end = lay_out_sections(w, off);
 }
 
 /* Choose the class: 32 bits where all fits.  More headers than a count of 16 bits
@@ -299,14 +332,14 @@ static void put_ehdr(const struct elf_writer *w, struct cursor *c, bool complete
 	put_u32(c, EV_CURRENT);
 	put_word(c, 0);                                 /* e_entry */
 	put_word(c, ehdr);                              /* e_phoff */
-	put_word(c, xnum ? ehdr + n * phdr : 0);        /* e_shoff */
+	put_word(c, num_shdrs(w) ? ehdr + n * phdr : 0);        /* e_shoff */
 	put_u32(c, complete ? 0 : ELF_INCOMPLETE);      /* e_flags */
 	put_u16(c, (uint16_t)ehdr);
 	put_u16(c, (uint16_t)phdr);
 	put_u16(c, xnum ? PN_XNUM : (uint16_t)n);
 	put_u16(c, (uint16_t)elf_shdr_size(w->is64));
-	put_u16(c, xnum ? 1 : 0);                               /* e_shnum */
-	put_u16(c, 0);                                  /* e_shstrndx */
+	put_u16(c, (uint16_t)num_shdrs(w));             /* e_shnum */
+	put_u16(c, (uint16_t)(w->num_sections ? num_shdrs(w) - 1 : 0)); /* e_shstrndx */
 }
 
 static void put_phdr(struct cursor *c, const struct elf_phdr *p)
@@ -324,14 +357,81 @@ static void put_phdr(struct cursor *c, const struct elf_phdr *p)
 	put_word(c, 0);                                 /* p_align */
 }
 
-/* Section header 0 says how many program headers there are. */
-static void put_xnum(const struct elf_writer *w, struct cursor *c)
-{
-	const size_t info = w->is64 ? offsetof(Elf64_Shdr, sh_info) : offsetof(Elf32_Shdr, sh_info);
+struct elf_shdr {
+	uint32_t name, type, info;
+	uint64_t off, size;
+};
 
-	put_zeros(c, info);
-	put_u32(c, (uint32_t)num_phdrs(w));
-	put_zeros(c, elf_shdr_size(w->is64) - info - 4);
+static void put_shdr(struct cursor *c, const struct elf_shdr *s)
+{
+	put_u32(c, s->name);
+	put_u32(c, s->type);
+	put_word(c, 0);                                 /* sh_flags */
+	put_word(c, 0);                                 /* sh_addr */
+	put_word(c, s->off);
+	put_word(c, s->size);
+	put_u32(c, 0);                                  /* sh_link */
+	put_u32(c, s->info);
+	put_word(c, 0);                                 /* sh_addralign */
+	put_word(c, 0);                                 /* sh_entsize */
+}
+
+/* Section header 0 says how many program headers there are, if these are many. */
+static void put_shdrs(const struct elf_writer *w, struct cursor *c)
+{
+	const uint64_t n = num_phdrs(w);
+	struct elf_shdr s = { .info = n >= PN_XNUM ? (uint32_t)n : 0 };
+
+	put_shdr(c, &s);
+	if (!w->num_sections)
+		return;
+	s = (struct elf_shdr){ .type = SHT_PROGBITS, .name = 1, .off = w->sections_off };
+	for (size_t i = 0; i < w->num_sections; i++) {
+		s.size = w->sections[i].size;
+		put_shdr(c, &s);
+		s.off += s.size;
+		s.name += (uint32_t)strlen(w->sections[i].name) + 1;
+	}
+	s.type = SHT_STRTAB;
+	s.size = names_size(w);
+	put_shdr(c, &s);
+}
+
+static struct gdump_error *write_names(struct elf_writer *w)
+{
+	const size_t size = names_size(w);
+	CLEANUP_FREE char *names = calloc(1, size);
+	struct cursor c = cursor_init(names, size, false, false);
+
+	if (!names)
+		return error_nomem();
+	put_u8(&c, 0);
+	for (size_t i = 0; i < w->num_sections; i++)
+		put_bytes(&c, w->sections[i].name, strlen(w->sections[i].name) + 1);
+	put_bytes(&c, SHSTRTAB, sizeof(SHSTRTAB));
+	return sink_write(w->sink, w->names_off, names, size);
+}
+
+/* Memory has been read: fetch what comes behind it, piece by piece. */
+static struct gdump_error *write_sections(struct elf_writer *w)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(SECTION_PIECE);
+	struct gdump_error *err = buf ? NULL : error_nomem();
+	uint64_t off = w->sections_off;
+
+	for (size_t i = 0; !err && i < w->num_sections; i++) {
+		const uint64_t size = w->sections[i].size;
+
+		for (uint64_t at = 0; !err && at < size; at += SECTION_PIECE) {
+			const size_t len = (size_t)MIN(size - at, (uint64_t)SECTION_PIECE);
+
+			err = w->source->dump->fetch(w->source, i, at, buf, len);
+			if (!err)
+				err = sink_write(w->sink, off + at, buf, len);
+		}
+		off += size;
+	}
+	return err ? err : write_names(w);
 }
 
 static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
@@ -352,8 +452,8 @@ static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
 		put_phdr(&c, &w->maps[i]);
 	for (size_t i = 0; i < w->num_loads; i++)
 		put_phdr(&c, &w->loads[i]);
-	if (num_phdrs(w) >= PN_XNUM)
-		put_xnum(w, &c);
+	if (num_shdrs(w))
+		put_shdrs(w, &c);
 	image_notes_put(w->image, buf + w->notes_off);
 	return sink_write(w->sink, 0, buf, size);
 }
@@ -374,9 +474,10 @@ static struct gdump_error *elf_store(struct writer *writer, const struct batch *
 static struct gdump_error *elf_finish(struct writer *writer, uint64_t *size)
 {
 	struct elf_writer *w = (struct elf_writer *)writer;
+	struct gdump_error *err = w->num_sections ? write_sections(w) : NULL;
 
 	*size = w->end;
-	return w->sink->seeks ? write_headers(w, true) : NULL;
+	return !err && w->sink->seeks ? write_headers(w, true) : err;
 }
 
 static void elf_close(struct writer *writer)
@@ -409,6 +510,10 @@ struct gdump_error *elf_create(const struct write_spec *spec, struct writer **re
 	w->sink = spec->sink;
 	w->image = image;
 	w->page_size = spec->plan->page_size;
+	w->source = spec->source;
+	w->sections = spec->source->dump ? spec->source->dump->sections : NULL;
+	while (w->sections && w->sections[w->num_sections].name)
+		w->num_sections++;
 	for (size_t i = 0; !err && i < image->num_ranges; i++)
 		err = add_split(w, spec->plan, &image->ranges[i]);
 	if (!err)

@@ -20,6 +20,7 @@ struct format {
 	bool drops_zero;        /* a page that is zero may be left out          */
 	bool trims_devices;     /* readers derive sizes from the highest page   */
 	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */
+	bool sections;          /* can hold those of a dump_ops                 */
 	const char *codec;      /* by default, where .packs                     */
 	/* Whether the first bytes of a file look like this format: pure. */
 	bool (*probe)(const unsigned char *head, size_t len);
