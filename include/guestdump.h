@@ -137,6 +137,8 @@ struct gdump_open_options {
 	const char *spool_dir;
 	gdump_progress_fn *progress;    /* while that copy is made              */
 	void *progress_arg;
+	bool private_anyway;            /* dump memory that is private to the
+					 * guest as the host sees it            */
 };
 
 /* Open what @where names: the path of a dump file ("-": standard input), or a
@@ -167,6 +169,14 @@ struct gdump_notes;
 void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type,
 		    const void *desc, size_t size);
 
+enum gdump_memory {
+	GDUMP_MEMORY_PLAIN = 0,
+	GDUMP_MEMORY_S390_PV,           /* protected by the Ultravisor: dumped by
+					 * KVM, which needs vm_fd and vcpu_fds; all
+					 * of it, in ELF, paused                */
+	GDUMP_MEMORY_PRIVATE,           /* encrypted in another way (SEV, TDX)  */
+};
+
 /* A guest of the process that calls us.  Of KVM's descriptors, vcpu_fds alone
  * give the registers on x86_64, aarch64 and s390x; else there is @notes.  The
  * callbacks return 0 or an errno, are called on the thread that calls the
@@ -191,6 +201,8 @@ struct gdump_guest {
 	uint64_t vmcoreinfo;            /* guest-physical address of the note, if
 					 * the guest told (QEMU's vmcoreinfo
 					 * device, ACPI); 0: it is looked for   */
+	uint32_t memory;                /* enum gdump_memory                    */
+	int vm_fd;                      /* KVM's descriptor of the VM           */
 };
 
 /* Open the guest that @desc describes, which is needed during the call only; the
@@ -370,6 +382,8 @@ struct gdump_result {
 	uint64_t filled;                /* pages that were left out, but stand
 					 * as zeros where the format cannot
 					 * tell                                 */
+	uint64_t lost_cpus;             /* whose registers the firmware did not
+					 * give                                 */
 };
 
 struct gdump_write_options {

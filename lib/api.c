@@ -149,7 +149,8 @@ uint64_t gdump_paused_us(const struct gdump *g)
 
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct gdump_plan **ret)
 {
-	struct gdump_error *err = source_usable(g->source);
+	/* what can only be dumped as a whole can be planned so */
+	struct gdump_error *err = drop || !g->source->dump ? source_usable(g->source) : NULL;
 
 	return err ? error_prefix(err, "%s", g->where) : plan_create(g->source, drop, ret);
 }

@@ -74,10 +74,12 @@ static struct gdump_error *resume(void *arg)
 	return s->ops->resume ? s->ops->resume(s) : NULL;
 }
 
-/* What was cut short is kept where it holds pages and can be opened. */
-static void keep_rest(struct sink *sink, struct gdump_result *result)
+/* What was cut short is kept where it holds pages and can be opened; @whole: only all of it
+ * could be.
+ */
+static void keep_rest(struct sink *sink, struct gdump_result *result, bool whole)
 {
-	if (sink->left && result->pages) {
+	if (sink->left && result->pages && !whole) {
 		sink->keep = true;
 		result->left = strdup(sink->left);
 	}
@@ -96,7 +98,7 @@ static uint64_t buffer_size(const struct gdump *g, const struct gdump_plan *plan
 	return plan->drop & ~(unsigned int)GDUMP_DROP_ZERO ? DEFAULT_BUFFER : 0;
 }
 
-static struct gdump_error *write_pages(struct gdump *g, const struct write_spec *spec,
+static struct gdump_error *write_pages(struct gdump *g, struct write_spec *spec,
 				       const struct settings *set,
 				       const struct gdump_write_options *opt,
 				       struct gdump_result *result)
@@ -105,7 +107,7 @@ static struct gdump_error *write_pages(struct gdump *g, const struct write_spec 
 		.threads = set->threads, .store_in_order = !spec->sink->seeks,
 		.buffer = buffer_size(g, spec->plan, opt),
 		.progress = opt->progress, .progress_arg = opt->progress_arg,
-		.all_read = opt->resume_guest ? resume : NULL, .all_read_arg = g->source,
+		.all_read = opt->resume_guest && !g->source->dump ? resume : NULL, .all_read_arg = g->source,
 	};
 	CLEANUP_WRITER struct writer *writer = NULL;
 	struct gdump_error *err = set->format->create(spec, &writer);
@@ -116,6 +118,47 @@ static struct gdump_error *write_pages(struct gdump *g, const struct write_spec 
 		err = pipeline_run(g->source, spec->plan, writer, &run, result);
 	if (!err)
 		err = writer->ops->finish(writer, &result->bytes);
+	return err;
+}
+
+/* A protected guest: KVM and its owner need all of its memory, and a file that can hold
+ * what belongs to it.
+ */
+static struct gdump_error *check_whole(const struct settings *set, const struct gdump_plan *plan,
+				       const struct gdump_write_options *opt)
+{
+	if (!set->format->sections || opt->paging)
+		return error_new(GDUMP_ERR_USAGE,
+				 "the guest is protected: it can be dumped as plain ELF only, not as %s",
+				 opt->paging ? "ELF with --paging" : set->format->name);
+	if (plan && (plan->drop || plan->kept != plan->num_pages))
+		return error_new(GDUMP_ERR_USAGE,
+				 "the guest is protected: of its encrypted memory nothing can be left out");
+	return NULL;
+}
+
+/* Write a dump that @ops begin and end; a guest that shall go on does so at its end. */
+static struct gdump_error *write_whole(struct gdump *g, struct write_spec *spec,
+				       const struct settings *set,
+				       const struct gdump_write_options *opt,
+				       struct gdump_result *result)
+{
+	const struct dump_ops *ops = g->source->dump;
+	struct gdump_error *err, *end_err;
+
+	err = ops->begin(g->source, &spec->image);
+	if (err)
+		return error_prefix(err, "%s", g->where);
+	result->lost_cpus = spec->image->num_lost_cpus;
+	err = write_pages(g, spec, set, opt, result);
+	end_err = ops->end(g->source);
+	if (!end_err && opt->resume_guest)
+		end_err = resume(g->source);
+	if (err && end_err)
+		err = error_prefix(err, "%s", gdump_error_message(end_err));
+	else if (end_err)
+		return end_err;
+	gdump_error_destroy(end_err);
 	return err;
 }
 
@@ -172,7 +215,8 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	write_options_copy(&opt, options);
 	err = settings_find(&opt, &set);
 	if (!err)
-		err = error_prefix(source_usable(g->source), "%s", g->where);
+		err = error_prefix(g->source->dump ? check_whole(&set, plan, &opt) :
+						     source_usable(g->source), "%s", g->where);
 	if (!err && !g->source->image.num_ranges)
 		err = error_new(GDUMP_ERR_NODATA, "%s: holds no memory", g->where);
 	if (!err && !plan) {
@@ -201,11 +245,11 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 		.codec = set.codec, .level = set.level, .paging = opt.paging, .sink = sink,
 		.beside = beside,
 	};
-	err = write_pages(g, &spec, &set, &opt, &result);
+	err = (g->source->dump ? write_whole : write_pages)(g, &spec, &set, &opt, &result);
 	if (!err)
 		err = sink->ops->finish(sink, result.bytes);
 	if (err)
-		keep_rest(sink, &result);
+		keep_rest(sink, &result, g->source->dump);
 	write_result(opt.result, &result);
 	return err;
 }

@@ -10,7 +10,13 @@
  *
  * The guest counts as stopped from the moment that pause() succeeded until
  * resume() did.  Every way out passes through embed_resume().
+ *
+ * The memory of a protected guest is encrypted when we read it, and of use only in a
+ * whole dump (see pv/capture.h): outside of one it is locked.  It is always copied by the
+ * kernel, as a page that cannot be encrypted would kill who looks at it.  The guest does
+ * not go on before that dump has ended.
  */
+#include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,6 +29,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
+#include "../pv/capture.h"
 #include "live.h"
 #include "slots.h"
 
@@ -33,6 +40,10 @@ struct embed {
 	struct slot *slots;             /* ascending                            */
 	size_t num_slots;
 	struct procmem *mem;            /* what is populated; NULL: not known   */
+	struct capture *capture;        /* NULL: it is not protected            */
+	int *vcpu_fds;
+	struct dump_section sections[3];     /* of a protected guest's dump          */
+	struct dump_ops dump;
 	bool stopped;                   /* by us                                */
 	uint64_t stop_us;               /* when                                 */
 	uint64_t paused_us;             /* and for how long, earlier times      */
@@ -83,23 +94,36 @@ static struct gdump_error *copy_self(const unsigned char *from, void *buf, size_
 	return NULL;
 }
 
+static struct gdump_error *embed_usable(const struct source *s)
+{
+	const struct embed *e = (const struct embed *)s;
+
+	if (!e->capture || capture_is_active(e->capture))
+		return NULL;
+	return error_new(GDUMP_ERR_PROTECTED,
+			 "the guest is protected, its memory encrypted: all of it can be dumped, in ELF, but nothing can be seen before its owner decrypts that");
+}
+
 static struct gdump_error *embed_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
 	struct embed *e = (struct embed *)s;
+	struct gdump_error *err = embed_usable(s);
 
-	while (len) {
+	while (!err && len) {
 		size_t n = len;
 		const unsigned char *host = host_at(e, paddr, &n);
-		struct gdump_error *err = host ? copy_self(host, buf, n) :
-				error_new(GDUMP_ERR_NODATA, "the guest has no such memory");
 
+		err = host ? copy_self(host, buf, n) :
+			     error_new(GDUMP_ERR_NODATA, "the guest has no such memory");
+		if (err && e->capture && len == s->image.page_size)
+			capture_lose(e->capture, paddr);
 		if (err)
 			return error_prefix(err, "guest memory at 0x%" PRIx64, paddr);
 		paddr += n;
 		buf = (char *)buf + n;
 		len -= n;
 	}
-	return NULL;
+	return err;
 }
 
 static struct gdump_error *embed_scan(struct source *s, uint64_t pfn, size_t num,
@@ -117,8 +141,9 @@ static struct gdump_error *embed_scan(struct source *s, uint64_t pfn, size_t num
 
 static const void *embed_borrow(struct source *s, uint64_t paddr, size_t len)
 {
+	struct embed *e = (struct embed *)s;
 	size_t n = len;
-	const void *host = host_at((struct embed *)s, paddr, &n);
+	const void *host = e->capture ? NULL : host_at(e, paddr, &n);
 
 	return n == len ? host : NULL;
 }
@@ -140,10 +165,11 @@ static struct gdump_error *embed_stop(struct embed *e)
 static struct gdump_error *embed_resume(struct source *s)
 {
 	struct embed *e = (struct embed *)s;
+	struct gdump_error *err = e->capture ? capture_end(e->capture) : NULL;
 	int rc;
 
-	if (!e->stopped)
-		return NULL;
+	if (err || !e->stopped)
+		return err;
 	rc = e->guest.resume(e->guest.arg);
 	if (rc)
 		return error_os(rc, "the guest is still paused and could not be resumed");
@@ -167,8 +193,36 @@ static void embed_close(struct source *s)
 	if (err && e->opt.warn)
 		e->opt.warn(e->opt.warn_arg, gdump_error_message(err));
 	procmem_close(e->mem);
+	capture_close(e->capture);
+	free(e->vcpu_fds);
 	free(e->slots);
 	free(e);
+}
+
+enum { STATES, COMPLETION };
+
+static struct gdump_error *embed_begin_dump(struct source *s, const struct image **image)
+{
+	struct embed *e = (struct embed *)s;
+
+	if (e->guest.pause && !e->stopped)
+		return error_new(GDUMP_ERR_USAGE,
+				 "a protected guest has to stand still while it is dumped, but it was resumed: open it again");
+	return capture_begin(e->capture, image);
+}
+
+static struct gdump_error *embed_fetch(struct source *s, size_t section, uint64_t off, void *buf,
+				       size_t len)
+{
+	struct embed *e = (struct embed *)s;
+
+	return section == STATES ? capture_states(e->capture, off, buf, len) :
+				   capture_complete(e->capture, buf);
+}
+
+static struct gdump_error *embed_end_dump(struct source *s)
+{
+	return capture_end(((struct embed *)s)->capture);
 }
 
 static const struct source_ops embed_ops = {
@@ -176,6 +230,7 @@ static const struct source_ops embed_ops = {
 	.read = embed_read,
 	.scan = embed_scan,
 	.borrow = embed_borrow,
+	.usable = embed_usable,
 	.resume = embed_resume,
 	.paused_us = embed_paused_us,
 	.close = embed_close,
@@ -293,6 +348,54 @@ static struct gdump_error *take_cpus(struct embed *e, kvm_ioctl_fn *fn)
 	return err;
 }
 
+/* Make it a guest that only a whole dump makes sense of. */
+static struct gdump_error *protect(struct embed *e, kvm_ioctl_fn *fn)
+{
+	const struct gdump_guest *g = &e->guest;
+	const struct capture_guest guest = {
+		.ioctl = fn, .vm_fd = g->vm_fd, .vcpu_fds = e->vcpu_fds, .num_cpus = g->num_cpus,
+		.image = &e->source.image, .warn = e->opt.warn, .warn_arg = e->opt.warn_arg,
+	};
+	struct gdump_error *err = capture_open(&guest, &e->capture);
+
+	if (err)
+		return err;
+	e->sections[STATES] = (struct dump_section){ "pv_mem_meta", capture_states_size(e->capture) };
+	e->sections[COMPLETION] = (struct dump_section){ "pv_compl",
+						    capture_complete_size(e->capture) };
+	e->dump = (struct dump_ops){
+		.begin = embed_begin_dump, .sections = e->sections, .fetch = embed_fetch,
+		.end = embed_end_dump,
+	};
+	e->source.dump = &e->dump;
+	return NULL;
+}
+
+/* What a private guest needs before anything is done to it */
+static struct gdump_error *check_memory(struct embed *e)
+{
+	const struct gdump_guest *g = &e->guest;
+
+	if (g->memory == GDUMP_MEMORY_PRIVATE && !e->opt.private_anyway)
+		return error_new(GDUMP_ERR_PROTECTED,
+				 "the memory is private to the guest: a dump of it would tell nothing");
+	if (g->memory != GDUMP_MEMORY_S390_PV)
+		return NULL;
+	if (!g->vm_fd || !g->vcpu_fds)
+		return error_new(GDUMP_ERR_USAGE,
+				 "a protected guest is dumped by KVM: vm_fd and vcpu_fds are needed");
+	if (!e->opt.pause_guest || e->opt.length)
+		return error_new(GDUMP_ERR_USAGE,
+				 "a protected guest can be dumped only as a whole, and while it stands still");
+	if (e->source.image.machine != EM_S390)
+		return error_new(GDUMP_ERR_USAGE, "only guests of s390x are protected so");
+	e->vcpu_fds = calloc(g->num_cpus + 1, sizeof(*e->vcpu_fds));
+	if (!e->vcpu_fds)
+		return error_nomem();
+	memcpy(e->vcpu_fds, g->vcpu_fds, g->num_cpus * sizeof(*e->vcpu_fds));
+	return NULL;
+}
+
 static struct gdump_error *embed_begin(struct embed *e, kvm_ioctl_fn *fn)
 {
 	struct image *image = &e->source.image;
@@ -303,6 +406,8 @@ static struct gdump_error *embed_begin(struct embed *e, kvm_ioctl_fn *fn)
 	e->source.changes = e->guest.pause && !e->opt.pause_guest;
 	err = take_machine(e);
 	if (!err)
+		err = check_memory(e);
+	if (!err)
 		err = take_slots(e);
 	if (err)
 		return err;
@@ -310,7 +415,11 @@ static struct gdump_error *embed_begin(struct embed *e, kvm_ioctl_fn *fn)
 	err = take_cpus(e, fn);
 	image->num_cpus = e->guest.num_cpus;
 	snprintf(image->detail, sizeof(image->detail), "a guest of process %d", (int)getpid());
-	return err ? err : image_seal(image);
+	if (!err)
+		err = image_seal(image);
+	if (!err && e->guest.memory == GDUMP_MEMORY_S390_PV)
+		err = protect(e, fn);
+	return err;
 }
 
 struct gdump_error *embed_open(const struct gdump_guest *desc, const struct gdump_open_options *opt,

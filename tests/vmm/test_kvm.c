@@ -94,7 +94,7 @@ static void check_memory(struct gdump *g, const struct tiny *t)
 	CHECK(!memcmp(buf, t->low, TINY_LOW_SIZE));
 	CHECK_OK(gdump_read(g, TINY_HIGH_PADDR, buf, TINY_HIGH_SIZE));
 	CHECK(!memcmp(buf, t->high, TINY_HIGH_SIZE));
-	CHECK_ERR(gdump_read(g, TINY_LOW_SIZE, buf, 4096), GDUMP_ERR_NODATA, "no range");
+	CHECK_ERR(gdump_read(g, TINY_LOW_SIZE, buf, 4096), GDUMP_ERR_NODATA, "0x400000");
 	free(buf);
 }
 
