@@ -123,7 +123,7 @@ static bool offset(const struct image *image, const char *key, uint32_t size, ui
 {
 	uint64_t v;
 
-	if (!vmcoreinfo_decimal(image, key, &v) || v + 8 > size)
+	if (!vmcoreinfo_decimal(image, key, &v) || v > size - 8)
 		return false;
 	*ret = (uint32_t)v;
 	return true;

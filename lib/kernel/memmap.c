@@ -55,7 +55,7 @@ static struct gdump_error *read_layout(const struct image *image, struct layout 
 		return missing("how sections are laid out");
 	if (section_bits < 20 || section_bits > 34 || physmem_bits < 32 || physmem_bits > 56 ||
 	    section_bits < log2_u64(image->page_size) || l->size < 8 || l->size > 4096 ||
-	    l->off + 8 > l->size)
+	    l->off > l->size - 8)
 		return missing("how sections are laid out in a way that makes sense");
 	sections = (uint64_t)1 << (physmem_bits - section_bits);
 	m->section_pages = ((uint64_t)1 << section_bits) / image->page_size;
@@ -133,6 +133,9 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 	if (err)
 		return err;
 	roots = MIN(div_up(div_up(end_pfn, m.section_pages), l.per_root), l.num_roots);
+	if (roots > MAX_SECTIONS)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "the guest's memory map: more than %d sections", MAX_SECTIONS);
 	walker_init(&w, &m.paging, s);
 	for (uint64_t i = 0; !err && i < roots; i++) {
 		unsigned char pointer[8];
