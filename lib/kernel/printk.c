@@ -31,6 +31,9 @@ enum {
 	STATE_FINALIZED = 2,
 };
 
+/* 2^24 records of which each has 112 bytes of facts, in 7.x */
+static const uint64_t max_area = (uint64_t)2 << 30;
+
 /* Memory of the guest that was read, and how to look at it. */
 struct log {
 	struct walker walker;
@@ -72,9 +75,15 @@ static struct gdump_error *check_missing(const struct log *l)
 
 static struct gdump_error *read_area(struct log *l, uint64_t vaddr, size_t size, unsigned char **ret)
 {
-	CLEANUP_FREE unsigned char *buf = malloc(size + 1);
+	CLEANUP_FREE unsigned char *buf = NULL;
+	uint64_t memory = 0;
 	struct gdump_error *err;
 
+	for (size_t i = 0; i < l->image->num_ranges; i++)
+		memory += l->image->ranges[i].size;
+	if (size > MIN(memory, max_area))
+		return error_new(GDUMP_ERR_CORRUPT, "the log claims %zu bytes", size);
+	buf = malloc(size + 1);
 	if (!buf)
 		return error_nomem();
 	err = walker_read(&l->walker, vaddr, buf, size);
@@ -280,7 +289,7 @@ static struct gdump_error *old_layout(struct log *l, struct old_log *o)
 	o->time = need(l, "OFFSET(printk_log.ts_nsec)", MAX_STRUCT);
 	o->len = need(l, "OFFSET(printk_log.len)", MAX_STRUCT);
 	o->text_len = need(l, "OFFSET(printk_log.text_len)", MAX_STRUCT);
-	if (!l->missing && MAX(MAX(o->time, o->len), o->text_len) + 8 > o->header + 6)
+	if (!l->missing && MAX(o->time + 8, MAX(o->len, o->text_len) + 2) > o->header)
 		l->missing = "SIZE(printk_log)";
 	for (size_t i = 0; !err && i < ARRAY_SIZE(names); i++) {
 		if (!vmcoreinfo_symbol(l->image, names[i], &vaddr)) {
