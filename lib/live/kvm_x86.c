@@ -85,12 +85,13 @@ static void put_table(struct cursor *c, const struct kvm_dtable *t)
 /* Without this register a dump is of use too: 0 when it cannot be had. */
 static uint64_t kernel_gs_base(kvm_ioctl_fn *fn, int fd)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = { .head.nmsrs = 1, .entry.index = (uint32_t)MSR_KERNEL_GS_BASE };
+	union {
+		struct kvm_msrs msrs;
+		unsigned char room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} u = { .msrs.nmsrs = 1 };
 
-	return fn(fd, KVM_GET_MSRS, &msrs) == 1 ? msrs.entry.data : 0;
+	u.msrs.entries[0].index = (uint32_t)MSR_KERNEL_GS_BASE;
+	return fn(fd, KVM_GET_MSRS, &u) == 1 ? u.msrs.entries[0].data : 0;
 }
 
 static struct gdump_error *add_qemu(struct image *image, const struct kvm_regs *r,
