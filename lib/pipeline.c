@@ -115,6 +115,7 @@ struct worker {
 	unsigned char *spare;           /* to pack into; changes places with the
 					 * slot's buf; NULL: pages are not packed */
 	void *packer;
+	struct stored_page *stored;     /* NULL: pages are packed anew          */
 	struct gdump_error *lost;       /* as in struct slot                    */
 };
 
@@ -290,6 +291,57 @@ static void pack_batch(struct worker *w, struct slot *s)
 	s->batch.data = s->buf;
 }
 
+/* Take over the pages of a run as the input holds them.  False: they cannot stay
+ * so, or are best read one by one.
+ */
+static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
+{
+	struct source *source = w->p->source;
+	const uint32_t flag = w->p->writer->codec->kdump_flag;
+	struct batch *b = &s->batch;
+	struct gdump_error *err = source_scan(source, b->pages[i].pfn, n, w->state, false);
+
+	if (!err && !memchr(w->state, PAGE_ABSENT, n))
+		err = source->ops->stored(source, b->pages[i].pfn, n, s->buf + b->data_len,
+					  w->stored);
+	else if (!err)
+		return false;
+	if (err) {
+		gdump_error_destroy(err);
+		return false;
+	}
+	for (size_t k = 0; k < n; k++) {
+		const struct stored_page *from = &w->stored[k];
+		struct page *page = &b->pages[i + k];
+
+		if (from->flag && from->flag != flag)
+			return false;
+		page->len = from->len;
+		page->kind = !from->len ? PAGE_ZERO : from->flag ? PAGE_PACKED : PAGE_RAW;
+		s->count.zero += page->kind == PAGE_ZERO;
+		s->count.packed += page->kind == PAGE_PACKED;
+		s->count.raw += page->kind == PAGE_RAW;
+		b->data_len += from->len;
+	}
+	return true;
+}
+
+static bool take_batch(struct worker *w, struct slot *s)
+{
+	struct batch *b = &s->batch;
+
+	s->count = (struct gdump_result){ .pages = b->num_pages };
+	for (size_t i = 0, n; i < b->num_pages; i += n) {
+		n = run_length(b, i);
+		if (!take_stored(w, s, i, n)) {
+			b->data_len = 0;
+			return false;
+		}
+	}
+	b->data = s->buf;
+	return true;
+}
+
 /* Lock held: batch @n failed; nothing from there on will be written. */
 static void fail(struct pipeline *p, uint64_t n, struct gdump_error *err)
 {
@@ -323,6 +375,7 @@ static bool work_claim(struct worker *w)
 {
 	struct pipeline *p = w->p;
 	const bool serial = p->source->ops->serial;
+	bool taken;
 	struct gdump_error *err;
 	struct slot *s;
 	uint64_t n;
@@ -343,15 +396,16 @@ static bool work_claim(struct worker *w)
 	s->state = SLOT_CLAIMED;
 	pthread_mutex_unlock(&p->lock);
 
-	err = read_batch(w, s);
+	taken = w->stored && take_batch(w, s);
+	err = taken ? NULL : read_batch(w, s);
 	/* what is lent is the source's until it is packed */
-	if (!err && s->lent)
+	if (!err && s->lent && !taken)
 		pack_batch(w, s);
 	pthread_mutex_lock(&p->lock);
 	count_read(p);
 	if (err)
 		fail(p, n, err);
-	s->state = !err && !s->lent ? SLOT_READ : SLOT_PACKED;
+	s->state = !err && !s->lent && !taken ? SLOT_READ : SLOT_PACKED;
 	if (s->state == SLOT_READ && !p->hurry)
 		pack_slot(w, s);
 	pthread_cond_broadcast(&p->change);
@@ -654,6 +708,8 @@ static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)
 		w->packer = codec->pack_open(p->writer->level, p->plan->page_size);
 		if (!w->spare || !w->packer)
 			return error_nomem();
+		if (p->opt->keep_packed && p->source->ops->stored)
+			w->stored = calloc(p->batch_pages, sizeof(*w->stored));
 	}
 	p->running++;
 	rc = pthread_create(&w->thread, NULL, worker_run, w);
@@ -667,6 +723,7 @@ static void worker_free(struct worker *w, const struct codec *codec)
 	if (w->packer)
 		codec->pack_close(w->packer);
 	free(w->spare);
+	free(w->stored);
 	free(w->state);
 }
 

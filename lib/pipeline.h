@@ -9,6 +9,8 @@
 struct pipeline_options {
 	unsigned int threads;           /* at least 1                           */
 	bool store_in_order;            /* the sink cannot seek                 */
+	bool keep_packed;               /* pages that are packed with the writer's
+					 * codec already stay as they are       */
 	uint64_t buffer;                /* read ahead of packing, up to so many
 					 * bytes: somebody waits for all_read   */
 	gdump_progress_fn *progress;

@@ -22,6 +22,12 @@ enum page_state {
 	PAGE_ABSENT,    /* not in the input: filtered out or lost               */
 };
 
+/* A page as a file of packed pages holds it. */
+struct stored_page {
+	uint32_t len;                   /* bytes; 0: it is zero                 */
+	uint32_t flag;                  /* the codec's kdump_flag; 0: not packed */
+};
+
 /* Whoever takes pages in whatever order they come. */
 struct page_taker {
 	/* A page of memory, once; @data NULL: it is zero. */
@@ -76,6 +82,12 @@ struct source_ops {
 	 * memory that does not change meanwhile: a codec looks more than once.
 	 */
 	const void *(*borrow)(struct source *s, uint64_t paddr, size_t len);
+	/* Pages [pfn, pfn + num), which are all there, as the input holds them:
+	 * back to back in @buf, which has room for @num whole pages.  What is in
+	 * them is not looked at.  NULL: the input holds no pages by themselves.
+	 */
+	struct gdump_error *(*stored)(struct source *s, uint64_t pfn, size_t num, void *buf,
+				      struct stored_page *ret);
 	/* Instead of being read page by page, give all pages in an order of its
 	 * own, on the calling thread, which is another than the one that opened
 	 * the source but alone with it.  Once; memory is read() before, if at

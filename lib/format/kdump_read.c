@@ -339,6 +339,17 @@ static bool is_shared_zero(const struct kdump_source *k, const struct kdump_part
 	return part->shared_zero && d->off == k->layout.data && !d->flags;
 }
 
+/* Descriptors of @num pages that are all in one part, checked. */
+static struct gdump_error *read_good_descs(struct kdump_source *k, const struct kdump_part *part,
+					   uint64_t pfn, size_t num, struct desc *ret)
+{
+	struct gdump_error *err = read_descs(k, part, pfn, num, ret);
+
+	for (size_t i = 0; !err && i < num; i++)
+		err = page_error(check_desc(k, part, &ret[i]), pfn + i);
+	return err;
+}
+
 /* Read and unpack @num whole pages, all in one part, to @buf. */
 static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size_t num,
 				      unsigned char *buf)
@@ -353,12 +364,7 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 
 	if (!d)
 		return error_nomem();
-	err = read_descs(k, part, pfn, num, d);
-	for (size_t i = 0; !err && i < num; i++) {
-		err = check_desc(k, part, &d[i]);
-		if (err)
-			return page_error(err, pfn + i);
-	}
+	err = read_good_descs(k, part, pfn, num, d);
 	for (size_t i = 0, n, len; !err && i < num; i += n) {
 		if (is_shared_zero(k, part, &d[i])) {
 			n = 1;
@@ -378,6 +384,40 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 			err = unpack_page(&u, &d[i + j], buf + (i + j) * bs, bs,
 					  data + (d[i + j].off - d[i].off));
 			err = page_error(err, pfn + i + j);
+		}
+	}
+	return err;
+}
+
+/* Blocks are pages here. */
+static struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, void *buf,
+					struct stored_page *ret)
+{
+	struct kdump_source *k = (struct kdump_source *)s;
+	CLEANUP_FREE struct desc *d = malloc(num * sizeof(*d));
+	struct gdump_error *err = d ? NULL : error_nomem();
+	unsigned char *p = buf;
+
+	for (size_t done = 0, some; !err && done < num; done += some) {
+		const struct kdump_part *part = part_of(k, pfn + done);
+
+		some = count_there(k, pfn + done, num - done);
+		if (!some)
+			return error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
+					 (unsigned long long)(pfn + done));
+		err = read_good_descs(k, part, pfn + done, some, d);
+		for (size_t i = 0, n, len; !err && i < some; i += n) {
+			struct stored_page *page = &ret[done + i];
+
+			n = 1;
+			*page = (struct stored_page){ 0 };
+			if (is_shared_zero(k, part, &d[i]))
+				continue;
+			n = contiguous(d + i, some - i, &len);
+			for (size_t j = 0; j < n; j++)
+				page[j] = (struct stored_page){ d[i + j].size, d[i + j].flags };
+			err = bytes_read(part->in, d[i].off, p, len);
+			p += len;
 		}
 	}
 	return err;
@@ -521,6 +561,16 @@ static const struct source_ops kdump_source_ops = {
 	.name = "kdump",
 	.has_absent = true,
 	.read = kdump_read,
+	.scan = kdump_scan,
+	.close = kdump_source_close,
+};
+
+/* The same of a flattened file whose blocks are the guest's pages. */
+static const struct source_ops kdump_page_ops = {
+	.name = "kdump",
+	.has_absent = true,
+	.read = kdump_read,
+	.stored = kdump_stored,
 	.scan = kdump_scan,
 	.close = kdump_source_close,
 };
@@ -711,6 +761,9 @@ static struct gdump_error *kdump_open_parts(struct bytes *const *in, const char 
 	err = read_all(k);
 	if (err)
 		return err;
+	/* to put a flattened file in order is to copy it */
+	if (k->in->kind[0] && k->source.image.page_size == k->header.block_size)
+		k->source.ops = &kdump_page_ops;
 	guard = NULL;
 	*ret = &k->source;
 	return NULL;
