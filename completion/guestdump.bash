@@ -9,12 +9,13 @@ _guestdump_options() {
 	dump | convert)
 		echo -f --format -E -F --flatten -C --compress -c -l -p -z -d --dump-level -x --exclude \
 			--dry-run --begin --length --paging --split -j --threads --progress -q --quiet --force
-		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict; else echo --buffer --live --no-direct --timeout; fi
+		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict; else echo --buffer --detach --live --no-direct --private-anyway --timeout; fi
 		;;
 	info) echo -r --registers --json --input-format --range -k --key --strict ;;
 	verify) echo --json -j --threads --progress -q --quiet --input-format --range -k --key --strict ;;
 	dmesg) echo --json --callers --input-format --range -k --key --strict ;;
-	list) echo --json ;;
+	list | jobs) echo --json ;;
+	cancel) echo -h --help ;;
 	esac
 }
 
@@ -67,7 +68,7 @@ _guestdump_values() {
 
 _guestdump() {
 	local line=${COMP_LINE:0:COMP_POINT} command='' option='' words word prefix
-	local commands='dump convert info verify dmesg list'
+	local commands='dump convert info verify dmesg list jobs cancel'
 	COMPREPLY=()
 	# words by blanks: bash has cut ours at ":" and "=" too
 	read -ra words <<<"$line"

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "jobs.h"
 #include "options.h"
 #include "progress.h"
 #include "tool.h"
@@ -21,6 +22,7 @@ enum {
 };
 
 enum { MAX_LEVELS = 32 };
+enum { OPT_DETACH = 1024, OPT_PRIVATE_ANYWAY };
 enum { OPT_SPLIT = 768, OPT_PAGING };
 
 static const char short_options[] = "+f:FC:clpzEd:x:j:qh" INPUT_SHORT;
@@ -44,6 +46,8 @@ static const struct option long_options[] = {
 	{ "buffer",     required_argument, NULL, OPT_BUFFER },
 	{ "live",       optional_argument, NULL, OPT_LIVE },
 	{ "timeout",    required_argument, NULL, OPT_TIMEOUT },
+	{ "detach",     no_argument,       NULL, OPT_DETACH },
+	{ "private-anyway", no_argument,   NULL, OPT_PRIVATE_ANYWAY },
 	INPUT_OPTIONS,
 	{ "help",       no_argument,       NULL, 'h' },
 	{ 0 },
@@ -59,6 +63,7 @@ struct copy {
 	struct gdump_result result;
 	unsigned int drops[MAX_LEVELS], num_drops;      /* one after the other */
 	bool dry_run;
+	bool detach;
 	bool has_length;
 	enum progress_style progress;
 	uint64_t paused_us;
@@ -155,6 +160,12 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		return EXIT_DONE;
 	case OPT_FORCE:
 		c->write.force = true;
+		return EXIT_DONE;
+	case OPT_DETACH:
+		c->detach = true;
+		return EXIT_DONE;
+	case OPT_PRIVATE_ANYWAY:
+		c->open.private_anyway = true;
 		return EXIT_DONE;
 	case OPT_NO_DIRECT:
 		c->open.no_direct = true;
@@ -291,7 +302,7 @@ static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned
 	if (err)
 		return err;
 	print_plan(plan, drop);
-	err = gdump_write(g, plan, c->to, &c->write);
+	err = (c->detach ? detach_write : gdump_write)(g, plan, c->to, &c->write);
 	gdump_plan_destroy(plan);
 	return err;
 }
@@ -430,8 +441,15 @@ static int copy_run(const struct command *cmd, struct copy *c)
 	err = c->dry_run ? NULL : gdump_write_check(c->to, &c->write);
 	if (err)
 		return fail(err);
+	if (c->detach && (c->dry_run || !strcmp(c->to, "-")))
+		return usage_error(cmd, "--detach needs a file to write to");
+	status = c->detach ? detach_start(c->from, c->to) : -1;
+	if (status >= 0)
+		return status;          /* we are the parent */
 	fifo = wait_for_reader(c->to);
 	status = copy_guarded(c);
+	if (c->detach)
+		detach_end(status);
 	if (fifo >= 0)
 		close(fifo);
 	free(c->result.left);
@@ -491,6 +509,10 @@ const struct command command_dump = {
 		"      --live[=try]          the guest goes on: memory as it is at one moment, and a pause\n"
 		"                            of milliseconds; with =try the usual pause where QEMU or\n"
 		"                            the host cannot do it\n"
+		"      --detach              return when the dump has begun, and print the number under\n"
+		"                            which guestdump jobs shows it\n"
+		"      --private-anyway      dump memory that is private to the guest (SEV, TDX) as the\n"
+		"                            host sees it\n"
 		"      --no-direct           let QEMU read the memory: slower, but needs no rights\n"
 		"      --timeout SECONDS     how long to wait for an answer of QEMU (30)\n",
 	.run = cmd_copy,

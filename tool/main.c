@@ -6,7 +6,7 @@
 
 static const struct command *const commands[] = {
 	&command_dump, &command_convert, &command_info, &command_verify, &command_dmesg,
-	&command_list,
+	&command_list, &command_jobs, &command_cancel,
 };
 
 enum { NUM_COMMANDS = sizeof(commands) / sizeof(commands[0]) };

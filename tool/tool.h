@@ -24,7 +24,8 @@ struct command {
 };
 
 extern const struct command command_dump, command_convert, command_info, command_verify,
-	command_dmesg, command_list;
+	command_dmesg, command_list, command_jobs,
+	command_cancel;
 
 /* "guestdump: <message>" on standard error */
 void say(const char *fmt, ...) __attribute__((__format__(__printf__, 1, 2)));

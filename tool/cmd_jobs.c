@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cmd_jobs.c - jobs and cancel: dumps that run by themselves
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jobs.h"
+#include "options.h"
+
+enum { END_MS = 60000, TICK_MS = 100 };
+
+static const char *text_of(const json_t *job, const char *key)
+{
+	const char *s = json_string_value(json_object_get(job, key));
+
+	return s ? s : "";
+}
+
+static uint64_t number_of(const json_t *job, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(job, key));
+}
+
+static bool print_job(void *arg, const char *dir, const json_t *job)
+{
+	const uint64_t done = number_of(job, "done"), total = number_of(job, "total");
+
+	(void)arg, (void)dir;
+	printf("%llu  %s", (unsigned long long)number_of(job, "id"), text_of(job, "state"));
+	if (total)
+		printf("  %d%% of %s", (int)(100 * (double)done / (double)total),
+		       size_text(total).text);
+	fputs("  ", stdout);
+	print_escaped(text_of(job, "guest"), strlen(text_of(job, "guest")));
+	fputs(" to ", stdout);
+	print_escaped(text_of(job, "output"), strlen(text_of(job, "output")));
+	if (*text_of(job, "error")) {
+		fputs("\n        ", stdout);
+		print_escaped(text_of(job, "error"), strlen(text_of(job, "error")));
+	}
+	putchar('\n');
+	return true;
+}
+
+static bool add_job(void *arg, const char *dir, const json_t *job)
+{
+	(void)dir;
+	json_array_append_new(arg, json_deep_copy(job));
+	return true;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+	return argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
+}
+
+static int cmd_jobs(const struct command *cmd, int argc, char **argv)
+{
+	const bool json = argc == 2 && !strcmp(argv[1], "--json");
+	json_t *all;
+
+	if (asks_for_help(argc, argv)) {
+		print_help(cmd);
+		return finish_stdout(EXIT_DONE);
+	}
+	if (argc > 1 && !json)
+		return usage_error(cmd, "'%s': unknown option", argv[1]);
+	if (!json) {
+		jobs_each(print_job, NULL);
+		return finish_stdout(EXIT_DONE);
+	}
+	all = json_array();
+	jobs_each(add_job, all);
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(all);
+	return finish_stdout(EXIT_DONE);
+}
+
+struct search {
+	long id;
+	char *dir;
+	json_t *job;
+};
+
+static bool find_job(void *arg, const char *dir, const json_t *job)
+{
+	struct search *s = arg;
+
+	if ((long)number_of(job, "id") != s->id)
+		return true;
+	s->dir = strdup(dir);
+	s->job = json_deep_copy(job);
+	return false;
+}
+
+static void search_again(struct search *s)
+{
+	free(s->dir);
+	json_decref(s->job);
+	s->dir = NULL;
+	s->job = NULL;
+	jobs_each(find_job, s);
+}
+
+static bool is_active(const struct search *s)
+{
+	return s->dir && s->job && !strcmp(text_of(s->job, "state"), "active");
+}
+
+/* Ask it to stop, and wait until it has. */
+static int cancel_job(struct search *s)
+{
+	bool gone;
+
+	search_again(s);
+	if (!is_active(s)) {
+		say(s->job ? "job %ld has ended already" : "there is no job %ld", s->id);
+		return EXIT_FAILED;
+	}
+	json_decref(jobs_ask(s->dir, s->id, "cancel", &gone));
+	for (int ms = 0; is_active(s) && ms < END_MS && !canceled(NULL); ms += TICK_MS) {
+		poll(NULL, 0, TICK_MS);
+		search_again(s);
+	}
+	if (is_active(s))
+		say("job %ld has not ended yet", s->id);
+	else if (s->job && !strcmp(text_of(s->job, "state"), "completed"))
+		say("job %ld was completed before it could be canceled", s->id);
+	else
+		return EXIT_DONE;
+	return EXIT_FAILED;
+}
+
+static int cmd_cancel(const struct command *cmd, int argc, char **argv)
+{
+	struct search s = { 0 };
+	int status;
+
+	if (asks_for_help(argc, argv)) {
+		print_help(cmd);
+		return finish_stdout(EXIT_DONE);
+	}
+	if (argc != 2)
+		return usage_error(cmd, "say which job; guestdump jobs shows them");
+	if (!parse_number(argv[1], 1, INT32_MAX, &s.id))
+		return usage_error(cmd, "'%s': is not the number of a job", argv[1]);
+	status = cancel_job(&s);
+	free(s.dir);
+	json_decref(s.job);
+	return status;
+}
+
+const struct command command_jobs = {
+	.name = "jobs",
+	.usage = "jobs [--json]",
+	.summary = "Show the dumps that were started with guestdump dump --detach",
+	.help = "      --json                the same as JSON\n",
+	.run = cmd_jobs,
+};
+
+const struct command command_cancel = {
+	.name = "cancel",
+	.usage = "cancel ID",
+	.summary = "Stop a dump that was started with guestdump dump --detach",
+	.help = "  -h, --help                show this\n",
+	.run = cmd_cancel,
+};

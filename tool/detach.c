@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * detach.c - a dump that runs on by itself
+ *
+ * The parent waits at a pipe until the child has begun to write, and leaves then; up to
+ * that moment the child says what is wrong to the parent's standard error, and ends with
+ * the status that the parent ends with.  Afterwards it has no terminal and no standard
+ * error: what it would say goes to its job's file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "jobs.h"
+#include "progress.h"
+
+enum { TICK_MS = 50, PATIENCE_MS = 500 };
+
+static struct {
+	char *dir;
+	long id;
+	int begun;                      /* the pipe to the parent; -1: it has left */
+	int listener;
+	json_t *job;
+	char *error;                    /* why it failed                        */
+} detach = { .begun = -1, .listener = -1 };
+
+static json_t *describe(const char *from, const char *to)
+{
+	char *cwd = *to == '/' ? NULL : getcwd(NULL, 0), *path = NULL;
+	json_t *job;
+
+	if (asprintf(&path, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", to) < 0)
+		path = NULL;
+	job = json_pack("{s:I, s:s, s:s, s:s, s:I}", "id", (json_int_t)detach.id, "state", "active",
+			"guest", from, "output", path ? path : to, "started",
+			(json_int_t)time(NULL));
+	free(cwd);
+	free(path);
+	return job;
+}
+
+static bool job_listen(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char *path = jobs_path(detach.dir, detach.id, "sock");
+	bool good = path && strlen(path) < sizeof(addr.sun_path);
+
+	if (good) {
+		strcpy(addr.sun_path, path);
+		unlink(path);           /* of a process that had our id and was killed */
+		detach.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		good = detach.listener >= 0 &&
+		       !bind(detach.listener, (struct sockaddr *)&addr, sizeof(addr)) &&
+		       !chmod(path, 0600) && !listen(detach.listener, 16);
+	} else {
+		errno = ENAMETOOLONG;
+	}
+	if (!good)
+		say("%s: making the job's socket: %s", path ? path : detach.dir, strerror(errno));
+	free(path);
+	return good;
+}
+
+static void child_prepare(const char *from, const char *to)
+{
+	int rc;
+
+	setsid();
+	detach.id = getpid();
+	detach.dir = jobs_dir();
+	if (!detach.dir)
+		exit(EXIT_FAILED);
+	detach.job = describe(from, to);
+	if (!detach.job || !job_listen())
+		exit(EXIT_FAILED);
+	rc = jobs_write(detach.dir, detach.id, detach.job);
+	if (rc) {
+		say("%s: writing the job's file: %s", detach.dir, strerror(rc));
+		detach_end(EXIT_FAILED);
+		exit(EXIT_FAILED);
+	}
+}
+
+/* Wait for the child: its id when it has begun, else what it ends with. */
+static int parent_wait(pid_t pid, int begun)
+{
+	char byte;
+	ssize_t n;
+	int status;
+
+	do {
+		n = read(begun, &byte, 1);
+	} while (n < 0 && errno == EINTR && !canceled(NULL));
+	if (n == 1) {
+		printf("%ld\n", (long)pid);
+		return finish_stdout(EXIT_DONE);
+	}
+	if (n < 0)
+		kill(pid, SIGTERM);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
+int detach_start(const char *from, const char *to)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC)) {
+		say("making a pipe: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0) {
+		say("making a process: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	close(fds[pid ? 1 : 0]);
+	if (pid)
+		return parent_wait(pid, fds[0]);
+	detach.begun = fds[1];
+	child_prepare(from, to);
+	return -1;
+}
+
+/* It is running: let the parent go, and everything of its terminal. */
+static void leave_parent(void)
+{
+	int null;
+
+	if (detach.begun < 0)
+		return;
+	if (write(detach.begun, "B", 1) != 1)
+		say("the parent process is gone");
+	close(detach.begun);
+	detach.begun = -1;
+	fflush(NULL);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+static void set_status(const struct gdump_job_status *status)
+{
+	json_object_set_new(detach.job, "done", json_integer((json_int_t)status->done));
+	json_object_set_new(detach.job, "total", json_integer((json_int_t)status->total));
+}
+
+/* Answer whoever has connected; a slow one is not waited for. */
+static void serve(struct gdump_job *job, const struct gdump_job_status *status)
+{
+	struct pollfd p = { .fd = accept4(detach.listener, NULL, NULL, SOCK_CLOEXEC),
+			    .events = POLLIN };
+	char word[16] = "", *answer;
+
+	if (p.fd < 0)
+		return;
+	if (poll(&p, 1, PATIENCE_MS) > 0 && recv(p.fd, word, sizeof(word) - 1, 0) > 0) {
+		if (!strcmp(word, "cancel\n"))
+			gdump_job_cancel(job);
+		set_status(status);
+		answer = json_dumps(detach.job, 0);
+		if (answer)
+			send(p.fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+		free(answer);
+	}
+	close(p.fd);
+}
+
+static bool progress_or_signal(void *arg, uint64_t done, uint64_t total)
+{
+	(void)arg, (void)done, (void)total;
+	return canceled(NULL);
+}
+
+struct gdump_error *detach_write(struct gdump *g, const struct gdump_plan *plan, const char *to,
+				 const struct gdump_write_options *opt)
+{
+	struct gdump_write_options write = *opt;
+	const struct gdump_job_options options = { .size = sizeof(options), .path = to,
+						   .plan = plan, .write = &write };
+	struct gdump_job_status status = { .size = sizeof(status) };
+	struct pollfd p = { .fd = detach.listener, .events = POLLIN };
+	struct gdump_job *job;
+	struct gdump_error *err;
+	bool begun = false;
+
+	write.progress = progress_or_signal;
+	err = gdump_job_start(g, &options, &job);
+	if (err)
+		return err;
+	for (gdump_job_query(job, &status); status.state == GDUMP_JOB_ACTIVE;
+	     gdump_job_query(job, &status)) {
+		/* a tick later the output is open, or it has failed */
+		if (begun)
+			leave_parent();
+		if (poll(&p, 1, TICK_MS) > 0)
+			serve(job, &status);
+		begun = true;
+	}
+	set_status(&status);
+	err = gdump_job_wait(job);
+	free(detach.error);
+	detach.error = err ? strdup(gdump_error_message(err)) : NULL;
+	return err;
+}
+
+void detach_end(int status)
+{
+	const bool never_begun = detach.begun >= 0 && status;
+	char *json = jobs_path(detach.dir, detach.id, "json");
+	char *sock = jobs_path(detach.dir, detach.id, "sock");
+
+	json_object_set_new(detach.job, "state", json_string(status ? "failed" : "completed"));
+	json_object_set_new(detach.job, "status", json_integer(status));
+	json_object_set_new(detach.job, "ended", json_integer((json_int_t)time(NULL)));
+	if (detach.error)
+		json_object_set_new(detach.job, "error", json_string(detach.error));
+	if (never_begun)
+		unlink(json);           /* the parent tells */
+	else
+		jobs_write(detach.dir, detach.id, detach.job);
+	unlink(sock);
+	close(detach.listener);
+	if (!status)
+		leave_parent();
+	json_decref(detach.job);
+	free(json);
+	free(sock);
+	free(detach.dir);
+	free(detach.error);
+}
