@@ -66,6 +66,15 @@ static inline void blob_put_le(struct blob *b, uint64_t v, unsigned int n)
 	}
 }
 
+static inline uint64_t load_le(const unsigned char *p, unsigned int n)
+{
+	uint64_t v = 0;
+
+	while (n--)
+		v = v << 8 | p[n];
+	return v;
+}
+
 static inline void blob_set_le(struct blob *b, size_t off, uint64_t v, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)

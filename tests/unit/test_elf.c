@@ -61,6 +61,8 @@ static void write_elf(uint16_t machine, const struct range *ranges, size_t num, 
 
 	source_init(&f.source, &fake_ops);
 	f.source.image.machine = machine;
+	/* so that structs fit */
+	f.source.image.big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 	f.source.image.page_size = 4096;
 	for (size_t i = 0; i < num; i++)
 		CHECK_OK(image_add_range(&f.source.image, ranges[i].start, ranges[i].size,

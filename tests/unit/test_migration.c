@@ -370,14 +370,13 @@ static uint64_t register_of(struct gdump *g, const char *want)
 
 	for (size_t i = 0; i < info->num_notes; i++) {
 		const unsigned char *p = info->notes[i].desc;
-		uint64_t v;
 
 		if (!strcmp(want, "cr3") && !strcmp(info->notes[i].name, "QEMU"))
-			return memcpy(&v, p + 416, 8), v;
+			return load_le(p + 416, 8);
 		if (!strcmp(want, "rip") && !strcmp(info->notes[i].name, "CORE"))
-			return memcpy(&v, p + 240, 8), v;
+			return load_le(p + 240, 8);
 		if (!strcmp(want, "gs_base") && !strcmp(info->notes[i].name, "CORE"))
-			return memcpy(&v, p + 288, 8), v;
+			return load_le(p + 288, 8);
 	}
 	return 0;
 }

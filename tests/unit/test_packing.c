@@ -90,10 +90,8 @@ static void test_level_zero(void)
 /* Where page @n's descriptor is in a file of ours with 64-bit headers. */
 static size_t desc_at(const struct blob *b, unsigned int n)
 {
-	uint32_t sub, bitmap;
+	const uint64_t sub = load_le(b->p + 432, 4), bitmap = load_le(b->p + 436, 4);
 
-	memcpy(&sub, b->p + 432, 4);
-	memcpy(&bitmap, b->p + 436, 4);
 	return (size_t)(1 + sub + bitmap) * PAGE + n * KDUMP_DESC_SIZE;
 }
 
@@ -103,10 +101,9 @@ static void repack(struct blob *b, unsigned int n, const struct codec *c)
 	const size_t desc = desc_at(b, n);
 	unsigned char page[PAGE], packed[PAGE];
 	void *packer = c->pack_open(c->default_level, PAGE);
-	uint64_t off;
+	const uint64_t off = load_le(b->p + desc, 8);
 	size_t len;
 
-	memcpy(&off, b->p + desc, 8);
 	fill(n, page);
 	CHECK(!memcmp(b->p + off, page, PAGE));
 	len = c->pack(packer, packed, PAGE - 1, page, PAGE);
