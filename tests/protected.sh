@@ -10,7 +10,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 requires python3
 
-mkpv=${1:-$root/${BUILD:-build}}/tests/pv/mkpv
+mkpv=$(realpath -m "${1:-$root/${BUILD:-build}}/tests/pv/mkpv")
 [ -x "$mkpv" ] || skip "this build has no OpenSSL"
 # every output is synced to disk, so better have none
 tmp=$(mktemp -d /dev/shm/gd.XXXXXX 2>/dev/null || mktemp -d /tmp/gd.XXXXXX)

@@ -9,7 +9,7 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-mkpv=${1:-$root/${BUILD:-build}}/tests/pv/mkpv
+mkpv=$(realpath -m "${1:-$root/${BUILD:-build}}/tests/pv/mkpv")
 [ -x "$mkpv" ] || skip "this build has no OpenSSL"
 start_guest vm --arch s390x --mem 256M --cpus 3
 cd "$tmp"
