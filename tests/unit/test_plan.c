@@ -8,7 +8,7 @@
 #include "random.h"
 #include "util/bits.h"
 
-enum { MAX_PAGES = 3000 };
+enum { MAX_PAGES = 9000 };
 
 /* A source that knows which pages are absent, and nothing else. */
 struct fake {
@@ -132,6 +132,19 @@ static void check_bitmap(const struct fake *f, const struct gdump_plan *plan, si
 	}
 }
 
+static void check_rank(const struct gdump_plan *plan)
+{
+	struct plan_rank rank = { 0 };
+	uint64_t below = 0;
+
+	CHECK_OK(plan_rank_init(&rank, plan));
+	for (uint64_t pfn = 0; pfn < MAX_PAGES; pfn++) {
+		if (gdump_plan_keeps(plan, pfn))
+			CHECK_INT(plan_rank(&rank, pfn), below++);
+	}
+	plan_rank_deinit(&rank);
+}
+
 static void check_all(struct fake *f)
 {
 	static const size_t chunks[] = { 1, 7, 64, MAX_PAGES / 8 + 1 };
@@ -139,6 +152,7 @@ static void check_all(struct fake *f)
 
 	check_next(f, plan);
 	check_run(f, plan);
+	check_rank(plan);
 	for (size_t i = 0; i < ARRAY_SIZE(chunks); i++)
 		check_bitmap(f, plan, chunks[i]);
 	gdump_plan_destroy(plan);
