@@ -21,6 +21,11 @@ static uint64_t load(const unsigned char *p, bool big, unsigned int size)
 #endif
 }
 
+uint64_t page_flags(const struct page_layout *k, const unsigned char *page)
+{
+	return load(page + k->flags, k->big, 8);
+}
+
 static bool is_tail(const struct page_layout *k, const unsigned char *page)
 {
 	return load(page + k->compound, k->big, 8) & 1;

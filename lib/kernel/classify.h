@@ -47,6 +47,9 @@ struct verdict {
 /* Read the layout out of VMCOREINFO; false: @missing says what is not there. */
 bool page_layout_read(const struct image *image, struct page_layout *ret, const char **missing);
 
+/* The flags of a page, in the low bits; others are above. */
+uint64_t page_flags(const struct page_layout *k, const unsigned char *page);
+
 /* Judge the page @pfn.  @page: its struct page, followed by the next one when
  * @has_next.
  */

@@ -27,7 +27,8 @@
 #include "memmap.h"
 #include "vmcoreinfo.h"
 
-enum { CHUNK_PAGES = 32768, NUM_REASONS = ARRAY_SIZE(((struct gdump_plan *)0)->dropped) };
+enum { CHUNK_PAGES = 32768, MAX_PAGE_STRUCT = 256, PAGE_FLAGS = 0xfffff,
+       NUM_REASONS = ARRAY_SIZE(((struct gdump_plan *)0)->dropped) };
 
 struct filter {
 	struct gdump_plan *plan;
@@ -36,6 +37,7 @@ struct filter {
 	struct page_layout layout;
 	struct memmap memmap;
 	uint64_t image_start, image_end;        /* pfns of the kernel's image   */
+	uint64_t image_flags;                   /* set in all its struct pages  */
 	uint64_t dropped[NUM_REASONS], odd;     /* added up atomically          */
 };
 
@@ -48,11 +50,15 @@ struct worker {
 };
 
 /* The kernel's image is in use, whatever its struct pages say; only what was
- * given back after boot may go.
+ * given back after boot may go.  That is free, or it lacks the flag (PG_reserved)
+ * by which the first page of the image is told from those of the allocator.
  */
-static bool is_kernel(const struct filter *f, uint64_t pfn, uint64_t num)
+static bool is_kernel(const struct filter *f, const unsigned char *page, uint64_t pfn, uint64_t num)
 {
-	return pfn < f->image_end && pfn + num > f->image_start;
+	if (pfn >= f->image_end || pfn + num <= f->image_start)
+		return false;
+	return !f->image_flags ||
+	       (page_flags(&f->layout, page) & f->image_flags) == f->image_flags;
 }
 
 static void judge_pages(struct worker *w, uint64_t pfn, uint64_t num)
@@ -66,7 +72,8 @@ static void judge_pages(struct worker *w, uint64_t pfn, uint64_t num)
 		uint64_t n = (uint64_t)1 << v.order;
 
 		w->odd += v.odd;
-		if (v.why && (v.why == GDUMP_DROP_FREE || !is_kernel(f, pfn + i, n))) {
+		if (v.why && (v.why == GDUMP_DROP_FREE ||
+			      !is_kernel(f, w->pages + i * size, pfn + i, n))) {
 			w->dropped[log2_u64(v.why)] += plan_drop(f->plan, pfn + i, n);
 			i += n;
 		} else {
@@ -113,11 +120,32 @@ static struct gdump_error *filter_thread(void *arg, struct parallel *p)
 	return NULL;
 }
 
+/* The struct page of @pfn; false: it cannot be read. */
+static bool read_page(struct filter *f, struct walker *w, uint64_t pfn, unsigned char *page)
+{
+	const uint32_t size = f->layout.size;
+	const struct section *s = NULL;
+	struct gdump_error *err;
+	bool good;
+
+	for (size_t i = 0; i < f->memmap.num_sections && !s; i++) {
+		if (pfn - f->memmap.sections[i].pfn < f->memmap.section_pages)
+			s = &f->memmap.sections[i];
+	}
+	if (!s)
+		return false;
+	err = walker_read(w, s->vaddr + (pfn - s->pfn) * size, page, size);
+	good = !err;
+	gdump_error_destroy(err);
+	return good;
+}
+
 /* The pfns from _stext on as far as the image is mapped in one piece. */
 static void find_image(struct filter *f)
 {
 	const struct image *image = &f->source->image;
 	uint64_t vaddr, paddr, next, len, end;
+	unsigned char page[MAX_PAGE_STRUCT];
 	struct walker w;
 
 	if (!vmcoreinfo_symbol(image, "_stext", &vaddr))
@@ -130,6 +158,8 @@ static void find_image(struct filter *f)
 			end += len;
 		f->image_start = paddr / image->page_size;
 		f->image_end = end / image->page_size;
+		if (read_page(f, &w, f->image_start, page))
+			f->image_flags = page_flags(&f->layout, page) & PAGE_FLAGS;
 	}
 	walker_deinit(&w);
 }
@@ -137,22 +167,9 @@ static void find_image(struct filter *f)
 /* Whether @pfn, which is in use for sure, would be dropped. */
 static bool would_drop(struct filter *f, struct walker *w, uint64_t pfn)
 {
-	const uint32_t size = f->layout.size;
-	unsigned char page[2 * 256];
-	const struct section *s = NULL;
-	struct gdump_error *err;
-	bool why;
+	unsigned char page[MAX_PAGE_STRUCT];
 
-	for (size_t i = 0; i < f->memmap.num_sections && !s; i++) {
-		if (pfn - f->memmap.sections[i].pfn < f->memmap.section_pages)
-			s = &f->memmap.sections[i];
-	}
-	if (!s)
-		return false;
-	err = walker_read(w, s->vaddr + (pfn - s->pfn) * size, page, size);
-	why = !err && classify(&f->layout, page, false, pfn, 31).why;
-	gdump_error_destroy(err);
-	return why;
+	return read_page(f, w, pfn, page) && classify(&f->layout, page, false, pfn, 31).why;
 }
 
 /* Pages that the kernel cannot be without must not look free or like a user's. */
