@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * fake_kernel.h - for unit tests: memory from address 0 on, and a VMCOREINFO text
+ */
+#pragma once
+
+#include <elf.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "random.h"
+#include "source.h"
+#include "util/cursor.h"
+
+struct fake {
+	struct source source;
+	size_t size;
+	unsigned char *memory;
+};
+
+static inline struct gdump_error *fake_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	memcpy(buf, ((struct fake *)s)->memory + paddr, len);
+	return NULL;
+}
+
+static inline void fake_close(struct source *s)
+{
+	free(((struct fake *)s)->memory);
+	free(s);
+}
+
+static inline struct fake *fake_create(uint16_t machine, size_t size, const char *info)
+{
+	static const struct source_ops ops = { .name = "fake", .read = fake_read,
+					       .close = fake_close };
+	struct fake *f = calloc(1, sizeof(*f));
+
+	f->size = size;
+	f->memory = calloc(1, size);
+	source_init(&f->source, &ops);
+	f->source.image.machine = machine;
+	f->source.image.is64 = true;
+	CHECK_OK(image_add_range(&f->source.image, 0, size, GDUMP_RANGE_RAM));
+	CHECK_OK(image_add_note(&f->source.image, "VMCOREINFO", 0, info, strlen(info)));
+	CHECK_OK(image_seal(&f->source.image));
+	return f;
+}
+
+/* An integer of @n bytes, little-endian */
+static inline void put(struct fake *f, uint64_t paddr, uint64_t v, unsigned int n)
+{
+	struct cursor c = cursor_init(f->memory + paddr, n, false, true);
+
+	put_uint(&c, v, n);
+}
+
+/* Entry @i of the table at @table */
+static inline void set(struct fake *f, uint64_t table, unsigned int i, uint64_t entry)
+{
+	put(f, table + 8 * i, entry, 8);
+}
+
+/* Change some bytes in [from, to), or with @text in VMCOREINFO, as a rule to a digit. */
+static inline void fake_mutate(struct fake *f, uint64_t *seed, uint64_t from, uint64_t to, bool text)
+{
+	char *info = (char *)(uintptr_t)f->source.image.vmcoreinfo;
+
+	for (uint64_t n = 1 + random_below(seed, 4); n; n--) {
+		if (text)
+			info[random_below(seed, f->source.image.vmcoreinfo_size)] =
+				(char)('0' + random_below(seed, 10));
+		else
+			f->memory[from + random_below(seed, to - from)] =
+				(unsigned char)random_next(seed);
+	}
+}

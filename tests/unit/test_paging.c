@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fake_kernel.h"
+
+#include "kernel/paging.h"
+
+enum { MEMORY = 1 << 20 };
+
+static const char info_4[] = "PAGESIZE=4096\nNUMBER(phys_base)=0\n"
+	"SYMBOL(swapper_pg_dir)=ffffffff80001000\nNUMBER(pgtable_l5_enabled)=0\n";
+static const char info_5[] = "PAGESIZE=4096\nNUMBER(phys_base)=-4096\n"
+	"SYMBOL(swapper_pg_dir)=ffffffff80002000\nNUMBER(pgtable_l5_enabled)=1\n"
+	"NUMBER(sme_mask)=0x800000000000\n";
+static const char info_riscv[] = "PAGESIZE=4096\nNUMBER(VA_BITS)=39\n"
+	"NUMBER(va_kernel_pa_offset)=0xffffffff00000000\nSYMBOL(swapper_pg_dir)=ffffffff00001000\n";
+static const char info_arm[] = "PAGESIZE=4096\nNUMBER(VA_BITS)=52\nNUMBER(TCR_EL1_T1SZ)=0x10\n"
+	"NUMBER(kimage_voffset)=0xffff800000000000\nSYMBOL(swapper_pg_dir)=ffff800000001000\n";
+
+static void check_at(struct walker *w, uint64_t vaddr, uint64_t paddr, uint64_t len)
+{
+	uint64_t got = 0, left = 0;
+
+	CHECK(walker_translate(w, vaddr, &got, &left));
+	CHECK_INT(got, paddr);
+	CHECK_INT(left, len);
+}
+
+static void check_none(struct walker *w, uint64_t vaddr)
+{
+	uint64_t got, left;
+
+	CHECK(!walker_translate(w, vaddr, &got, &left));
+}
+
+static struct fake *begin(uint16_t machine, const char *info, struct paging *p, struct walker *w)
+{
+	struct fake *f = fake_create(machine, MEMORY, info);
+
+	CHECK(paging_of_kernel(&f->source, p));
+	walker_init(w, p, &f->source);
+	return f;
+}
+
+static void end(struct fake *f, struct walker *w)
+{
+	walker_deinit(w);
+	source_close(&f->source);
+}
+
+static void test_4_levels(void)
+{
+	struct paging p;
+	struct walker w;
+	struct fake *f = begin(EM_X86_64, info_4, &p, &w);
+	unsigned char buf[8192];
+
+	set(f, 0x1000, 511, 0x2001);
+	set(f, 0x1000, 300, 0x80000001);        /* a table outside of memory */
+	set(f, 0x1000, 301, 0x7ffffffffffff001);
+	set(f, 0x1000, 302, 0x2081);            /* no page is that large */
+	set(f, 0x2000, 510, 0x3001);
+	set(f, 0x2000, 511, 0x40000081);        /* 1 GiB */
+	set(f, 0x3000, 0, 0x8000000000001083);  /* 2 MiB; bit 12 is no address */
+	set(f, 0x3000, 1, 0x4001);
+	set(f, 0x4000, 0, 0x10001);
+	set(f, 0x4000, 1, 0x20001);
+	set(f, 0x4000, 3, 0xff000001);
+	check_at(&w, 0xffffffff80001234, 0x1234, 0x200000 - 0x1234);
+	check_at(&w, 0xffffffff80200ff0, 0x10ff0, 16);
+	check_at(&w, 0xffffffffc0000000, 0x40000000, 0x40000000);
+	check_none(&w, 0xffffffff80202000);
+	check_none(&w, 0xffffffff80400000);
+	check_none(&w, (uint64_t)0xffff << 48 | (uint64_t)300 << 39);
+	check_none(&w, (uint64_t)0xffff << 48 | (uint64_t)301 << 39);
+	check_none(&w, (uint64_t)0xffff << 48 | (uint64_t)302 << 39);
+	check_none(&w, 0);
+	f->memory[0x10fff] = 'a';
+	f->memory[0x20000] = 'b';
+	CHECK_OK(walker_read(&w, 0xffffffff80200fff, buf, 2));
+	CHECK(buf[0] == 'a' && buf[1] == 'b');
+	CHECK_ERR(walker_read(&w, 0xffffffff80201000, buf, 4097), GDUMP_ERR_NODATA, "80202000");
+	CHECK_ERR(walker_read(&w, 0xffffffff80203000, buf, 1), GDUMP_ERR_NODATA, "in no range");
+	CHECK_ERR(walker_read(&w, UINT64_MAX, buf, 2), GDUMP_ERR_NODATA, "");
+	CHECK_OK(walker_read(&w, 5, buf, 0));
+	end(f, &w);
+}
+
+static void test_5_levels(void)
+{
+	struct paging p;
+	struct walker w;
+	struct fake *f = begin(EM_X86_64, info_5, &p, &w);
+
+	CHECK_INT(p.root, 0x1000);
+	set(f, 0x1000, 511, 0x800000002001);    /* with the bit of encrypted memory */
+	set(f, 0x2000, 511, 0x3001);
+	set(f, 0x3000, 510, 0x4001);
+	set(f, 0x4000, 1, 0x800000200081);
+	check_at(&w, 0xffffffff80200010, 0x200010, 0x200000 - 0x10);
+	check_none(&w, 0xffffffff80000000);
+	end(f, &w);
+}
+
+static void test_riscv(void)
+{
+	struct paging p;
+	struct walker w;
+	struct fake *f = begin(EM_RISCV, info_riscv, &p, &w);
+
+	set(f, 0x1000, 508, 0x2 << 10 | 1);
+	set(f, 0x1000, 509, (uint64_t)0x40000 << 10 | 0xf);
+	set(f, 0x2000, 0, 0x3 << 10 | 1);
+	set(f, 0x2000, 1, 0x80000000000000cf | (uint64_t)0x200 << 10);
+	set(f, 0x3000, 0, 0x10 << 10 | 7);
+	set(f, 0x3000, 1, 0x10 << 10 | 1);      /* a table behind the last level */
+	check_at(&w, 0xffffffff00000008, 0x10008, 4096 - 8);
+	check_at(&w, 0xffffffff00200000, 0x200000, 0x200000);
+	check_at(&w, 0xffffffff40000000, 0x40000000, 0x40000000);
+	check_none(&w, 0xffffffff00001000);
+	check_none(&w, 0xffffffff80000000);
+	end(f, &w);
+}
+
+static void test_arm(void)
+{
+	struct paging p;
+	struct walker w;
+	struct fake *f = begin(EM_AARCH64, info_arm, &p, &w);
+
+	CHECK_INT(p.levels, 4);                 /* what is in use, not what could be */
+	set(f, 0x1000, 256, 0x2003);
+	set(f, 0x2000, 0, 0x3003);
+	set(f, 0x2000, 1, 0x40000001);
+	set(f, 0x3000, 0, 0x4003);
+	set(f, 0x4000, 0, 0x0060000000010703);
+	set(f, 0x4000, 1, 0x10001);             /* no block there */
+	check_at(&w, 0xffff800000000000, 0x10000, 4096);
+	check_at(&w, 0xffff800040000000, 0x40000000, 0x40000000);
+	check_none(&w, 0xffff800000001000);
+	check_none(&w, 0xffff800000002000);
+	end(f, &w);
+}
+
+/* All entries lead to the top table. */
+static void test_circle(void)
+{
+	struct paging p;
+	struct walker w;
+	struct fake *f = begin(EM_X86_64, info_4, &p, &w);
+
+	for (unsigned int i = 0; i < 512; i++)
+		set(f, 0x1000, i, 0x1001);
+	check_at(&w, 0, 0x1000, 4096);
+	check_at(&w, 0xffffffffffffffff, 0x1fff, 1);
+	end(f, &w);
+}
+
+static void test_unknown(void)
+{
+	struct fake *f = fake_create(EM_X86_64, MEMORY, "PAGESIZE=4096\n");
+	struct fake *arm = fake_create(EM_AARCH64, MEMORY,
+				       "NUMBER(VA_BITS)=99\nNUMBER(kimage_voffset)=0\n"
+				       "SYMBOL(swapper_pg_dir)=0\n");
+	struct paging p;
+
+	CHECK(!paging_of_kernel(&f->source, &p));
+	CHECK(!paging_of_kernel(&arm->source, &p));
+	source_close(&f->source);
+	source_close(&arm->source);
+}
+
+static void test_mutations(uint16_t machine, const char *info)
+{
+	static unsigned char buf[65536];
+	uint64_t seed = machine;
+
+	for (unsigned int i = 0; i < 300; i++) {
+		struct fake *f = fake_create(machine, MEMORY, info);
+		struct paging p;
+		struct walker w;
+
+		for (uint64_t at = 0; at < 0x10000; at += 8)
+			put(f, at, (random_below(&seed, 0x20000) & 0x1f000) >> (machine == EM_RISCV ? 2 : 0) |
+			    (machine == EM_AARCH64 ? 3 : 1), 8);
+		fake_mutate(f, &seed, 0, 0x10000, false);
+		if (i % 2)
+			fake_mutate(f, &seed, 0, 0, true);
+		if (paging_of_kernel(&f->source, &p)) {
+			walker_init(&w, &p, &f->source);
+			for (unsigned int n = 0; n < 50; n++)
+				gdump_error_destroy(walker_read(&w, random_next(&seed), buf,
+								(size_t)random_below(&seed, sizeof(buf))));
+			walker_deinit(&w);
+		}
+		source_close(&f->source);
+	}
+}
+
+int main(void)
+{
+	test_4_levels();
+	test_5_levels();
+	test_riscv();
+	test_arm();
+	test_circle();
+	test_unknown();
+	test_mutations(EM_X86_64, info_4);
+	test_mutations(EM_X86_64, info_5);
+	test_mutations(EM_RISCV, info_riscv);
+	test_mutations(EM_AARCH64, info_arm);
+	return check_done();
+}
