@@ -650,7 +650,7 @@ static struct gdump_error *feeder_end(struct pipeline *p)
 	if (!p->pushes)
 		return NULL;
 	pthread_join(p->feeder, NULL);
-	if (!p->feed_err && p->fed < p->plan->kept && p->end) {
+	if (!p->feed_err && p->fed < p->plan->kept && p->end == UINT64_MAX) {
 		p->result->unreadable += p->plan->kept - p->fed;
 		p->writer->incomplete = true;
 	}

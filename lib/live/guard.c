@@ -34,6 +34,7 @@
 enum {
 	GUARD_US = 20000000,            /* for all that we try                  */
 	ANSWER_MS = 2000,
+	DRAIN_MS = 30000,               /* for a snapshot to go on              */
 	RETRY_MS = 50,                  /* while a dump is about to end         */
 };
 
@@ -58,22 +59,41 @@ static void guard_leave_session(int fd)
 	close_range((unsigned int)fd + 1, UINT_MAX, 0);
 }
 
-/* The next message: its letter, 0 at the end; @monitor gets what came with it. */
-static char guard_receive(int fd, int *monitor)
+/* The next message: its letter, 0 at the end; @got is what came with it, or -1. */
+static char guard_receive(int fd, int *got)
 {
 	char what = 0;
-	int got = -1;
 	ssize_t n;
 
+	*got = -1;
 	do {
-		n = fd_recv(fd, &what, 1, &got);
+		n = fd_recv(fd, &what, 1, got);
 	} while (n < 0 && errno == EINTR);
-	if (got >= 0) {
-		if (*monitor >= 0)
-			close(*monitor);
-		*monitor = got;
-	}
 	return n > 0 ? what : 0;
+}
+
+static void guard_keep(int *fd, int got)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = got;
+}
+
+/* Read a snapshot of QEMU's to its end: one that breaks off leaves the guest's
+ * memory write-protected, and the guest hangs.
+ */
+static void guard_drain(int pipe)
+{
+	struct pollfd p = { .fd = pipe, .events = POLLIN };
+	char buf[65536];
+	ssize_t n;
+
+	/* it is ours now, and another's who is gone may have set O_NONBLOCK */
+	while (poll(&p, 1, DRAIN_MS) > 0) {
+		n = read(pipe, buf, sizeof(buf));
+		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+			break;
+	}
 }
 
 /* Write all, or not: then the answer will not come. */
@@ -99,7 +119,8 @@ static enum verdict guard_judge(const char *line)
 		return SILENT;
 	if (strstr(line, "\"return\""))
 		return RESUMED;
-	return strstr(line, "dump in p") ? BUSY : REFUSED;
+	return strstr(line, "dump in p") || strstr(line, "migration is in progress") ||
+	       strstr(line, "migration in progress") ? BUSY : REFUSED;
 }
 
 /* Take one more byte in; a whole line may be the answer. */
@@ -139,17 +160,16 @@ static enum verdict guard_answer(int monitor, struct lines *l)
 	return verdict;
 }
 
-/* Let the guest go on: 0, or 1 when that was not to be had. */
-static int guard_resume(int monitor)
+/* Have QEMU run @line, which begins with a newline: 0, or 1 when it did not. */
+static int guard_command(int monitor, const char *line)
 {
-	static const char cont[] = "\n{\"execute\":\"cont\",\"id\":\"" GUARD_ID "\"}\n";
 	static const char reset[] = "\xff";
 	uint64_t end = clock_us() + GUARD_US;
 	enum verdict verdict;
 	struct lines lines = { .len = 0 };
 
 	do {
-		guard_send(monitor, cont);
+		guard_send(monitor, line);
 		verdict = guard_answer(monitor, &lines);
 		if (verdict == BUSY)
 			poll(NULL, 0, RETRY_MS);
@@ -161,21 +181,33 @@ static int guard_resume(int monitor)
 
 int gdump_guard(int fd)
 {
-	int monitor = -1, ret;
+	static const char cont[] = "\n{\"execute\":\"cont\",\"id\":\"" GUARD_ID "\"}\n";
+	static const char snapshot_off[] =
+		"\n{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+		"{\"capability\":\"background-snapshot\",\"state\":false}]},"
+		"\"id\":\"" GUARD_ID "\"}\n";
+	int monitor = -1, pipe = -1, got, ret;
 	char what;
 
 	guard_leave_session(fd);
-	while ((what = guard_receive(fd, &monitor))) {
-		if (what == 'P')
+	while ((what = guard_receive(fd, &got))) {
+		if (what == 'P') {
+			guard_keep(&monitor, got);
 			send(fd, "G", 1, MSG_NOSIGNAL);
-		if (what == 'R' && monitor >= 0) {
-			close(monitor);
-			monitor = -1;
+		} else if (what == 'R') {
+			guard_keep(&monitor, -1);
+		} else if (what == 'S' || what == 'E') {
+			guard_keep(&pipe, got);
 		}
 	}
+	if (pipe >= 0)
+		guard_drain(pipe);
 	if (monitor < 0)
 		return 0;
-	ret = guard_resume(monitor);
+	ret = guard_command(monitor, cont);
+	/* the next migration is to be an ordinary one */
+	if (pipe >= 0)
+		guard_command(monitor, snapshot_off);
 	close(monitor);
 	return ret;
 }

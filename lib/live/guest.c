@@ -101,12 +101,12 @@ struct gdump_error *guest_check(struct guest *g)
 }
 
 /* Tell the guard: 'P' with the monitor's connection, or 'R'. */
-static struct gdump_error *guest_tell_guard(const struct guest *g, char what)
+static struct gdump_error *guest_tell_guard(const struct guest *g, char what, int fd)
 {
 	ssize_t n;
 
 	do {
-		n = fd_send(g->guard_fd, &what, 1, what == 'P' ? qmp_fd(g->qmp) : -1);
+		n = fd_send(g->guard_fd, &what, 1, fd);
 	} while (n < 0 && errno == EINTR);
 	return n == 1 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
 }
@@ -114,7 +114,7 @@ static struct gdump_error *guest_tell_guard(const struct guest *g, char what)
 static struct gdump_error *guest_call_guard(struct guest *g)
 {
 	struct pollfd p = { .fd = g->guard_fd, .events = POLLIN };
-	struct gdump_error *err = guest_tell_guard(g, 'P');
+	struct gdump_error *err = guest_tell_guard(g, 'P', qmp_fd(g->qmp));
 	char c = 0;
 	int n;
 
@@ -135,7 +135,7 @@ static void guest_released(struct guest *g)
 {
 	g->stopped = false;
 	if (g->guarded)
-		gdump_error_destroy(guest_tell_guard(g, 'R'));
+		gdump_error_destroy(guest_tell_guard(g, 'R', -1));
 	g->guarded = false;
 }
 
@@ -223,6 +223,11 @@ struct gdump_error *guest_resume(struct guest *g)
 	g->paused_us += clock_us() - g->stop_us;
 	guest_released(g);
 	return NULL;
+}
+
+struct gdump_error *guest_guard_pipe(struct guest *g, int fd)
+{
+	return g->guarded ? guest_tell_guard(g, fd >= 0 ? 'S' : 'E', fd) : NULL;
 }
 
 void guest_was_resumed(struct guest *g, uint64_t paused_us)

@@ -24,6 +24,10 @@ MUST_CHECK struct gdump_error *guest_stop(struct guest *g);
 MUST_CHECK struct gdump_error *guest_check_still(struct guest *g);
 /* Let it go on, if we stopped it.  Is not cancelled. */
 MUST_CHECK struct gdump_error *guest_resume(struct guest *g);
+/* A snapshot comes out of @fd: the guard reads it to its end if we cannot; -1: it
+ * is over.
+ */
+MUST_CHECK struct gdump_error *guest_guard_pipe(struct guest *g, int fd);
 /* Somebody else, who we asked to, has let it go on after @paused_us. */
 void guest_was_resumed(struct guest *g, uint64_t paused_us);
 /* How long it has stood still because of us, until now */

@@ -18,9 +18,11 @@
  * it is read before the start.  While the stream lasts, the guest may wait for
  * pages that it wants to write to: so we read without a pause, and buffer.
  *
- * Whatever happens, the migration is over and QEMU's settings are back when the
- * source is closed.  If this process is killed, the pipe breaks: QEMU gives up the
- * snapshot, and the guest runs on.
+ * A snapshot that breaks off, be it by migrate_cancel or by a closed pipe, leaves
+ * the memory write-protected (QEMU 7.2), and the guest hangs at its next write.  So
+ * what was begun is read to its end, also when nobody wants it any more: by us, or
+ * if we are killed by the guard, who has the pipe as well.  Then QEMU's settings are
+ * put back.
  */
 #include "qemu.h"
 
@@ -43,6 +45,7 @@
 enum {
 	PIPE_SIZE = 1 << 20,
 	TICK_MS = 100,
+	DRAIN_MS = 30000,               /* for more to come                     */
 	END_US = 30000000,              /* for a migration to end               */
 	MAX_BANDWIDTH_SHIFT = 60,
 };
@@ -188,11 +191,13 @@ static struct gdump_error *start(struct snapshot *s)
 	theirs = fds[1];
 	fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE);
 	fcntl(s->fd, F_SETFL, O_NONBLOCK);
-	err = qmp_send_fd(q, FD_NAME, theirs);
-	if (!err) {
-		s->started = true;
-		err = qmp_execute(q, "migrate", json_pack("{s:s}", "uri", "fd:" FD_NAME), NULL);
-	}
+	err = guest_guard_pipe(&s->qemu->guest, s->fd);
+	if (!err)
+		err = qmp_send_fd(q, FD_NAME, theirs);
+	if (err)
+		return err;
+	err = qmp_execute(q, "migrate", json_pack("{s:s}", "uri", "fd:" FD_NAME), NULL);
+	s->started = !err || !qmp_refusal(q);
 	return err;
 }
 
@@ -219,6 +224,7 @@ static struct gdump_error *finish(struct snapshot *s, uint64_t began_us)
 		downtime = (uint64_t)json_integer_value(json_object_get(done, "downtime"));
 	/* QEMU counts from where it takes over */
 	s->qemu->resumed = true;
+	gdump_error_destroy(guest_guard_pipe(g, -1));
 	guest_was_resumed(g, began_us - g->stop_us + 1000 * downtime);
 	return NULL;
 }
@@ -381,6 +387,20 @@ static struct gdump_error *run_stream(struct snapshot *s)
 	return err;
 }
 
+/* Read the rest, whatever it is. */
+static void drain(struct snapshot *s)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	char buf[65536];
+	ssize_t n;
+
+	while (poll(&p, 1, DRAIN_MS) > 0) {
+		n = read(s->fd, buf, sizeof(buf));
+		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+			break;
+	}
+}
+
 struct gdump_error *snapshot_push(struct source *source, const struct page_taker *to)
 {
 	struct qemu *qemu = (struct qemu *)source;
@@ -396,12 +416,16 @@ struct gdump_error *snapshot_push(struct source *source, const struct page_taker
 	err = start(s);
 	if (!err)
 		err = run_stream(s);
-	/* when the pipe broke, QEMU may know better why */
-	if (!err || gdump_error_code(err) == GDUMP_ERR_REMOTE)
+	if (err && s->started)
+		drain(s);
+	if (s->started)
 		why = finish(s, began_us);
-	if (why) {
+	/* when the stream broke off, QEMU knows better why */
+	if (why && (!err || gdump_error_code(err) == GDUMP_ERR_REMOTE)) {
 		gdump_error_destroy(err);
 		err = why;
+	} else {
+		gdump_error_destroy(why);
 	}
 	return error_prefix(err, "the snapshot of the running guest");
 }
@@ -413,12 +437,12 @@ void snapshot_close(struct qemu *qemu)
 
 	if (!s)
 		return;
-	if (s->fd >= 0)
-		close(s->fd);
 	if (s->started) {
-		gdump_error_destroy(qmp_execute(q, "migrate_cancel", NULL, NULL));
+		drain(s);
 		gdump_error_destroy(wait_end(q, NULL));
 	}
+	if (s->fd >= 0)
+		close(s->fd);
 	if (s->bandwidth)
 		gdump_error_destroy(set_bandwidth(q, s->bandwidth));
 	if (s->set)
