@@ -78,6 +78,88 @@ static struct gdump_error *guest_check_migration(struct qmp *q)
 			 "with migrate_cancel", status);
 }
 
+/* What protects a guest's memory from its host, by the type of QEMU's object */
+static const struct {
+	const char *type, *name;
+} protections[] = {
+	{ "sev-guest", "AMD SEV" },
+	{ "sev-snp-guest", "AMD SEV-SNP" },
+	{ "tdx-guest", "Intel TDX" },
+	{ "pef-guest", "IBM PEF" },
+};
+
+/* A string property of an object; NULL: QEMU has no such. */
+static struct gdump_error *guest_property(struct qmp *q, const char *path, const char *property,
+					  json_t **json, const char **ret)
+{
+	json_t *args = json_pack("{s:s, s:s}", "path", path, "property", property);
+	struct gdump_error *err = args ? qmp_execute(q, "qom-get", args, json) : error_nomem();
+
+	*ret = NULL;
+	if (err && qmp_refusal(q)) {
+		gdump_error_destroy(err);
+		return NULL;
+	}
+	if (err)
+		return err;
+	*ret = json_string_value(*json);
+	return *ret ? NULL : qmp_odd("qom-get", "gives no text for %s", property);
+}
+
+/* Before QEMU 6.0: only SEV, and asked for in another way */
+static struct gdump_error *guest_check_sev(struct guest *g, const char **ret)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	struct gdump_error *err = qmp_execute(g->qmp, "query-sev", NULL, &json);
+
+	if (err && qmp_refusal(g->qmp)) {
+		gdump_error_destroy(err);
+		return NULL;
+	}
+	if (!err && json_is_true(json_object_get(json, "enabled")))
+		*ret = "AMD SEV";
+	return err;
+}
+
+/* By what name the guest's memory is private to it; NULL: by none. */
+static struct gdump_error *guest_protection(struct guest *g, const char **ret)
+{
+	CLEANUP_JSON json_t *link = NULL, *json = NULL;
+	const char *object, *type;
+	struct gdump_error *err;
+
+	*ret = NULL;
+	err = guest_property(g->qmp, "/machine", "confidential-guest-support", &link, &object);
+	if (!err && !object)
+		return guest_check_sev(g, ret);
+	if (err || !*object)
+		return err;
+	err = guest_property(g->qmp, object, "type", &json, &type);
+	if (err)
+		return err;
+	if (type && !strcmp(type, "s390-pv-guest")) {
+		g->may_be_protected = true;
+		return NULL;
+	}
+	*ret = "something that we do not know";
+	for (size_t i = 0; type && i < ARRAY_SIZE(protections); i++)
+		if (!strcmp(type, protections[i].type))
+			*ret = protections[i].name;
+	return NULL;
+}
+
+static struct gdump_error *guest_check_private(struct guest *g)
+{
+	const char *by;
+	struct gdump_error *err = guest_protection(g, &by);
+
+	if (err || !by || g->private_anyway)
+		return err;
+	return error_new(GDUMP_ERR_PROTECTED,
+			 "the memory is private to the guest, by %s: the host sees it encrypted, and nobody could decrypt a dump of it (--private-anyway)",
+			 by);
+}
+
 struct gdump_error *guest_check(struct guest *g)
 {
 	CLEANUP_JSON json_t *value = NULL;
@@ -97,7 +179,7 @@ struct gdump_error *guest_check(struct guest *g)
 	if (!err && active)
 		err = error_new(GDUMP_ERR_REMOTE, "somebody else is dumping this guest: wait until "
 				"query-dump says that it is done");
-	return err;
+	return err ? err : guest_check_private(g);
 }
 
 /* Tell the guard: 'P' with the monitor's connection, or 'R'. */

@@ -9,6 +9,8 @@
 struct guest {
 	struct qmp *qmp;
 	int guard_fd;                   /* see gdump_guard(); 0: none           */
+	bool private_anyway;            /* dump what only the guest can read    */
+	bool may_be_protected;          /* by the Ultravisor of s390x           */
 	bool running;                   /* it was, when we came                 */
 	bool stopped;                   /* by us, or perhaps: then it must go on */
 	bool guarded;                   /* the guard knows that                 */
@@ -16,7 +18,7 @@ struct guest {
 	uint64_t paused_us;             /* from there to the answer to cont     */
 };
 
-/* Whether the guest runs; and refuse when it can't be dumped now. */
+/* Whether the guest runs; and refuse when it can't be dumped now, or not at all. */
 MUST_CHECK struct gdump_error *guest_check(struct guest *g);
 /* Stop it, if it runs.  On error it may be stopped: guest_resume() is due. */
 MUST_CHECK struct gdump_error *guest_stop(struct guest *g);

@@ -182,6 +182,7 @@ void qemu_close(struct source *s)
 	}
 	if (err)
 		qemu_warn(&qemu->opt, "%s", gdump_error_message(err));
+	protected_dump_free(qemu->whole);
 	qemu_head_deinit(&qemu->head);
 	procmem_close(qemu->mem);
 	layout_deinit(&qemu->layout);
@@ -369,11 +370,23 @@ static struct gdump_error *qemu_try_live(struct qemu *qemu)
 	return NULL;
 }
 
+/* The firmware gives a dump of all of a protected guest to QEMU, or none. */
+static struct gdump_error *qemu_expect_protected(struct qemu *qemu)
+{
+	qemu->opt.no_direct = true;
+	if (qemu->opt.pause_guest && !qemu->opt.length)
+		return NULL;
+	return error_new(qemu->opt.length ? GDUMP_ERR_USAGE : GDUMP_ERR_PROTECTED,
+			 "the guest may be protected (IBM Secure Execution): it can be dumped as a whole, and while it stands still; there is no other way to look at it");
+}
+
 static struct gdump_error *qemu_begin(struct qemu *qemu)
 {
 	struct gdump_error *err;
 
 	err = guest_check(&qemu->guest);
+	if (!err && qemu->guest.may_be_protected)
+		err = qemu_expect_protected(qemu);
 	if (!err)
 		err = qemu_find_memory(qemu);
 	if (!err)
@@ -392,7 +405,9 @@ static struct gdump_error *qemu_begin(struct qemu *qemu)
 		qemu->source.ops = &qemu_stream_ops;
 		err = qemu_stream_begin(qemu);
 	}
-	return err ? err : qemu_fill_image(qemu);
+	if (!err)
+		err = qemu_fill_image(qemu);
+	return err || !qemu->guest.may_be_protected ? err : qemu_protect(qemu);
 }
 
 struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,
@@ -409,6 +424,7 @@ struct gdump_error *qemu_open(const char *path, const struct gdump_open_options 
 	s->is_live = true;
 	qemu->opt = *opt;
 	qemu->guest.guard_fd = opt->guard_fd;
+	qemu->guest.private_anyway = opt->private_anyway;
 	err = qemu_connect(qemu, path);
 	if (!err)
 		err = qemu_begin(qemu);

@@ -21,6 +21,7 @@ struct qemu {
 	bool streaming;
 	size_t load;                    /* that we are in                       */
 	uint64_t pos;                   /* in the dump: the pipe's next byte    */
+	struct protected_dump *whole;   /* of a protected guest; NULL: it is not */
 	/* a snapshot of a guest that runs on */
 	struct snapshot *snapshot;
 };
@@ -50,3 +51,14 @@ MUST_CHECK struct gdump_error *qemu_stream_begin(struct qemu *qemu);
 /* End the dump that is under way, if any. */
 MUST_CHECK struct gdump_error *qemu_stream_end(struct qemu *qemu);
 extern const struct source_ops qemu_stream_ops;
+/* source_ops.read of it */
+struct gdump_error *qemu_stream_read(struct source *s, uint64_t paddr, void *buf, size_t len);
+/* Bytes of the dump from @off on, which is not behind the pipe's place */
+MUST_CHECK struct gdump_error *qemu_stream_bytes(struct qemu *qemu, uint64_t off, void *buf,
+						 size_t len);
+
+/* The slow way has begun.  If the guest is protected, and only a whole dump of QEMU's makes
+ * sense, make the source one that gives that.
+ */
+MUST_CHECK struct gdump_error *qemu_protect(struct qemu *qemu);
+void protected_dump_free(struct protected_dump *d);

@@ -37,11 +37,33 @@ static struct gdump_error *stream_start(struct qemu *qemu, struct qemu_extent ex
 	return err;
 }
 
+/* Take all that QEMU has yet to write. */
+static void stream_drain(struct qemu *qemu)
+{
+	struct pollfd p = { .fd = qemu->head.pump.fd, .events = POLLIN };
+	const uint64_t timeout = (uint64_t)qmp_timeout_ms(qemu->guest.qmp) * PATIENCE;
+	unsigned char unused[16384];
+	ssize_t n = 1;
+
+	if (!qemu->head.pump.ready || p.fd < 0)
+		return;
+	while (n && poll(&p, 1, (int)MIN(timeout, (uint64_t)INT32_MAX)) > 0) {
+		n = read(p.fd, unused, sizeof(unused));
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return;
+	}
+}
+
 struct gdump_error *qemu_stream_end(struct qemu *qemu)
 {
 	if (!qemu->streaming)
 		return NULL;
 	qemu->streaming = false;
+	/* QEMU 7.2 does not tell the firmware of a dump that failed, and then the guest
+	 * could never run again
+	 */
+	if (qemu->guest.may_be_protected)
+		stream_drain(qemu);
 	return qemu_dump_end(qemu->guest.qmp, &qemu->head);
 }
 
@@ -85,6 +107,22 @@ static struct gdump_error *stream_skip(struct qemu *qemu, uint64_t to)
 	return err;
 }
 
+struct gdump_error *qemu_stream_bytes(struct qemu *qemu, uint64_t off, void *buf, size_t len)
+{
+	struct gdump_error *err = stream_skip(qemu, off);
+	unsigned char *p = buf;
+	size_t got;
+
+	while (!err && len) {
+		err = stream_some(qemu, p, len, &got);
+		if (err)
+			break;
+		p += got;
+		len -= got;
+	}
+	return err;
+}
+
 /* Go on to the load that ends behind @paddr; NULL: there is none. */
 static const struct qemu_load *stream_load(struct qemu *qemu, uint64_t paddr)
 {
@@ -121,24 +159,14 @@ static struct gdump_error *stream_piece(struct qemu *qemu, uint64_t paddr, unsig
 					size_t len)
 {
 	const struct qemu_load *l = stream_load(qemu, paddr);
-	struct gdump_error *err;
-	size_t got;
 
 	if (!l || paddr < l->paddr)
 		return error_new(GDUMP_ERR_NODATA, "QEMU did not dump the memory at 0x%" PRIx64,
 				 paddr);
-	err = stream_skip(qemu, l->off + (paddr - l->paddr));
-	while (!err && len) {
-		err = stream_some(qemu, buf, len, &got);
-		if (err)
-			break;
-		buf += got;
-		len -= got;
-	}
-	return err;
+	return qemu_stream_bytes(qemu, l->off + (paddr - l->paddr), buf, len);
 }
 
-static struct gdump_error *stream_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+struct gdump_error *qemu_stream_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
 	struct qemu *qemu = (struct qemu *)s;
 	struct gdump_error *err;
@@ -179,7 +207,7 @@ struct gdump_error *qemu_stream_begin(struct qemu *qemu)
 const struct source_ops qemu_stream_ops = {
 	.name = "qmp",
 	.serial = true,
-	.read = stream_read,
+	.read = qemu_stream_read,
 	.resume = qemu_resume,
 	.paused_us = qemu_paused_us,
 	.close = qemu_close,

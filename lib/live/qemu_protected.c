@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qemu_protected.c - a protected guest of QEMU's
+ *
+ * Theory of operation.  KVM gives the dump of a protected guest (see pv/capture.h) only to
+ * QEMU, so QEMU dumps, all of it, in one go; we take what comes out of the pipe: the
+ * machine and the CPUs in the head, memory, then the sections, whose headers are in the
+ * head as well.  Our own file is made of that as of any other source.
+ *
+ * QEMU 7.2 ends such a dump badly in two ways, and both are met here.  If the firmware
+ * refuses, it goes on without the sections: that is an error of ours.  If it cannot write
+ * to the end, it does not tell the firmware, and the guest can never run again: so the
+ * pipe is always read to its end (see qemu_stream_end()), also if nobody wants it.
+ *
+ * Facts: QEMU's dump/dump.c and target/s390x/arch_dump.c.
+ */
+#include "qemu.h"
+
+#include <elf.h>
+#include <inttypes.h>
+
+#include "../pv/keys.h"
+#include "../pv/meta.h"
+#include "../pv/pv.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+
+enum { META, COMPL, NAMES, NUM_SECTIONS };
+enum { MAX_NAMES = 4096 };
+
+struct protected_dump {
+	uint32_t name[NUM_SECTIONS];    /* in QEMU's table of names             */
+	uint64_t off[NUM_SECTIONS], size[NUM_SECTIONS];
+	struct dump_section sections[NAMES + 1];
+	struct dump_ops ops;
+	bool active, over;              /* it is being written; it was          */
+};
+
+static const char *const names[NAMES] = { "pv_mem_meta", "pv_compl" };
+
+static struct gdump_error *not_whole(void)
+{
+	return error_new(GDUMP_ERR_PROTECTED,
+			 "QEMU's dump of this protected guest has no completion data, so nobody could decrypt it: most likely dumping is not allowed by the guest's header, which its owner has made without --enable-dump, or has taken back");
+}
+
+static struct gdump_error *protected_usable(const struct source *s)
+{
+	if (((const struct qemu *)s)->whole->active)
+		return NULL;
+	return error_new(GDUMP_ERR_PROTECTED,
+			 "the guest is protected, its memory encrypted: all of it can be dumped, in ELF, but nothing can be seen before its owner decrypts that");
+}
+
+static struct gdump_error *protected_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct gdump_error *err = protected_usable(s);
+
+	return err ? err : qemu_stream_read(s, paddr, buf, len);
+}
+
+static struct gdump_error *protected_begin(struct source *s, const struct image **image)
+{
+	struct protected_dump *d = ((struct qemu *)s)->whole;
+
+	if (d->over)
+		return error_new(GDUMP_ERR_USAGE,
+				 "QEMU's dump of this protected guest was read already: open it again");
+	d->active = d->over = true;
+	*image = &s->image;
+	return NULL;
+}
+
+/* The names come last: are these what the sections are? */
+static struct gdump_error *check_names(struct qemu *qemu)
+{
+	const struct protected_dump *d = qemu->whole;
+	char table[MAX_NAMES + 1] = "";
+	struct gdump_error *err;
+
+	err = qemu_stream_bytes(qemu, d->off[NAMES], table, (size_t)d->size[NAMES]);
+	for (int i = 0; !err && i < NAMES; i++) {
+		if (d->name[i] >= d->size[NAMES] || strcmp(table + d->name[i], names[i]))
+			err = not_whole();
+	}
+	return err;
+}
+
+static struct gdump_error *protected_fetch(struct source *s, size_t section, uint64_t off,
+					   void *buf, size_t len)
+{
+	struct qemu *qemu = (struct qemu *)s;
+	const struct protected_dump *d = qemu->whole;
+	struct gdump_error *err = qemu_stream_bytes(qemu, d->off[section] + off, buf, len);
+
+	if (!err && section == COMPL && off + len == d->size[COMPL])
+		err = check_names(qemu);
+	return err;
+}
+
+static struct gdump_error *protected_end(struct source *s)
+{
+	struct qemu *qemu = (struct qemu *)s;
+
+	qemu->whole->active = false;
+	return qemu_stream_end(qemu);
+}
+
+static const struct source_ops protected_ops = {
+	.name = "qmp",
+	.serial = true,
+	.read = protected_read,
+	.usable = protected_usable,
+	.resume = qemu_resume,
+	.paused_us = qemu_paused_us,
+	.close = qemu_close,
+};
+
+static struct gdump_error *read_headers(const struct qemu_head *head, struct protected_dump *d)
+{
+	struct cursor c = cursor_init(head->buf, head->size, true, true);
+	const struct qemu_load *last = &head->loads[head->num_loads - 1];
+	uint64_t shoff, end = last->off + last->size;
+	unsigned int num;
+
+	if (head->buf[EI_CLASS] != ELFCLASS64 || head->buf[EI_DATA] != ELFDATA2MSB)
+		return not_whole();
+	cursor_take(&c, offsetof(Elf64_Ehdr, e_shoff));
+	shoff = get_u64(&c);
+	cursor_take(&c, offsetof(Elf64_Ehdr, e_shnum) - offsetof(Elf64_Ehdr, e_flags));
+	num = get_u16(&c);
+	/* behind number 0: the two sections and the names */
+	if (num != NUM_SECTIONS + 1 || get_u16(&c) != NUM_SECTIONS || shoff > head->size)
+		return not_whole();
+	c = cursor_init(head->buf + shoff, head->size - shoff, true, true);
+	cursor_take(&c, sizeof(Elf64_Shdr));
+	for (int i = 0; i < NUM_SECTIONS; i++) {
+		d->name[i] = get_u32(&c);
+		cursor_take(&c, offsetof(Elf64_Shdr, sh_offset) - 4);
+		d->off[i] = get_u64(&c);
+		d->size[i] = get_u64(&c);
+		cursor_take(&c, sizeof(Elf64_Shdr) - offsetof(Elf64_Shdr, sh_link));
+		if (c.bad || d->off[i] < end || d->off[i] + d->size[i] < d->off[i])
+			return not_whole();
+		end = d->off[i] + d->size[i];
+	}
+	return NULL;
+}
+
+static struct gdump_error *check_sizes(const struct qemu_head *head, const struct protected_dump *d)
+{
+	uint64_t memory = 0;
+
+	for (size_t i = 0; i < head->num_loads; i++)
+		memory += head->loads[i].size;
+	if (d->size[META] < memory / PV_PAGE * PV_COMPONENT || d->size[META] > memory ||
+	    d->size[COMPL] < PV_COMPL_SIZE || d->size[COMPL] > SECTION_PIECE ||
+	    d->size[NAMES] > MAX_NAMES)
+		return not_whole();
+	return NULL;
+}
+
+struct gdump_error *qemu_protect(struct qemu *qemu)
+{
+	struct protected_dump *d;
+	struct gdump_error *err;
+
+	if (!pv_has_cpus(&qemu->source.image))
+		return NULL;            /* it could be protected, but is not */
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return error_nomem();
+	qemu->whole = d;
+	err = qemu->head.num_loads ? read_headers(&qemu->head, d) : not_whole();
+	if (!err)
+		err = check_sizes(&qemu->head, d);
+	if (err)
+		return err;
+	for (int i = 0; i < NAMES; i++)
+		d->sections[i] = (struct dump_section){ names[i], d->size[i] };
+	d->ops = (struct dump_ops){
+		.begin = protected_begin, .sections = d->sections, .fetch = protected_fetch,
+		.end = protected_end,
+	};
+	qemu->source.dump = &d->ops;
+	qemu->source.ops = &protected_ops;
+	return NULL;
+}
+
+void protected_dump_free(struct protected_dump *d)
+{
+	free(d);
+}
