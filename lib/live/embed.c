@@ -74,7 +74,9 @@ static const unsigned char *host_at(const struct embed *e, uint64_t paddr, size_
 	return (const unsigned char *)(uintptr_t)s->hva + (paddr - s->paddr);
 }
 
-/* Copy our own memory; the kernel does it, and says what cannot be read. */
+/* Copy our own memory; the kernel does it, and says what cannot be read.  Where a VMM's
+ * sandbox does not let it, or an emulator does not have it, we do it ourselves.
+ */
 static struct gdump_error *copy_self(const unsigned char *from, void *buf, size_t len)
 {
 	while (len) {
@@ -82,6 +84,10 @@ static struct gdump_error *copy_self(const unsigned char *from, void *buf, size_
 		const struct iovec local = { .iov_base = buf, .iov_len = len };
 		const ssize_t n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
 
+		if (n < 0 && (errno == ENOSYS || errno == EPERM)) {
+			memcpy(buf, from, len);
+			return NULL;
+		}
 		if (n <= 0 && (!n || errno == EFAULT))
 			return error_new(GDUMP_ERR_NODATA,
 					 "the host cannot read it: is the memory broken?");

@@ -107,18 +107,25 @@ static int fails(const char *step, uint16_t *rc, uint16_t *rrc)
 
 /* --- the caller's memory --- */
 
+/* Emulators of other machines lack these calls: there, all memory can be reached. */
 static bool copy_in(void *to, uint64_t from, size_t len)
 {
 	const struct iovec l = { to, len }, r = { (void *)(uintptr_t)from, len };
+	const ssize_t n = process_vm_readv(getpid(), &l, 1, &r, 1, 0);
 
-	return process_vm_readv(getpid(), &l, 1, &r, 1, 0) == (ssize_t)len;
+	if (n < 0 && errno == ENOSYS)
+		memcpy(to, r.iov_base, len);
+	return n == (ssize_t)len || (n < 0 && errno == ENOSYS);
 }
 
 static bool copy_out(uint64_t to, const void *from, size_t len)
 {
 	const struct iovec l = { (void *)(uintptr_t)from, len }, r = { (void *)(uintptr_t)to, len };
+	const ssize_t n = process_vm_writev(getpid(), &l, 1, &r, 1, 0);
 
-	return process_vm_writev(getpid(), &l, 1, &r, 1, 0) == (ssize_t)len;
+	if (n < 0 && errno == ENOSYS)
+		memcpy(r.iov_base, from, len);
+	return n == (ssize_t)len || (n < 0 && errno == ENOSYS);
 }
 
 /* --- cryptography --- */
