@@ -57,7 +57,7 @@ struct gdump_error *image_add_note(struct image *image, const char *name, uint32
 		image->notes = n;
 	}
 	name_copy = strdup(name);
-	desc_copy = malloc(size + 1);
+	desc_copy = calloc(1, size + 1);        /* text ends with a NUL */
 	if (!name_copy || !desc_copy) {
 		free(name_copy);
 		free(desc_copy);
