@@ -13,6 +13,7 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "dump.h"
@@ -448,6 +449,15 @@ static void test_other_failures(void)
 	vm_end();
 }
 
+/* Emulators of other machines have no such call, and then nothing tells of broken memory. */
+static bool kernel_copies(void)
+{
+	char a = 1, b = 0;
+	const struct iovec from = { &a, 1 }, to = { &b, 1 };
+
+	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
+}
+
 /* A page that the host cannot read: the decrypted dump says so, instead of garbage. */
 static void test_unreadable_page(void)
 {
@@ -599,7 +609,8 @@ int main(void)
 	test_lost_cpu();
 	test_blocked();
 	test_other_failures();
-	test_unreadable_page();
+	if (kernel_copies())
+		test_unreadable_page();
 	test_refused();
 	test_denied();
 	test_keys();

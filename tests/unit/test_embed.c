@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 enum { MIB = 1 << 20, PAGE = 4096, CPUS = 3 };
 
@@ -215,6 +217,15 @@ static void test_refused(void)
 	CHECK_INT(vm.pauses, 0);
 }
 
+/* Emulators of other machines have no such call, and then nothing tells of broken memory. */
+static bool kernel_copies(void)
+{
+	char a = 1, b = 0;
+	const struct iovec from = { &a, 1 }, to = { &b, 1 };
+
+	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
+}
+
 /* Memory that the host cannot read is lost in the dump of a guest that runs. */
 static void test_broken_memory(void)
 {
@@ -248,7 +259,8 @@ int main(void)
 	test_running();
 	test_resume_fails();
 	test_refused();
-	test_broken_memory();
+	if (kernel_copies())
+		test_broken_memory();
 	remove(path);
 	return check_done();
 }

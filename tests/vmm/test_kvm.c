@@ -144,6 +144,36 @@ static void test_running(struct tiny *t)
 	check_file(kdump, t, false);
 }
 
+static void count_end(void *arg, struct gdump_job *job)
+{
+	(void)job;
+	__atomic_fetch_add((int *)arg, 1, __ATOMIC_RELAXED);
+}
+
+/* Both at once, beside the VMM's own threads */
+static void test_jobs(struct tiny *a, struct tiny *b)
+{
+	const struct gdump_write_options write = { .size = sizeof(write), .force = true };
+	int ended = 0;
+	struct gdump_job_options opt = { .size = sizeof(opt), .path = elf, .write = &write,
+					 .ended = count_end, .ended_arg = &ended };
+	struct gdump *ga = open_tiny(a, false, true), *gb = open_tiny(b, true, true);
+	struct gdump_job *ja = NULL, *jb = NULL;
+
+	CHECK_OK(gdump_job_start(ga, &opt, &ja));
+	opt.path = kdump;
+	CHECK_OK(gdump_job_start(gb, &opt, &jb));
+	CHECK(tiny_counts(a, tiny_count(a)));
+	CHECK_OK(gdump_job_wait(ja));
+	CHECK_OK(gdump_job_wait(jb));
+	CHECK_INT(ended, 2);
+	check_file(elf, a, false);
+	check_file(kdump, b, true);
+	gdump_close(ga);
+	gdump_close(gb);
+	CHECK(tiny_counts(b, tiny_count(b)));
+}
+
 /* On a panic: the VMM holds the CPUs itself, and the library leaves that alone. */
 static void test_stopped_already(struct tiny *t)
 {
@@ -178,6 +208,7 @@ int main(void)
 	tiny_wait_panic(&b);
 	test_paused(&a, &b);
 	test_running(&a);
+	test_jobs(&a, &b);
 	test_stopped_already(&b);
 	tiny_end(&a);
 	tiny_end(&b);
