@@ -356,6 +356,9 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	struct gdump_error *err, *resume_err;
 	int status = EXIT_DONE;
 
+	/* a protected guest can run again only when its dump has been ended */
+	if (info->is_live && info->is_locked)
+		signals_be_patient();
 	progress_start(c->progress, c->to ? c->to : c->from, info->page_size);
 	if (c->dry_run)
 		return dry_run(c, g);

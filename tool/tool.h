@@ -59,6 +59,8 @@ bool is_guest(const char *where);
  */
 void signals_init(void);
 bool canceled(void *arg);
+/* From now on nothing ends us hard: what is under way must be ended in order. */
+void signals_be_patient(void);
 
 /* Start the process that lets a paused guest go on when we are killed.  The
  * descriptor for gdump_open_options.guard_fd, or 0 when it cannot be had.

@@ -63,7 +63,7 @@ test_query() {
 	[ "$(member guest)" = "$guest_source" ] || fail "guest $(member guest)"
 	[ "$(member output)" = "$tmp/one.kdump" ] || fail "output $(member output)"
 	[ "$(member total)" -ge $((1 << 30)) ] || fail "total $(member total)"
-	[ "$(member done)" -lt "$(member total)" ] || fail "done $(member done)"
+	[ "$(member 'done')" -lt "$(member total)" ] || fail "done $(member 'done')"
 	"$GUESTDUMP" jobs | grep -q "^$id  active  .* of 1.0 GiB  qmp:.* to .*/one.kdump$" ||
 		fail "jobs: $("$GUESTDUMP" jobs)"
 	[ "$(mode run/guestdump)" = 700 ] || fail "the folder has mode $(mode run/guestdump)"
@@ -90,7 +90,7 @@ test_cancel() {
 test_completed() {
 	detach "$guest_source" two.kdump
 	ends completed
-	[ "$(member done)" = "$(member total)" ] || fail "completed, but not all is done"
+	[ "$(member 'done')" = "$(member total)" ] || fail "completed, but not all is done"
 	"$GUESTDUMP" verify -q two.kdump >/dev/null
 	runs "completed"
 }

@@ -24,7 +24,7 @@ fails() {
 	run_vmm "${@:3}"
 	[ "$status" = "$1" ] || fail "status $status, not $1: $*: $(cat vmm.err)"
 	grep -q -e "$2" vmm.err || fail "$*: $(cat vmm.err)"
-	[ ! -e sealed ] && [ ! -e sealed.incomplete ] || fail "$*: a file is left"
+	if [ -e sealed ] || [ -e sealed.incomplete ]; then fail "$*: a file is left"; fi
 }
 
 run_vmm
