@@ -292,7 +292,6 @@ static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 const struct format format_elf = {
 	.name = "elf",
 	.summary = "ELF core, not compressed; zero pages are holes in the file",
-	.drops_zero = true,
 	.sections = true,
 	.any_order = true,
 	.maps = true,

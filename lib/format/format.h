@@ -17,7 +17,6 @@ struct format {
 	bool splits;            /* one dump may be several files                */
 	bool any_order;         /* store() takes batches whose pages are not ascending */
 	bool packs;             /* pages may be compressed one by one           */
-	bool drops_zero;        /* a page that is zero may be left out          */
 	bool trims_devices;     /* readers derive sizes from the highest page   */
 	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */
 	bool sections;          /* can hold those of a dump_ops                 */

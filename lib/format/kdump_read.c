@@ -782,7 +782,6 @@ const struct format format_kdump = {
 	.seeks = true,
 	.splits = true,
 	.packs = true,
-	.drops_zero = true,
 	.trims_devices = true,
 	.codec = "zlib",
 	.any_order = true,
