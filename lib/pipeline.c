@@ -35,10 +35,9 @@
  * serial source no batch is claimed while another is being read, so that reads
  * come in ascending order.
  */
-#include "pipeline.h"
+#include "pipeline_inside.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -52,77 +51,6 @@ enum {
 	SLOTS_PER_THREAD = 4,
 	PROGRESS_MS = 100,
 };
-
-enum slot_state {
-	SLOT_FREE,
-	SLOT_CLAIMED,
-	SLOT_READ,
-	SLOT_PACKING,
-	SLOT_PACKED,
-	SLOT_PLACED,
-	SLOT_STORING,
-	SLOT_STORED,
-};
-
-struct slot {
-	struct batch batch;
-	enum slot_state state;
-	unsigned char *buf;             /* pages, as read, then as packed       */
-	const unsigned char **src;      /* each page of the batch, in buf or lent */
-	bool lent;                      /* some are the source's                */
-	struct gdump_error *err;
-	struct gdump_error *lost;       /* why the first lost page was          */
-	struct gdump_result count;      /* of this batch                        */
-};
-
-struct pipeline {
-	struct source *source;
-	const struct gdump_plan *plan;
-	struct writer *writer;          /* NULL: count only                     */
-	const struct pipeline_options *opt;
-	struct gdump_result *result;
-	size_t batch_pages;
-
-	pthread_mutex_t lock;
-	pthread_cond_t change;          /* a slot's state changed               */
-	pthread_cond_t tick;            /* for the calling thread               */
-	struct plan_cursor cursor;
-	uint64_t claimed, placed, stored;
-	uint64_t end;                   /* no batch is claimed from here on     */
-	uint64_t reading;               /* batches being read                   */
-	uint64_t done_pages;
-	struct gdump_error *lost;       /* why the first lost page was          */
-	bool plan_done;
-	bool hurry;                     /* read first, pack later               */
-	unsigned int running;           /* workers                              */
-
-	struct slot *ring;
-	unsigned int num_slots;
-
-	/* of a source that pushes */
-	bool pushes;
-	pthread_t feeder;
-	struct slot *feeding;           /* the batch that is being filled       */
-	uint64_t fed;                   /* pages                                */
-	struct gdump_error *feed_err;
-};
-
-/* One thread's own. */
-struct worker {
-	struct pipeline *p;
-	pthread_t thread;
-	unsigned char *state;
-	unsigned char *spare;           /* to pack into; changes places with the
-					 * slot's buf; NULL: pages are not packed */
-	void *packer;
-	struct stored_page *stored;     /* NULL: pages are packed anew          */
-	struct gdump_error *lost;       /* as in struct slot                    */
-};
-
-static struct slot *slot_at(struct pipeline *p, uint64_t n)
-{
-	return &p->ring[n % p->num_slots];
-}
 
 /* Fill a batch with the next pages of the plan; false: there are none. */
 static bool next_pages(struct pipeline *p, struct batch *b)
@@ -139,207 +67,6 @@ static bool next_pages(struct pipeline *p, struct batch *b)
 		b->pages[b->num_pages++] = (struct page){ .pfn = pfn };
 	}
 	return b->num_pages > 0;
-}
-
-/* Pages [i, i + n) of a batch are neighbours in memory. */
-static size_t run_length(const struct batch *b, size_t i)
-{
-	size_t n = 1;
-
-	while (i + n < b->num_pages && b->pages[i + n].pfn == b->pages[i].pfn + n)
-		n++;
-	return n;
-}
-
-/* Whether other pages may well be readable.  A serial source cannot go back. */
-static bool is_of_page(const struct pipeline *p, const struct gdump_error *err)
-{
-	const enum gdump_code code = gdump_error_code(err);
-
-	return !p->source->ops->serial &&
-	       (code == GDUMP_ERR_NODATA || code == GDUMP_ERR_CORRUPT || code == GDUMP_ERR_OS);
-}
-
-static void lose_page(struct worker *w, struct slot *s, size_t i, struct gdump_error *err)
-{
-	s->batch.pages[i].kind = PAGE_LOST;
-	s->batch.num_lost++;
-	if (w->lost)
-		gdump_error_destroy(err);
-	else
-		w->lost = err;
-}
-
-static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i, size_t n);
-
-/* One of pages [i, i + n) cannot be read: find out which. */
-static struct gdump_error *read_singly(struct worker *w, struct slot *s, size_t i, size_t n)
-{
-	struct gdump_error *err = NULL;
-
-	for (size_t k = 0; !err && k < n; k++)
-		err = read_pages(w, s, i + k, 1);
-	return err;
-}
-
-/* Read pages [i, i + n), or borrow them where they can be seen in place. */
-static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i, size_t n)
-{
-	const size_t page_size = w->p->plan->page_size;
-	const uint64_t paddr = s->batch.pages[i].pfn * page_size;
-	const unsigned char *src = w->p->hurry ? NULL :
-				   source_borrow(w->p->source, paddr, n * page_size);
-	struct gdump_error *err = NULL;
-
-	if (src) {
-		s->lent = true;
-	} else {
-		src = s->buf + i * page_size;
-		err = source_read(w->p->source, paddr, s->buf + i * page_size, n * page_size);
-	}
-	if (err && n > 1 && is_of_page(w->p, err)) {
-		gdump_error_destroy(err);
-		return read_singly(w, s, i, n);
-	}
-	if (err && is_of_page(w->p, err)) {
-		lose_page(w, s, i, err);
-		return NULL;
-	}
-	for (size_t k = 0; k < n; k++) {
-		s->batch.pages[i + k].kind = PAGE_RAW;
-		s->src[i + k] = src + k * page_size;
-	}
-	return err;
-}
-
-/* Read the pages of a run that are there; those that are not are PAGE_ZERO. */
-static struct gdump_error *read_run(struct worker *w, struct slot *s, size_t i, size_t n)
-{
-	struct batch *b = &s->batch;
-	struct gdump_error *err = source_scan(w->p->source, b->pages[i].pfn, n, w->state,
-					      true);
-
-	for (size_t k = 0, m; !err && k < n; k += m) {
-		m = 1;
-		b->pages[i + k].kind = PAGE_ZERO;
-		if (w->state[k] != PAGE_THERE)
-			continue;
-		while (k + m < n && w->state[k + m] == PAGE_THERE)
-			m++;
-		err = read_pages(w, s, i + k, m);
-	}
-	return err;
-}
-
-static struct gdump_error *read_batch(struct worker *w, struct slot *s)
-{
-	struct gdump_error *err = NULL;
-
-	s->lent = false;
-	for (size_t i = 0, n; !err && i < s->batch.num_pages; i += n) {
-		n = run_length(&s->batch, i);
-		err = read_run(w, s, i, n);
-	}
-	s->lost = TAKE_PTR(w->lost);
-	return err;
-}
-
-/* Move one page into the batch's data, packed if that helps. */
-static void pack_page(struct worker *w, struct slot *s, struct page *page, const unsigned char *src)
-{
-	const size_t page_size = w->p->plan->page_size;
-	const struct codec *codec = w->p->writer ? w->p->writer->codec : NULL;
-	unsigned char *dst = (w->packer ? w->spare : s->buf) + s->batch.data_len;
-	size_t n = 0;
-
-	if (page->kind == PAGE_LOST) {
-		s->count.unreadable++;
-		return;
-	}
-	if (page->kind == PAGE_ZERO || is_zero(src, page_size)) {
-		*page = (struct page){ .pfn = page->pfn, .kind = PAGE_ZERO };
-		s->count.zero++;
-		return;
-	}
-	if (w->packer)
-		n = codec->pack(w->packer, dst, page_size - 1, src, page_size);
-	if (n) {
-		page->kind = PAGE_PACKED;
-		s->count.packed++;
-	} else {
-		n = page_size;
-		/* pages before it may be zero: then it moves down */
-		if (w->p->writer && dst != src)
-			memmove(dst, src, n);
-		s->count.raw++;
-	}
-	page->len = (uint32_t)n;
-	s->batch.data_len += n;
-}
-
-static void pack_batch(struct worker *w, struct slot *s)
-{
-	s->count = (struct gdump_result){ .pages = s->batch.num_pages - s->batch.num_lost };
-	for (size_t i = 0; i < s->batch.num_pages; i++)
-		pack_page(w, s, &s->batch.pages[i], s->src[i]);
-	if (w->packer) {
-		unsigned char *read = s->buf;
-
-		s->buf = w->spare;
-		w->spare = read;
-	}
-	s->batch.data = s->buf;
-}
-
-/* Take over the pages of a run as the input holds them.  False: they cannot stay
- * so, or are best read one by one.
- */
-static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
-{
-	struct source *source = w->p->source;
-	const uint32_t flag = w->p->writer->codec->kdump_flag;
-	struct batch *b = &s->batch;
-	struct gdump_error *err = source_scan(source, b->pages[i].pfn, n, w->state, false);
-
-	if (!err && !memchr(w->state, PAGE_ABSENT, n))
-		err = source->ops->stored(source, b->pages[i].pfn, n, s->buf + b->data_len,
-					  w->stored);
-	else if (!err)
-		return false;
-	if (err) {
-		gdump_error_destroy(err);
-		return false;
-	}
-	for (size_t k = 0; k < n; k++) {
-		const struct stored_page *from = &w->stored[k];
-		struct page *page = &b->pages[i + k];
-
-		if (from->flag && from->flag != flag)
-			return false;
-		page->len = from->len;
-		page->kind = !from->len ? PAGE_ZERO : from->flag ? PAGE_PACKED : PAGE_RAW;
-		s->count.zero += page->kind == PAGE_ZERO;
-		s->count.packed += page->kind == PAGE_PACKED;
-		s->count.raw += page->kind == PAGE_RAW;
-		b->data_len += from->len;
-	}
-	return true;
-}
-
-static bool take_batch(struct worker *w, struct slot *s)
-{
-	struct batch *b = &s->batch;
-
-	s->count = (struct gdump_result){ .pages = b->num_pages };
-	for (size_t i = 0, n; i < b->num_pages; i += n) {
-		n = run_length(b, i);
-		if (!take_stored(w, s, i, n)) {
-			b->data_len = 0;
-			return false;
-		}
-	}
-	b->data = s->buf;
-	return true;
 }
 
 /* Lock held: batch @n failed; nothing from there on will be written. */
@@ -363,7 +90,7 @@ static void pack_slot(struct worker *w, struct slot *s)
 {
 	s->state = SLOT_PACKING;
 	pthread_mutex_unlock(&w->p->lock);
-	pack_batch(w, s);
+	batch_pack(w, s);
 	pthread_mutex_lock(&w->p->lock);
 	s->state = SLOT_PACKED;
 }
@@ -396,11 +123,11 @@ static bool work_claim(struct worker *w)
 	s->state = SLOT_CLAIMED;
 	pthread_mutex_unlock(&p->lock);
 
-	taken = w->stored && take_batch(w, s);
-	err = taken ? NULL : read_batch(w, s);
+	taken = w->stored && batch_take(w, s);
+	err = taken ? NULL : batch_read(w, s);
 	/* what is lent is the source's until it is packed */
 	if (!err && s->lent && !taken)
-		pack_batch(w, s);
+		batch_pack(w, s);
 	pthread_mutex_lock(&p->lock);
 	count_read(p);
 	if (err)
@@ -547,114 +274,6 @@ static void *worker_run(void *arg)
 	pthread_cond_signal(&p->tick);
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
-}
-
-/* Wait for a free slot and begin to fill it.  False: nothing is wanted. */
-static bool feeder_claim(struct pipeline *p)
-{
-	pthread_mutex_lock(&p->lock);
-	while (p->claimed - p->stored == p->num_slots && p->claimed < p->end)
-		pthread_cond_wait(&p->change, &p->lock);
-	if (p->claimed < p->end) {
-		p->feeding = slot_at(p, p->claimed++);
-		p->feeding->state = SLOT_CLAIMED;
-		p->feeding->batch.num_pages = p->feeding->batch.num_lost = 0;
-		p->feeding->batch.data_len = 0;
-	}
-	pthread_mutex_unlock(&p->lock);
-	return p->feeding;
-}
-
-static void feeder_publish(struct pipeline *p)
-{
-	pthread_mutex_lock(&p->lock);
-	p->feeding->state = SLOT_READ;
-	p->feeding = NULL;
-	pthread_cond_broadcast(&p->change);
-	pthread_mutex_unlock(&p->lock);
-}
-
-static struct gdump_error *feeder_page(void *arg, uint64_t pfn, const void *data)
-{
-	struct pipeline *p = arg;
-	const size_t page_size = p->plan->page_size;
-	struct batch *b;
-	size_t i;
-
-	if (!gdump_plan_keeps(p->plan, pfn))
-		return NULL;
-	if (!p->feeding && !feeder_claim(p))
-		return error_new(GDUMP_ERR_CANCELED, "canceled");
-	b = &p->feeding->batch;
-	i = b->num_pages++;
-	b->pages[i] = (struct page){ .pfn = pfn, .kind = data ? PAGE_RAW : PAGE_ZERO };
-	if (data) {
-		p->feeding->src[i] = p->feeding->buf + i * page_size;
-		memcpy(p->feeding->buf + i * page_size, data, page_size);
-	}
-	p->fed++;
-	if (b->num_pages == p->batch_pages)
-		feeder_publish(p);
-	return NULL;
-}
-
-static bool feeder_stopped(void *arg)
-{
-	struct pipeline *p = arg;
-	bool stopped;
-
-	pthread_mutex_lock(&p->lock);
-	stopped = p->claimed >= p->end;
-	pthread_mutex_unlock(&p->lock);
-	return stopped;
-}
-
-static void *feeder_run(void *arg)
-{
-	struct pipeline *p = arg;
-	const struct page_taker taker = {
-		.page = feeder_page, .stopped = feeder_stopped, .arg = p,
-	};
-	struct gdump_error *err = p->source->ops->push(p->source, &taker);
-
-	if (p->feeding)
-		feeder_publish(p);
-	pthread_mutex_lock(&p->lock);
-	if (err && p->claimed < p->end) {
-		/* as if it came behind all batches */
-		p->feed_err = err;
-		p->end = p->claimed;
-	} else {
-		gdump_error_destroy(err);
-	}
-	p->plan_done = true;
-	pthread_cond_broadcast(&p->change);
-	pthread_mutex_unlock(&p->lock);
-	return NULL;
-}
-
-static struct gdump_error *feeder_start(struct pipeline *p)
-{
-	int rc;
-
-	if (!p->pushes)
-		return NULL;
-	rc = pthread_create(&p->feeder, NULL, feeder_run, p);
-	p->pushes = !rc;
-	return rc ? error_os(rc, "starting a thread") : NULL;
-}
-
-/* Pages that never came are lost. */
-static struct gdump_error *feeder_end(struct pipeline *p)
-{
-	if (!p->pushes)
-		return NULL;
-	pthread_join(p->feeder, NULL);
-	if (!p->feed_err && p->fed < p->plan->kept && p->end == UINT64_MAX) {
-		p->result->unreadable += p->plan->kept - p->fed;
-		p->writer->incomplete = true;
-	}
-	return p->feed_err;
 }
 
 static struct gdump_error *ring_alloc(struct pipeline *p)

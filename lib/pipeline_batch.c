@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pipeline_batch.c - what a worker does with one batch: read it, pack it
+ *
+ * Nothing here is under the pipeline's lock: a batch is one worker's own.
+ */
+#include "pipeline_inside.h"
+
+#include <string.h>
+
+#include "codec/codec.h"
+#include "util/bits.h"
+#include "util/cleanup.h"
+
+/* Pages [i, i + n) of a batch are neighbours in memory. */
+static size_t run_length(const struct batch *b, size_t i)
+{
+	size_t n = 1;
+
+	while (i + n < b->num_pages && b->pages[i + n].pfn == b->pages[i].pfn + n)
+		n++;
+	return n;
+}
+
+/* Whether other pages may well be readable.  A serial source cannot go back. */
+static bool is_of_page(const struct pipeline *p, const struct gdump_error *err)
+{
+	const enum gdump_code code = gdump_error_code(err);
+
+	return !p->source->ops->serial &&
+	       (code == GDUMP_ERR_NODATA || code == GDUMP_ERR_CORRUPT || code == GDUMP_ERR_OS);
+}
+
+static void lose_page(struct worker *w, struct slot *s, size_t i, struct gdump_error *err)
+{
+	s->batch.pages[i].kind = PAGE_LOST;
+	s->batch.num_lost++;
+	if (w->lost)
+		gdump_error_destroy(err);
+	else
+		w->lost = err;
+}
+
+static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i, size_t n);
+
+/* One of pages [i, i + n) cannot be read: find out which. */
+static struct gdump_error *read_singly(struct worker *w, struct slot *s, size_t i, size_t n)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t k = 0; !err && k < n; k++)
+		err = read_pages(w, s, i + k, 1);
+	return err;
+}
+
+/* Read pages [i, i + n), or borrow them where they can be seen in place. */
+static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i, size_t n)
+{
+	const size_t page_size = w->p->plan->page_size;
+	const uint64_t paddr = s->batch.pages[i].pfn * page_size;
+	const unsigned char *src = w->p->hurry ? NULL :
+				   source_borrow(w->p->source, paddr, n * page_size);
+	struct gdump_error *err = NULL;
+
+	if (src) {
+		s->lent = true;
+	} else {
+		src = s->buf + i * page_size;
+		err = source_read(w->p->source, paddr, s->buf + i * page_size, n * page_size);
+	}
+	if (err && n > 1 && is_of_page(w->p, err)) {
+		gdump_error_destroy(err);
+		return read_singly(w, s, i, n);
+	}
+	if (err && is_of_page(w->p, err)) {
+		lose_page(w, s, i, err);
+		return NULL;
+	}
+	for (size_t k = 0; k < n; k++) {
+		s->batch.pages[i + k].kind = PAGE_RAW;
+		s->src[i + k] = src + k * page_size;
+	}
+	return err;
+}
+
+/* Read the pages of a run that are there; those that are not are PAGE_ZERO. */
+static struct gdump_error *read_run(struct worker *w, struct slot *s, size_t i, size_t n)
+{
+	struct batch *b = &s->batch;
+	struct gdump_error *err = source_scan(w->p->source, b->pages[i].pfn, n, w->state,
+					      true);
+
+	for (size_t k = 0, m; !err && k < n; k += m) {
+		m = 1;
+		b->pages[i + k].kind = PAGE_ZERO;
+		if (w->state[k] != PAGE_THERE)
+			continue;
+		while (k + m < n && w->state[k + m] == PAGE_THERE)
+			m++;
+		err = read_pages(w, s, i + k, m);
+	}
+	return err;
+}
+
+struct gdump_error *batch_read(struct worker *w, struct slot *s)
+{
+	struct gdump_error *err = NULL;
+
+	s->lent = false;
+	for (size_t i = 0, n; !err && i < s->batch.num_pages; i += n) {
+		n = run_length(&s->batch, i);
+		err = read_run(w, s, i, n);
+	}
+	s->lost = TAKE_PTR(w->lost);
+	return err;
+}
+
+/* Move one page into the batch's data, packed if that helps. */
+static void pack_page(struct worker *w, struct slot *s, struct page *page, const unsigned char *src)
+{
+	const size_t page_size = w->p->plan->page_size;
+	const struct codec *codec = w->p->writer ? w->p->writer->codec : NULL;
+	unsigned char *dst = (w->packer ? w->spare : s->buf) + s->batch.data_len;
+	size_t n = 0;
+
+	if (page->kind == PAGE_LOST) {
+		s->count.unreadable++;
+		return;
+	}
+	if (page->kind == PAGE_ZERO || is_zero(src, page_size)) {
+		*page = (struct page){ .pfn = page->pfn, .kind = PAGE_ZERO };
+		s->count.zero++;
+		return;
+	}
+	if (w->packer)
+		n = codec->pack(w->packer, dst, page_size - 1, src, page_size);
+	if (n) {
+		page->kind = PAGE_PACKED;
+		s->count.packed++;
+	} else {
+		n = page_size;
+		/* pages before it may be zero: then it moves down */
+		if (w->p->writer && dst != src)
+			memmove(dst, src, n);
+		s->count.raw++;
+	}
+	page->len = (uint32_t)n;
+	s->batch.data_len += n;
+}
+
+void batch_pack(struct worker *w, struct slot *s)
+{
+	s->count = (struct gdump_result){ .pages = s->batch.num_pages - s->batch.num_lost };
+	for (size_t i = 0; i < s->batch.num_pages; i++)
+		pack_page(w, s, &s->batch.pages[i], s->src[i]);
+	if (w->packer) {
+		unsigned char *read = s->buf;
+
+		s->buf = w->spare;
+		w->spare = read;
+	}
+	s->batch.data = s->buf;
+}
+
+/* Take over the pages of a run as the input holds them.  False: they cannot stay
+ * so, or are best read one by one.
+ */
+static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
+{
+	struct source *source = w->p->source;
+	const uint32_t flag = w->p->writer->codec->kdump_flag;
+	struct batch *b = &s->batch;
+	struct gdump_error *err = source_scan(source, b->pages[i].pfn, n, w->state, false);
+
+	if (!err && !memchr(w->state, PAGE_ABSENT, n))
+		err = source->ops->stored(source, b->pages[i].pfn, n, s->buf + b->data_len,
+					  w->stored);
+	else if (!err)
+		return false;
+	if (err) {
+		gdump_error_destroy(err);
+		return false;
+	}
+	for (size_t k = 0; k < n; k++) {
+		const struct stored_page *from = &w->stored[k];
+		struct page *page = &b->pages[i + k];
+
+		if (from->flag && from->flag != flag)
+			return false;
+		page->len = from->len;
+		page->kind = !from->len ? PAGE_ZERO : from->flag ? PAGE_PACKED : PAGE_RAW;
+		s->count.zero += page->kind == PAGE_ZERO;
+		s->count.packed += page->kind == PAGE_PACKED;
+		s->count.raw += page->kind == PAGE_RAW;
+		b->data_len += from->len;
+	}
+	return true;
+}
+
+bool batch_take(struct worker *w, struct slot *s)
+{
+	struct batch *b = &s->batch;
+
+	s->count = (struct gdump_result){ .pages = b->num_pages };
+	for (size_t i = 0, n; i < b->num_pages; i += n) {
+		n = run_length(b, i);
+		if (!take_stored(w, s, i, n)) {
+			b->data_len = 0;
+			return false;
+		}
+	}
+	b->data = s->buf;
+	return true;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pipeline_feed.c - batches of a source that has an order of its own
+ *
+ * A thread lets the source push.  It waits for a free slot, fills that batch with
+ * pages as they come, and hands it to the workers as if one of them had read it.
+ */
+#include "pipeline_inside.h"
+
+#include <string.h>
+
+/* Wait for a free slot and begin to fill it.  False: nothing is wanted. */
+static bool feeder_claim(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->claimed - p->stored == p->num_slots && p->claimed < p->end)
+		pthread_cond_wait(&p->change, &p->lock);
+	if (p->claimed < p->end) {
+		p->feeding = slot_at(p, p->claimed++);
+		p->feeding->state = SLOT_CLAIMED;
+		p->feeding->batch.num_pages = p->feeding->batch.num_lost = 0;
+		p->feeding->batch.data_len = 0;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return p->feeding;
+}
+
+static void feeder_publish(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->feeding->state = SLOT_READ;
+	p->feeding = NULL;
+	pthread_cond_broadcast(&p->change);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static struct gdump_error *feeder_page(void *arg, uint64_t pfn, const void *data)
+{
+	struct pipeline *p = arg;
+	const size_t page_size = p->plan->page_size;
+	struct batch *b;
+	size_t i;
+
+	if (!gdump_plan_keeps(p->plan, pfn))
+		return NULL;
+	if (!p->feeding && !feeder_claim(p))
+		return error_new(GDUMP_ERR_CANCELED, "canceled");
+	b = &p->feeding->batch;
+	i = b->num_pages++;
+	b->pages[i] = (struct page){ .pfn = pfn, .kind = data ? PAGE_RAW : PAGE_ZERO };
+	if (data) {
+		p->feeding->src[i] = p->feeding->buf + i * page_size;
+		memcpy(p->feeding->buf + i * page_size, data, page_size);
+	}
+	p->fed++;
+	if (b->num_pages == p->batch_pages)
+		feeder_publish(p);
+	return NULL;
+}
+
+static bool feeder_stopped(void *arg)
+{
+	struct pipeline *p = arg;
+	bool stopped;
+
+	pthread_mutex_lock(&p->lock);
+	stopped = p->claimed >= p->end;
+	pthread_mutex_unlock(&p->lock);
+	return stopped;
+}
+
+static void *feeder_run(void *arg)
+{
+	struct pipeline *p = arg;
+	const struct page_taker taker = {
+		.page = feeder_page, .stopped = feeder_stopped, .arg = p,
+	};
+	struct gdump_error *err = p->source->ops->push(p->source, &taker);
+
+	if (p->feeding)
+		feeder_publish(p);
+	pthread_mutex_lock(&p->lock);
+	if (err && p->claimed < p->end) {
+		/* as if it came behind all batches */
+		p->feed_err = err;
+		p->end = p->claimed;
+	} else {
+		gdump_error_destroy(err);
+	}
+	p->plan_done = true;
+	pthread_cond_broadcast(&p->change);
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+struct gdump_error *feeder_start(struct pipeline *p)
+{
+	int rc;
+
+	if (!p->pushes)
+		return NULL;
+	rc = pthread_create(&p->feeder, NULL, feeder_run, p);
+	p->pushes = !rc;
+	return rc ? error_os(rc, "starting a thread") : NULL;
+}
+
+/* Pages that never came are lost. */
+struct gdump_error *feeder_end(struct pipeline *p)
+{
+	if (!p->pushes)
+		return NULL;
+	pthread_join(p->feeder, NULL);
+	if (!p->feed_err && p->fed < p->plan->kept && p->end == UINT64_MAX) {
+		p->result->unreadable += p->plan->kept - p->fed;
+		p->writer->incomplete = true;
+	}
+	return p->feed_err;
+}
