@@ -105,7 +105,7 @@ static struct gdump_error *write_pages(struct gdump *g, struct write_spec *spec,
 {
 	const struct pipeline_options run = {
 		.threads = set->threads, .store_in_order = !spec->sink->seeks,
-		.buffer = buffer_size(g, spec->plan, opt),
+		.push = g->source->ops->push, .buffer = buffer_size(g, spec->plan, opt),
 		/* a level that was asked for is worth packing anew */
 		.keep_packed = !opt->level && !opt->has_level,
 		.progress = opt->progress, .progress_arg = opt->progress_arg,

@@ -282,7 +282,7 @@ static struct gdump_error *ring_alloc(struct pipeline *p)
 
 	p->num_slots = p->opt->threads * SLOTS_PER_THREAD;
 	p->hurry = p->opt->buffer / BATCH_BYTES > p->num_slots;
-	p->pushes = p->source->ops->push && p->writer;
+	p->pushes = p->opt->push;
 	if (p->hurry)
 		p->num_slots = (unsigned int)MIN(p->opt->buffer / BATCH_BYTES,
 						 p->num_slots + p->plan->kept / p->batch_pages);
@@ -311,6 +311,7 @@ static void ring_free(struct pipeline *p)
 		free(p->ring[i].buf);
 	}
 	free(p->ring);
+	free(p->fed);
 }
 
 static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)

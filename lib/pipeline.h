@@ -11,6 +11,7 @@ struct pipeline_options {
 	bool store_in_order;            /* the sink cannot seek                 */
 	bool keep_packed;               /* pages that are packed with the writer's
 					 * codec already stay as they are       */
+	bool push;                      /* let the source push, instead of reading */
 	uint64_t buffer;                /* read ahead of packing, up to so many
 					 * bytes: somebody waits for all_read   */
 	gdump_progress_fn *progress;

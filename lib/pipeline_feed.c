@@ -7,7 +7,11 @@
  */
 #include "pipeline_inside.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "util/bits.h"
+#include "util/cleanup.h"
 
 /* Wait for a free slot and begin to fill it.  False: nothing is wanted. */
 static bool feeder_claim(struct pipeline *p)
@@ -39,9 +43,10 @@ static struct gdump_error *feeder_page(void *arg, uint64_t pfn, const void *data
 	struct pipeline *p = arg;
 	const size_t page_size = p->plan->page_size;
 	struct batch *b;
+	uint64_t index;
 	size_t i;
 
-	if (!gdump_plan_keeps(p->plan, pfn))
+	if (!plan_page(p->plan, pfn, &index) || bit_test(p->fed, index))
 		return NULL;
 	if (!p->feeding && !feeder_claim(p))
 		return error_new(GDUMP_ERR_CANCELED, "canceled");
@@ -52,7 +57,8 @@ static struct gdump_error *feeder_page(void *arg, uint64_t pfn, const void *data
 		p->feeding->src[i] = p->feeding->buf + i * page_size;
 		memcpy(p->feeding->buf + i * page_size, data, page_size);
 	}
-	p->fed++;
+	bit_set(p->fed, index);
+	p->num_fed++;
 	if (b->num_pages == p->batch_pages)
 		feeder_publish(p);
 	return NULL;
@@ -99,20 +105,37 @@ struct gdump_error *feeder_start(struct pipeline *p)
 
 	if (!p->pushes)
 		return NULL;
+	p->pushes = false;
+	p->fed = calloc((size_t)div_up(p->plan->num_pages, 64) + 1, sizeof(*p->fed));
+	if (!p->fed)
+		return error_nomem();
 	rc = pthread_create(&p->feeder, NULL, feeder_run, p);
 	p->pushes = !rc;
 	return rc ? error_os(rc, "starting a thread") : NULL;
 }
 
 /* Pages that never came are lost. */
+static void count_missing(struct pipeline *p)
+{
+	struct plan_cursor c = { 0 };
+	uint64_t pfn, index;
+
+	p->result->unreadable += p->plan->kept - p->num_fed;
+	p->writer->incomplete = true;
+	do {
+		pfn = plan_next(p->plan, &c);
+	} while (pfn != UINT64_MAX && plan_page(p->plan, pfn, &index) && bit_test(p->fed, index));
+	if (!p->lost)
+		p->lost = error_new(GDUMP_ERR_NODATA, "memory at 0x%llx never came",
+				    (unsigned long long)pfn * p->plan->page_size);
+}
+
 struct gdump_error *feeder_end(struct pipeline *p)
 {
 	if (!p->pushes)
 		return NULL;
 	pthread_join(p->feeder, NULL);
-	if (!p->feed_err && p->fed < p->plan->kept && p->end == UINT64_MAX) {
-		p->result->unreadable += p->plan->kept - p->fed;
-		p->writer->incomplete = true;
-	}
-	return p->feed_err;
+	if (!p->feed_err && p->num_fed < p->plan->kept && p->end == UINT64_MAX)
+		count_missing(p);
+	return TAKE_PTR(p->feed_err);
 }

@@ -58,7 +58,8 @@ struct pipeline {
 	bool pushes;
 	pthread_t feeder;
 	struct slot *feeding;           /* the batch that is being filled       */
-	uint64_t fed;                   /* pages                                */
+	uint64_t *fed;                  /* a bit for each page of the plan      */
+	uint64_t num_fed;
 	struct gdump_error *feed_err;
 };
 

@@ -307,11 +307,21 @@ const char *gdump_plan_warning(const struct gdump_plan *plan)
 	return plan->warning[0] ? plan->warning : NULL;
 }
 
-bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn)
+bool plan_page(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index)
 {
 	const struct extent *x = extent_at(plan, pfn);
 
-	return x && bit_test(plan->keep, x->index + (pfn - x->pfn));
+	if (!x)
+		return false;
+	*index = x->index + (pfn - x->pfn);
+	return bit_test(plan->keep, *index);
+}
+
+bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn)
+{
+	uint64_t index;
+
+	return plan_page(plan, pfn, &index);
 }
 
 uint64_t plan_run(const struct gdump_plan *plan, uint64_t pfn, bool *kept)

@@ -61,6 +61,9 @@ struct plan_cursor {
 /* The next kept page at or after @c, which moves behind it; UINT64_MAX: none. */
 uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c);
 
+/* Whether page @pfn is kept, and then its number among all pages of the plan. */
+bool plan_page(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index);
+
 /* Leave out [pfn, pfn + num) and say how many of these pages were kept so far.
  * Safe from many threads; the counts of @plan are the caller's business.
  */

@@ -30,7 +30,9 @@ struct stored_page {
 
 /* Whoever takes pages in whatever order they come. */
 struct page_taker {
-	/* A page of memory, once; @data NULL: it is zero. */
+	/* A page of memory; @data NULL: it is zero.  One that came already is
+	 * passed over.
+	 */
 	struct gdump_error *(*page)(void *arg, uint64_t pfn, const void *data);
 	/* Whether nobody wants any more; to be asked while waiting. */
 	bool (*stopped)(void *arg);

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_push.c - a source that gives its pages in an order of its own
+ *
+ * The writer keeps each page at its place, so the order must not show in the result.
+ */
+#include "check.h"
+
+#include <elf.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "pipeline.h"
+#include "random.h"
+#include "util/bits.h"
+
+enum {
+	PAGE = 4096,
+	NUM_PAGES = 3000,
+	BATCH_PAGES = 128,              /* as the pipeline cuts them            */
+	SLOTS = 4,                      /* it has for each thread               */
+	NEVER = NUM_PAGES,
+};
+
+struct pusher {
+	struct source source;
+	uint64_t order[2 * NUM_PAGES];  /* pfns                                 */
+	size_t num;
+	size_t fail_at, slow_at;        /* in that order                        */
+	bool all_anyway;                /* goes on when nobody wants any more   */
+	atomic_size_t pushed;
+	atomic_int over, all_read;
+};
+
+struct keeper {
+	struct writer writer;
+	unsigned char memory[NUM_PAGES * PAGE];
+	unsigned char times[NUM_PAGES]; /* that a page came                     */
+	uint64_t fail_at;               /* page that cannot be stored           */
+	unsigned int store_us;
+	atomic_size_t stored;
+	struct pusher *pusher;
+	size_t most_ahead;              /* pages that wait between the two      */
+};
+
+static void fill_page(unsigned char *page, uint64_t pfn, unsigned int version)
+{
+	memset(page, pfn % 7 == 3 ? 0 : (int)(pfn % 251 + version), PAGE);
+	if (pfn % 7 != 3)
+		memcpy(page, &pfn, sizeof(pfn));
+}
+
+static struct gdump_error *push(struct source *s, const struct page_taker *to)
+{
+	struct pusher *f = (struct pusher *)s;
+	unsigned char page[PAGE], seen[NUM_PAGES] = { 0 };
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; i < f->num; i++) {
+		const uint64_t pfn = f->order[i];
+		struct gdump_error *page_err;
+
+		if (i == f->fail_at) {
+			err = error_new(GDUMP_ERR_REMOTE, "the stream broke off");
+			break;
+		}
+		if (i == f->slow_at)
+			usleep(50000);
+		/* another time it is not the same any more */
+		fill_page(page, pfn, seen[pfn]++);
+		page_err = to->page(to->arg, pfn, is_zero(page, PAGE) ? NULL : page);
+		atomic_fetch_add(&f->pushed, 1);
+		if (page_err)
+			CHECK(to->stopped(to->arg));
+		if (page_err && !f->all_anyway) {
+			err = page_err;
+			break;
+		}
+		gdump_error_destroy(page_err);
+	}
+	atomic_fetch_add(&f->over, 1);
+	return err;
+}
+
+static struct gdump_error *no_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	(void)s, (void)paddr, (void)buf, (void)len;
+	return error_new(GDUMP_ERR_REMOTE, "this one must not be read");
+}
+
+static void pusher_close(struct source *s)
+{
+	free(s);
+}
+
+static const struct source_ops pusher_ops = {
+	.name = "pusher", .read = no_read, .push = push, .close = pusher_close,
+};
+
+/* Two ranges; all pages come once, in order. */
+static struct pusher *pusher_create(void)
+{
+	struct pusher *f = calloc(1, sizeof(*f));
+
+	source_init(&f->source, &pusher_ops);
+	f->source.image.machine = EM_X86_64;
+	CHECK_OK(image_add_range(&f->source.image, 0, 1000 * PAGE, 0));
+	CHECK_OK(image_add_range(&f->source.image, 1500 * PAGE, (NUM_PAGES - 1500) * PAGE, 0));
+	CHECK_OK(image_seal(&f->source.image));
+	f->fail_at = f->slow_at = SIZE_MAX;
+	for (uint64_t pfn = 0; pfn < NUM_PAGES; pfn++)
+		if (pfn < 1000 || pfn >= 1500)
+			f->order[f->num++] = pfn;
+	return f;
+}
+
+static void shuffle(struct pusher *f, uint64_t seed)
+{
+	for (size_t i = f->num - 1; i; i--) {
+		const size_t k = (size_t)random_below(&seed, i + 1);
+		const uint64_t pfn = f->order[i];
+
+		f->order[i] = f->order[k];
+		f->order[k] = pfn;
+	}
+}
+
+static struct gdump_error *place(struct writer *w, struct batch *b)
+{
+	(void)w, (void)b;
+	return NULL;
+}
+
+static struct gdump_error *store(struct writer *writer, const struct batch *b)
+{
+	struct keeper *k = (struct keeper *)writer;
+	const unsigned char *data = b->data;
+	const size_t ahead = atomic_load(&k->pusher->pushed) - atomic_load(&k->stored);
+
+	k->most_ahead = MAX(k->most_ahead, ahead);
+	usleep(k->store_us);
+	for (size_t i = 0; i < b->num_pages; i++) {
+		const struct page *p = &b->pages[i];
+
+		if (p->pfn == k->fail_at)
+			return error_new(GDUMP_ERR_OS, "disk full");
+		k->times[p->pfn]++;
+		memcpy(k->memory + p->pfn * PAGE, data, p->len);
+		data += p->len;
+	}
+	atomic_fetch_add(&k->stored, b->num_pages);
+	return NULL;
+}
+
+static const struct writer_ops keeper_ops = { .place = place, .store = store };
+
+static struct keeper *keeper_create(struct pusher *f)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+
+	k->writer.ops = &keeper_ops;
+	k->fail_at = NEVER;
+	k->pusher = f;
+	return k;
+}
+
+static struct gdump_error *on_all_read(void *arg)
+{
+	struct pusher *f = arg;
+
+	CHECK_INT(atomic_load(&f->over), 1);
+	atomic_fetch_add(&f->all_read, 1);
+	return NULL;
+}
+
+/* Push all of the plan (NULL: everything); the caller frees @k and the result's why. */
+static struct gdump_error *run(struct pusher *f, struct keeper *k, const struct gdump_plan *plan,
+			       struct pipeline_options opt, struct gdump_result *result)
+{
+	struct gdump_plan *whole = NULL;
+	struct gdump_error *err;
+
+	opt.push = true;
+	opt.all_read = on_all_read;
+	opt.all_read_arg = f;
+	*result = (struct gdump_result){ 0 };
+	if (!plan)
+		CHECK_OK(plan_create(&f->source, 0, &whole));
+	err = pipeline_run(&f->source, plan ? plan : whole, &k->writer, &opt, result);
+	/* nobody is left alone with a source that still pushes */
+	CHECK(atomic_load(&f->over));
+	if (!err) {
+		CHECK_INT(atomic_load(&f->all_read), 1);
+		CHECK_INT(result->pages + result->unreadable,
+			  gdump_plan_kept(plan ? plan : whole));
+		CHECK_INT(result->pages, result->zero + result->raw);
+	}
+	gdump_plan_destroy(whole);
+	source_close(&f->source);
+	return err;
+}
+
+/* Each of [from, to) is there once, as it came first. */
+static void check_pages(const struct keeper *k, uint64_t from, uint64_t to)
+{
+	unsigned char page[PAGE];
+
+	for (uint64_t pfn = from; pfn < to; pfn++) {
+		fill_page(page, pfn, 0);
+		CHECK_INT(k->times[pfn], 1);
+		CHECK(!memcmp(k->memory + pfn * PAGE, page, PAGE));
+	}
+}
+
+static void test_any_order(void)
+{
+	static const unsigned int threads[] = { 1, 2, 7 };
+
+	for (unsigned int i = 0; i < 9; i++) {
+		struct pusher *f = pusher_create();
+		struct keeper *k = keeper_create(f);
+		struct gdump_result result;
+
+		if (i >= 3)
+			shuffle(f, i);
+		f->slow_at = i % 2 ? f->num - 1 : 0;
+		CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = threads[i % 3] },
+			     &result));
+		CHECK_INT(result.pages, 2500);
+		CHECK_INT(result.unreadable, 0);
+		CHECK(!k->writer.incomplete);
+		check_pages(k, 0, 1000);
+		check_pages(k, 1500, NUM_PAGES);
+		free(k);
+	}
+}
+
+/* Pages that come again, also long after, count once; so do pages that nobody asked for:
+ * not at all.
+ */
+static void test_again(void)
+{
+	struct pusher *f = pusher_create();
+	struct keeper *k = keeper_create(f);
+	struct gdump_result result;
+	struct gdump_plan *plan;
+
+	for (uint64_t pfn = 0; pfn < NUM_PAGES; pfn += 3)
+		f->order[f->num++] = pfn;       /* some are in no range */
+	shuffle(f, 77);
+	f->order[f->num] = f->order[f->num - 1];
+	f->num++;
+	CHECK_OK(plan_create(&f->source, 0, &plan));
+	plan->kept -= plan_drop(plan, 100, 50);
+	CHECK_OK(run(f, k, plan, (struct pipeline_options){ .threads = 3 }, &result));
+	CHECK_INT(result.pages, 2450);
+	CHECK_INT(result.unreadable, 0);
+	CHECK(!k->writer.incomplete);
+	check_pages(k, 0, 100);
+	CHECK_INT(k->times[100] + k->times[149] + k->times[1200], 0);
+	check_pages(k, 150, 1000);
+	check_pages(k, 1500, NUM_PAGES);
+	gdump_plan_destroy(plan);
+	free(k);
+}
+
+/* A page twice does not make up for one that never came. */
+static void test_missing(void)
+{
+	struct pusher *f = pusher_create();
+	struct keeper *k = keeper_create(f);
+	struct gdump_result result;
+
+	f->order[20] = 19;
+	f->order[2000] = 19;            /* page 2500 */
+	CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 2 }, &result));
+	CHECK_INT(result.pages, 2498);
+	CHECK_INT(result.unreadable, 2);
+	CHECK_STR(result.why, "memory at 0x14000 never came");
+	CHECK(k->writer.incomplete);
+	CHECK_INT(k->times[19], 1);
+	CHECK_INT(k->times[20] + k->times[2500], 0);
+	free(result.why);
+	free(k);
+}
+
+static void test_nothing_comes(void)
+{
+	struct pusher *f = pusher_create();
+	struct keeper *k = keeper_create(f);
+	struct gdump_result result;
+
+	f->num = 0;
+	CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 2 }, &result));
+	CHECK_INT(result.unreadable, 2500);
+	CHECK_STR(result.why, "memory at 0x0 never came");
+	free(result.why);
+	free(k);
+}
+
+static bool cancel_after_some(void *arg, uint64_t done, uint64_t total)
+{
+	(void)total;
+	return done > *(uint64_t *)arg;
+}
+
+/* Whoever pushes is told, and is given the time to bring it to an end. */
+static void test_cancel(void)
+{
+	for (unsigned int i = 0; i < 8; i++) {
+		struct pusher *f = pusher_create();
+		struct keeper *k = keeper_create(f);
+		uint64_t after = i * 100;
+		struct gdump_result result;
+
+		f->all_anyway = i & 1;
+		k->store_us = 30000;
+		CHECK_ERR(run(f, k, NULL,
+			      (struct pipeline_options){ .threads = i / 2 + 1,
+							 .progress = cancel_after_some,
+							 .progress_arg = &after }, &result),
+			  GDUMP_ERR_CANCELED, "canceled");
+		CHECK(result.pages < 2500);
+		CHECK(!result.why);
+		free(k);
+	}
+}
+
+static void test_failures(void)
+{
+	for (unsigned int i = 0; i < 12; i++) {
+		struct pusher *f = pusher_create();
+		struct keeper *k = keeper_create(f);
+		struct gdump_result result;
+
+		if (i % 3)
+			f->fail_at = i * 200;
+		if (i % 3 != 1)
+			k->fail_at = 130 + i * 50;
+		f->all_anyway = i & 1;
+		/* what was pushed before the stream broke off is stored, or fails to be */
+		CHECK_ERR(run(f, k, NULL, (struct pipeline_options){ .threads = i / 3 + 1 },
+			      &result),
+			  i % 3 == 1 || k->fail_at >= f->fail_at ? GDUMP_ERR_REMOTE : GDUMP_ERR_OS,
+			  i % 3 == 1 || k->fail_at >= f->fail_at ? "broke off" : "disk full");
+		CHECK_INT(result.unreadable, 0);
+		free(k);
+	}
+}
+
+/* A slow disk holds up what pushes, but only when the buffer is full. */
+static void test_slow_store(void)
+{
+	static const uint64_t buffers[] = { 0, 8 << 20 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(buffers); i++) {
+		struct pusher *f = pusher_create();
+		struct keeper *k = keeper_create(f);
+		const size_t room = MAX(buffers[i] / PAGE, SLOTS * BATCH_PAGES);
+		struct gdump_result result;
+
+		k->store_us = 20000;
+		CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 1,
+								    .buffer = buffers[i] },
+			     &result));
+		CHECK(k->most_ahead <= room + 1);
+		CHECK(k->most_ahead >= room - BATCH_PAGES);
+		check_pages(k, 1500, NUM_PAGES);
+		free(k);
+	}
+}
+
+int main(void)
+{
+	test_any_order();
+	test_again();
+	test_missing();
+	test_nothing_comes();
+	test_cancel();
+	test_failures();
+	test_slow_store();
+	return check_done();
+}
