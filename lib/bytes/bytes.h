@@ -6,12 +6,19 @@
  */
 #pragma once
 
+#include <sys/uio.h>
+
 #include "../error.h"
 
 struct bytes;
 struct bytes_ops {
 	/* Copy [off, off + len), which lies inside of [0, size). */
 	struct gdump_error *(*read)(struct bytes *b, uint64_t off, void *buf, size_t len);
+	/* The same to several places, with one call of the kernel; NULL: that
+	 * saves nothing here.
+	 */
+	struct gdump_error *(*readv)(struct bytes *b, uint64_t off, const struct iovec *iov,
+				     int num);
 	/* How many bytes from @off on, at most @len, are known to be zero
 	 * without reading; NULL: none.
 	 */
@@ -49,6 +56,8 @@ MUST_CHECK struct gdump_error *bytes_flat_open(struct bytes *inner, struct bytes
 
 /* Like ops->read, but bytes behind the end are an error that says so. */
 MUST_CHECK struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t len);
+MUST_CHECK struct gdump_error *bytes_readv(struct bytes *b, uint64_t off, const struct iovec *iov,
+					   int num);
 
 static inline uint64_t bytes_hole(struct bytes *b, uint64_t off, uint64_t len)
 {

@@ -33,6 +33,20 @@ struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t 
 	return len ? b->ops->read(b, off, buf, len) : NULL;
 }
 
+struct gdump_error *bytes_readv(struct bytes *b, uint64_t off, const struct iovec *iov, int num)
+{
+	struct gdump_error *err = NULL;
+	size_t len = 0;
+
+	for (int i = 0; i < num; i++)
+		len += iov[i].iov_len;
+	if (b->ops->readv && range_fits(off, len, b->size))
+		return b->ops->readv(b, off, iov, num);
+	for (int i = 0; !err && i < num; off += iov[i++].iov_len)
+		err = bytes_read(b, off, iov[i].iov_base, iov[i].iov_len);
+	return err;
+}
+
 static struct gdump_error *file_read(struct bytes *b, uint64_t off, void *buf, size_t len)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
@@ -45,6 +59,23 @@ static struct gdump_error *file_read(struct bytes *b, uint64_t off, void *buf, s
 	if (got < len)
 		return error_new(GDUMP_ERR_CORRUPT, "the file became shorter while it was read");
 	return NULL;
+}
+
+static struct gdump_error *file_readv(struct bytes *b, uint64_t off, const struct iovec *iov,
+				      int num)
+{
+	struct bytes_file *f = (struct bytes_file *)b;
+	ssize_t got = preadv(f->fd, iov, num, (off_t)off);
+	size_t left = got < 0 ? 0 : (size_t)got;
+	struct gdump_error *err = NULL;
+
+	/* the rest, if any, in pieces: they know what is wrong */
+	for (int i = 0; !err && i < num; off += iov[i++].iov_len) {
+		if (left < iov[i].iov_len)
+			err = file_read(b, off, iov[i].iov_base, iov[i].iov_len);
+		left -= MIN(left, iov[i].iov_len);
+	}
+	return err;
 }
 
 static uint64_t file_hole(struct bytes *b, uint64_t off, uint64_t len)
@@ -70,6 +101,7 @@ static void file_close(struct bytes *b)
 
 static const struct bytes_ops file_ops = {
 	.read = file_read,
+	.readv = file_readv,
 	.hole = file_hole,
 	.close = file_close,
 };

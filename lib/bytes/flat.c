@@ -21,6 +21,7 @@ enum {
 	RECORD_SIZE = 16,
 	WINDOW = 65536,
 	MAX_RECORDS = 1 << 28,
+	GATHER = 64,
 };
 
 /* More than any dump: 2^56 bytes. */
@@ -54,9 +55,45 @@ static size_t record_after(const struct bytes_flat *f, uint64_t off)
 	return lo;
 }
 
+/* Pieces that follow each other in the flattened file, but for the header between two:
+ * writers have small records, and a call for each costs more than its bytes.
+ */
+struct gather {
+	struct iovec iov[GATHER];
+	int num;
+	uint64_t at, end;
+	unsigned char header[RECORD_SIZE];      /* of no interest               */
+};
+
+static struct gdump_error *gather_read(struct bytes_flat *f, struct gather *g)
+{
+	const int num = g->num;
+
+	g->num = 0;
+	return num ? bytes_readv(f->inner, g->at, g->iov, num) : NULL;
+}
+
+static struct gdump_error *gather_add(struct bytes_flat *f, struct gather *g, uint64_t at,
+				      void *buf, size_t len)
+{
+	const bool follows = g->num && at >= g->end && at - g->end <= RECORD_SIZE;
+	struct gdump_error *err = NULL;
+
+	if (!follows || g->num + 2 > GATHER)
+		err = gather_read(f, g);
+	if (!g->num)
+		g->at = at;
+	else if (at > g->end)
+		g->iov[g->num++] = (struct iovec){ g->header, (size_t)(at - g->end) };
+	g->iov[g->num++] = (struct iovec){ buf, len };
+	g->end = at + len;
+	return err;
+}
+
 static struct gdump_error *flat_read(struct bytes *b, uint64_t off, void *buf, size_t len)
 {
 	struct bytes_flat *f = (struct bytes_flat *)b;
+	struct gather g = { .num = 0 };
 	unsigned char *p = buf;
 
 	for (size_t i = record_after(f, off); len && i < f->num_records; i++) {
@@ -70,13 +107,13 @@ static struct gdump_error *flat_read(struct bytes *b, uint64_t off, void *buf, s
 		if (!len)
 			break;          /* the hole was all of it */
 		n = (size_t)MIN(len, r->len - (off - r->off));
-		err = bytes_read(f->inner, r->at + (off - r->off), p, n);
+		err = gather_add(f, &g, r->at + (off - r->off), p, n);
 		if (err)
 			return err;
 		p += n, off += n, len -= n;
 	}
 	memset(p, 0, len);
-	return NULL;
+	return gather_read(f, &g);
 }
 
 static uint64_t flat_hole(struct bytes *b, uint64_t off, uint64_t len)

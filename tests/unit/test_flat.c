@@ -6,6 +6,7 @@
 #include "check.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "bytes/bytes.h"
 #include "random.h"
@@ -54,16 +55,35 @@ static void file_end(struct file *f)
 	file_record(f, UINT64_MAX, UINT64_MAX, NULL);
 }
 
-/* Also frees the file; a copy of just that size shows reads behind its end. */
+static struct bytes *open_on_disk(const struct file *f)
+{
+	char path[] = "/tmp/gd-unit.XXXXXX";
+	struct bytes *b = NULL;
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0 && write(fd, f->buf, f->len) == (ssize_t)f->len);
+	close(fd);
+	CHECK_OK(bytes_file_open(path, NULL, &b));
+	unlink(path);
+	return b;
+}
+
+/* Also frees the file; a copy of just that size shows reads behind its end.
+ * Every other one is on disk: there pieces are read together.
+ */
 static struct gdump_error *open_flat(struct file *f, void **mem, struct bytes **ret)
 {
+	static unsigned int num;
 	struct gdump_error *err;
 	struct bytes *inner;
 
 	*mem = malloc(f->len ? f->len : 1);
 	memcpy(*mem, f->buf, f->len);
+	if (num++ % 2)
+		inner = open_on_disk(f);
+	else
+		CHECK_OK(bytes_memory_open(*mem, f->len, &inner));
 	free(f->buf);
-	CHECK_OK(bytes_memory_open(*mem, f->len, &inner));
 	err = bytes_flat_open(inner, ret);
 	if (err)
 		bytes_close(inner);
