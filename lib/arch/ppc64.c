@@ -36,7 +36,9 @@ static const struct reg_set sets[] = {
 	{ 0 },
 };
 
-/* The kernel's image lies in the linear map. */
+/* All memory is in the linear map, which begins with the image of the kernel. */
+enum { LINEAR_BITS = 51 };
+
 static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
 	(void)image;
@@ -109,6 +111,8 @@ const struct arch arch_ppc64 = {
 	.prstatus_size = 504,
 	.regs = regs,
 	.sets = sets,
+	.lowmem_vaddr = 0xc000000000000000,
+	.lowmem_size = (uint64_t)1 << LINEAR_BITS,
 	.wrong_order = wrong_order,
 	.image_paddr = image_paddr,
 	.paging = paging,

@@ -17,8 +17,10 @@
  *   same bytes of the file: drgn before 0.0.27 finds page tables only so.
  * - Machines with 32-bit addresses get a 32-bit file, which their own crash and
  *   makedumpfile need, as long as memory and file end below 4 GiB.
- * - p_vaddr is p_paddr, but for i386: there the low memory is where the kernel
- *   has it, and high memory at -1, as kexec-tools writes them.
+ * - p_vaddr is p_paddr, but for i386 and POWER: there the low memory, or all, is
+ *   where the kernel has it, and high memory at -1, as kexec-tools writes them.  (A
+ *   segment for the image would begin where memory begins, and libkdumpfile drops
+ *   one of two that do.)
  * - What is left out has a p_memsz but no p_filesz, as in makedumpfile's.
  */
 #include "elf.h"
