@@ -9,11 +9,11 @@ _guestdump_options() {
 	dump | convert)
 		echo -f --format -E -F --flatten -C --compress -c -l -p -z -d --dump-level -x --exclude \
 			--dry-run --begin --length --paging --split -j --threads --progress -q --quiet --force
-		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict; else echo --buffer --detach --live --no-direct --private-anyway --timeout; fi
+		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict --no-confine --verbose; else echo --buffer --detach --live --no-direct --no-confine --private-anyway --timeout --verbose; fi
 		;;
-	info) echo -r --registers --json --input-format --range -k --key --strict ;;
-	verify) echo --json -j --threads --progress -q --quiet --input-format --range -k --key --strict ;;
-	dmesg) echo --json --callers --input-format --range -k --key --strict ;;
+	info) echo -r --registers --json --input-format --range -k --key --strict --no-confine --verbose ;;
+	verify) echo --json -j --threads --progress -q --quiet --input-format --range -k --key --strict --no-confine --verbose ;;
+	dmesg) echo --json --callers --input-format --range -k --key --strict --no-confine --verbose ;;
 	list | jobs) echo --json ;;
 	cancel) echo -h --help ;;
 	esac

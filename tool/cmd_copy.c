@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "jobs.h"
 #include "options.h"
 #include "progress.h"
@@ -449,6 +450,7 @@ static int copy_run(const struct command *cmd, struct copy *c)
 	status = c->detach ? detach_start(c->from, c->to) : -1;
 	if (status >= 0)
 		return status;          /* we are the parent */
+	confine(&c->input, c->from, c->parts, c->num_parts, c->to);
 	fifo = wait_for_reader(c->to);
 	status = copy_guarded(c);
 	if (c->detach)
@@ -517,7 +519,8 @@ const struct command command_dump = {
 		"      --private-anyway      dump memory that is private to the guest (SEV, TDX) as the\n"
 		"                            host sees it\n"
 		"      --no-direct           let QEMU read the memory: slower, but needs no rights\n"
-		"      --timeout SECONDS     how long to wait for an answer of QEMU (30)\n",
+		"      --timeout SECONDS     how long to wait for an answer of QEMU (30)\n"
+		CONFINE_HELP,
 	.run = cmd_copy,
 };
 

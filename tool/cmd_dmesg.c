@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "confine.h"
 #include "options.h"
 #include "tool.h"
 
@@ -105,6 +106,7 @@ static int cmd_dmesg(const struct command *cmd, int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return usage_error(cmd, "say which dump or guest");
+	confine(&in, argv[optind], NULL, 0, NULL);
 	return dmesg(argv[optind], &in, &style);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "confine.h"
 #include "options.h"
 #include "progress.h"
 #include "tool.h"
@@ -283,6 +284,7 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 	}
 	if (optind == argc)
 		return usage_error(cmd, "say which dump or guest");
+	confine(&in, argv[optind], argv + optind + 1, argc - optind - 1, NULL);
 	return info_files(argv + optind, argc - optind, &in, json, registers);
 }
 

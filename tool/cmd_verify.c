@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "confine.h"
 #include "options.h"
 #include "progress.h"
 #include "tool.h"
@@ -124,6 +125,7 @@ static int cmd_verify(const struct command *cmd, int argc, char **argv)
 	}
 	if (optind == argc)
 		return usage_error(cmd, "say which dump to verify");
+	confine(&v.input, argv[optind], argv + optind + 1, argc - optind - 1, NULL);
 	for (int i = optind; i < argc; i++) {
 		int status = verify_files(&v, argv + i, 1, argc - optind > 1);
 

@@ -133,8 +133,10 @@ bool input_take(struct input *in, int opt, char *value, bool *good)
 		in->key_file = value;
 		return true;
 	}
-	if (opt == OPT_STRICT) {
-		in->strict = true;
+	if (opt == OPT_STRICT || opt == OPT_NO_CONFINE || opt == OPT_VERBOSE) {
+		in->strict |= opt == OPT_STRICT;
+		in->no_confine |= opt == OPT_NO_CONFINE;
+		in->verbose |= opt == OPT_VERBOSE;
 		return true;
 	}
 	if (opt != OPT_RANGE)

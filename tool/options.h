@@ -27,16 +27,23 @@ bool parse_exclude(char *text, unsigned int *drop);
 bool parse_place(char *text, struct gdump_place *ret);
 
 /* What an input is, for commands that read files: these options, this help. */
-enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_KEY = 'k', OPT_STRICT = 514 };
+enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_STRICT, OPT_NO_CONFINE, OPT_VERBOSE, OPT_KEY = 'k' };
 
+#define CONFINE_OPTIONS \
+	{ "no-confine",   no_argument,       NULL, OPT_NO_CONFINE }, \
+	{ "verbose",      no_argument,       NULL, OPT_VERBOSE }
 #define INPUT_OPTIONS \
 	{ "input-format", required_argument, NULL, OPT_INPUT_FORMAT }, \
 	{ "range",        required_argument, NULL, OPT_RANGE }, \
 	{ "key",          required_argument, NULL, OPT_KEY }, \
-	{ "strict",       no_argument,       NULL, OPT_STRICT }
+	{ "strict",       no_argument,       NULL, OPT_STRICT }, \
+	CONFINE_OPTIONS
 /* among the short options */
 #define INPUT_SHORT "k:"
 
+#define CONFINE_HELP \
+	"      --no-confine          keep all rights while reading what may be hostile\n" \
+	"      --verbose             tell which rights are given up\n"
 #define INPUT_HELP \
 	"      --input-format NAME   what INPUT is, where its content does not tell: raw\n" \
 	"      --range ADDR:SIZE[@OFFSET]\n" \
@@ -44,7 +51,8 @@ enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_KEY = 'k', OPT_STRICT = 514 };
 	"                            OFFSET (ADDR); may be given several times\n" \
 	"  -k, --key FILE            decrypt: FILE has the customer communication key of the\n" \
 	"                            protected guest's owner\n" \
-	"      --strict              refuse an encrypted INPUT that is not good in all parts\n"
+	"      --strict              refuse an encrypted INPUT that is not good in all parts\n" \
+	CONFINE_HELP
 
 enum { MAX_PLACES = 64 };
 
@@ -54,6 +62,7 @@ struct input {
 	size_t num_places;
 	const char *key_file;
 	bool strict;
+	bool no_confine, verbose;
 };
 
 /* Whether @opt is one of them; *good: and its value makes sense.  After --key this process

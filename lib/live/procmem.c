@@ -318,7 +318,6 @@ static void area_open(const struct procmem *pm, struct area *a)
 {
 	uint64_t size = a->end - a->start;
 	struct stat st;
-	char path[40];
 	void *map;
 
 	a->used = true;
@@ -343,9 +342,8 @@ static void area_open(const struct procmem *pm, struct area *a)
 	a->map = map;
 	a->kind = AREA_SHARED;
 	/* for others, mincore() says that every page is there */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", a->fd);
 	a->may_mincore = st.st_uid == geteuid() ||
-			 !faccessat(AT_FDCWD, path, W_OK, AT_EACCESS);
+			 !faccessat(a->fd, "", W_OK, AT_EACCESS | AT_EMPTY_PATH);
 }
 
 struct gdump_error *procmem_use(struct procmem *pm, uint64_t addr, uint64_t size)

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * confine.c - Landlock by its system calls, as the C library has none of them (facts:
+ * the kernel's Documentation/userspace-api/landlock.rst); seccomp by libseccomp
+ */
+#include "confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef HAVE_SECCOMP
+#include <seccomp.h>
+#endif
+
+#include "tool.h"
+
+/* The checker for leaks looks into its own process */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* One number on all architectures */
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_add_rule 445
+#define SYS_landlock_restrict_self 446
+#endif
+
+/* The headers may be older than the kernel that we run on. */
+enum {
+	FS_EXECUTE = 1 << 0, FS_WRITE_FILE = 1 << 1, FS_READ_FILE = 1 << 2, FS_READ_DIR = 1 << 3,
+	FS_REMOVE_FILE = 1 << 5, FS_MAKE_REG = 1 << 8, FS_TRUNCATE = 1 << 14,
+	FS_ABI_1 = (1 << 13) - 1, FS_ABI_2 = (1 << 14) - 1, FS_ABI_3 = (1 << 15) - 1,
+	NET_BIND_TCP = 1 << 0, NET_CONNECT_TCP = 1 << 1,
+	SCOPE_ABSTRACT_SOCKET = 1 << 0, SCOPE_SIGNAL = 1 << 1,
+	CREATE_RULESET_VERSION = 1 << 0, RULE_PATH_BENEATH = 1,
+};
+
+struct ruleset {
+	uint64_t fs, net, scoped;
+};
+
+struct path_beneath {
+	uint64_t allowed;
+	int32_t parent_fd;
+} __attribute__((__packed__));
+
+struct rights {
+	const struct input *in;
+	const char *from;
+	char *const *parts;
+	int num_parts;
+	const char *folder, *spool;     /* where files are made, NULL: nowhere */
+	bool guest;
+};
+
+/* Let it do @allowed with @path, which may be NULL, and need not be there. */
+static void allow(int ruleset, const char *path, uint64_t allowed)
+{
+	const int fd = path ? open(path, O_PATH | O_CLOEXEC) : -1;
+	struct path_beneath rule = { .allowed = allowed, .parent_fd = fd };
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (!fstat(fd, &st) && !S_ISDIR(st.st_mode))
+		rule.allowed &= FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE;
+	syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
+	close(fd);
+}
+
+static void allow_all(int ruleset, const struct rights *r, uint64_t handled)
+{
+	/* of the C library, OpenSSL and the sanitizers: nothing secret */
+	static const char *const system_files[] = {
+		"/usr", "/lib", "/lib64", "/etc/ssl", "/etc/ld.so.cache", "/etc/localtime",
+		"/proc/self", "/sys/devices/system/cpu", "/dev/urandom",
+	};
+	const uint64_t reading = FS_READ_FILE | FS_READ_DIR;
+	const uint64_t making = reading | FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE;
+
+	for (size_t i = 0; i < sizeof(system_files) / sizeof(*system_files); i++)
+		allow(ruleset, system_files[i], reading);
+	allow(ruleset, r->from, reading);
+	for (int i = 0; i < r->num_parts; i++)
+		allow(ruleset, r->parts[i], reading);
+	allow(ruleset, r->in->key_file, reading);
+	allow(ruleset, r->folder, making & handled);
+	allow(ruleset, r->spool, making & handled);
+}
+
+/* NULL, or why files are not confined. */
+static const char *confine_files(const struct rights *r, int *abi)
+{
+	struct ruleset attr = { .net = NET_BIND_TCP | NET_CONNECT_TCP,
+				.scoped = SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL };
+	size_t size = sizeof(attr);
+	long fd;
+	bool done;
+
+	if (r->guest)
+		return "Landlock lets nobody read a running guest";
+	*abi = (int)syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, CREATE_RULESET_VERSION);
+	if (*abi < 1)
+		return "the kernel has no Landlock, or it is switched off";
+	attr.fs = *abi >= 3 ? FS_ABI_3 : *abi == 2 ? FS_ABI_2 : FS_ABI_1;
+	/* an older kernel knows a shorter struct */
+	if (*abi < 6)
+		size = offsetof(struct ruleset, scoped);
+	if (*abi < 4)
+		size = offsetof(struct ruleset, net);
+	fd = syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+	if (fd < 0)
+		return strerror(errno);
+	allow_all((int)fd, r, attr.fs);
+	done = !syscall(SYS_landlock_restrict_self, (int)fd, 0);
+	close((int)fd);
+	return done ? NULL : strerror(errno);
+}
+
+#ifdef HAVE_SECCOMP
+
+/* What nobody needs who reads and writes dumps.  Names that the library does not know on
+ * this architecture are left out.
+ */
+static const char *const never[] = {
+	"execve", "execveat", "ptrace", "process_vm_writev", "pidfd_getfd", "kcmp",
+	"bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "open_by_handle_at",
+	"mount", "umount", "umount2", "move_mount", "open_tree", "fsopen", "fsmount", "fspick",
+	"mount_setattr", "pivot_root", "chroot", "unshare", "setns", "swapon", "swapoff",
+	"init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
+	"add_key", "request_key", "keyctl", "acct", "quotactl", "quotactl_fd", "personality",
+	"settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname",
+	"setdomainname", "syslog", "vhangup", "iopl", "ioperm", "mknod", "mknodat",
+	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups",
+	"setfsuid", "setfsgid", "capset", "chown", "fchown", "lchown", "fchownat",
+	"setxattr", "lsetxattr", "fsetxattr",
+};
+
+/* What only somebody needs who reads a running guest */
+static const char *const never_with_files[] = {
+	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
+	"process_vm_readv", "pidfd_open", "fork", "vfork",
+};
+
+static bool refuse(scmp_filter_ctx ctx, const char *const *names, size_t num)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < num; i++) {
+		const int nr = seccomp_syscall_resolve_name(names[i]);
+
+		if (nr != __NR_SCMP_ERROR)
+			good &= !seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
+	}
+	return good;
+}
+
+static const char *confine_calls(const struct rights *r)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	bool good = ctx && refuse(ctx, never, sizeof(never) / sizeof(*never));
+
+	if (good && !r->guest)
+		good = refuse(ctx, never_with_files,
+			      sizeof(never_with_files) / sizeof(*never_with_files));
+	good = good && !seccomp_load(ctx);
+	seccomp_release(ctx);
+	return good ? NULL : "the kernel has no seccomp filters";
+}
+
+#else
+
+static const char *confine_calls(const struct rights *r)
+{
+	(void)r;
+	return "this build is without libseccomp";
+}
+
+#endif
+
+/* The folder of @path, or NULL if that is no file */
+static const char *folder_of(const char *path, char *buf, size_t size)
+{
+	const char *slash;
+
+	if (!path || !strcmp(path, "-"))
+		return NULL;
+	slash = strrchr(path, '/');
+	if (!slash)
+		return ".";
+	snprintf(buf, size, "%.*s", (int)(slash == path ? 1 : slash - path), path);
+	return buf;
+}
+
+static void tell(const struct rights *r, const char *files, int abi, const char *calls)
+{
+	if (files)
+		say("files are not confined: %s", files);
+	else
+		say("confined by Landlock (version %d): reads what is named, writes %s%s", abi,
+		    r->folder ? "in " : "nothing", r->folder ? r->folder : "");
+	if (calls)
+		say("system calls are not confined: %s", calls);
+	else
+		say("confined by seccomp: no new programs, %s",
+		    r->guest ? "no changes to the system" : "no sockets, no other processes");
+}
+
+void confine(const struct input *in, const char *from, char *const *parts, int num_parts,
+	     const char *to)
+{
+	char folder[PATH_MAX];
+	const struct rights r = {
+		.in = in, .from = from, .parts = parts, .num_parts = num_parts,
+		.guest = is_guest(from), .folder = folder_of(to, folder, sizeof(folder)),
+		/* standard input is copied to a file there, if it cannot seek */
+		.spool = strcmp(from, "-") ? NULL : input_options(NULL, 0).spool_dir,
+	};
+	const char *files, *calls;
+	int abi = 0;
+
+	if (in->no_confine || SANITIZED)
+		return;
+	/* no core file with a guest's memory in it, and nobody else of this user looks on */
+	prctl(PR_SET_DUMPABLE, 0);
+	files = calls = "the kernel does not let us";
+	if (!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
+		files = confine_files(&r, &abi);
+		calls = confine_calls(&r);
+	}
+	if (in->verbose)
+		tell(&r, files, abi, calls);
+}

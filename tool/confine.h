@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * confine.h - give up what a command does not need, before it reads what strangers wrote
+ *
+ * Of a dump file every byte may have been chosen by somebody else.  Should one of them
+ * make us do what it wants, then it has our rights: so these are laid down first.
+ *
+ *   files   with Landlock (Linux 5.13): reads INPUT and what libraries read for
+ *           themselves, writes in the folder of OUTPUT; no network
+ *   calls   with seccomp: no new program, no look into other processes, no new sockets,
+ *           no changes to the system
+ *
+ * To read a running guest is to look into another process, which Landlock forbids to all
+ * that it confines; there only the second part is done, without what the guest needs.
+ * Where the kernel has none of this, nothing happens; --verbose tells.
+ */
+#pragma once
+
+#include "options.h"
+
+/* Before any thread is started and after all else is opened: go on with the rights to read
+ * @from, the @num_parts more files of it and the key, and to write @to (NULL: nothing).
+ */
+void confine(const struct input *in, const char *from, char *const *parts, int num_parts,
+	     const char *to);
