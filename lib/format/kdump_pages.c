@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * format/kdump_pages.c - the pages of a kdump file
+ *
+ * The file has blocks, the kernel has pages; mostly they are the same.
+ */
+#include "kdump_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../codec/codec.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+
+enum { READ_AHEAD = 1 << 20 };          /* most bytes of page data in one read  */
+
+/* What one call of kdump_read() needs to unpack. */
+struct unpack {
+	void *state[NUM_CODECS];
+};
+
+static void unpack_cleanup(struct unpack *u)
+{
+	const struct codec *codec;
+
+	for (size_t i = 0; (codec = codec_at(i)); i++) {
+		if (u->state[i])
+			codec->unpack_close(u->state[i]);
+	}
+}
+
+static struct gdump_error *unpack_page(struct unpack *u, const struct kdump_desc *d, void *dst,
+				       size_t len, const void *src)
+{
+	const struct codec *codec;
+	size_t i = 0;
+
+	if (!d->flags) {
+		memcpy(dst, src, len);
+		return NULL;
+	}
+	while ((codec = codec_at(i)) && codec->kdump_flag != d->flags)
+		i++;
+	if (!codec || !codec->unpack)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "is packed with %s, which this build does not have",
+				 codec ? codec->name : "an unknown codec");
+	if (!u->state[i])
+		u->state[i] = codec->unpack_open();
+	if (!u->state[i])
+		return error_nomem();
+	if (!codec->unpack(u->state[i], dst, len, src, d->size))
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "the %u bytes at offset 0x%llx do not unpack to a page with %s",
+				 d->size, (unsigned long long)d->off, codec->name);
+	return NULL;
+}
+
+/* How many of the pages have their data back to back, from the first on. */
+static size_t contiguous(const struct kdump_desc *d, size_t num, size_t *len)
+{
+	size_t n = 1;
+
+	*len = d[0].size;
+	while (n < num && d[n].off == d[0].off + *len && *len + d[n].size <= READ_AHEAD) {
+		*len += d[n].size;
+		n++;
+	}
+	return n;
+}
+
+/* Read and unpack @num whole pages, all in one part, to @buf. */
+static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size_t num,
+				      unsigned char *buf)
+{
+	const uint32_t bs = k->header.block_size;
+	const struct kdump_part *part = kdump_part_of(k, pfn);
+	__attribute__((__cleanup__(unpack_cleanup))) struct unpack u = { 0 };
+	CLEANUP_FREE struct kdump_desc *d = malloc(num * sizeof(*d));
+	CLEANUP_FREE unsigned char *data = NULL;
+	struct gdump_error *err;
+	size_t room = 0;
+
+	if (!d)
+		return error_nomem();
+	err = kdump_good_descs(k, part, pfn, num, d);
+	for (size_t i = 0, n, len; !err && i < num; i += n) {
+		if (kdump_is_shared_zero(k, part, &d[i])) {
+			n = 1;
+			memset(buf + i * bs, 0, bs);
+			continue;
+		}
+		n = contiguous(d + i, num - i, &len);
+		if (len > room) {
+			free(data);
+			data = malloc(len);
+			room = data ? len : 0;
+			if (!data)
+				return error_nomem();
+		}
+		err = bytes_read(part->in, d[i].off, data, len);
+		for (size_t j = 0; !err && j < n; j++) {
+			err = unpack_page(&u, &d[i + j], buf + (i + j) * bs, bs,
+					  data + (d[i + j].off - d[i].off));
+			err = kdump_page_error(err, pfn + i + j);
+		}
+	}
+	return err;
+}
+
+/* Blocks are pages here. */
+struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, void *buf,
+				 struct stored_page *ret)
+{
+	struct kdump_source *k = (struct kdump_source *)s;
+	CLEANUP_FREE struct kdump_desc *d = malloc(num * sizeof(*d));
+	struct gdump_error *err = d ? NULL : error_nomem();
+	unsigned char *p = buf;
+
+	for (size_t done = 0, some; !err && done < num; done += some) {
+		const struct kdump_part *part = kdump_part_of(k, pfn + done);
+
+		some = kdump_count_there(k, pfn + done, num - done);
+		if (!some)
+			return error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
+					 (unsigned long long)(pfn + done));
+		err = kdump_good_descs(k, part, pfn + done, some, d);
+		for (size_t i = 0, n, len; !err && i < some; i += n) {
+			struct stored_page *page = &ret[done + i];
+
+			n = 1;
+			*page = (struct stored_page){ 0 };
+			if (kdump_is_shared_zero(k, part, &d[i]))
+				continue;
+			n = contiguous(d + i, some - i, &len);
+			for (size_t j = 0; j < n; j++)
+				page[j] = (struct stored_page){ d[i + j].size, d[i + j].flags };
+			err = bytes_read(part->in, d[i].off, p, len);
+			p += len;
+		}
+	}
+	return err;
+}
+
+/* A piece of one page. */
+static struct gdump_error *read_part(struct kdump_source *k, uint64_t paddr, void *buf, size_t len)
+{
+	const uint32_t bs = k->header.block_size;
+	CLEANUP_FREE unsigned char *page = malloc(bs);
+	struct gdump_error *err;
+
+	if (!page)
+		return error_nomem();
+	err = read_pages(k, paddr / bs, 1, page);
+	if (!err)
+		memcpy(buf, page + paddr % bs, len);
+	return err;
+}
+
+/* Whether @block is not in the file, but another one of its page is: then the
+ * page counts as there, and what is missing of it as zero.
+ */
+static bool is_gap(const struct kdump_source *k, uint64_t block)
+{
+	const uint64_t per_page = MAX(k->source.image.page_size / k->header.block_size, 1);
+	const uint64_t first = round_down(block, per_page);
+	bool some = false;
+
+	for (uint64_t i = 0; per_page > 1 && i < per_page; i++)
+		some |= kdump_has(k, first + i);
+	return some && !kdump_has(k, block);
+}
+
+struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct kdump_source *k = (struct kdump_source *)s;
+	const uint32_t bs = k->header.block_size;
+	unsigned char *p = buf;
+
+	while (len) {
+		const uint64_t block = paddr / bs;
+		const size_t part = (size_t)MIN(len, bs - paddr % bs);
+		struct gdump_error *err = NULL;
+		size_t n = 0;
+
+		if (paddr % bs == 0)
+			n = kdump_count_there(k, block, len / bs);
+		if (n)
+			err = read_pages(k, block, n, p);
+		else if (kdump_has(k, block))
+			err = read_part(k, paddr, p, part);
+		else if (is_gap(k, block))
+			memset(p, 0, part);
+		else
+			err = error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
+					(unsigned long long)block);
+		if (err)
+			return err;
+		n = n ? n * bs : part;
+		p += n, paddr += n, len -= n;
+	}
+	return NULL;
+}
+
+/* The states of @num blocks from @block on. */
+static struct gdump_error *scan_blocks(struct kdump_source *k, uint64_t block, size_t num,
+				       unsigned char *state, bool holes)
+{
+	const bool incomplete = k->source.image.incomplete;
+	struct kdump_desc d[64];
+
+	for (size_t i = 0, n; i < num; i += n) {
+		const struct kdump_part *part = kdump_part_of(k, block + i);
+		struct gdump_error *err;
+
+		n = 1;
+		state[i] = kdump_has(k, block + i) ? PAGE_THERE : PAGE_ABSENT;
+		if (state[i] == PAGE_ABSENT || !(holes || incomplete))
+			continue;
+		n = kdump_count_there(k, block + i, MIN(num - i, ARRAY_SIZE(d)));
+		err = kdump_read_descs(k, part, block + i, n, d);
+		if (err && !incomplete)
+			return err;
+		for (size_t j = 0; j < n; j++) {
+			state[i + j] = kdump_is_shared_zero(k, part, &d[j]) ? PAGE_HOLE : PAGE_THERE;
+			if (err || (!d[j].off && incomplete))
+				state[i + j] = PAGE_ABSENT;
+		}
+		gdump_error_destroy(err);
+	}
+	return NULL;
+}
+
+/* A page of several blocks: absent or a hole when all of them are. */
+static unsigned char join_states(const unsigned char *state, size_t num)
+{
+	for (size_t i = 1; i < num; i++) {
+		if (state[i] != state[0])
+			return PAGE_THERE;
+	}
+	return state[0];
+}
+
+/* Pages and blocks may have different sizes: the kernel chooses one, the
+ * writer of the dump the other.  Both are powers of two.
+ */
+struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num,
+			       unsigned char *state, bool holes)
+{
+	struct kdump_source *k = (struct kdump_source *)s;
+	const uint32_t bs = k->header.block_size, page_size = s->image.page_size;
+	const size_t per_page = MAX(page_size / bs, 1), per_block = MAX(bs / page_size, 1);
+	unsigned char blocks[KDUMP_MAX_BLOCK / KDUMP_MIN_BLOCK];
+	struct gdump_error *err = NULL;
+
+	if (bs == page_size)
+		return scan_blocks(k, pfn, num, state, holes);
+	for (size_t i = 0, n; !err && i < num; i += n) {
+		n = MIN(num - i, per_block - (pfn + i) % per_block);
+		err = scan_blocks(k, (pfn + i) * per_page / per_block, per_page, blocks, holes);
+		if (!err)
+			memset(state + i, join_states(blocks, per_page), n);
+	}
+	return err;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kdump_source.h - a kdump file that is open, as the files that read it share it
+ *
+ *     kdump_read.c    opens it: what its headers, notes and bitmap 1 tell
+ *     kdump_descs.c   which pages it has, and where: bitmap 2 and the descriptors
+ *     kdump_pages.c   the pages themselves
+ */
+#pragma once
+
+#include "kdump.h"
+
+struct kdump_source {
+	struct source source;
+	struct kdump_part *parts;       /* ascending                            */
+	size_t num_parts;
+	struct bytes *in;               /* of the first part                    */
+	struct kdump_header header;
+	struct kdump_sub sub;
+	struct kdump_layout layout;
+	uint64_t max_mapnr;
+	unsigned char *bitmap;          /* 2: the page is in the file           */
+	uint64_t *rank;                 /* pages in the file below each group of some */
+	uint64_t num_pages;
+};
+
+struct kdump_desc {
+	uint64_t off;
+	uint32_t size, flags;
+};
+
+/* Read bitmap 2 and look at each part: bitmap, rank, num_pages, layout. */
+MUST_CHECK struct gdump_error *kdump_read_bitmap(struct kdump_source *k);
+
+/* Whether block @pfn is in the dump. */
+bool kdump_has(const struct kdump_source *k, uint64_t pfn);
+/* How many blocks from @pfn on, at most @max, are in the dump, and in one part. */
+size_t kdump_count_there(const struct kdump_source *k, uint64_t pfn, size_t max);
+const struct kdump_part *kdump_part_of(const struct kdump_source *k, uint64_t pfn);
+/* "page 0x...: " in front. */
+struct gdump_error *kdump_page_error(struct gdump_error *err, uint64_t pfn);
+
+/* Descriptors of @num blocks that are all in @part, from @pfn on; good: each is
+ * checked, and points to data inside of the file.
+ */
+MUST_CHECK struct gdump_error *kdump_read_descs(struct kdump_source *k,
+						const struct kdump_part *part, uint64_t pfn,
+						size_t num, struct kdump_desc *ret);
+MUST_CHECK struct gdump_error *kdump_good_descs(struct kdump_source *k,
+						const struct kdump_part *part, uint64_t pfn,
+						size_t num, struct kdump_desc *ret);
+bool kdump_is_shared_zero(const struct kdump_source *k, const struct kdump_part *part,
+			  const struct kdump_desc *d);
+/* Blocks whose descriptors say that they were lost, or are lost themselves. */
+uint64_t kdump_count_lost(struct kdump_source *k);
+
+/* Of struct source_ops. */
+struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size_t len);
+struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
+			       bool holes);
+struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, void *buf,
+				 struct stored_page *ret);
