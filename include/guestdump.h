@@ -332,6 +332,51 @@ typedef void gdump_log_fn(void *arg, const struct gdump_log_record *record);
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg);
 
+/* What a guest's Linux kernel tells of itself in its own memory. */
+struct gdump_kernel {
+	size_t size;                    /* = sizeof this struct                 */
+	bool has_uptime;
+	bool uptime_is_least;           /* it is the time of the log's last line,
+					 * as nothing else tells                */
+	uint64_t uptime;                /* in seconds, as of the last tick      */
+	uint64_t boot_time;             /* seconds since 1970 by the guest's
+					 * clock; 0: not known                  */
+	bool panicked;
+	int32_t panic_cpu;              /* which CPU did; -1: not known         */
+	char panic[256];                /* why, in the guest's words: may hold
+					 * anything; "": not known              */
+	uint64_t crash_time;            /* when its crash kernel was started, in
+					 * seconds since 1970; 0: it was not    */
+};
+
+/* GDUMP_ERR_UNSUPPORTED where the memory of the kernel cannot be followed: there is no
+ * VMCOREINFO, or its machine is not known well enough.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_kernel(struct gdump *g, struct gdump_kernel *ret);
+
+/* A process or thread of the guest. */
+struct gdump_task {
+	uint64_t vaddr;                 /* of its struct task_struct            */
+	int32_t pid;                    /* as threads have them; 0: a CPU's idle
+					 * task                                 */
+	int32_t tgid;                   /* of the process; equal in its first   */
+	int32_t cpu;                    /* where it runs or ran last; -1: not
+					 * known                                */
+	int32_t running_cpu;            /* the CPU that it has now; -1: none    */
+	char state;                     /* as ps shows it: R, S, D, T, t, Z, X,
+					 * P (parked), I (idle thread)          */
+	char name[64];                  /* may hold anything                    */
+};
+typedef void gdump_task_fn(void *arg, const struct gdump_task *task);
+
+/* Call @fn for each task of a Linux guest, on this thread.  GDUMP_ERR_UNSUPPORTED where
+ * its kernel does not carry its types (CONFIG_DEBUG_INFO_BTF); GDUMP_ERR_CORRUPT, and no
+ * call, where its lists break off.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg);
+
 /* Plans ------------------------------------------------------------------- */
 
 /* Which pages to keep, and why the others were left out. */

@@ -11,6 +11,8 @@
 #include "dump.h"
 #include "format/format.h"
 #include "kernel/printk.h"
+#include "kernel/state.h"
+#include "kernel/tasks.h"
 #include "plan.h"
 #include "util/bits.h"
 #include "util/cursor.h"
@@ -132,6 +134,28 @@ struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg)
 
 	if (!err)
 		err = printk_read(g->source, fn, arg);
+	return error_prefix(err, "%s", g->where);
+}
+
+struct gdump_error *gdump_kernel(struct gdump *g, struct gdump_kernel *ret)
+{
+	struct gdump_kernel found = { .size = ret->size };
+	struct gdump_error *err = source_usable(g->source);
+
+	if (!err)
+		err = state_read(g->source, &found);
+	if (err)
+		return error_prefix(err, "%s", g->where);
+	memcpy(ret, &found, MIN(ret->size, sizeof(found)));
+	return NULL;
+}
+
+struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg)
+{
+	struct gdump_error *err = source_usable(g->source);
+
+	if (!err)
+		err = tasks_read(g->source, fn, arg);
 	return error_prefix(err, "%s", g->where);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "confine.h"
+#include "json.h"
 #include "options.h"
 #include "tool.h"
 
@@ -34,21 +35,13 @@ static void print_text(void *arg, const struct gdump_log_record *r)
 
 static void print_json(void *arg, const struct gdump_log_record *r)
 {
-	json_t *text = json_stringn(r->text, r->len), *o;
+	json_t *o;
 
 	(void)arg;
-	/* what is no UTF-8 becomes question marks */
-	if (!text) {
-		char clean[1024];
-		size_t n = r->len < sizeof(clean) ? r->len : sizeof(clean);
-
-		for (size_t i = 0; i < n; i++)
-			clean[i] = (unsigned char)r->text[i] < 0x80 ? r->text[i] : '?';
-		text = json_stringn(clean, n);
-	}
 	o = json_pack("{s:I, s:f, s:i, s:i, s:I, s:o}", "seq", (json_int_t)r->seq,
 		      "time", (double)r->time_ns / 1e9, "level", (int)r->level,
-		      "facility", (int)r->facility, "caller", (json_int_t)r->caller, "text", text);
+		      "facility", (int)r->facility, "caller", (json_int_t)r->caller, "text",
+		      json_text(r->text, r->len));
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(13));
 	putchar('\n');
 	json_decref(o);

@@ -6,9 +6,15 @@
 #include <string.h>
 
 #include "confine.h"
+#include "kernel.h"
 #include "options.h"
 #include "progress.h"
 #include "tool.h"
+
+/* What to tell beside the outline */
+struct wanted {
+	bool json, registers, tasks;
+};
 
 static const char *kind_name(uint32_t kind)
 {
@@ -119,8 +125,8 @@ static void print_protection(const struct gdump_protection *p)
 	       " invalid\n", p->encrypted, p->shared, p->zero, p->invalid);
 }
 
-static void print_text(const struct gdump *g, const struct gdump_protection *protection,
-		       const char *where, bool registers)
+static int print_text(struct gdump *g, const struct gdump_protection *protection,
+		      const char *where, const struct wanted *wanted)
 {
 	const struct gdump_info *info = gdump_info(g);
 	uint64_t bytes = 0;
@@ -144,7 +150,8 @@ static void print_text(const struct gdump *g, const struct gdump_protection *pro
 	printf("\n");
 	print_ranges(info);
 	print_notes(info);
-	print_registers(g, info, registers);
+	print_registers(g, info, wanted->registers);
+	return print_guest_kernel(g, wanted->tasks);
 }
 
 /* The object for a set of registers; the general ones are called "registers". */
@@ -193,11 +200,12 @@ static json_t *json_protection(const struct gdump_protection *p)
 			 "invalid", (json_int_t)p->invalid);
 }
 
-static int print_json(const struct gdump *g, const struct gdump_protection *protection,
-		      const char *where)
+static int print_json(struct gdump *g, const struct gdump_protection *protection,
+		      const char *where, const struct wanted *wanted)
 {
 	const struct gdump_info *info = gdump_info(g);
 	json_t *ranges = json_array(), *notes = json_array(), *o;
+	int status;
 
 	for (size_t i = 0; i < info->num_ranges; i++)
 		json_array_append_new(ranges, json_pack(
@@ -226,33 +234,34 @@ static int print_json(const struct gdump *g, const struct gdump_protection *prot
 	if (info->vmcoreinfo)
 		json_object_set_new(o, "vmcoreinfo",
 				    json_stringn(info->vmcoreinfo, info->vmcoreinfo_size));
+	status = json_guest_kernel(g, wanted->tasks, o);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);
-	return EXIT_DONE;
+	return status;
 }
 
-static int info_files(char **files, int num, const struct input *in, bool json, bool registers)
+static int info_files(char **files, int num, const struct input *in,
+		      const struct wanted *wanted)
 {
 	struct gdump_open_options opt = input_options(files + 1, num - 1);
 	struct gdump_protection protection = { .size = sizeof(protection) };
 	const char *where = files[0];
 	struct gdump_error *err;
+	int status = EXIT_DONE;
 	struct gdump *g;
 
 	input_apply(in, &opt);
-	progress_start(json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
+	progress_start(wanted->json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
 	err = gdump_open(where, &opt, &g);
 	progress_end();
 	if (err)
 		return fail(err);
 	err = gdump_protection(g, &protection);
-	if (!err && json)
-		print_json(g, &protection, where);
-	else if (!err)
-		print_text(g, &protection, where, registers);
+	if (!err)
+		status = (wanted->json ? print_json : print_text)(g, &protection, where, wanted);
 	gdump_close(g);
-	return finish_stdout(err ? fail(err) : EXIT_DONE);
+	return finish_stdout(err ? fail(err) : status);
 }
 
 static int cmd_info(const struct command *cmd, int argc, char **argv)
@@ -260,23 +269,27 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 	static const struct option long_options[] = {
 		{ "json",      no_argument, NULL, 'J' },
 		{ "registers", no_argument, NULL, 'r' },
+		{ "tasks",     no_argument, NULL, 't' },
 		INPUT_OPTIONS,
 		{ "help",      no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	bool json = false, registers = false, good = true;
+	struct wanted wanted = { 0 };
+	bool good = true;
 	struct input in = { 0 };
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "rh" INPUT_SHORT, long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "rth" INPUT_SHORT, long_options, NULL)) != -1) {
 		if (opt == 'h') {
 			print_help(cmd);
 			return finish_stdout(EXIT_DONE);
 		} else if (opt == 'J') {
-			json = true;
+			wanted.json = true;
 		} else if (opt == 'r') {
-			registers = true;
+			wanted.registers = true;
+		} else if (opt == 't') {
+			wanted.tasks = true;
 		} else if (!input_take(&in, opt, optarg, &good) || !good) {
 			return usage_error(cmd, "'%s': unknown option, or its value is wrong or missing",
 					   argv[optind - 1]);
@@ -285,17 +298,18 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 	if (optind == argc)
 		return usage_error(cmd, "say which dump or guest");
 	confine(&in, argv[optind], argv + optind + 1, argc - optind - 1, NULL);
-	return info_files(argv + optind, argc - optind, &in, json, registers);
+	return info_files(argv + optind, argc - optind, &in, &wanted);
 }
 
 const struct command command_info = {
 	.name = "info",
-	.usage = "info [--json] [--registers] INPUT...|GUEST",
+	.usage = "info [--json] [--registers] [--tasks] INPUT...|GUEST",
 	.summary = "Show what a dump or a running guest is: format, machine, kernel, memory, CPUs",
 	.help = "Several INPUTs are the parts of one dump; - is standard input.\n\n"
 		"      --json                the same, and more, as JSON\n"
 		"  -r, --registers           all registers of each CPU: also the floating point, vector\n"
 		"                            and control ones that the dump has\n"
+		"  -t, --tasks               all tasks of the guest's kernel: threads and processes\n"
 		INPUT_HELP,
 	.run = cmd_info,
 };

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * btf.c - the types of the guest's kernel, as it carries them itself
+ *
+ * A header, records, and strings that the records name by their place.  A record has
+ * 12 bytes and a tail by its kind.  Records are numbered from 1 on, and refer to others
+ * by number: what follows such numbers counts its steps, as they may go in circles.
+ */
+#include "btf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+
+enum {
+	MAGIC = 0xeb9f,
+	HEADER = 24,
+	MAX_HEADER = 64,
+	RECORD = 12,
+	MEMBER = 12,
+	MAX_BTF = 64 << 20,
+	MAX_CHAIN = 32,                 /* of typedef, const and their like     */
+	MAX_DEPTH = 16,                 /* of structs without name              */
+	MAX_STEPS = 1 << 14,               /* no struct has so many members        */
+};
+
+enum {
+	KIND_INT = 1, KIND_PTR = 2, KIND_ARRAY = 3, KIND_STRUCT = 4, KIND_UNION = 5, KIND_ENUM = 6,
+	KIND_TYPEDEF = 8, KIND_VOLATILE = 9, KIND_CONST = 10, KIND_RESTRICT = 11, KIND_TYPE_TAG = 18,
+	KIND_ENUM64 = 19, NUM_KINDS = 20,
+};
+
+/* Bytes behind a record: once, and for each of its elements. */
+static const struct tail {
+	uint8_t once, each;
+} tails[NUM_KINDS] = {
+	[KIND_INT] = { 4, 0 },
+	[KIND_ARRAY] = { 12, 0 },
+	[KIND_STRUCT] = { 0, MEMBER },
+	[KIND_UNION] = { 0, MEMBER },
+	[KIND_ENUM] = { 0, 8 },
+	[13] = { 0, 8 },                /* FUNC_PROTO                           */
+	[14] = { 4, 0 },                /* VAR                                  */
+	[15] = { 0, 12 },               /* DATASEC                              */
+	[17] = { 4, 0 },                /* DECL_TAG                             */
+	[KIND_ENUM64] = { 0, 12 },
+};
+
+struct type {
+	const char *name;
+	unsigned int kind;
+	uint32_t num;                   /* elements                             */
+	bool flag;
+	uint32_t size;                  /* or the type that it is of            */
+	const unsigned char *tail;
+};
+
+static uint32_t get32(const struct btf *b, const unsigned char *p)
+{
+	struct cursor c = cursor_init(p, 4, b->big, b->is64);
+
+	return get_u32(&c);
+}
+
+static const char *string(const struct btf *b, uint32_t off)
+{
+	return off < b->strings_len ? b->strings + off : "";
+}
+
+static struct type parse(const struct btf *b, const unsigned char *p)
+{
+	const uint32_t info = get32(b, p + 4);
+
+	return (struct type){
+		.name = string(b, get32(b, p)),
+		.kind = info >> 24 & (b->wide ? 0x7f : 0x1f),
+		.num = info & (b->wide ? 0xffffff : 0xffff),
+		.flag = info >> 31,
+		.size = get32(b, p + 8),
+		.tail = p + RECORD,
+	};
+}
+
+static bool find_tail(const struct btf *b, unsigned int kind, struct tail *ret)
+{
+	/* two bytes of sizes and two of flags for each kind */
+	if (b->layout && range_fits(4 * (uint64_t)kind, 4, b->layout_len)) {
+		ret->once = b->layout[4 * kind];
+		ret->each = b->layout[4 * kind + 1];
+		return true;
+	}
+	if (kind >= NUM_KINDS)
+		return false;
+	*ret = tails[kind];
+	return true;
+}
+
+/* The type of that number; false: there is none. */
+static bool type_at(const struct btf *b, uint32_t number, struct type *ret)
+{
+	if (!number || number > b->num)
+		return false;
+	*ret = parse(b, b->types + b->places[number - 1]);
+	return true;
+}
+
+/* Count the records, and note in @places, if there is room, where they are. */
+static bool walk(struct btf *b, uint32_t *places)
+{
+	size_t at = 0;
+
+	for (b->num = 0; at < b->types_len; b->num++) {
+		struct type t;
+		struct tail tail;
+		uint64_t more;
+
+		if (!range_fits(at, RECORD, b->types_len))
+			return false;
+		t = parse(b, b->types + at);
+		if (!t.kind || !find_tail(b, t.kind, &tail))
+			return false;
+		/* of those that we know we know the size */
+		if (t.kind < NUM_KINDS && memcmp(&tail, &tails[t.kind], sizeof(tail)))
+			return false;
+		more = tail.once + (uint64_t)tail.each * t.num;
+		if (!range_fits(at + RECORD, more, b->types_len))
+			return false;
+		if (places)
+			places[b->num] = (uint32_t)at;
+		at += RECORD + (size_t)more;
+	}
+	return b->num;
+}
+
+struct header {
+	uint32_t size, types, types_len, strings, strings_len, layout, layout_len;
+};
+
+static bool parse_header(const unsigned char *buf, size_t len, bool big, struct header *h)
+{
+	struct cursor c = cursor_init(buf, len, big, true);
+	const uint16_t magic = get_u16(&c);
+	const uint8_t version = get_u8(&c), flags = get_u8(&c);
+
+	h->size = get_u32(&c);
+	h->types = get_u32(&c);
+	h->types_len = get_u32(&c);
+	h->strings = get_u32(&c);
+	h->strings_len = get_u32(&c);
+	h->layout = h->layout_len = 0;
+	if (!c.bad && h->size >= HEADER + 8) {
+		h->layout = get_u32(&c);
+		h->layout_len = get_u32(&c);
+	}
+	return !c.bad && magic == MAGIC && version == 1 && !flags && h->size >= HEADER &&
+	       h->size <= MAX_HEADER && h->size % 4 == 0 && h->types_len >= RECORD &&
+	       h->strings_len;
+}
+
+uint64_t btf_length(const unsigned char *buf, size_t len, bool big)
+{
+	struct header h;
+	uint64_t end;
+
+	if (!parse_header(buf, len, big, &h))
+		return 0;
+	end = MAX((uint64_t)h.types + h.types_len, (uint64_t)h.strings + h.strings_len);
+	end = MAX(end, (uint64_t)h.layout + h.layout_len) + h.size;
+	return end <= MAX_BTF ? end : 0;
+}
+
+static struct gdump_error *corrupt(const char *what)
+{
+	return error_new(GDUMP_ERR_CORRUPT, "the kernel's types (BTF): %s", what);
+}
+
+static struct gdump_error *open_parts(struct btf *b, uint64_t len)
+{
+	struct header h;
+	uint64_t body;
+
+	if (!parse_header(b->data, (size_t)len, b->big, &h) || h.size > len)
+		return corrupt("there is no header");
+	body = len - h.size;
+	if (!range_fits(h.types, h.types_len, body) || h.types % 4 ||
+	    !range_fits(h.strings, h.strings_len, body) ||
+	    !range_fits(h.layout, h.layout_len, body))
+		return corrupt("a part is beyond the end");
+	b->types = b->data + h.size + h.types;
+	b->types_len = h.types_len;
+	b->strings = (const char *)b->data + h.size + h.strings;
+	b->strings_len = h.strings_len;
+	if (b->strings[b->strings_len - 1])
+		return corrupt("the last string has no end");
+	b->wide = h.size > HEADER;
+	b->layout = h.layout_len ? b->data + h.size + h.layout : NULL;
+	b->layout_len = h.layout_len;
+	return NULL;
+}
+
+static struct gdump_error *find_places(struct btf *b)
+{
+	if (!walk(b, NULL))
+		return corrupt("a record is not understood");
+	b->places = malloc(b->num * sizeof(*b->places));
+	if (!b->places)
+		return error_nomem();
+	walk(b, b->places);
+	return NULL;
+}
+
+struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, struct btf *ret)
+{
+	struct btf b = { .big = w->source->image.big, .is64 = w->source->image.is64 };
+	struct gdump_error *err = NULL;
+
+	if (len < HEADER || len > MAX_BTF)
+		return corrupt("their size makes no sense");
+	b.data = malloc((size_t)len);
+	if (!b.data)
+		return error_nomem();
+	err = walker_read(w, start, b.data, (size_t)len);
+	if (!err)
+		err = open_parts(&b, len);
+	if (!err)
+		err = find_places(&b);
+	if (err) {
+		btf_deinit(&b);
+		return err;
+	}
+	*ret = b;
+	return NULL;
+}
+
+void btf_deinit(struct btf *b)
+{
+	free(b->data);
+	free(b->places);
+	*b = (struct btf){ 0 };
+}
+
+/* Past typedefs and qualifiers. */
+static bool resolve(const struct btf *b, uint32_t number, struct type *ret)
+{
+	for (unsigned int i = 0; i < MAX_CHAIN && type_at(b, number, ret); i++) {
+		switch (ret->kind) {
+		case KIND_TYPEDEF:
+		case KIND_VOLATILE:
+		case KIND_CONST:
+		case KIND_RESTRICT:
+		case KIND_TYPE_TAG:
+			number = ret->size;
+			break;
+		default:
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Bytes of a type; 0: not known. */
+static uint32_t type_size(const struct btf *b, uint32_t number)
+{
+	uint64_t num = 1;
+	struct type t;
+
+	for (unsigned int i = 0; i < MAX_DEPTH && resolve(b, number, &t); i++) {
+		switch (t.kind) {
+		case KIND_INT:
+		case KIND_ENUM:
+		case KIND_ENUM64:
+		case KIND_STRUCT:
+		case KIND_UNION:
+			return num * t.size <= UINT32_MAX ? (uint32_t)(num * t.size) : 0;
+		case KIND_PTR:
+			return (uint32_t)MIN(num * (b->is64 ? 8 : 4), UINT32_MAX);
+		case KIND_ARRAY:
+			num *= get32(b, t.tail + 8);
+			number = get32(b, t.tail);
+			if (num > UINT32_MAX)
+				return 0;
+			break;
+		default:
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static bool find_struct(const struct btf *b, const char *name, struct type *ret)
+{
+	for (uint32_t i = 1; i <= b->num; i++) {
+		if (type_at(b, i, ret) && ret->kind == KIND_STRUCT && !strcmp(ret->name, name))
+			return true;
+	}
+	return false;
+}
+
+static bool find_member(const struct btf *b, const struct type *t, const char *member,
+			uint64_t base, unsigned int depth, unsigned int *steps,
+			struct btf_field *ret)
+{
+	for (uint32_t i = 0; i < t->num && ++*steps < MAX_STEPS; i++) {
+		const unsigned char *m = t->tail + (size_t)MEMBER * i;
+		const char *name = string(b, get32(b, m));
+		const uint32_t type = get32(b, m + 4), bits = get32(b, m + 8);
+		const uint64_t off = base + (t->flag ? bits & 0xffffff : bits) / 8;
+		struct type inner;
+
+		if (!strcmp(name, member)) {
+			*ret = (struct btf_field){ .off = (uint32_t)off, .size = type_size(b, type) };
+			return off <= UINT32_MAX && ret->size;
+		}
+		if (!*name && depth < MAX_DEPTH && resolve(b, type, &inner) &&
+		    (inner.kind == KIND_STRUCT || inner.kind == KIND_UNION) &&
+		    find_member(b, &inner, member, off, depth + 1, steps, ret))
+			return true;
+	}
+	return false;
+}
+
+uint32_t btf_size(const struct btf *b, const char *name)
+{
+	struct type t;
+
+	return find_struct(b, name, &t) ? t.size : 0;
+}
+
+bool btf_field(const struct btf *b, const char *name, const char *member, struct btf_field *ret)
+{
+	unsigned int steps = 0;
+	struct type t;
+
+	return find_struct(b, name, &t) && find_member(b, &t, member, 0, 0, &steps, ret);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kallsyms.c - addresses of the guest kernel's own symbols
+ *
+ * Theory of operation.  The names stand one behind the other, each with its length
+ * in front, as a string of tokens: one byte is one of 256 pieces of text.  The first
+ * character of a name is its type.  Addresses are in an array beside them, of which
+ * there have been four forms; which one it is, and how long a length may be, nobody
+ * tells.  What gives _stext the address that VMCOREINFO has is right.
+ *
+ * Facts: Linux's kernel/kallsyms.c and scripts/kallsyms.c.
+ */
+#include "kallsyms.h"
+
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+#include "vmcoreinfo.h"
+
+enum {
+	NUM_TOKENS = 256,
+	MAX_TOKEN = 512,
+	MAX_NAME = 1024,                /* longer ones are not looked for       */
+	MAX_SYMBOLS = 1 << 22,
+	MAX_NAMES = 64 << 20,           /* bytes of them all                    */
+	WINDOW = 4096,                  /* no page is smaller                   */
+};
+
+enum form {
+	FORM_PERCPU,                    /* x86 up to 6.14                       */
+	FORM_BASE,                      /* the others, up to 6.19               */
+	FORM_PLACE,                     /* 7.0                                  */
+	FORM_ABSOLUTE,                  /* whole addresses, up to 6.10          */
+	NUM_FORMS,
+};
+
+struct kallsyms {
+	struct walker *walker;
+	const struct image *image;
+	uint64_t num, names, offsets, base, addresses;
+	bool has_offsets, has_base, has_addresses;
+	uint16_t index[NUM_TOKENS];
+	char *tokens;                   /* ends with a NUL                      */
+	size_t tokens_len;
+	bool long_lengths;              /* of two bytes, if bit 7 is set: 6.1   */
+	/* the names, a piece at a time */
+	unsigned char window[WINDOW];
+	uint64_t at;
+	size_t pos, len;
+};
+
+static struct gdump_error *not_understood(const char *what)
+{
+	return error_new(GDUMP_ERR_UNSUPPORTED, "the kernel's table of symbols: %s", what);
+}
+
+static struct gdump_error *read_uint(struct kallsyms *k, uint64_t vaddr, unsigned int size,
+				     uint64_t *ret)
+{
+	unsigned char buf[8];
+	struct gdump_error *err = walker_read(k->walker, vaddr, buf, size);
+	struct cursor c = cursor_init(buf, size, k->image->big, k->image->is64);
+
+	if (!err)
+		*ret = get_uint(&c, size);
+	return err;
+}
+
+static struct gdump_error *read_tokens(struct kallsyms *k, uint64_t table, uint64_t index)
+{
+	unsigned char buf[2 * NUM_TOKENS];
+	struct cursor c = cursor_init(buf, sizeof(buf), k->image->big, k->image->is64);
+	struct gdump_error *err = walker_read(k->walker, index, buf, sizeof(buf));
+	size_t end = 0;
+
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < NUM_TOKENS; i++) {
+		k->index[i] = get_u16(&c);
+		end = MAX(end, k->index[i]);
+	}
+	k->tokens_len = end + MAX_TOKEN;
+	k->tokens = calloc(1, k->tokens_len + 1);
+	if (!k->tokens)
+		return error_nomem();
+	return walker_read(k->walker, table, k->tokens, k->tokens_len);
+}
+
+/* What VMCOREINFO tells of the table. */
+static struct gdump_error *table_open(struct kallsyms *k)
+{
+	const unsigned int word = k->image->is64 ? 8 : 4;
+	uint64_t num, table, index, base;
+	struct gdump_error *err;
+
+	if (!vmcoreinfo_symbol(k->image, "kallsyms_num_syms", &num) ||
+	    !vmcoreinfo_symbol(k->image, "kallsyms_names", &k->names) ||
+	    !vmcoreinfo_symbol(k->image, "kallsyms_token_table", &table) ||
+	    !vmcoreinfo_symbol(k->image, "kallsyms_token_index", &index))
+		return not_understood("VMCOREINFO does not tell where it is");
+	k->has_offsets = vmcoreinfo_symbol(k->image, "kallsyms_offsets", &k->offsets);
+	k->has_addresses = vmcoreinfo_symbol(k->image, "kallsyms_addresses", &k->addresses);
+	k->has_base = vmcoreinfo_symbol(k->image, "kallsyms_relative_base", &base);
+	err = read_uint(k, num, 4, &k->num);
+	if (!err && k->num > MAX_SYMBOLS)
+		err = not_understood("it claims too many");
+	if (!err && k->has_base)
+		err = read_uint(k, base, word, &k->base);
+	return err ? err : read_tokens(k, table, index);
+}
+
+static void rewind_names(struct kallsyms *k)
+{
+	k->at = k->names;
+	k->pos = k->len = 0;
+}
+
+/* The next byte of the names; false: there is none. */
+static bool next_byte(struct kallsyms *k, unsigned char *ret)
+{
+	struct gdump_error *err;
+
+	if (k->pos == k->len) {
+		k->at += k->len;
+		k->pos = 0;
+		/* to the end of a page: what is behind it may not be mapped */
+		k->len = (size_t)(WINDOW - k->at % WINDOW);
+		err = k->at - k->names > MAX_NAMES ? not_understood("it has no end") :
+		      walker_read(k->walker, k->at, k->window, k->len);
+		if (err) {
+			gdump_error_destroy(err);
+			k->len = 0;
+			return false;
+		}
+	}
+	*ret = k->window[k->pos++];
+	return true;
+}
+
+static bool next_length(struct kallsyms *k, unsigned int *ret)
+{
+	unsigned char low, high;
+
+	if (!next_byte(k, &low))
+		return false;
+	*ret = low;
+	if (!k->long_lengths || !(low & 0x80))
+		return true;
+	if (!next_byte(k, &high))
+		return false;
+	*ret = (low & 0x7fU) | (unsigned int)high << 7;
+	return true;
+}
+
+/* The next name, behind its type; false: the table breaks off.  *@len is 0 if it is
+ * longer than any that we look for.
+ */
+static bool next_name(struct kallsyms *k, char name[MAX_NAME], size_t *len)
+{
+	unsigned int tokens;
+	size_t n = 0;
+
+	if (!next_length(k, &tokens))
+		return false;
+	while (tokens--) {
+		const char *text;
+		unsigned char token;
+		size_t more;
+
+		if (!next_byte(k, &token))
+			return false;
+		text = k->tokens + k->index[token];
+		more = strnlen(text, k->tokens_len - k->index[token]);
+		if (n + more <= MAX_NAME)
+			memcpy(name + n, text, more);
+		n += MIN(more, MAX_NAME);
+	}
+	*len = n > 1 && n <= MAX_NAME ? n - 1 : 0;
+	memmove(name, name + 1, *len);
+	return true;
+}
+
+/* Which numbers the symbols have; false: that of _stext is not there. */
+static bool find_numbers(struct kallsyms *k, struct ksym *stext, struct ksym *syms, size_t num)
+{
+	char name[MAX_NAME];
+	size_t len;
+
+	rewind_names(k);
+	stext->seen = false;
+	for (size_t s = 0; s < num; s++)
+		syms[s].seen = false;
+	for (uint64_t i = 0; i < k->num && next_name(k, name, &len); i++) {
+		for (size_t s = 0; len && s <= num; s++) {
+			struct ksym *sym = s < num ? &syms[s] : stext;
+
+			/* the first one of that name */
+			if (sym->seen || strncmp(sym->name, name, len) || sym->name[len])
+				continue;
+			sym->seen = true;
+			sym->number = i;
+		}
+	}
+	return stext->seen;
+}
+
+static struct gdump_error *address(struct kallsyms *k, enum form form, uint64_t number,
+				   uint64_t *ret)
+{
+	const unsigned int word = k->image->is64 ? 8 : 4;
+	const uint64_t at = k->offsets + 4 * number;
+	struct gdump_error *err;
+	uint64_t value;
+	int32_t off;
+
+	if (form == FORM_ABSOLUTE)
+		return k->has_addresses ? read_uint(k, k->addresses + word * number, word, ret) :
+					  not_understood("it has no addresses");
+	if (!k->has_offsets || (form != FORM_PLACE && !k->has_base))
+		return not_understood("it has no addresses");
+	err = read_uint(k, at, 4, &value);
+	if (err)
+		return err;
+	off = (int32_t)(uint32_t)value;
+	if (form == FORM_PLACE)
+		*ret = at + (uint64_t)(int64_t)off;
+	else if (form == FORM_BASE)
+		*ret = k->base + value;
+	else
+		*ret = off >= 0 ? value : k->base - 1 - (uint64_t)(int64_t)off;
+	if (word == 4)
+		*ret &= UINT32_MAX;
+	return NULL;
+}
+
+/* The form that gives @stext its address; NUM_FORMS: none does. */
+static enum form find_form(struct kallsyms *k, const struct ksym *stext)
+{
+	for (enum form form = 0; form < NUM_FORMS; form++) {
+		uint64_t vaddr = 0;
+		CLEANUP_ERROR struct gdump_error *err = address(k, form, stext->number, &vaddr);
+
+		if (!err && vaddr == stext->vaddr)
+			return form;
+	}
+	return NUM_FORMS;
+}
+
+static struct gdump_error *find_all(struct kallsyms *k, struct ksym *syms, size_t num)
+{
+	struct ksym stext = { .name = "_stext" };
+	enum form form = NUM_FORMS;
+	struct gdump_error *err = table_open(k);
+
+	if (err)
+		return err;
+	if (!vmcoreinfo_symbol(k->image, "_stext", &stext.vaddr))
+		return not_understood("VMCOREINFO does not tell where _stext is");
+	for (int old = 0; old < 2 && form == NUM_FORMS; old++) {
+		k->long_lengths = !old;
+		if (find_numbers(k, &stext, syms, num))
+			form = find_form(k, &stext);
+	}
+	if (form == NUM_FORMS)
+		return not_understood("it does not have _stext where VMCOREINFO has it");
+	for (size_t s = 0; !err && s < num; s++) {
+		if (syms[s].seen)
+			err = address(k, form, syms[s].number, &syms[s].vaddr);
+	}
+	return err;
+}
+
+struct gdump_error *kallsyms_find(struct walker *w, struct ksym *syms, size_t num)
+{
+	struct kallsyms k = { .walker = w, .image = &w->source->image };
+	struct gdump_error *err = find_all(&k, syms, num);
+
+	free(k.tokens);
+	for (size_t s = 0; err && s < num; s++)
+		syms[s].vaddr = 0;
+	return err;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernel.h"
+
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/cursor.h"
+#include "kallsyms.h"
+#include "vmcoreinfo.h"
+
+enum {
+	SCAN_SIZE = 256 << 20,          /* no image is larger                   */
+	SCAN_PIECE = 256 << 10,
+	SCAN_OVERLAP = 64,
+	SCAN_STEP = 4096,               /* no page is smaller                   */
+	MAX_CPUS = 1 << 16,
+	MAX_TRIES = 32,                 /* of what looks like BTF               */
+};
+
+static const char *const names[NUM_KSYMS] = {
+	[KSYM_START_BTF] = "__start_BTF",
+	[KSYM_STOP_BTF] = "__stop_BTF",
+	[KSYM_INIT_TASK] = "init_task",
+	[KSYM_RUNQUEUES] = "runqueues",
+	[KSYM_PER_CPU_OFFSET] = "__per_cpu_offset",
+	[KSYM_NR_CPU_IDS] = "nr_cpu_ids",
+	[KSYM_CPU_ONLINE_MASK] = "__cpu_online_mask",
+	[KSYM_PANIC_CPU] = "panic_cpu",
+	[KSYM_TK_CORE] = "tk_core",             /* up to 6.19 */
+	[KSYM_TIMEKEEPER_DATA] = "timekeeper_data",
+};
+
+uint64_t kernel_get(const struct kernel *k, const unsigned char *p, uint32_t size)
+{
+	struct cursor c = cursor_init(p, size, k->source->image.big, k->source->image.is64);
+
+	return get_uint(&c, size);
+}
+
+bool kernel_uint(struct kernel *k, uint64_t vaddr, uint32_t size, uint64_t *ret)
+{
+	unsigned char buf[8];
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+
+	if (!size || size > sizeof(buf))
+		return false;
+	err = walker_read(&k->walker, vaddr, buf, size);
+	if (err)
+		return false;
+	*ret = kernel_get(k, buf, size);
+	return true;
+}
+
+bool kernel_word(struct kernel *k, uint64_t vaddr, uint64_t *ret)
+{
+	return kernel_uint(k, vaddr, k->source->image.is64 ? 8 : 4, ret);
+}
+
+bool kernel_member(struct kernel *k, uint64_t vaddr, const char *name, const char *member,
+		   uint64_t *ret)
+{
+	struct btf_field field;
+
+	return btf_field(&k->btf, name, member, &field) &&
+	       kernel_uint(k, vaddr + field.off, field.size, ret);
+}
+
+bool kernel_percpu(struct kernel *k, enum kernel_symbol symbol, unsigned int cpu, uint64_t *ret)
+{
+	const unsigned int word = k->source->image.is64 ? 8 : 4;
+	uint64_t off;
+
+	if (!k->symbols[symbol] || !k->symbols[KSYM_PER_CPU_OFFSET] || cpu >= MAX_CPUS ||
+	    !kernel_word(k, k->symbols[KSYM_PER_CPU_OFFSET] + word * cpu, &off))
+		return false;
+	*ret = k->symbols[symbol] + off;
+	return true;
+}
+
+void kernel_scan(struct kernel *k, kernel_scan_fn *fn, void *arg)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(SCAN_PIECE);
+	uint64_t start, paddr, mapped;
+
+	if (!buf || !vmcoreinfo_symbol(&k->source->image, "_stext", &start))
+		return;
+	start = round_down(start, SCAN_STEP);
+	for (uint64_t off = 0, n; off < SCAN_SIZE; off += n) {
+		CLEANUP_ERROR struct gdump_error *err = NULL;
+		uint64_t len;
+
+		n = SCAN_STEP;
+		if (!walker_translate(&k->walker, start + off, &paddr, &mapped))
+			continue;
+		/* all that is mapped in one piece, and so much more that nothing is cut */
+		len = MIN(mapped, SCAN_PIECE - SCAN_OVERLAP);
+		err = walker_read(&k->walker, start + off, buf, (size_t)len + SCAN_OVERLAP);
+		if (err) {
+			gdump_error_destroy(err);
+			err = walker_read(&k->walker, start + off, buf, (size_t)len);
+		} else {
+			len += SCAN_OVERLAP;
+		}
+		if (err)
+			continue;
+		n = MIN(mapped, SCAN_PIECE - SCAN_OVERLAP);
+		if (fn(k, arg, start + off, buf, (size_t)len))
+			return;
+	}
+}
+
+/* What has no struct task_struct is something else, such as types of a module. */
+static bool read_types(struct kernel *k, uint64_t vaddr, uint64_t len)
+{
+	CLEANUP_ERROR struct gdump_error *err = btf_read(&k->walker, vaddr, len, &k->btf);
+
+	if (err)
+		return false;
+	if (btf_size(&k->btf, "task_struct"))
+		return true;
+	btf_deinit(&k->btf);
+	return false;
+}
+
+static bool look_for_types(struct kernel *k, void *arg, uint64_t vaddr, const unsigned char *p,
+			   size_t len)
+{
+	const bool big = k->source->image.big;
+	unsigned int *tries = arg;
+
+	for (size_t i = 0; i < len; i += 4) {
+		uint64_t n = p[i] == (big ? 0xeb : 0x9f) ? btf_length(p + i, len - i, big) : 0;
+
+		if (!n)
+			continue;
+		if (!*tries || read_types(k, vaddr + i, n))
+			return true;
+		--*tries;
+	}
+	return false;
+}
+
+static void find_types(struct kernel *k)
+{
+	const uint64_t start = k->symbols[KSYM_START_BTF], end = k->symbols[KSYM_STOP_BTF];
+	unsigned int tries = MAX_TRIES;
+
+	if (!start || !end || !read_types(k, start, end - start))
+		kernel_scan(k, look_for_types, &tries);
+}
+
+static void find_symbols(struct kernel *k)
+{
+	struct ksym syms[NUM_KSYMS] = { 0 };
+	struct gdump_error *err;
+
+	for (size_t i = 0; i < NUM_KSYMS; i++)
+		syms[i].name = names[i];
+	err = kallsyms_find(&k->walker, syms, NUM_KSYMS);
+	for (size_t i = 0; i < NUM_KSYMS; i++)
+		k->symbols[i] = syms[i].vaddr;
+	gdump_error_destroy(err);
+}
+
+struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
+{
+	*ret = (struct kernel){ .source = s };
+	if (!s->image.vmcoreinfo)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "there is no VMCOREINFO");
+	if (!paging_of_kernel(s, &ret->paging))
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "the page tables of a %s kernel are not known", s->image.arch->name);
+	walker_init(&ret->walker, &ret->paging, s);
+	find_symbols(ret);
+	find_types(ret);
+	return NULL;
+}
+
+void kernel_close(struct kernel *k)
+{
+	btf_deinit(&k->btf);
+	walker_deinit(&k->walker);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * state.c - since when the guest's kernel runs, and whether it still does
+ *
+ * The time is in the timekeeper, which is brought up to date with each tick.  It tells
+ * the same in several ways, and is believed where these agree; else there is the time
+ * of the last line of the log.  A panic is told by panic_cpu, and why by the log.
+ *
+ * Facts: Linux's include/linux/timekeeper_internal.h, kernel/time/timekeeping.c and
+ * kernel/panic.c.
+ */
+#include "state.h"
+
+#include <string.h>
+
+#include "../util/bits.h"
+#include "kernel.h"
+#include "printk.h"
+#include "vmcoreinfo.h"
+
+static const uint64_t second = 1000000000;
+
+/* Where the timekeeper is; 0: not known. */
+static uint64_t find_timekeeper(const struct kernel *k)
+{
+	const uint64_t core = k->symbols[KSYM_TK_CORE], data = k->symbols[KSYM_TIMEKEEPER_DATA];
+	struct btf_field field;
+
+	/* since 6.13 in a struct with a name, of which there are several since 7.0 */
+	if (btf_field(&k->btf, "tk_data", "timekeeper", &field))
+		return data ? data + field.off : core ? core + field.off : 0;
+	return core ? core + 8 : 0;     /* behind a sequence counter */
+}
+
+/* wall clock, and what to add to it for the time since boot */
+struct timekeeper {
+	uint64_t ktime_sec, xtime_sec, offs_real, offs_boot;
+	uint64_t to_monotonic;
+};
+
+static bool read_timekeeper(struct kernel *k, struct timekeeper *ret)
+{
+	const uint64_t tk = find_timekeeper(k);
+	struct btf_field to_monotonic, sec;
+
+	return tk && kernel_member(k, tk, "timekeeper", "ktime_sec", &ret->ktime_sec) &&
+	       kernel_member(k, tk, "timekeeper", "xtime_sec", &ret->xtime_sec) &&
+	       kernel_member(k, tk, "timekeeper", "offs_real", &ret->offs_real) &&
+	       kernel_member(k, tk, "timekeeper", "offs_boot", &ret->offs_boot) &&
+	       btf_field(&k->btf, "timekeeper", "wall_to_monotonic", &to_monotonic) &&
+	       btf_field(&k->btf, "timespec64", "tv_sec", &sec) &&
+	       kernel_uint(k, tk + to_monotonic.off + sec.off, sec.size, &ret->to_monotonic);
+}
+
+static void find_times(struct kernel *k, struct gdump_kernel *ret)
+{
+	struct timekeeper t;
+
+	if (!read_timekeeper(k, &t))
+		return;
+	/* nanoseconds may carry a second */
+	if (t.ktime_sec - t.xtime_sec - t.to_monotonic > 1 || t.ktime_sec > UINT32_MAX ||
+	    t.offs_boot / second > UINT32_MAX || t.offs_real < t.offs_boot ||
+	    t.offs_real / second + t.ktime_sec - t.xtime_sec + 1 > 2)
+		return;
+	ret->uptime = t.ktime_sec + t.offs_boot / second;
+	ret->has_uptime = true;
+	ret->boot_time = (t.offs_real - t.offs_boot) / second;
+}
+
+/* The last panic and the last time in a log */
+struct story {
+	struct gdump_kernel *kernel;
+	uint64_t last_ns;
+};
+
+static void take_record(void *arg, const struct gdump_log_record *r)
+{
+	static const char start[] = "Kernel panic - not syncing: ";
+	const size_t skip = sizeof(start) - 1;
+	struct story *story = arg;
+	size_t len;
+
+	story->last_ns = MAX(story->last_ns, r->time_ns);
+	/* other facilities are those of processes */
+	if (r->facility || r->len < skip || memcmp(r->text, start, skip))
+		return;
+	len = MIN(r->len - skip, sizeof(story->kernel->panic) - 1);
+	story->kernel->panicked = true;
+	memcpy(story->kernel->panic, r->text + skip, len);
+	story->kernel->panic[len] = 0;
+}
+
+static void find_panic(struct kernel *k, struct gdump_kernel *ret)
+{
+	uint64_t cpu, time;
+	size_t len;
+
+	ret->panic_cpu = -1;
+	if (k->symbols[KSYM_PANIC_CPU] && kernel_uint(k, k->symbols[KSYM_PANIC_CPU], 4, &cpu) &&
+	    cpu <= INT32_MAX) {
+		ret->panicked = true;
+		ret->panic_cpu = (int32_t)cpu;
+	}
+	/* added when a crash kernel was started */
+	ret->panicked |= vmcoreinfo_get(&k->source->image, "CRASHTIME", &len) != NULL;
+	if (vmcoreinfo_decimal(&k->source->image, "CRASHTIME", &time))
+		ret->crash_time = time;
+}
+
+struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret)
+{
+	struct story story = { .kernel = ret };
+	struct kernel k;
+	struct gdump_error *err = kernel_open(s, &k);
+
+	if (err)
+		return err;
+	find_times(&k, ret);
+	find_panic(&k, ret);
+	kernel_close(&k);
+	/* no log is no error: there may be all the rest */
+	gdump_error_destroy(printk_read(s, take_record, &story));
+	if (!ret->has_uptime && story.last_ns) {
+		ret->uptime = story.last_ns / second;
+		ret->has_uptime = ret->uptime_is_least = true;
+	}
+	return NULL;
+}

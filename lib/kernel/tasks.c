@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * tasks.c - what the guest's kernel runs
+ *
+ * Processes are a ring from init_task on, threads one from each process; where members
+ * are, BTF tells.  In a ring everybody has to name the one before it, so one that is
+ * followed can only come back to its start or break off.  init_task is a symbol, or is
+ * found in the kernel's image by what is in it.
+ *
+ * The guest may be running: what was seen is told only when it made sense as a whole.
+ */
+#include "tasks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "kernel.h"
+
+enum {
+	MAX_TASKS = 1 << 22,
+	MAX_TASK_STRUCT = 1 << 16,
+	MAX_CPUS = 1 << 13,
+	TRIES = 5,                      /* while a guest changes its lists      */
+};
+
+/* Bits of a state, from TASK_INTERRUPTIBLE on, as ps names them */
+static const char state_letters[] = "SDTtXZP";
+enum { REPORTED = 0x7f, UNINTERRUPTIBLE = 2, NOLOAD = 0x400, LATER_SLEEPS = 0x9000 };
+
+struct running {
+	uint64_t vaddr;                 /* of a task                            */
+	unsigned int cpu;
+	bool seen;
+};
+
+struct tasks {
+	struct kernel *kernel;
+	uint64_t init_task;
+	uint32_t size, word;
+	struct btf_field tasks, thread_node, pid, tgid, comm, state, exit_state, cpu, on_cpu, signal;
+	struct btf_field thread_head;   /* in signal_struct                     */
+	bool has_cpu;
+	struct running *running;        /* by vaddr                             */
+	size_t num_running;
+	bool knows_running;
+	unsigned char *buf;             /* a task_struct                        */
+	struct gdump_task *found;
+	size_t num, max;
+};
+
+static struct gdump_error *unsupported(const char *what)
+{
+	return error_new(GDUMP_ERR_UNSUPPORTED, "the tasks cannot be found: %s", what);
+}
+
+static struct gdump_error *broken(const struct tasks *t)
+{
+	return error_new(GDUMP_ERR_CORRUPT, "the list of tasks breaks off after %zu", t->num);
+}
+
+static bool in_task(const struct tasks *t, const char *member, struct btf_field *ret)
+{
+	return btf_field(&t->kernel->btf, "task_struct", member, ret) &&
+	       range_fits(ret->off, ret->size, t->size);
+}
+
+/* In the task, or in the thread_info that is in it. */
+static bool find_cpu(struct tasks *t)
+{
+	struct btf_field info;
+
+	if (in_task(t, "cpu", &t->cpu))
+		return t->cpu.size <= 8;
+	if (!in_task(t, "thread_info", &info) ||
+	    !btf_field(&t->kernel->btf, "thread_info", "cpu", &t->cpu) || t->cpu.size > 8)
+		return false;
+	t->cpu.off += info.off;
+	return range_fits(t->cpu.off, t->cpu.size, t->size);
+}
+
+static struct gdump_error *find_members(struct tasks *t)
+{
+	const struct btf *btf = &t->kernel->btf;
+
+	if (!btf->num)
+		return unsupported("the kernel has no BTF, which tells what is where");
+	t->size = btf_size(btf, "task_struct");
+	if (t->size > MAX_TASK_STRUCT ||
+	    !in_task(t, "tasks", &t->tasks) || t->tasks.size != 2 * t->word ||
+	    !in_task(t, "thread_node", &t->thread_node) || t->thread_node.size != 2 * t->word ||
+	    !in_task(t, "signal", &t->signal) || t->signal.size != t->word ||
+	    !in_task(t, "pid", &t->pid) || t->pid.size != 4 ||
+	    !in_task(t, "tgid", &t->tgid) || t->tgid.size != 4 ||
+	    !in_task(t, "comm", &t->comm) || !in_task(t, "exit_state", &t->exit_state) ||
+	    t->exit_state.size > 8 ||
+	    /* __state since 5.14 */
+	    !(in_task(t, "__state", &t->state) || in_task(t, "state", &t->state)) ||
+	    t->state.size > 8 ||
+	    !btf_field(btf, "signal_struct", "thread_head", &t->thread_head) ||
+	    t->thread_head.size != 2 * t->word)
+		return unsupported("a member of struct task_struct is missing");
+	t->has_cpu = find_cpu(t);
+	if (!in_task(t, "on_cpu", &t->on_cpu) || t->on_cpu.size > 8)
+		t->on_cpu.size = 0;
+	return NULL;
+}
+
+static uint64_t field(const struct tasks *t, const struct btf_field *f)
+{
+	return kernel_get(t->kernel, t->buf + f->off, f->size);
+}
+
+static bool read_task(struct tasks *t, uint64_t vaddr)
+{
+	CLEANUP_ERROR struct gdump_error *err = walker_read(&t->kernel->walker, vaddr, t->buf,
+							    t->size);
+
+	return !err;
+}
+
+/* The two pointers of a list_head */
+struct node {
+	uint64_t next, prev;
+};
+
+static struct node get_node(const struct tasks *t, const unsigned char *p)
+{
+	return (struct node){ .next = kernel_get(t->kernel, p, t->word),
+			      .prev = kernel_get(t->kernel, p + t->word, t->word) };
+}
+
+static bool read_node(struct tasks *t, uint64_t vaddr, struct node *ret)
+{
+	unsigned char buf[16];
+	CLEANUP_ERROR struct gdump_error *err = walker_read(&t->kernel->walker, vaddr, buf,
+							    2 * t->word);
+
+	if (!err)
+		*ret = get_node(t, buf);
+	return !err;
+}
+
+/* init_task by its name, in an image whose symbols do not tell ------------- */
+
+static bool is_init_task(struct tasks *t, uint64_t vaddr)
+{
+	struct node node, next;
+
+	if (vaddr % t->word || !read_task(t, vaddr) || field(t, &t->pid) || field(t, &t->tgid))
+		return false;
+	node = get_node(t, t->buf + t->tasks.off);
+	return read_node(t, node.next, &next) && next.prev == vaddr + t->tasks.off;
+}
+
+static bool look_for_init_task(struct kernel *k, void *arg, uint64_t vaddr,
+			       const unsigned char *p, size_t len)
+{
+	static const char *const names[] = { "swapper/0", "swapper" };
+	struct tasks *t = arg;
+
+	(void)k;
+	for (size_t i = 0; i < len; i++) {
+		for (size_t n = 0; p[i] == 's' && n < ARRAY_SIZE(names); n++) {
+			const size_t size = strlen(names[n]) + 1;
+
+			if (range_fits(i, size, len) && !memcmp(p + i, names[n], size) &&
+			    is_init_task(t, vaddr + i - t->comm.off)) {
+				t->init_task = vaddr + i - t->comm.off;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* What each CPU runs ------------------------------------------------------- */
+
+static bool is_online(struct kernel *k, unsigned int cpu)
+{
+	const uint64_t mask = k->symbols[KSYM_CPU_ONLINE_MASK];
+	const unsigned int bits = k->source->image.is64 ? 64 : 32;
+	uint64_t word;
+
+	return mask && kernel_word(k, mask + bits / 8 * (uint64_t)(cpu / bits), &word) &&
+	       word >> cpu % bits & 1;
+}
+
+static int by_vaddr(const void *a, const void *b)
+{
+	const struct running *x = a, *y = b;
+
+	return (x->vaddr > y->vaddr) - (x->vaddr < y->vaddr);
+}
+
+static struct gdump_error *find_running(struct tasks *t)
+{
+	struct kernel *k = t->kernel;
+	uint64_t num, rq, task;
+	struct btf_field curr;
+
+	t->num_running = 0;
+	t->knows_running = btf_field(&k->btf, "rq", "curr", &curr) && curr.size == t->word &&
+			   k->symbols[KSYM_RUNQUEUES] && k->symbols[KSYM_NR_CPU_IDS] &&
+			   kernel_uint(k, k->symbols[KSYM_NR_CPU_IDS], 4, &num) && num &&
+			   num <= MAX_CPUS;
+	if (!t->knows_running)
+		return NULL;
+	free(t->running);
+	t->running = calloc((size_t)num, sizeof(*t->running));
+	if (!t->running)
+		return error_nomem();
+	for (unsigned int cpu = 0; cpu < num; cpu++) {
+		if (is_online(k, cpu) && kernel_percpu(k, KSYM_RUNQUEUES, cpu, &rq) &&
+		    kernel_word(k, rq + curr.off, &task))
+			t->running[t->num_running++] = (struct running){ .vaddr = task, .cpu = cpu };
+	}
+	qsort(t->running, t->num_running, sizeof(*t->running), by_vaddr);
+	return NULL;
+}
+
+static int running_cpu(struct tasks *t, uint64_t vaddr, uint64_t cpu)
+{
+	const struct running key = { .vaddr = vaddr };
+	struct running *r;
+
+	if (!t->knows_running)
+		return t->has_cpu && t->on_cpu.size && field(t, &t->on_cpu) ? (int)(cpu & INT32_MAX) : -1;
+	r = t->num_running ? bsearch(&key, t->running, t->num_running, sizeof(key), by_vaddr) : NULL;
+	if (!r)
+		return -1;
+	r->seen = true;
+	return (int)r->cpu;
+}
+
+/* The tasks ---------------------------------------------------------------- */
+
+static char state_letter(uint64_t state)
+{
+	if ((state & (UNINTERRUPTIBLE | NOLOAD)) == (UNINTERRUPTIBLE | NOLOAD))
+		return 'I';
+	/* waits for a lock of PREEMPT_RT, or is frozen */
+	if (!(state & REPORTED))
+		return state & LATER_SLEEPS ? 'D' : 'R';
+	return state_letters[log2_u64(state & REPORTED)];
+}
+
+/* The task in t->buf, which is at @vaddr. */
+static struct gdump_error *add(struct tasks *t, uint64_t vaddr)
+{
+	const uint64_t cpu = t->has_cpu ? field(t, &t->cpu) : 0;
+	struct gdump_task *task, *more;
+
+	if (t->num == t->max)
+		return broken(t);
+	if (is_power_of_2(t->num) || !t->num) {
+		more = realloc(t->found, MAX(2 * t->num, 64) * sizeof(*more));
+		if (!more)
+			return error_nomem();
+		t->found = more;
+	}
+	task = &t->found[t->num++];
+	*task = (struct gdump_task){
+		.vaddr = vaddr,
+		.pid = (int32_t)(uint32_t)field(t, &t->pid),
+		.tgid = (int32_t)(uint32_t)field(t, &t->tgid),
+		.cpu = t->has_cpu && cpu <= INT32_MAX ? (int32_t)cpu : -1,
+		.running_cpu = running_cpu(t, vaddr, cpu),
+		.state = state_letter(field(t, &t->state) | field(t, &t->exit_state)),
+	};
+	memcpy(task->name, t->buf + t->comm.off, MIN(t->comm.size, sizeof(task->name) - 1));
+	return NULL;
+}
+
+/* All threads of the process in t->buf, which is one of them. */
+static struct gdump_error *add_threads(struct tasks *t, uint64_t leader)
+{
+	const uint64_t head = field(t, &t->signal) + t->thread_head.off;
+	struct node node, next;
+	struct gdump_error *err;
+
+	if (!read_node(t, head, &node))
+		return broken(t);
+	if (node.next == head)
+		return add(t, leader);
+	for (uint64_t at = head; node.next != head; at = node.next, node = next) {
+		const uint64_t task = node.next - t->thread_node.off;
+
+		if ((task != leader || at != head) && !read_task(t, task))
+			return broken(t);
+		next = get_node(t, t->buf + t->thread_node.off);
+		if (next.prev != at)
+			return broken(t);
+		err = add(t, task);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct gdump_error *walk(struct tasks *t)
+{
+	const uint64_t head = t->init_task + t->tasks.off;
+	struct gdump_error *err = NULL;
+	uint64_t at = head, before = 0;
+	struct node node;
+
+	t->num = 0;
+	do {
+		if (!read_task(t, at - t->tasks.off))
+			return broken(t);
+		node = get_node(t, t->buf + t->tasks.off);
+		if (at != head && node.prev != before)
+			return broken(t);
+		err = add_threads(t, at - t->tasks.off);
+		before = at;
+		at = node.next;
+	} while (!err && at != head);
+	return err;
+}
+
+/* Idle tasks of CPUs other than the first are in no list. */
+static struct gdump_error *tell(struct tasks *t, gdump_task_fn *fn, void *arg)
+{
+	const size_t num = t->num;
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; !err && t->knows_running && i < t->num_running; i++) {
+		if (!t->running[i].seen && read_task(t, t->running[i].vaddr))
+			err = add(t, t->running[i].vaddr);
+	}
+	for (size_t i = num; !err && i < t->num; i++)
+		fn(arg, &t->found[i]);
+	for (size_t i = 0; !err && i < num; i++)
+		fn(arg, &t->found[i]);
+	return err;
+}
+
+static struct gdump_error *find_all(struct tasks *t, gdump_task_fn *fn, void *arg)
+{
+	struct source *s = t->kernel->source;
+	struct gdump_error *err = find_members(t);
+	uint64_t memory = 0;
+
+	if (err)
+		return err;
+	t->buf = malloc(t->size);
+	if (!t->buf)
+		return error_nomem();
+	for (size_t i = 0; i < s->image.num_ranges; i++)
+		memory += s->image.ranges[i].size;
+	t->max = (size_t)MIN(memory / t->size + 1, MAX_TASKS);
+	t->init_task = t->kernel->symbols[KSYM_INIT_TASK];
+	if (!t->init_task)
+		kernel_scan(t->kernel, look_for_init_task, t);
+	if (!t->init_task)
+		return unsupported("init_task is not where the kernel is");
+	for (unsigned int i = 0; i < (s->changes ? TRIES : 1); i++) {
+		gdump_error_destroy(err);
+		err = find_running(t);
+		if (!err)
+			err = walk(t);
+		if (!err)
+			return tell(t, fn, arg);
+	}
+	return err;
+}
+
+struct gdump_error *tasks_read(struct source *s, gdump_task_fn *fn, void *arg)
+{
+	struct kernel kernel;
+	struct tasks t = { .kernel = &kernel, .word = s->image.is64 ? 8 : 4 };
+	struct gdump_error *err = kernel_open(s, &kernel);
+
+	if (err)
+		return error_prefix(err, "the tasks cannot be found");
+	err = find_all(&t, fn, arg);
+	kernel_close(&kernel);
+	free(t.running);
+	free(t.buf);
+	free(t.found);
+	return err;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fake_types.h"
+
+#include "kernel/kallsyms.h"
+
+enum { MEMORY = 1 << 20 };
+
+static const uint64_t kernel = 0xffffffff80000000, base = 0xffffffff80010000;
+
+#define INFO "PAGESIZE=4096\nNUMBER(phys_base)=0\nSYMBOL(swapper_pg_dir)=ffffffff80001000\n" SYMS_INFO
+#define OFFSETS "SYMBOL(kallsyms_offsets)=ffffffff80010a00\n"
+#define BASE "SYMBOL(kallsyms_relative_base)=ffffffff80010ff0\n"
+
+/* Some name of 200 characters, longer than a length of one byte has bits for */
+#define TEN "0123456789"
+#define LONG TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static uint64_t percpu(uint64_t vaddr, uint64_t number)
+{
+	(void)number;
+	return vaddr < base ? vaddr : (uint64_t)(int64_t)(int32_t)(base - 1 - vaddr);
+}
+
+static uint64_t relative(uint64_t vaddr, uint64_t number)
+{
+	(void)number;
+	return vaddr - base;
+}
+
+static uint64_t place(uint64_t vaddr, uint64_t number)
+{
+	return vaddr - (kernel + SYMS_OFFSETS + 4 * number);
+}
+
+static uint64_t whole(uint64_t vaddr, uint64_t number)
+{
+	(void)number;
+	return vaddr;
+}
+
+static struct fake *begin(const char *info)
+{
+	struct fake *f = fake_create(EM_X86_64, MEMORY, info);
+
+	set(f, 0x1000, 511, 0x2001);
+	set(f, 0x2000, 510, 0x3001);
+	set(f, 0x3000, 0, 0x81);
+	put(f, SYMS_BASE, base, 8);
+	return f;
+}
+
+static struct gdump_error *find(struct fake *f, struct ksym *syms, size_t num)
+{
+	struct paging paging;
+	struct walker w;
+	struct gdump_error *err;
+
+	CHECK(paging_of_kernel(&f->source, &paging));
+	walker_init(&w, &paging, &f->source);
+	err = kallsyms_find(&w, syms, num);
+	walker_deinit(&w);
+	return err;
+}
+
+static void fill(struct syms *s, struct fake *f, uint64_t (*encode)(uint64_t, uint64_t))
+{
+	const bool one_byte = s->one_byte, is_whole = s->whole;
+
+	syms_begin(s, f);
+	s->one_byte = one_byte;
+	s->whole = is_whole;
+	s->encode = encode;
+	syms_add(s, "A" "per_cpu_thing", encode == percpu || encode == whole ? 0x31980 : base + 0x100);
+	syms_add(s, "t" LONG, base + 8);
+	syms_add(s, "T" "_stext", base);
+	syms_add(s, "D" "init_\1", base + 0x12340);
+	syms_add(s, "d" "init_task", base + 0x5555);    /* the second of that name */
+	syms_add(s, "B" "init_tas", base + 0x10);
+}
+
+static void test_form(const char *info, uint64_t (*encode)(uint64_t, uint64_t), struct syms s)
+{
+	struct fake *f = begin(info);
+	struct ksym syms[] = { { .name = "init_task" }, { .name = LONG }, { .name = "per_cpu_thing" },
+			       { .name = "nothing" }, { .name = "nit_task" } };
+
+	fill(&s, f, encode);
+	CHECK_OK(find(f, syms, 5));
+	CHECK_INT(syms[0].vaddr, base + 0x12340);
+	CHECK_INT(syms[1].vaddr, base + 8);
+	CHECK_INT(syms[2].vaddr, encode == percpu || encode == whole ? 0x31980 : base + 0x100);
+	CHECK_INT(syms[3].vaddr, 0);
+	CHECK_INT(syms[4].vaddr, 0);
+	source_close(&f->source);
+}
+
+static void test_forms(void)
+{
+	test_form(INFO OFFSETS BASE, percpu, (struct syms){ 0 });
+	test_form(INFO OFFSETS BASE, percpu, (struct syms){ .one_byte = true });
+	test_form(INFO OFFSETS BASE, relative, (struct syms){ 0 });
+	test_form(INFO OFFSETS, place, (struct syms){ 0 });
+	test_form(INFO "SYMBOL(kallsyms_addresses)=ffffffff80013000\n", whole,
+		  (struct syms){ .whole = true });
+}
+
+/* What is wrong is no table, and nothing is found in it */
+static void test_wrong(void)
+{
+	struct fake *f = begin(INFO OFFSETS BASE), *none = begin("PAGESIZE=4096\nNUMBER(phys_base)=0\n"
+								"SYMBOL(swapper_pg_dir)=ffffffff80001000\n");
+	struct ksym sym = { .name = "init_task" };
+	struct syms s = { 0 };
+
+	CHECK_ERR(find(none, &sym, 1), GDUMP_ERR_UNSUPPORTED, "does not tell where it is");
+	fill(&s, f, percpu);
+	put(f, SYMS_BASE, base + 8, 8);
+	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "_stext");
+	CHECK_INT(sym.vaddr, 0);
+	put(f, SYMS_BASE, base, 8);
+	put(f, SYMS_NUM, 1 << 30, 4);
+	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "too many");
+	put(f, SYMS_NUM, s.num, 4);
+	put(f, SYMS_NAMES, 0xff, 1);    /* a name that swallows the others */
+	put(f, SYMS_NAMES + 1, 0xff, 1);
+	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "_stext");
+	put(f, SYMS_INDEX + 2 * 'T', 0xffff, 2);        /* a token behind all memory */
+	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "");
+	source_close(&f->source);
+	source_close(&none->source);
+}
+
+static void test_mutations(void)
+{
+	struct fake *f = begin(INFO OFFSETS BASE);
+	unsigned char *good = malloc(MEMORY);
+	struct syms s = { 0 };
+	uint64_t seed = 3;
+
+	fill(&s, f, percpu);
+	memcpy(good, f->memory, MEMORY);
+	for (unsigned int i = 0; i < 3000; i++) {
+		struct ksym sym = { .name = "init_task" };
+
+		fake_mutate(f, &seed, i % 2 ? SYMS_NAMES : SYMS_NUM, s.at, false);
+		gdump_error_destroy(find(f, &sym, 1));
+		memcpy(f->memory, good, MEMORY);
+	}
+	free(good);
+	source_close(&f->source);
+}
+
+int main(void)
+{
+	test_forms();
+	test_wrong();
+	test_mutations();
+	return check_done();
+}

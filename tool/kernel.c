@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernel.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "tool.h"
+
+struct tasks {
+	struct gdump_task *list;
+	size_t num, processes, max;
+	bool full;                      /* of our own memory                    */
+};
+
+static void take_task(void *arg, const struct gdump_task *task)
+{
+	struct tasks *t = arg;
+
+	if (t->num == t->max) {
+		const size_t max = t->max ? 2 * t->max : 256;
+		struct gdump_task *list = realloc(t->list, max * sizeof(*list));
+
+		t->full |= !list;
+		if (!list)
+			return;
+		t->list = list;
+		t->max = max;
+	}
+	t->list[t->num++] = *task;
+	t->processes += task->pid && task->pid == task->tgid;
+}
+
+/* Seconds as "2 days 03:04:05" */
+static void print_duration(uint64_t s)
+{
+	const uint64_t days = s / 86400;
+
+	if (days)
+		printf("%" PRIu64 " day%s ", days, days == 1 ? "" : "s");
+	printf("%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600 % 24, s / 60 % 60, s % 60);
+}
+
+/* A time as "2026-11-23 15:09:35 UTC"; gmtime() would open files, which is not allowed. */
+static void print_time(uint64_t s)
+{
+	/* days since 0000-03-01, in cycles of 400 years; a year begins in March */
+	const uint64_t day = s / 86400 + 719468, of_cycle = day % 146097;
+	const uint64_t year = (of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
+	const uint64_t of_year = of_cycle - (365 * year + year / 4 - year / 100);
+	const uint64_t month = (5 * of_year + 2) / 153;
+
+	printf("%04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 " %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64
+	       " UTC", day / 146097 * 400 + year + (month >= 10), month < 10 ? month + 3 : month - 9,
+	       of_year - (153 * month + 2) / 5 + 1, s / 3600 % 24, s / 60 % 60, s % 60);
+}
+
+static void print_boot(const struct gdump_kernel *k)
+{
+	if (!k->has_uptime)
+		return;
+	printf("booted      ");
+	if (k->boot_time) {
+		print_time(k->boot_time);
+		printf(", ");
+	}
+	printf("%s", k->uptime_is_least ? "at least " : "");
+	print_duration(k->uptime);
+	printf(" ago\n");
+}
+
+static void print_panic(const struct gdump_kernel *k)
+{
+	if (!k->panicked)
+		return;
+	printf("panic       ");
+	print_escaped(k->panic, strlen(k->panic));
+	printf("%s", k->panic[0] ? "" : "yes; why is not in the log");
+	if (k->panic_cpu >= 0)
+		printf(" (on CPU %" PRId32 ")", k->panic_cpu);
+	printf("\n");
+}
+
+static int by_running_cpu(const void *a, const void *b)
+{
+	const struct gdump_task *x = a, *y = b;
+
+	return (x->running_cpu > y->running_cpu) - (x->running_cpu < y->running_cpu);
+}
+
+static void print_task(const struct gdump_task *t)
+{
+	char cpu[16] = "-";
+
+	if (t->cpu >= 0)
+		snprintf(cpu, sizeof(cpu), "%" PRId32, t->cpu);
+	printf("  %c %7" PRId32 " %7" PRId32 "  %c  %4s  ", t->running_cpu >= 0 ? '>' : ' ', t->pid,
+	       t->tgid, t->state, cpu);
+	print_escaped(t->name, strlen(t->name));
+	printf("\n");
+}
+
+static void print_tasks(struct tasks *t, bool all)
+{
+	printf("tasks       %zu in %zu processes", t->num, t->processes);
+	if (all) {
+		printf("\n        PID   TGID  ST  CPU  NAME\n");
+		for (size_t i = 0; i < t->num; i++)
+			print_task(&t->list[i]);
+		return;
+	}
+	qsort(t->list, t->num, sizeof(*t->list), by_running_cpu);
+	for (size_t i = 0; i < t->num; i++) {
+		const struct gdump_task *task = &t->list[i];
+
+		if (task->running_cpu < 0)
+			continue;
+		printf("\n  CPU %-5" PRId32 " runs ", task->running_cpu);
+		print_escaped(task->name, strlen(task->name));
+		printf(" (%" PRId32 ")", task->pid);
+	}
+	printf("\n");
+}
+
+/* Not to know is no failure, unless it was asked for. */
+static int not_known(struct gdump_error *err, bool asked)
+{
+	if (err && asked)
+		return fail(err);
+	gdump_error_destroy(err);
+	return EXIT_DONE;
+}
+
+int print_guest_kernel(struct gdump *g, bool all)
+{
+	struct gdump_kernel kernel = { .size = sizeof(kernel) };
+	struct gdump_error *err = gdump_kernel(g, &kernel);
+	struct tasks t = { 0 };
+
+	if (err)
+		return not_known(err, all);
+	print_boot(&kernel);
+	print_panic(&kernel);
+	err = gdump_tasks(g, take_task, &t);
+	if (!err)
+		print_tasks(&t, all);
+	free(t.list);
+	if (t.full)
+		say("there is not enough memory for all tasks");
+	return t.full ? EXIT_FAILED : not_known(err, all);
+}
+
+static json_t *json_task(const struct gdump_task *t)
+{
+	char vaddr[24];
+
+	snprintf(vaddr, sizeof(vaddr), "0x%" PRIx64, t->vaddr);
+	return json_pack("{s:i, s:i, s:s#, s:i, s:i, s:s, s:o}", "pid", (int)t->pid, "tgid",
+			 (int)t->tgid, "state", &t->state, 1, "cpu", (int)t->cpu, "running_cpu",
+			 (int)t->running_cpu, "address", vaddr, "name",
+			 json_text(t->name, strlen(t->name)));
+}
+
+static json_t *json_panic(const struct gdump_kernel *k)
+{
+	if (!k->panicked)
+		return json_null();
+	return json_pack("{s:o, s:i, s:I}", "message", json_text(k->panic, strlen(k->panic)), "cpu",
+			 (int)k->panic_cpu, "crash_time", (json_int_t)k->crash_time);
+}
+
+static void add_kernel(const struct gdump_kernel *k, json_t *o)
+{
+	json_object_set_new(o, "uptime", k->has_uptime ? json_integer((json_int_t)k->uptime) :
+							  json_null());
+	json_object_set_new(o, "uptime_is_least", json_boolean(k->uptime_is_least));
+	json_object_set_new(o, "boot_time", k->boot_time ? json_integer((json_int_t)k->boot_time) :
+							    json_null());
+	json_object_set_new(o, "panic", json_panic(k));
+}
+
+int json_guest_kernel(struct gdump *g, bool all, json_t *o)
+{
+	struct gdump_kernel kernel = { .size = sizeof(kernel) };
+	struct gdump_error *err = gdump_kernel(g, &kernel);
+	json_t *list = json_array();
+	struct tasks t = { 0 };
+
+	if (!err) {
+		add_kernel(&kernel, o);
+		err = gdump_tasks(g, take_task, &t);
+	}
+	for (size_t i = 0; i < t.num; i++) {
+		if (all || t.list[i].running_cpu >= 0)
+			json_array_append_new(list, json_task(&t.list[i]));
+	}
+	if (err)
+		json_decref(list);
+	else
+		json_object_set_new(o, all ? "tasks" : "running", list);
+	free(t.list);
+	return t.full ? EXIT_FAILED : not_known(err, all);
+}
