@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,9 @@ struct bytes_file {
 	struct bytes bytes;
 	int fd;
 	bool has_holes;                 /* worth asking                         */
+	pthread_mutex_t lock;           /* guards the rest                      */
+	uint64_t data, data_end;        /* no hole there: asking for each page
+					 * would be a call of the kernel each   */
 };
 
 struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t len)
@@ -78,16 +82,41 @@ static struct gdump_error *file_readv(struct bytes *b, uint64_t off, const struc
 	return err;
 }
 
+static bool is_in_data(struct bytes_file *f, uint64_t off)
+{
+	bool is;
+
+	pthread_mutex_lock(&f->lock);
+	is = off >= f->data && off < f->data_end;
+	pthread_mutex_unlock(&f->lock);
+	return is;
+}
+
+/* Data begin at or before @off: note where they end. */
+static void note_data(struct bytes_file *f, uint64_t off)
+{
+	const off_t end = lseek(f->fd, (off_t)off, SEEK_HOLE);
+
+	if (end < 0)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->data = off;
+	f->data_end = (uint64_t)end;
+	pthread_mutex_unlock(&f->lock);
+}
+
 static uint64_t file_hole(struct bytes *b, uint64_t off, uint64_t len)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
 	off_t data;
 
-	if (!f->has_holes)
+	if (!f->has_holes || is_in_data(f, off))
 		return 0;
 	data = lseek(f->fd, (off_t)off, SEEK_DATA);
 	if (data < 0)
 		return errno == ENXIO && off < b->size ? MIN(len, b->size - off) : 0;
+	if ((uint64_t)data == off)
+		note_data(f, off);
 	return MIN(len, (uint64_t)data - off);
 }
 
@@ -95,6 +124,7 @@ static void file_close(struct bytes *b)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
 
+	pthread_mutex_destroy(&f->lock);
 	close(f->fd);
 	free(f);
 }
@@ -141,6 +171,7 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 		return error_nomem();
 	f->bytes = (struct bytes){ .ops = &file_ops, .size = (uint64_t)size, .kind = "" };
 	f->fd = TAKE_FD(fd);
+	pthread_mutex_init(&f->lock, NULL);
 	f->has_holes = S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < (uint64_t)size;
 	*ret = &f->bytes;
 	return NULL;

@@ -121,25 +121,39 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 	return NULL;
 }
 
-static unsigned char page_state(const struct pieces *ps, struct bytes *in, uint64_t paddr,
-				uint32_t page_size)
+/* The state of the page at @paddr, and how many of @num pages from there on share it and
+ * are told by the same question.
+ */
+static size_t scan_run(const struct pieces *ps, struct bytes *in, uint32_t page_size,
+		       uint64_t paddr, size_t num, unsigned char *state)
 {
-	size_t i = pieces_after(ps, paddr);
+	const size_t i = pieces_after(ps, paddr);
 	const struct piece *x = i < ps->num ? &ps->list[i] : NULL;
+	uint64_t whole, hole;
 
-	if (!x || (x->paddr > paddr && x->paddr - paddr >= page_size))
-		return PAGE_ABSENT;
-	if (in && x->paddr <= paddr && range_fits(paddr - x->paddr, page_size, x->size) &&
-	    bytes_hole(in, x->off + (paddr - x->paddr), page_size) == page_size)
-		return PAGE_HOLE;
-	return PAGE_THERE;
+	*state = PAGE_ABSENT;
+	if (!x)
+		return num;
+	if (x->paddr > paddr && x->paddr - paddr >= page_size)
+		return (size_t)MIN((x->paddr - paddr) / page_size, num);
+	*state = PAGE_THERE;
+	whole = x->paddr <= paddr ? (x->size - (paddr - x->paddr)) / page_size : 0;
+	whole = MIN(whole, num);
+	if (!in || !whole)
+		return (size_t)MAX(whole, 1);
+	hole = bytes_hole(in, x->off + (paddr - x->paddr), whole * page_size) / page_size;
+	if (hole)
+		*state = PAGE_HOLE;
+	return (size_t)MAX(hole, 1);
 }
 
 void pieces_scan(const struct pieces *ps, struct bytes *in, uint32_t page_size, uint64_t pfn,
 		 size_t num, unsigned char *state)
 {
-	for (size_t i = 0; i < num; i++)
-		state[i] = page_state(ps, in, (pfn + i) * page_size, page_size);
+	for (size_t i = 0, n; i < num; i += n) {
+		n = scan_run(ps, in, page_size, (pfn + i) * page_size, num - i, &state[i]);
+		memset(&state[i], state[i], n);
+	}
 }
 
 /* The next pages that are raw and neighbours in memory. */
