@@ -58,10 +58,10 @@ static struct gdump_error *drop_absent(struct gdump_plan *plan, struct source *s
 
 			if (err)
 				return err;
-			for (size_t k = 0; k < num; k++) {
-				if (state[k] == PAGE_ABSENT)
-					drop_page(plan, x->index + i + k, GDUMP_DROP_ABSENT);
-			}
+			for (const unsigned char *p = state;
+			     (p = memchr(p, PAGE_ABSENT, (size_t)(state + num - p))); p++)
+				drop_page(plan, x->index + i + (uint64_t)(p - state),
+					  GDUMP_DROP_ABSENT);
 		}
 	}
 	return NULL;

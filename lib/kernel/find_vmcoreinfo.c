@@ -19,6 +19,7 @@
 #include "../arch/arch.h"
 #include "../parallel.h"
 #include "../util/bits.h"
+#include "../util/cleanup.h"
 #include "../util/cursor.h"
 #include "vmcoreinfo.h"
 
@@ -26,7 +27,7 @@ enum {
 	NOTE_ALIGN = 4096,              /* pages are not smaller                */
 	NOTE_HEADER = 24,               /* with the name "VMCOREINFO"           */
 	MAX_TEXT = 65536,               /* a page, of the largest size          */
-	SCAN_PAGES = 512,
+	SCAN_PAGES = 32768,             /* most of a large guest's are holes    */
 	READ_BYTES = 256 << 10,
 };
 
@@ -124,6 +125,7 @@ struct search {
 	struct source *source;
 	struct vmcoreinfo_found best;
 	unsigned char *buf;             /* of READ_BYTES                        */
+	unsigned char *state;           /* of SCAN_PAGES                        */
 };
 
 /* Look at memory that is at hand. */
@@ -161,16 +163,16 @@ static void search_run(struct search *s, uint64_t paddr, size_t len)
 static void search_pages(struct search *s, uint64_t pfn, size_t num)
 {
 	const uint32_t page_size = s->source->image.page_size;
-	unsigned char state[SCAN_PAGES];
-	CLEANUP_ERROR struct gdump_error *err = source_scan(s->source, pfn, num, state, true);
+	const unsigned char *state = s->state, *end = state + num, *there = state;
+	CLEANUP_ERROR struct gdump_error *err = source_scan(s->source, pfn, num, s->state, true);
 
-	for (size_t i = 0, n; !err && i < num; i += n) {
-		n = 1;
-		if (state[i] != PAGE_THERE)
-			continue;
-		while (i + n < num && state[i + n] == PAGE_THERE)
+	while (!err && (there = memchr(there, PAGE_THERE, (size_t)(end - there)))) {
+		size_t n = 1;
+
+		while (there + n < end && there[n] == PAGE_THERE)
 			n++;
-		search_run(s, (pfn + i) * page_size, n * page_size);
+		search_run(s, (pfn + (uint64_t)(there - state)) * page_size, n * page_size);
+		there += n;
 	}
 }
 
@@ -217,10 +219,11 @@ static uint64_t count_chunks(const struct image *image)
 static struct gdump_error *search_thread(void *arg, struct parallel *p)
 {
 	struct search_all *all = arg;
-	struct search s = { .source = all->source, .buf = malloc(READ_BYTES) };
+	CLEANUP_FREE unsigned char *buf = malloc(READ_BYTES), *state = malloc(SCAN_PAGES);
+	struct search s = { .source = all->source, .buf = buf, .state = state };
 	uint64_t i, pfn;
 
-	if (!s.buf)
+	if (!buf || !state)
 		return error_nomem();
 	while (parallel_next(p, &i)) {
 		size_t num = find_chunk(&all->source->image, i, &pfn);
@@ -228,7 +231,6 @@ static struct gdump_error *search_thread(void *arg, struct parallel *p)
 		if (num)
 			search_pages(&s, pfn, num);
 	}
-	free(s.buf);
 	if (s.best.text) {
 		pthread_mutex_lock(&all->lock);
 		take_better(&all->best, &s.best);
