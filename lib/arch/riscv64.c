@@ -18,6 +18,15 @@ static const struct reg regs[] = {
 	{ "t3", 336, 8 }, { "t4", 344, 8 }, { "t5", 352, 8 }, { "t6", 360, 8 }, { 0 },
 };
 
+/* Where RAM begins: what makedumpfile counts addresses of the linear map from */
+static uint64_t phys_base(const struct image *image)
+{
+	uint64_t base = image->phys_base;
+
+	vmcoreinfo_number(image, "phys_ram_base", &base);
+	return base;
+}
+
 static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
 	uint64_t offset;
@@ -74,6 +83,7 @@ const struct arch arch_riscv64 = {
 	.one_page_size = true,
 	.prstatus_size = 376,
 	.regs = regs,
+	.phys_base = phys_base,
 	.image_paddr = image_paddr,
 	.paging = paging,
 };
