@@ -171,7 +171,7 @@ struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
 		return error_new(GDUMP_ERR_UNSUPPORTED, "there is no VMCOREINFO");
 	if (!paging_of_kernel(s, &ret->paging))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "the page tables of a %s kernel are not known", s->image.arch->name);
+				 "the page tables of this kernel are not known (machine: %s)", s->image.arch->name);
 	walker_init(&ret->walker, &ret->paging, s);
 	find_symbols(ret);
 	find_types(ret);

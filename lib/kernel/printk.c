@@ -366,7 +366,7 @@ struct gdump_error *printk_read(struct source *s, gdump_log_fn *fn, void *arg)
 				 "the log cannot be found: there is no VMCOREINFO");
 	if (!paging_of_kernel(s, &paging))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "the log cannot be found: the page tables of a %s kernel are not known",
+				 "the log cannot be found: the page tables of this kernel are not known (machine: %s)",
 				 s->image.arch->name);
 	walker_init(&l.walker, &paging, s);
 	if (vmcoreinfo_symbol(&s->image, "prb", &symbol))

@@ -279,6 +279,34 @@ static void test_seal_facts(void)
 	image_deinit(&odd);
 }
 
+/* Some files do not tell the machine; the kernel in them does. */
+static void test_machine(void)
+{
+	static const struct {
+		const char *text;
+		uint16_t machine, wanted;
+	} cases[] = {
+		{ "NUMBER(pgtable_l5_enabled)=0\nNUMBER(phys_base)=4096\n", EM_NONE, EM_X86_64 },
+		{ "NUMBER(kimage_voffset)=0xffff000000000000\n", EM_NONE, EM_AARCH64 },
+		{ "SYMBOL(mmu_psize_defs)=c0\n", EM_NONE, EM_PPC64 },
+		{ "NUMBER(va_kernel_pa_offset)=0x1\n", EM_NONE, EM_RISCV },
+		{ "PAGESIZE=4096\n", EM_NONE, EM_NONE },
+		{ "NUMBER(pgtable_l5_enabled)=0\n", EM_386, EM_386 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct image image = { .machine = cases[i].machine };
+
+		CHECK_OK(image_add_note(&image, "VMCOREINFO", 0, cases[i].text,
+					strlen(cases[i].text)));
+		CHECK_OK(image_seal(&image));
+		CHECK_INT(image.machine, cases[i].wanted);
+		CHECK_INT(image.arch->machine, cases[i].wanted);
+		CHECK_INT(image.is64, cases[i].wanted && cases[i].wanted != EM_386);
+		image_deinit(&image);
+	}
+}
+
 /* Page sizes that no kernel has are not believed. */
 static void test_bad_page_size(void)
 {
@@ -310,6 +338,7 @@ int main(void)
 	test_notes_again();
 	test_numbering();
 	test_seal_facts();
+	test_machine();
 	test_bad_page_size();
 	return check_done();
 }
