@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -93,10 +94,16 @@ static void allow_all(int ruleset, const struct rights *r, uint64_t handled)
 	};
 	const uint64_t reading = FS_READ_FILE | FS_READ_DIR;
 	const uint64_t making = reading | FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE;
+	char *ranges;
 
 	for (size_t i = 0; i < sizeof(system_files) / sizeof(*system_files); i++)
 		allow(ruleset, system_files[i], reading);
 	allow(ruleset, r->from, reading);
+	/* what a raw file has where is told beside it */
+	if (asprintf(&ranges, "%s.ranges", r->from) < 0)
+		ranges = NULL;
+	allow(ruleset, ranges, FS_READ_FILE);
+	free(ranges);
 	for (int i = 0; i < r->num_parts; i++)
 		allow(ruleset, r->parts[i], reading);
 	allow(ruleset, r->in->key_file, reading);
