@@ -339,13 +339,13 @@ static void mark_firmware(struct image *image)
 /* More than any machine has, and so much that only to go through it takes years. */
 static struct gdump_error *check_size(const struct image *image)
 {
-	static const uint64_t max_size = (uint64_t)1 << 52;
+	static const uint64_t max_size = (uint64_t)1 << 48;
 	uint64_t left = max_size;
 
 	for (size_t i = 0; i < image->num_ranges; i++) {
 		if (image->ranges[i].size > left)
 			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "the ranges claim more than 4 PiB of memory");
+					 "the ranges claim more than 256 TiB of memory");
 		left -= image->ranges[i].size;
 	}
 	return NULL;

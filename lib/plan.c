@@ -37,34 +37,56 @@ static struct gdump_error *extents_create(struct gdump_plan *plan, const struct 
 	return NULL;
 }
 
-static void drop_page(struct gdump_plan *plan, uint64_t index, enum gdump_drop why)
+/* Keep pages [index, index + num), which were not. */
+static void keep_pages(struct gdump_plan *plan, uint64_t index, uint64_t num)
 {
-	bit_clear(plan->keep, index);
-	plan->kept--;
-	plan->dropped[log2_u64(why)]++;
+	plan->kept += num;
+	for (uint64_t n; num; index += n, num -= n) {
+		n = MIN(num, 64 - index % 64);
+		plan->keep[index / 64] |= ~(uint64_t)0 >> (64 - n) << index % 64;
+	}
 }
 
-/* Leave out what the input does not have. */
-static struct gdump_error *drop_absent(struct gdump_plan *plan, struct source *s)
+/* All of an extent that the input has. */
+static struct gdump_error *keep_extent(struct gdump_plan *plan, const struct extent *x,
+				       struct source *s)
 {
 	unsigned char state[SCAN_PAGES];
+	struct gdump_error *err;
+	enum page_state same;
 
-	for (size_t e = 0; e < plan->num_extents; e++) {
-		const struct extent *x = &plan->extents[e];
-
-		for (uint64_t i = 0; i < x->num; i += SCAN_PAGES) {
-			size_t num = (size_t)MIN(x->num - i, SCAN_PAGES);
-			struct gdump_error *err = source_scan(s, x->pfn + i, num, state, false);
-
-			if (err)
-				return err;
-			for (const unsigned char *p = state;
-			     (p = memchr(p, PAGE_ABSENT, (size_t)(state + num - p))); p++)
-				drop_page(plan, x->index + i + (uint64_t)(p - state),
-					  GDUMP_DROP_ABSENT);
+	for (uint64_t i = 0, n; i < x->num; i += n) {
+		n = source_gap(s, x->pfn + i, x->num - i, &same);
+		if (n && same == PAGE_ABSENT)
+			continue;
+		if (n) {
+			keep_pages(plan, x->index + i, n);
+			continue;
+		}
+		n = MIN(x->num - i, SCAN_PAGES);
+		err = source_scan(s, x->pfn + i, (size_t)n, state, false);
+		if (err)
+			return err;
+		for (size_t k = 0; k < n; k++) {
+			if (state[k] != PAGE_ABSENT)
+				keep_pages(plan, x->index + i + k, 1);
 		}
 	}
 	return NULL;
+}
+
+static struct gdump_error *keep_all(struct gdump_plan *plan, struct source *s)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t e = 0; !err && e < plan->num_extents; e++) {
+		if (s->ops->has_absent)
+			err = keep_extent(plan, &plan->extents[e], s);
+		else
+			keep_pages(plan, plan->extents[e].index, plan->extents[e].num);
+	}
+	plan->dropped[log2_u64(GDUMP_DROP_ABSENT)] = plan->num_pages - plan->kept;
+	return err;
 }
 
 struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdump_plan **ret)
@@ -82,16 +104,13 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdum
 	err = extents_create(plan, &s->image);
 	if (err)
 		return err;
-	plan->keep = malloc((size_t)div_up(plan->num_pages, 64) * sizeof(*plan->keep) + 1);
+	/* what is not touched of it, as the input has no such pages, is no memory */
+	plan->keep = calloc((size_t)div_up(plan->num_pages, 64) + 1, sizeof(*plan->keep));
 	if (!plan->keep)
 		return error_nomem();
-	memset(plan->keep, 0xff, (size_t)div_up(plan->num_pages, 64) * sizeof(*plan->keep));
-	plan->kept = plan->num_pages;
-	if (s->ops->has_absent) {
-		err = drop_absent(plan, s);
-		if (err)
-			return err;
-	}
+	err = keep_all(plan, s);
+	if (err)
+		return err;
 	if (drop) {
 		err = filter_plan(plan, s, drop);
 		if (err)
@@ -100,6 +119,19 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdum
 	*ret = plan;
 	plan = NULL;
 	return NULL;
+}
+
+/* How many of pages [from, to) are kept. */
+static uint64_t count_kept(const struct gdump_plan *plan, uint64_t from, uint64_t to)
+{
+	uint64_t count = 0;
+
+	for (uint64_t n; from < to; from += n) {
+		n = MIN(to - from, 64 - from % 64);
+		count += (unsigned int)__builtin_popcountll(plan->keep[from / 64] >> from % 64
+							    << (64 - n));
+	}
+	return count;
 }
 
 /* The pfn behind the last page of RAM; where there is none, of all. */
@@ -121,6 +153,7 @@ struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image 
 	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
 	CLEANUP_PLAN struct gdump_plan *trimmed = malloc(sizeof(*trimmed));
 	struct extent *x;
+	uint64_t cut;
 
 	if (!trimmed)
 		return error_nomem();
@@ -132,11 +165,10 @@ struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image 
 	memcpy(trimmed->extents, plan->extents, size);
 	for (; trimmed->num_extents; trimmed->num_extents--) {
 		x = &trimmed->extents[trimmed->num_extents - 1];
-		while (x->num && x->pfn + x->num > end) {
-			x->num--;
-			trimmed->num_pages--;
-			trimmed->kept -= bit_test(plan->keep, x->index + x->num);
-		}
+		cut = x->pfn + x->num > end ? MIN(x->pfn + x->num - end, x->num) : 0;
+		x->num -= cut;
+		trimmed->num_pages -= cut;
+		trimmed->kept -= count_kept(plan, x->index + x->num, x->index + x->num + cut);
 		if (x->num)
 			break;
 	}
@@ -169,8 +201,7 @@ struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start, ui
 				     .index = x.index + (from - x.pfn) };
 		part->extents[part->num_extents++] = x;
 		part->num_pages += x.num;
-		for (uint64_t k = x.index; k < x.index + x.num; k++)
-			part->kept += bit_test(plan->keep, k);
+		part->kept += count_kept(plan, x.index, x.index + x.num);
 	}
 	*ret = part;
 	part = NULL;
@@ -343,20 +374,6 @@ uint64_t gdump_plan_dropped(const struct gdump_plan *plan, enum gdump_drop why)
 	if (!is_power_of_2(why) || log2_u64(why) >= ARRAY_SIZE(plan->dropped))
 		return 0;
 	return plan->dropped[log2_u64(why)];
-}
-
-static uint64_t count_kept(const struct gdump_plan *plan, uint64_t from, uint64_t to)
-{
-	uint64_t n = 0;
-
-	for (uint64_t i = from; i < to; i += 64) {
-		uint64_t word = plan->keep[i / 64];
-
-		if (to - i < 64)
-			word &= ((uint64_t)1 << (to - i)) - 1;
-		n += (unsigned int)__builtin_popcountll(word);
-	}
-	return n;
 }
 
 struct gdump_error *plan_rank_init(struct plan_rank *r, const struct gdump_plan *plan)

@@ -113,6 +113,11 @@ struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num, unsi
 	return NULL;
 }
 
+uint64_t source_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	return num && s->ops->gap ? s->ops->gap(s, pfn, num, state) : 0;
+}
+
 struct gdump_error *source_usable(const struct source *s)
 {
 	return s->ops->usable ? s->ops->usable(s) : NULL;

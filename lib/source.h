@@ -79,6 +79,12 @@ struct source_ops {
 				    unsigned char *state, bool holes);
 	/* Whether scan() may answer PAGE_ABSENT */
 	bool has_absent;
+	/* How many pages from @pfn on, of @num that all lie in ranges, scan() would
+	 * give the same *@state, PAGE_HOLE or PAGE_ABSENT; 0: ask it.  What lies in
+	 * them costs nothing, since an input may claim far more memory than it has.
+	 * NULL: always 0.
+	 */
+	uint64_t (*gap)(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state);
 	/* A pointer to [paddr, paddr + len), inside one range, valid until
 	 * close, or NULL: read it instead.  May be NULL as a whole.  Only for
 	 * memory that does not change meanwhile: a codec looks more than once.
@@ -140,6 +146,7 @@ MUST_CHECK struct gdump_error *source_read(struct source *s, uint64_t paddr,
 MUST_CHECK struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len);
 MUST_CHECK struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num,
 					   unsigned char *state, bool holes);
+uint64_t source_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state);
 /* NULL, or why nothing can be read: the memory is encrypted and there is no key. */
 MUST_CHECK struct gdump_error *source_usable(const struct source *s);
 bool source_is_locked(const struct source *s);

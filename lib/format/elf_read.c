@@ -228,6 +228,13 @@ static struct gdump_error *elf_scan(struct source *s, uint64_t pfn, size_t num,
 	return NULL;
 }
 
+static uint64_t elf_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	struct elf_source *e = (struct elf_source *)s;
+
+	return pieces_gap(&e->pieces, e->in, s->image.page_size, pfn, num, state);
+}
+
 static void elf_close(struct source *s)
 {
 	struct elf_source *e = (struct elf_source *)s;
@@ -242,6 +249,7 @@ static const struct source_ops elf_source_ops = {
 	.has_absent = true,
 	.read = elf_read,
 	.scan = elf_scan,
+	.gap = elf_gap,
 	.close = elf_close,
 };
 

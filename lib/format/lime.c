@@ -123,6 +123,13 @@ static struct gdump_error *lime_scan(struct source *s, uint64_t pfn, size_t num,
 	return NULL;
 }
 
+static uint64_t lime_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	struct lime_source *l = (struct lime_source *)s;
+
+	return pieces_gap(&l->pieces, l->in, s->image.page_size, pfn, num, state);
+}
+
 static void lime_source_close(struct source *s)
 {
 	struct lime_source *l = (struct lime_source *)s;
@@ -137,6 +144,7 @@ static const struct source_ops lime_source_ops = {
 	.has_absent = true,
 	.read = lime_read,
 	.scan = lime_scan,
+	.gap = lime_gap,
 	.close = lime_source_close,
 };
 

@@ -156,6 +156,23 @@ void pieces_scan(const struct pieces *ps, struct bytes *in, uint32_t page_size, 
 	}
 }
 
+uint64_t pieces_gap(const struct pieces *ps, struct bytes *in, uint32_t page_size, uint64_t pfn,
+		    uint64_t num, enum page_state *state)
+{
+	const uint64_t paddr = pfn * page_size;
+	const size_t i = pieces_after(ps, paddr);
+	const struct piece *x = i < ps->num ? &ps->list[i] : NULL;
+
+	*state = PAGE_ABSENT;
+	if (!x)
+		return num;
+	if (x->paddr > paddr)
+		return MIN((x->paddr - paddr) / page_size, num);
+	*state = PAGE_HOLE;
+	return MIN(bytes_hole(in, x->off + (paddr - x->paddr), x->size - (paddr - x->paddr)) /
+		   page_size, num);
+}
+
 /* The next pages that are raw and neighbours in memory. */
 static bool next_run(struct piece_walk *w)
 {

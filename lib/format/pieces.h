@@ -43,6 +43,8 @@ MUST_CHECK struct gdump_error *pieces_read(const struct pieces *ps, struct bytes
 /* @in NULL: the caller does not care for holes. */
 void pieces_scan(const struct pieces *ps, struct bytes *in, uint32_t page_size, uint64_t pfn,
 		 size_t num, unsigned char *state);
+uint64_t pieces_gap(const struct pieces *ps, struct bytes *in, uint32_t page_size, uint64_t pfn,
+		    uint64_t num, enum page_state *state);
 
 /* A walk over the parts of a batch of raw pages that pieces have places for, in
  * ascending order.  Begin with the first three members set.

@@ -58,6 +58,13 @@ static struct gdump_error *raw_scan(struct source *s, uint64_t pfn, size_t num,
 	return NULL;
 }
 
+static uint64_t raw_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	struct raw_source *r = (struct raw_source *)s;
+
+	return pieces_gap(&r->pieces, r->in, s->image.page_size, pfn, num, state);
+}
+
 static void raw_source_close(struct source *s)
 {
 	struct raw_source *r = (struct raw_source *)s;
@@ -71,6 +78,7 @@ static const struct source_ops raw_source_ops = {
 	.name = "raw",
 	.read = raw_read,
 	.scan = raw_scan,
+	.gap = raw_gap,
 	.close = raw_source_close,
 };
 

@@ -350,7 +350,7 @@ static unsigned char page_state(const struct savevm *v, uint64_t paddr, uint64_t
 /* How many pages from @paddr on are in memory that was never sent: a quick way over
  * it, since a stream may claim far more memory than it has.
  */
-static size_t gap_at(const struct savevm *v, uint64_t paddr, size_t num)
+static uint64_t gap_at(const struct savevm *v, uint64_t paddr, uint64_t num)
 {
 	const uint32_t page_size = v->source.image.page_size;
 	const size_t i = region_after(v, paddr);
@@ -364,7 +364,7 @@ static size_t gap_at(const struct savevm *v, uint64_t paddr, size_t num)
 	if (gap <= off % v->m.page_size)
 		return 0;
 	gap = MIN(gap - off % v->m.page_size, r->size - (paddr - r->paddr));
-	return (size_t)MIN(gap / page_size, num);
+	return MIN(gap / page_size, num);
 }
 
 static struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t num,
@@ -377,7 +377,7 @@ static struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t nu
 	(void)holes;                    /* they cost nothing */
 	for (size_t i = 0; i < num;) {
 		const uint64_t paddr = (pfn + i) * page_size;
-		const size_t gap = gap_at(v, paddr, num - i);
+		const size_t gap = (size_t)gap_at(v, paddr, num - i);
 
 		if (gap)
 			memset(state + i, never, gap);
@@ -386,6 +386,12 @@ static struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t nu
 		i += gap ? gap : 1;
 	}
 	return NULL;
+}
+
+static uint64_t savevm_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	*state = s->image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
+	return gap_at((struct savevm *)s, pfn * s->image.page_size, num);
 }
 
 static void devices_drop(struct savevm *v)
@@ -415,6 +421,7 @@ static const struct source_ops savevm_source_ops = {
 	.has_absent = true,
 	.read = savevm_read,
 	.scan = savevm_scan,
+	.gap = savevm_gap,
 	.close = savevm_close,
 };
 

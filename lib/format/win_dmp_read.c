@@ -263,6 +263,13 @@ static struct gdump_error *win_scan(struct source *s, uint64_t pfn, size_t num,
 	return NULL;
 }
 
+static uint64_t win_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	struct win_source *w = (struct win_source *)s;
+
+	return pieces_gap(&w->pieces, w->in, WIN_PAGE, pfn, num, state);
+}
+
 static void win_close(struct source *s)
 {
 	struct win_source *w = (struct win_source *)s;
@@ -277,6 +284,7 @@ static const struct source_ops win_source_ops = {
 	.has_absent = true,
 	.read = win_read,
 	.scan = win_scan,
+	.gap = win_gap,
 	.close = win_close,
 };
 

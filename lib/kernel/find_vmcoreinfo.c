@@ -126,6 +126,9 @@ struct search {
 	struct vmcoreinfo_found best;
 	unsigned char *buf;             /* of READ_BYTES                        */
 	unsigned char *state;           /* of SCAN_PAGES                        */
+	/* where the last chunk was: a range, and how many chunks are in front of it */
+	size_t range;
+	uint64_t before;
 };
 
 /* Look at memory that is at hand. */
@@ -176,6 +179,15 @@ static void search_pages(struct search *s, uint64_t pfn, size_t num)
 	}
 }
 
+static void search_chunk(struct search *s, uint64_t pfn, uint64_t num)
+{
+	enum page_state state;
+	const uint64_t gap = source_gap(s->source, pfn, num, &state);
+
+	if (gap < num)
+		search_pages(s, pfn + gap, (size_t)(num - gap));
+}
+
 /* All memory, by chunks of SCAN_PAGES that threads take one by one. */
 struct search_all {
 	struct source *source;
@@ -183,22 +195,24 @@ struct search_all {
 	struct vmcoreinfo_found best;
 };
 
-/* The pages of chunk @i, counted through all ranges of RAM. */
-static size_t find_chunk(const struct image *image, uint64_t i, uint64_t *pfn)
+/* The pages of chunk @i, counted through all ranges of RAM; it is behind the one before. */
+static uint64_t find_chunk(struct search *s, uint64_t i, uint64_t *pfn)
 {
-	for (size_t r = 0; r < image->num_ranges; r++) {
-		const struct gdump_range *range = &image->ranges[r];
+	const struct image *image = &s->source->image;
+
+	for (; s->range < image->num_ranges; s->range++) {
+		const struct gdump_range *range = &image->ranges[s->range];
 		const uint64_t first = div_up(range->start, image->page_size);
 		const uint64_t end = (range->start + range->size) / image->page_size;
 		const uint64_t chunks = div_up(end - MIN(first, end), SCAN_PAGES);
 
 		if (range->kind != GDUMP_RANGE_RAM)
 			continue;
-		if (i < chunks) {
-			*pfn = first + i * SCAN_PAGES;
-			return (size_t)MIN(end - *pfn, SCAN_PAGES);
+		if (i - s->before < chunks) {
+			*pfn = first + (i - s->before) * SCAN_PAGES;
+			return MIN(end - *pfn, SCAN_PAGES);
 		}
-		i -= chunks;
+		s->before += chunks;
 	}
 	return 0;
 }
@@ -226,10 +240,10 @@ static struct gdump_error *search_thread(void *arg, struct parallel *p)
 	if (!buf || !state)
 		return error_nomem();
 	while (parallel_next(p, &i)) {
-		size_t num = find_chunk(&all->source->image, i, &pfn);
+		uint64_t num = find_chunk(&s, i, &pfn);
 
 		if (num)
-			search_pages(&s, pfn, num);
+			search_chunk(&s, pfn, num);
 	}
 	if (s.best.text) {
 		pthread_mutex_lock(&all->lock);

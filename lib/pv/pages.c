@@ -283,6 +283,15 @@ static struct gdump_error *pv_scan(struct source *s, uint64_t pfn, size_t num,
 	return err;
 }
 
+static uint64_t pv_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	struct source *inner = ((struct pv_source *)s)->inner;
+	const uint64_t n = source_gap(inner, pfn, num, state);
+
+	/* what is a hole there has a component here */
+	return n && *state == PAGE_ABSENT ? n : 0;
+}
+
 /* What has components: memory without a place in the file has none, and may be claimed to
  * be endless.
  */
@@ -567,6 +576,7 @@ static const struct source_ops pv_ops = {
 	.has_absent = true,
 	.read = pv_read,
 	.scan = pv_scan,
+	.gap = pv_gap,
 	.verify = pv_verify,
 	.usable = pv_usable,
 	.unlock = pv_unlock,

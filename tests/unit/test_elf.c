@@ -170,6 +170,47 @@ static void test_xnum(void)
 	gdump_close(g);
 }
 
+/* A few bytes that claim far more memory than they have: it takes no time, and no memory. */
+static void test_claims(void)
+{
+	const uint64_t size = (uint64_t)200 << 40;
+	const struct gdump_write_options opt = {
+		.size = sizeof(opt), .format = "elf", .force = true,
+	};
+	struct {
+		Elf64_Ehdr e;
+		Elf64_Phdr p;
+		unsigned char page[4096];
+	} file = {
+		.e = {
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, 1 },
+			.e_type = ET_CORE, .e_machine = EM_X86_64, .e_version = 1, .e_phnum = 1,
+			.e_phoff = sizeof(file.e), .e_phentsize = sizeof(file.p),
+		},
+		.p = {
+			.p_type = PT_LOAD, .p_offset = offsetof(typeof(file), page),
+			.p_paddr = 0x100000, .p_filesz = sizeof(file.page), .p_memsz = size,
+		},
+	};
+	struct gdump_plan *plan = NULL;
+	const int fd = open(path, O_WRONLY | O_TRUNC);
+	struct gdump *g;
+
+	CHECK_INT(write(fd, &file, sizeof(file)), sizeof(file));
+	close(fd);
+	CHECK_OK(gdump_open(path, NULL, &g));
+	CHECK_INT(gdump_info(g)->num_excluded, size / 4096 - 1);
+	CHECK_OK(gdump_plan_create(g, 31, &plan));
+	CHECK_INT(gdump_plan_kept(plan), 1);
+	CHECK_INT(gdump_plan_dropped(plan, GDUMP_DROP_ABSENT), size / 4096 - 1);
+	CHECK_OK(gdump_write(g, plan, path, &opt));
+	gdump_plan_destroy(plan);
+	gdump_close(g);
+	CHECK_OK(gdump_open(path, NULL, &g));
+	CHECK_INT(gdump_info(g)->num_excluded, size / 4096 - 1);
+	gdump_close(g);
+}
+
 int main(void)
 {
 	const int fd = mkstemp(path);
@@ -181,6 +222,7 @@ int main(void)
 	test_class();
 	test_identity();
 	test_xnum();
+	test_claims();
 	unlink(path);
 	return check_done();
 }

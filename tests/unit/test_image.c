@@ -66,11 +66,11 @@ static void test_too_much(void)
 {
 	struct image image = { .machine = EM_AARCH64 };
 
-	add(&image, 0, (uint64_t)1 << 51, RAM);
-	add(&image, (uint64_t)1 << 60, (uint64_t)1 << 51, RAM);
+	add(&image, 0, (uint64_t)1 << 47, RAM);
+	add(&image, (uint64_t)1 << 60, (uint64_t)1 << 47, RAM);
 	CHECK_OK(image_seal(&image));
 	add(&image, (uint64_t)1 << 62, 1, RAM);
-	CHECK_ERR(image_seal(&image), GDUMP_ERR_UNSUPPORTED, "more than 4 PiB");
+	CHECK_ERR(image_seal(&image), GDUMP_ERR_UNSUPPORTED, "more than 256 TiB");
 	image_deinit(&image);
 }
 

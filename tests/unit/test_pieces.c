@@ -58,6 +58,21 @@ static void check_read(const struct pieces *ps, struct bytes *in, const struct m
 	CHECK_INT(got[len], 0xcc);
 }
 
+/* A gap is what a scan would say of each of its pages, and the next page is none of it. */
+static void check_gap(const struct pieces *ps, struct bytes *in, uint64_t pfn)
+{
+	enum { PAGE = 16, PAGES = MEMORY / PAGE };
+	unsigned char state[PAGES];
+	enum page_state same;
+	const uint64_t num = PAGES - pfn, gap = pieces_gap(ps, in, PAGE, pfn, num, &same);
+
+	pieces_scan(ps, in, PAGE, pfn, (size_t)num, state);
+	CHECK(gap <= num);
+	for (uint64_t i = 0; i < gap; i++)
+		CHECK_INT(state[i], same);
+	CHECK(gap == num || state[gap] != PAGE_ABSENT);
+}
+
 static void test_random(uint64_t seed)
 {
 	static unsigned char file[FILE_SIZE];
@@ -78,6 +93,7 @@ static void test_random(uint64_t seed)
 
 		check_read(&ps, in, m, paddr,
 			   (size_t)random_below(&seed, room < 900 ? room : 900) + 1);
+		check_gap(&ps, in, random_below(&seed, MEMORY / 16));
 	}
 	pieces_deinit(&ps);
 	bytes_close(in);
