@@ -13,7 +13,12 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
-enum { RANK_PAGES = 4096 };
+enum {
+	RANK_PAGES = 4096,
+	READ_DESCS = 128,               /* a batch of the pipeline              */
+	MAX_TAIL = 4096,                /* how many times so many zero pages at the
+					 * end of a dump are skipped            */
+};
 
 static uint64_t count_bits(const unsigned char *p, size_t len)
 {
@@ -70,21 +75,21 @@ size_t kdump_count_there(const struct kdump_source *k, uint64_t pfn, size_t max)
 	return n;
 }
 
-/* Descriptors of @num pages that are all in @part, from @pfn on. */
-struct gdump_error *kdump_read_descs(struct kdump_source *k, const struct kdump_part *part,
-				     uint64_t pfn, size_t num, struct kdump_desc *ret)
+/* @num descriptors of the table of @part, from the @index-th on. */
+static struct gdump_error *read_table(const struct kdump_source *k, const struct kdump_part *part,
+				      uint64_t index, size_t num, struct kdump_desc *ret)
 {
-	unsigned char buf[64 * KDUMP_DESC_SIZE];
-	uint64_t off = k->layout.desc + (desc_index(k, pfn) - part->rank) * KDUMP_DESC_SIZE;
+	unsigned char buf[READ_DESCS * KDUMP_DESC_SIZE];
 
-	for (size_t i = 0, n; i < num; i += n, off += n * KDUMP_DESC_SIZE) {
+	for (size_t i = 0, n; i < num; i += n) {
 		struct gdump_error *err;
 		struct cursor c;
 
-		n = MIN(num - i, 64);
-		err = bytes_read(part->in, off, buf, n * KDUMP_DESC_SIZE);
+		n = MIN(num - i, READ_DESCS);
+		err = bytes_read(part->in, k->layout.desc + (index + i) * KDUMP_DESC_SIZE, buf,
+				 n * KDUMP_DESC_SIZE);
 		if (err)
-			return kdump_page_error(error_prefix(err, "descriptor"), pfn + i);
+			return err;
 		c = cursor_init(buf, sizeof(buf), k->header.big, true);
 		for (size_t j = 0; j < n; j++) {
 			ret[i + j].off = get_u64(&c);
@@ -96,19 +101,51 @@ struct gdump_error *kdump_read_descs(struct kdump_source *k, const struct kdump_
 	return NULL;
 }
 
+static struct gdump_error *lost(void)
+{
+	return error_new(GDUMP_ERR_NODATA, "was lost when the dump was cut short");
+}
+
+/* How many descriptors are in the file. */
+static uint64_t table_size(const struct kdump_source *k, const struct kdump_part *part)
+{
+	const uint64_t begin = MIN(k->layout.desc, part->in->size);
+
+	return (part->in->size - begin) / KDUMP_DESC_SIZE;
+}
+
+struct gdump_error *kdump_read_descs(struct kdump_source *k, const struct kdump_part *part,
+				     uint64_t pfn, size_t num, struct kdump_desc *ret)
+{
+	const uint64_t index = desc_index(k, pfn) - part->rank;
+	struct gdump_error *err;
+
+	if (k->source.image.incomplete && index + num > table_size(k, part))
+		return kdump_page_error(lost(), MAX(pfn, pfn + num - 1));
+	err = read_table(k, part, index, num, ret);
+	return kdump_page_error(error_prefix(err, "descriptor"), pfn);
+}
+
+bool kdump_is_lost(const struct kdump_part *part, const struct kdump_desc *d)
+{
+	return !d->off || !range_fits(d->off, d->size, part->in->size);
+}
+
 static struct gdump_error *check_desc(const struct kdump_source *k,
 				      const struct kdump_part *part, const struct kdump_desc *d)
 {
 	const uint32_t bs = k->header.block_size, packed = d->flags & KDUMP_PACKED_MASK;
 
 	if (!d->off)
-		return error_new(GDUMP_ERR_NODATA, "was lost when the dump was cut short");
+		return lost();
 	if (d->flags & ~(uint32_t)KDUMP_PACKED_MASK || (packed && !is_power_of_2(packed)))
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: unknown flags 0x%x", d->flags);
 	if (d->size > bs || (!packed && d->size != bs) || !d->size)
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: %u bytes for a page of %u",
 				 d->size, bs);
-	if (d->off < k->layout.data || !range_fits(d->off, d->size, part->in->size))
+	if (k->source.image.incomplete && kdump_is_lost(part, d))
+		return lost();
+	if (d->off < k->layout.data || kdump_is_lost(part, d))
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "descriptor: %u bytes at offset 0x%llx are outside of the page data",
 				 d->size, (unsigned long long)d->off);
@@ -132,6 +169,50 @@ struct gdump_error *kdump_good_descs(struct kdump_source *k, const struct kdump_
 	return err;
 }
 
+/* How many pages have their descriptors in @part. */
+static uint64_t count_descs(const struct kdump_source *k, const struct kdump_part *part)
+{
+	return (part->end < k->max_mapnr ? desc_index(k, part->end) : k->num_pages) - part->rank;
+}
+
+/* The last two pages of a part that have data of their own; how many there are. */
+static size_t last_descs(const struct kdump_source *k, const struct kdump_part *part,
+			 struct kdump_desc ret[2])
+{
+	struct kdump_desc d[READ_DESCS];
+	uint64_t left = count_descs(k, part);
+	size_t num = 0;
+
+	for (size_t i = 0; num < 2 && left && i < MAX_TAIL; i++) {
+		size_t n = (size_t)MIN(left, READ_DESCS);
+		CLEANUP_ERROR struct gdump_error *err = read_table(k, part, left - n, n, d);
+
+		if (err)
+			break;
+		left -= n;
+		while (num < 2 && n--) {
+			if (d[n].off && !kdump_is_shared_zero(k, part, &d[n]))
+				ret[num++] = d[n];
+		}
+	}
+	return num;
+}
+
+/* Writers begin with the first page and end with the last: where the data of that is
+ * behind the end of the file, and behind that of the page before it, the file was cut.
+ * Else it is that page which is broken.
+ */
+static bool is_cut(const struct kdump_source *k, const struct kdump_part *part)
+{
+	struct kdump_desc d[2];
+	const size_t num = last_descs(k, part, d);
+
+	if (table_size(k, part) < count_descs(k, part) || part->in->truncated)
+		return true;
+	return num == 2 && d[0].size <= k->header.block_size && kdump_is_lost(part, &d[0]) &&
+	       d[0].off == d[1].off + d[1].size;
+}
+
 /* What is known of a part once bitmap 2 is. */
 static void look_at_part(struct kdump_source *k, struct kdump_part *part)
 {
@@ -140,12 +221,11 @@ static void look_at_part(struct kdump_source *k, struct kdump_part *part)
 	CLEANUP_ERROR struct gdump_error *err = NULL;
 
 	part->rank = part->start < k->max_mapnr ? desc_index(k, part->start) : k->num_pages;
-	if (!range_fits(k->layout.data, 0, part->in->size) || part->in->truncated)
-		k->source.image.incomplete = true;
-	if (!page || !(k->sub.dump_level & GDUMP_DROP_ZERO))
-		return;
-	err = bytes_read(part->in, k->layout.data, page, bs);
-	part->shared_zero = !err && is_zero(page, bs);
+	if (page && k->sub.dump_level & GDUMP_DROP_ZERO) {
+		err = bytes_read(part->in, k->layout.data, page, bs);
+		part->shared_zero = !err && is_zero(page, bs);
+	}
+	k->source.image.incomplete |= is_cut(k, part);
 }
 
 struct gdump_error *kdump_read_bitmap(struct kdump_source *k)
@@ -174,28 +254,28 @@ struct gdump_error *kdump_read_bitmap(struct kdump_source *k)
 	return NULL;
 }
 
-/* Pages whose descriptors say that they were lost, or are lost themselves. */
-uint64_t kdump_count_lost(struct kdump_source *k)
+static uint64_t count_lost(const struct kdump_source *k, const struct kdump_part *part)
 {
-	enum { DESCS = 4096 };
-	CLEANUP_FREE unsigned char *buf = malloc(DESCS * KDUMP_DESC_SIZE);
-	uint64_t lost = 0, n;
+	const uint64_t all = count_descs(k, part), there = MIN(all, table_size(k, part));
+	struct kdump_desc d[READ_DESCS];
+	uint64_t num = all - there;
 
-	for (uint64_t i = 0; buf && i < k->num_pages; i += n) {
-		struct cursor c = cursor_init(buf, DESCS * KDUMP_DESC_SIZE, k->header.big, true);
-		struct gdump_error *err;
+	for (uint64_t i = 0, n; i < there; i += n) {
+		CLEANUP_ERROR struct gdump_error *err = NULL;
 
-		n = MIN(k->num_pages - i, DESCS);
-		err = bytes_read(k->in, k->layout.desc + i * KDUMP_DESC_SIZE, buf,
-				 (size_t)n * KDUMP_DESC_SIZE);
-		if (err) {
-			gdump_error_destroy(err);
-			return lost + (k->num_pages - i);
-		}
-		for (uint64_t j = 0; j < n; j++) {
-			lost += !get_u64(&c);
-			cursor_take(&c, KDUMP_DESC_SIZE - 8);
-		}
+		n = MIN(there - i, READ_DESCS);
+		err = read_table(k, part, i, (size_t)n, d);
+		for (uint64_t j = 0; j < n; j++)
+			num += err || kdump_is_lost(part, &d[j]);
 	}
-	return lost;
+	return num;
+}
+
+uint64_t kdump_count_lost(const struct kdump_source *k)
+{
+	uint64_t num = 0;
+
+	for (size_t i = 0; i < k->num_parts; i++)
+		num += count_lost(k, &k->parts[i]);
+	return num;
 }

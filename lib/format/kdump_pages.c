@@ -13,7 +13,10 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
-enum { READ_AHEAD = 1 << 20 };          /* most bytes of page data in one read  */
+enum {
+	READ_AHEAD = 1 << 20,           /* most bytes of page data in one read  */
+	SCAN_BLOCKS = 128,
+};
 
 /* What one call of kdump_read() needs to unpack. */
 struct unpack {
@@ -208,7 +211,7 @@ static struct gdump_error *scan_blocks(struct kdump_source *k, uint64_t block, s
 				       unsigned char *state, bool holes)
 {
 	const bool incomplete = k->source.image.incomplete;
-	struct kdump_desc d[64];
+	struct kdump_desc d[SCAN_BLOCKS];
 
 	for (size_t i = 0, n; i < num; i += n) {
 		const struct kdump_part *part = kdump_part_of(k, block + i);
@@ -218,14 +221,22 @@ static struct gdump_error *scan_blocks(struct kdump_source *k, uint64_t block, s
 		state[i] = kdump_has(k, block + i) ? PAGE_THERE : PAGE_ABSENT;
 		if (state[i] == PAGE_ABSENT || !(holes || incomplete))
 			continue;
-		n = kdump_count_there(k, block + i, MIN(num - i, ARRAY_SIZE(d)));
+		n = kdump_count_there(k, block + i, MIN(num - i, SCAN_BLOCKS));
 		err = kdump_read_descs(k, part, block + i, n, d);
+		if (err && incomplete && n > 1) {
+			/* the file ends between these descriptors */
+			gdump_error_destroy(err);
+			n = 1;
+			err = kdump_read_descs(k, part, block + i, n, d);
+		}
 		if (err && !incomplete)
 			return err;
 		for (size_t j = 0; j < n; j++) {
-			state[i + j] = kdump_is_shared_zero(k, part, &d[j]) ? PAGE_HOLE : PAGE_THERE;
-			if (err || (!d[j].off && incomplete))
+			if (incomplete && (err || kdump_is_lost(part, &d[j])))
 				state[i + j] = PAGE_ABSENT;
+			else
+				state[i + j] = kdump_is_shared_zero(k, part, &d[j]) ? PAGE_HOLE :
+										      PAGE_THERE;
 		}
 		gdump_error_destroy(err);
 	}

@@ -51,8 +51,10 @@ MUST_CHECK struct gdump_error *kdump_good_descs(struct kdump_source *k,
 						size_t num, struct kdump_desc *ret);
 bool kdump_is_shared_zero(const struct kdump_source *k, const struct kdump_part *part,
 			  const struct kdump_desc *d);
-/* Blocks whose descriptors say that they were lost, or are lost themselves. */
-uint64_t kdump_count_lost(struct kdump_source *k);
+/* Its data was never written, or is behind the end of a file that was cut short. */
+bool kdump_is_lost(const struct kdump_part *part, const struct kdump_desc *d);
+/* How many of the dump's blocks are lost. */
+uint64_t kdump_count_lost(const struct kdump_source *k);
 
 /* Of struct source_ops. */
 struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size_t len);

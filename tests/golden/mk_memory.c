@@ -33,6 +33,15 @@ static bool in_area(const struct area *a, uint64_t addr)
 	return addr - a->start < a->size && addr >= a->start;
 }
 
+static bool is_lost(const struct desc *d, uint64_t addr)
+{
+	for (size_t i = 0; i < d->num_lost; i++) {
+		if (in_area(&d->lost[i], addr))
+			return true;
+	}
+	return false;
+}
+
 static bool in_ranges(const struct desc *d, uint64_t addr)
 {
 	for (size_t i = 0; i < d->num_ranges; i++) {
@@ -162,7 +171,7 @@ static void print_pages(const struct desc *d)
 			printf("memory 0x%llx ", (unsigned long long)at);
 			if (!touches_range(d, at, UNIT))
 				printf("outside\n");
-			else if (!there)
+			else if (!there || is_lost(d, at))
 				printf("absent\n");
 			else if (!memcmp(buf, zeros, UNIT))
 				printf("zero\n");

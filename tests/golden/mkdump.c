@@ -273,6 +273,8 @@ static void set_expected(struct desc *d)
 		d->expect_phys_base = number(word()), d->has_phys_base = true;
 	else if (!strcmp(what, "incomplete"))
 		d->expect_incomplete = true;
+	else if (!strcmp(what, "lost"))
+		add_area(d->lost, &d->num_lost, false, FILL_TEXT);
 	else if (strcmp(what, "error") && strcmp(what, "refuses"))
 		die("expect '%s'?", what);
 }

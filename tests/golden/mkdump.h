@@ -77,6 +77,8 @@ struct desc {
 	char expect_arch[32];
 	uint64_t expect_phys_base;
 	bool has_phys_base, expect_incomplete;
+	struct area lost[MAX_ITEMS];
+	size_t num_lost;
 };
 
 /* A file that is being made, and where its fields are. */
