@@ -71,6 +71,30 @@ struct gdump_error *image_add_note(struct image *image, const char *name, uint32
 	return NULL;
 }
 
+/* Of @from, which is not sealed, the notes of CPUs come first. */
+bool image_renew_notes(struct image *image, const struct image *from)
+{
+	size_t num = 0;
+
+	while (num < image->num_notes && image->notes[num].cpu >= 0)
+		num++;
+	if (!num || num > from->num_notes)
+		return false;
+	for (size_t i = 0; i < image->num_notes; i++) {
+		const struct gdump_note *old = &image->notes[i], *new = &from->notes[i];
+
+		if (i >= num && old->cpu >= 0)
+			return false;
+		if (i < num && (strcmp(old->name, new->name) || old->type != new->type ||
+				old->size != new->size))
+			return false;
+	}
+	for (size_t i = 0; i < num; i++)
+		memcpy((void *)(uintptr_t)image->notes[i].desc, from->notes[i].desc,
+		       from->notes[i].size);
+	return true;
+}
+
 /* Names come from guests and files, and go to terminals: no control bytes. */
 static void text_clean(char *text)
 {

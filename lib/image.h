@@ -55,6 +55,10 @@ MUST_CHECK struct gdump_error *image_add_range(struct image *image, uint64_t sta
 /* Copies @name and @desc. */
 MUST_CHECK struct gdump_error *image_add_note(struct image *image, const char *name,
 					      uint32_t type, const void *desc, size_t size);
+/* Put what the notes of @from say in place of what those of all CPUs of @image say;
+ * they stay where they are.  False: @from has not the same kinds of notes.
+ */
+bool image_renew_notes(struct image *image, const struct image *from);
 /* Sort and merge the ranges, find the architecture, count the CPUs, read
  * VMCOREINFO.
  */

@@ -112,7 +112,9 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdum
 	if (err)
 		return err;
 	if (drop) {
-		err = filter_plan(plan, s, drop);
+		err = source_hold(s);
+		if (!err)
+			err = filter_plan(plan, s, drop);
 		if (err)
 			return err;
 	}

@@ -130,6 +130,11 @@ bool source_is_locked(const struct source *s)
 	return err;
 }
 
+struct gdump_error *source_hold(struct source *s)
+{
+	return s->ops->hold ? s->ops->hold(s) : NULL;
+}
+
 const void *source_borrow(struct source *s, uint64_t paddr, size_t len)
 {
 	const struct gdump_range *r;

@@ -96,6 +96,11 @@ struct source_ops {
 	 */
 	struct gdump_error *(*stored)(struct source *s, uint64_t pfn, size_t num, void *buf,
 				      struct stored_page *ret);
+	/* A guest that runs until it is pushed: stop it now, so that what is read
+	 * from here on is of the same moment as what will be pushed.  NULL: it is
+	 * so anyway.
+	 */
+	struct gdump_error *(*hold)(struct source *s);
 	/* Instead of being read page by page, give all pages in an order of its
 	 * own, on the calling thread, which is another than the one that opened
 	 * the source but alone with it.  Once; memory is read() before, if at
@@ -118,6 +123,10 @@ struct source_ops {
 	struct gdump_error *(*resume)(struct source *s);
 	/* Microseconds that the guest has been stopped by us.  May be NULL. */
 	uint64_t (*paused_us)(const struct source *s);
+	/* How long, at most, a guest that is pushed had to wait for us, in
+	 * microseconds.  May be NULL.
+	 */
+	uint64_t (*stalled_us)(const struct source *s);
 	/* Also frees @s; the image is gone by then. */
 	void (*close)(struct source *s);
 };
@@ -150,6 +159,8 @@ uint64_t source_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_stat
 /* NULL, or why nothing can be read: the memory is encrypted and there is no key. */
 MUST_CHECK struct gdump_error *source_usable(const struct source *s);
 bool source_is_locked(const struct source *s);
+/* What is read from now on is of the moment of the dump. */
+MUST_CHECK struct gdump_error *source_hold(struct source *s);
 const void *source_borrow(struct source *s, uint64_t paddr, size_t len);
 
 static inline void source_cleanup(struct source **s)

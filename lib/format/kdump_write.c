@@ -277,8 +277,15 @@ static struct gdump_error *kdump_finish(struct writer *writer, uint64_t *size)
 {
 	struct kdump_writer *w = (struct kdump_writer *)writer;
 
+	struct gdump_error *err = NULL;
+
 	*size = w->next_data;
-	return w->sink->seeks ? write_main(w, true) : flush_descs(w);
+	if (!w->sink->seeks)
+		return flush_descs(w);
+	/* the registers of what was pushed are known only now */
+	if (w->rank.counts)
+		err = write_sub(w);
+	return err ? err : write_main(w, true);
 }
 
 static void kdump_close(struct writer *writer)

@@ -7,9 +7,18 @@
  * still.  That keeps the connection alive when the other process is killed, so
  * that nobody else can take the monitor first, and QEMU still listens to it.
  *
- * Messages on the control socket are one letter: 'P' the guest is about to be
- * stopped, with the connection, which we answer with 'G'; 'R' it goes on.  The
- * end of the socket after a 'P' is what we are here for.  No signal of a
+ * Messages on the control socket begin with a letter:
+ *
+ *     P  the guest is about to be stopped; with the connection, answered with 'G'
+ *     R  it goes on
+ *     U  a setting is about to be changed: what follows puts it back, a command
+ *        without its braces; with the connection, answered with 'G'
+ *     N  it is as it was
+ *     S  a snapshot is about to come out of the pipe that goes along
+ *     E  it is over
+ *
+ * The end of the socket is what we are here for: then, in this order, the snapshot
+ * is read to its end, the guest goes on and the setting is put back.  No signal of a
  * terminal or a service manager that ends the other process shall end us.
  *
  * The other process may have died in the middle of a line, so ours begins with
@@ -28,6 +37,7 @@
 
 #include "../util/clock.h"
 #include "../util/fdpass.h"
+#include "guest.h"
 
 #define GUARD_ID "guestdump-guard"
 
@@ -36,6 +46,7 @@ enum {
 	ANSWER_MS = 2000,
 	DRAIN_MS = 30000,               /* for a snapshot to go on              */
 	RETRY_MS = 50,                  /* while a dump is about to end         */
+	MAX_UNDO = 256,                 /* bytes of a command, and a NUL        */
 };
 
 enum verdict { RESUMED, REFUSED, BUSY, SILENT };
@@ -59,17 +70,17 @@ static void guard_leave_session(int fd)
 	close_range((unsigned int)fd + 1, UINT_MAX, 0);
 }
 
-/* The next message: its letter, 0 at the end; @got is what came with it, or -1. */
-static char guard_receive(int fd, int *got)
+/* The next message, as a string; @got is what came with it, or -1.  False: the end */
+static bool guard_receive(int fd, char *text, size_t size, int *got)
 {
-	char what = 0;
 	ssize_t n;
 
 	*got = -1;
 	do {
-		n = fd_recv(fd, &what, 1, got);
+		n = fd_recv(fd, text, size - 1, got);
 	} while (n < 0 && errno == EINTR);
-	return n > 0 ? what : 0;
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
 }
 
 static void guard_keep(int *fd, int got)
@@ -119,8 +130,8 @@ static enum verdict guard_judge(const char *line)
 		return SILENT;
 	if (strstr(line, "\"return\""))
 		return RESUMED;
-	return strstr(line, "dump in p") || strstr(line, "migration is in progress") ||
-	       strstr(line, "migration in progress") ? BUSY : REFUSED;
+	/* a dump, or a migration that is about to end */
+	return strstr(line, "in pro") ? BUSY : REFUSED;
 }
 
 /* Take one more byte in; a whole line may be the answer. */
@@ -179,35 +190,81 @@ static int guard_command(int monitor, const char *line)
 	return verdict != RESUMED;
 }
 
+/* Have QEMU run a command: 0, or 1 when it did not. */
+static int guard_execute(int monitor, const char *command)
+{
+	char line[MAX_UNDO + 64];
+
+	snprintf(line, sizeof(line), "\n{%s,\"id\":\"" GUARD_ID "\"}\n", command);
+	return guard_command(monitor, line);
+}
+
+/* What there is to do when the other process is gone */
+struct guard {
+	int monitor, pipe;              /* -1: none                             */
+	bool paused;                    /* the guest                            */
+	char undo[MAX_UNDO];            /* "": no setting is changed            */
+};
+
+static void guard_release(struct guard *g)
+{
+	if (!g->paused && !g->undo[0])
+		guard_keep(&g->monitor, -1);
+}
+
+/* @text: a letter and what follows it, NUL-terminated; @fd came along, or is -1. */
+static void guard_note(struct guard *g, int control, const char *text, int fd)
+{
+	switch (text[0]) {
+	case 'P':
+		g->paused = true;
+		break;
+	case 'U':
+		strcpy(g->undo, text + 1);
+		break;
+	case 'R':
+		g->paused = false;
+		guard_release(g);
+		return;
+	case 'N':
+		g->undo[0] = '\0';
+		guard_release(g);
+		return;
+	case 'S': case 'E':
+		guard_keep(&g->pipe, fd);
+		return;
+	}
+	guard_keep(&g->monitor, fd);
+	send(control, "G", 1, MSG_NOSIGNAL);
+}
+
+/* Let the guest go on; put back what was changed. */
+static int guard_act(struct guard *g)
+{
+	int ret = 0;
+
+	if (g->pipe >= 0) {
+		/* QEMU has its end still if it was not asked to begin */
+		guard_execute(g->monitor, "\"execute\":\"closefd\",\"arguments\":{\"fdname\":\""
+					  SNAPSHOT_FD "\"}");
+		guard_drain(g->pipe);
+	}
+	if (g->paused)
+		ret = guard_execute(g->monitor, "\"execute\":\"cont\"");
+	if (g->undo[0])
+		ret |= guard_execute(g->monitor, g->undo);
+	return ret;
+}
+
 int gdump_guard(int fd)
 {
-	static const char cont[] = "\n{\"execute\":\"cont\",\"id\":\"" GUARD_ID "\"}\n";
-	static const char snapshot_off[] =
-		"\n{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
-		"{\"capability\":\"background-snapshot\",\"state\":false}]},"
-		"\"id\":\"" GUARD_ID "\"}\n";
-	int monitor = -1, pipe = -1, got, ret;
-	char what;
+	struct guard g = { .monitor = -1, .pipe = -1 };
+	char text[1 + MAX_UNDO];
+	int got;
 
 	guard_leave_session(fd);
-	while ((what = guard_receive(fd, &got))) {
-		if (what == 'P') {
-			guard_keep(&monitor, got);
-			send(fd, "G", 1, MSG_NOSIGNAL);
-		} else if (what == 'R') {
-			guard_keep(&monitor, -1);
-		} else if (what == 'S' || what == 'E') {
-			guard_keep(&pipe, got);
-		}
-	}
-	if (pipe >= 0)
-		guard_drain(pipe);
-	if (monitor < 0)
-		return 0;
-	ret = guard_command(monitor, cont);
-	/* the next migration is to be an ordinary one */
-	if (pipe >= 0)
-		guard_command(monitor, snapshot_off);
-	close(monitor);
-	return ret;
+	while (guard_receive(fd, text, sizeof(text), &got))
+		guard_note(&g, fd, text, got);
+	/* the connection ends with this process */
+	return g.monitor >= 0 ? guard_act(&g) : 0;
 }

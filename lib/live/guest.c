@@ -16,6 +16,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
@@ -182,27 +184,27 @@ struct gdump_error *guest_check(struct guest *g)
 	return err ? err : guest_check_private(g);
 }
 
-/* Tell the guard: 'P' with the monitor's connection, or 'R'. */
-static struct gdump_error *guest_tell_guard(const struct guest *g, char what, int fd)
+/* Tell the guard something, see gdump_guard(). */
+static struct gdump_error *guest_tell_guard(const struct guest *g, const char *what, int fd)
 {
 	ssize_t n;
 
 	do {
-		n = fd_send(g->guard_fd, &what, 1, fd);
+		n = fd_send(g->guard_fd, what, strlen(what), fd);
 	} while (n < 0 && errno == EINTR);
-	return n == 1 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
+	return n > 0 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
 }
 
-static struct gdump_error *guest_call_guard(struct guest *g)
+/* The same, with the monitor's connection, and wait until it has understood. */
+static struct gdump_error *guest_call_guard(struct guest *g, const char *what)
 {
 	struct pollfd p = { .fd = g->guard_fd, .events = POLLIN };
-	struct gdump_error *err = guest_tell_guard(g, 'P', qmp_fd(g->qmp));
+	struct gdump_error *err = guest_tell_guard(g, what, qmp_fd(g->qmp));
 	char c = 0;
 	int n;
 
 	if (err)
 		return err;
-	g->guarded = true;
 	do {
 		n = poll(&p, 1, GUARD_MS);
 	} while (n < 0 && errno == EINTR);
@@ -217,7 +219,7 @@ static void guest_released(struct guest *g)
 {
 	g->stopped = false;
 	if (g->guarded)
-		gdump_error_destroy(guest_tell_guard(g, 'R', -1));
+		gdump_error_destroy(guest_tell_guard(g, "R", -1));
 	g->guarded = false;
 }
 
@@ -234,8 +236,10 @@ struct gdump_error *guest_stop(struct guest *g)
 
 	if (!g->running)
 		return NULL;
-	if (g->guard_fd > 0)
-		err = guest_call_guard(g);
+	if (g->guard_fd > 0) {
+		g->guarded = true;
+		err = guest_call_guard(g, "P");
+	}
 	if (err)
 		return err;
 	g->stopped = true;
@@ -309,14 +313,30 @@ struct gdump_error *guest_resume(struct guest *g)
 
 struct gdump_error *guest_guard_pipe(struct guest *g, int fd)
 {
-	return g->guarded ? guest_tell_guard(g, fd >= 0 ? 'S' : 'E', fd) : NULL;
+	return g->guard_fd > 0 ? guest_tell_guard(g, fd >= 0 ? "S" : "E", fd) : NULL;
 }
 
-void guest_was_resumed(struct guest *g, uint64_t paused_us)
+struct gdump_error *guest_guard_undo(struct guest *g, const char *command)
 {
-	if (!g->stopped)
-		return;
-	g->paused_us += paused_us;
+	char text[260];
+
+	if (g->guard_fd <= 0)
+		return NULL;
+	snprintf(text, sizeof(text), "U%s", command);
+	return guest_call_guard(g, text);
+}
+
+void guest_guard_undone(struct guest *g)
+{
+	if (g->guard_fd > 0)
+		gdump_error_destroy(guest_tell_guard(g, "N", -1));
+}
+
+void guest_was_resumed(struct guest *g)
+{
+	gdump_error_destroy(guest_guard_pipe(g, -1));
+	/* also for what we did not see: how long QEMU needed before and behind */
+	g->paused_us = qmp_stopped_us(g->qmp);
 	guest_released(g);
 }
 

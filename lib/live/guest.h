@@ -26,11 +26,20 @@ MUST_CHECK struct gdump_error *guest_stop(struct guest *g);
 MUST_CHECK struct gdump_error *guest_check_still(struct guest *g);
 /* Let it go on, if we stopped it.  Is not cancelled. */
 MUST_CHECK struct gdump_error *guest_resume(struct guest *g);
+/* Before a setting of QEMU is changed: the command that puts it back, JSON without
+ * its braces and of less than 256 bytes, for the guard to run if we cannot.
+ */
+MUST_CHECK struct gdump_error *guest_guard_undo(struct guest *g, const char *command);
+/* It is as it was. */
+void guest_guard_undone(struct guest *g);
+
+/* The name that QEMU has for the end of that pipe */
+#define SNAPSHOT_FD "guestdump-snapshot"
 /* A snapshot comes out of @fd: the guard reads it to its end if we cannot; -1: it
  * is over.
  */
 MUST_CHECK struct gdump_error *guest_guard_pipe(struct guest *g, int fd);
-/* Somebody else, who we asked to, has let it go on after @paused_us. */
-void guest_was_resumed(struct guest *g, uint64_t paused_us);
+/* QEMU has paused it, or kept it paused, for a snapshot, and let it go on since. */
+void guest_was_resumed(struct guest *g);
 /* How long it has stood still because of us, until now */
 uint64_t guest_paused_us(const struct guest *g);

@@ -153,7 +153,7 @@ struct gdump_error *qemu_resume(struct source *s)
 
 	/* if QEMU has not ended its dump yet, it says so again to our cont */
 	gdump_error_destroy(qemu_stream_end(qemu));
-	if (qemu->opt.pause_guest && !qemu->resumed)
+	if (qemu->opt.pause_guest && !qemu->resumed && !qemu->source.changes)
 		err = guest_check_still(&qemu->guest);
 	qemu->resumed = true;
 	resume_err = guest_resume(&qemu->guest);
@@ -380,6 +380,40 @@ static struct gdump_error *qemu_expect_protected(struct qemu *qemu)
 			 "the guest may be protected (IBM Secure Execution): it can be dumped as a whole, and while it stands still; there is no other way to look at it");
 }
 
+/* A guest that ran on until now: what is known of its memory holds, its registers do
+ * not.
+ */
+struct gdump_error *qemu_hold(struct source *s)
+{
+	struct qemu *qemu = (struct qemu *)s;
+	CLEANUP_HEAD struct qemu_head head = { 0 };
+	struct qemu now = { .source.image.num_notes = 0 };
+	struct gdump_error *err;
+	bool changed = false;
+
+	if (qemu->guest.stopped)
+		return NULL;
+	qemu->resumed = false;
+	err = guest_stop(&qemu->guest);
+	if (!err)
+		err = layout_changed(qemu->guest.qmp, &qemu->layout, &changed);
+	if (!err && changed)
+		err = error_new(GDUMP_ERR_REMOTE,
+				"the guest got other memory meanwhile: take the dump again");
+	if (!err)
+		err = qemu_dump_notes(qemu->guest.qmp, qemu_probe_extent(&qemu->layout), &head);
+	if (!err)
+		err = qemu_compare(qemu, &head);
+	if (!err)
+		err = qemu_take_head(&now, &head);
+	if (!err && !image_renew_notes(&s->image, &now.source.image))
+		err = error_new(GDUMP_ERR_REMOTE,
+				"the guest got other CPUs meanwhile: take the dump again");
+	image_deinit(&now.source.image);
+	s->changes = err;
+	return err;
+}
+
 static struct gdump_error *qemu_begin(struct qemu *qemu)
 {
 	struct gdump_error *err;
@@ -392,12 +426,12 @@ static struct gdump_error *qemu_begin(struct qemu *qemu)
 	if (!err)
 		err = qemu_try_live(qemu);
 	qemu->source.was_running = qemu->guest.running;
-	qemu->source.changes = qemu->guest.running && !qemu->opt.pause_guest;
-	if (!err && qemu->opt.pause_guest)
+	qemu->source.changes = qemu->guest.running && (!qemu->opt.pause_guest || qemu->snapshot);
+	if (!err && !qemu->source.changes && qemu->opt.pause_guest)
 		err = qemu_stop(qemu);
 	if (!err && qemu->mem)
 		err = qemu_find_cpus(qemu);
-	if (err && qemu->mem && qemu_can_fall_back(err)) {
+	if (err && qemu->mem && !qemu->snapshot && qemu_can_fall_back(err)) {
 		qemu_fall_back(qemu, err);
 		err = NULL;
 	}
@@ -452,8 +486,10 @@ static const struct source_ops qemu_live_ops = {
 	.read = qemu_read,
 	.scan = qemu_scan,
 	.borrow = qemu_borrow,
+	.hold = qemu_hold,
 	.push = snapshot_push,
 	.resume = qemu_resume,
 	.paused_us = qemu_paused_us,
+	.stalled_us = snapshot_stalled_us,
 	.close = qemu_close,
 };

@@ -36,11 +36,13 @@ MUST_CHECK struct gdump_error *qemu_take_head(struct qemu *qemu, const struct qe
  */
 MUST_CHECK struct gdump_error *snapshot_prepare(struct qemu *qemu);
 struct gdump_error *snapshot_push(struct source *s, const struct page_taker *to);
+uint64_t snapshot_stalled_us(const struct source *s);
 /* End one that is under way, and put back QEMU's settings.  NULL is fine. */
 void snapshot_close(struct qemu *qemu);
 
 /* The operations on a guest, whatever way it is read */
 struct gdump_error *qemu_resume(struct source *s);
+struct gdump_error *qemu_hold(struct source *s);
 uint64_t qemu_paused_us(const struct source *s);
 void qemu_close(struct source *s);
 

@@ -2,30 +2,36 @@
 /*
  * qemu_snapshot.c - a guest of QEMU that runs on while it is dumped
  *
- * Theory of operation.  QEMU's background snapshot write-protects the guest's
- * memory at one moment and then sends each page once, as it was at that moment:
- * first those that the guest wants to write to.  It is a migration into a pipe of
- * ours, with the capability "background-snapshot".
+ * Theory of operation.  QEMU's background snapshot stops the guest for a moment, keeps
+ * the state of its devices and CPUs, write-protects its memory and lets it go on.  Then
+ * it sends each page once, as it was at that moment, those first that the guest wants to
+ * write to, and at the end the devices.  It is a migration into a pipe of ours, with the
+ * capability "background-snapshot".
  *
- * All that can be done before the guest is paused comes first: the capability is
- * set, and so it turns out whether QEMU and the host can do it.  Then the guest is
- * stopped as for any dump, its CPUs are read, and the plan is made from its memory.
- * At that point, in snapshot_push(), the migration is started: QEMU takes the
- * snapshot of the guest as it stands and lets it go on.  So registers, plan and
- * memory are of the same moment.
+ * The capability is set first, and so it turns out whether QEMU and the host can do it.
+ * A dump of one page tells what notes there are of the CPUs; while the guest runs, as
+ * they are but place holders.  From then on there are two ways:
  *
- * Memory of devices is small and not always told apart by its name in the stream:
- * it is read before the start.  While the stream lasts, the guest may wait for
- * pages that it wants to write to: so we read without a pause, and buffer.
+ *   - Nobody wants to read memory: snapshot_push() starts the migration, and takes the
+ *     registers of the moment out of the stream.  QEMU's own pause is the only one.
+ *   - Somebody does, for a plan that leaves pages out, or the registers are of a kind
+ *     that cannot be taken out of the stream: qemu_hold() stops the guest, its CPUs are
+ *     read again, and the memory is of that moment, too, until QEMU lets the guest go on.
+ *
+ * The little memory of devices that the stream has under no clear name is read directly.
+ *
+ * While the stream lasts, the guest may wait for pages that it wants to write to: so we
+ * read without a pause, and buffer.
  *
  * A snapshot that breaks off, be it by migrate_cancel or by a closed pipe, leaves
  * the memory write-protected (QEMU 7.2), and the guest hangs at its next write.  So
  * what was begun is read to its end, also when nobody wants it any more: by us, or
- * if we are killed by the guard, who has the pipe as well.  Then QEMU's settings are
+ * if we are killed by the guard, who has the pipe as well.  Then the capability is
  * put back.
  */
 #include "qemu.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -33,27 +39,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../migration/stream.h"
+#include "../migration/cpus.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
-#include "mtree.h"
+#include "blocks.h"
 
 #define CAPABILITY "background-snapshot"
-#define FD_NAME "guestdump-snapshot"
 
 enum {
 	PIPE_SIZE = 1 << 20,
 	TICK_MS = 100,
 	DRAIN_MS = 30000,               /* for more to come                     */
 	END_US = 30000000,              /* for a migration to end               */
-	MAX_BANDWIDTH_SHIFT = 60,
-};
-
-/* Where a piece of a memory block is in the guest */
-struct piece {
-	uint32_t block;
-	uint64_t off, size, paddr;
+	TAIL_FIRST = 1 << 20,           /* the devices' states: so many bytes,  */
+	TAIL_MAX = 256 << 20,           /* or at most so many                   */
 };
 
 struct snapshot {
@@ -61,13 +61,14 @@ struct snapshot {
 	bool set;                       /* the capability is                    */
 	bool started;                   /* the migration was                    */
 	int fd;                         /* of the pipe                          */
-	uint64_t bandwidth;             /* as it was; 0: not known              */
 	struct mtree mtree;
-	struct piece *pieces;           /* by block and offset                  */
-	size_t num_pieces, last;        /* last: the one of the last page       */
+	struct block_map map;
 	struct migration_reader reader;
 	const struct page_taker *to;
-	uint32_t page_size;             /* QEMU's                               */
+	uint64_t read_us;               /* when we last got something; 0: nothing yet */
+	uint64_t stalled_us;            /* the longest time that we did not ask */
+	unsigned char *tail;            /* the devices' states                  */
+	size_t tail_len, tail_cap;
 };
 
 /* QEMU's settings ----------------------------------------------------------- */
@@ -77,12 +78,6 @@ static struct gdump_error *set_capability(struct qmp *q, bool on)
 	return qmp_execute(q, "migrate-set-capabilities",
 			   json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", CAPABILITY,
 				     "state", on), NULL);
-}
-
-static struct gdump_error *set_bandwidth(struct qmp *q, uint64_t bytes)
-{
-	return qmp_execute(q, "migrate-set-parameters",
-			   json_pack("{s:I}", "max-bandwidth", (json_int_t)bytes), NULL);
 }
 
 /* Whether the capability is on already; QEMU without it refuses. */
@@ -106,11 +101,37 @@ static struct gdump_error *get_capability(struct qmp *q, bool *on)
 	return error_new(GDUMP_ERR_REMOTE, "this QEMU has no background snapshots (6.0 has)");
 }
 
+/* Devices that cannot be migrated cannot be in a snapshot either. */
+static struct gdump_error *check_blockers(struct qmp *q)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	struct gdump_error *err = qmp_execute(q, "query-migrate", NULL, &json);
+	const char *why;
+
+	if (err)
+		return err;
+	why = json_string_value(json_array_get(json_object_get(json, "blocked-reasons"), 0));
+	return why ? error_new(GDUMP_ERR_REMOTE, "QEMU says: %s", why) : NULL;
+}
+
+/* From here on the guard turns it off again if we can't. */
+static struct gdump_error *turn_on(struct snapshot *s)
+{
+	static const char undo[] =
+		"\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+		"{\"capability\":\"" CAPABILITY "\",\"state\":false}]}";
+	struct gdump_error *err = guest_guard_undo(&s->qemu->guest, undo);
+
+	if (err)
+		return err;
+	s->set = true;
+	err = set_capability(s->qemu->guest.qmp, true);
+	return err;
+}
+
 struct gdump_error *snapshot_prepare(struct qemu *qemu)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
-	CLEANUP_JSON json_t *params = NULL;
-	struct qmp *q = qemu->guest.qmp;
 	struct gdump_error *err;
 	bool was_on = false;
 
@@ -118,18 +139,11 @@ struct gdump_error *snapshot_prepare(struct qemu *qemu)
 		return error_nomem();
 	*s = (struct snapshot){ .qemu = qemu, .fd = -1 };
 	qemu->snapshot = s;
-	err = get_capability(q, &was_on);
-	if (!err && !was_on) {
-		err = set_capability(q, true);
-		s->set = !err;
-	}
+	err = get_capability(qemu->guest.qmp, &was_on);
 	if (!err)
-		err = qmp_execute(q, "query-migrate-parameters", NULL, &params);
-	if (!err)
-		err = qmp_get_uint(params, "query-migrate-parameters", "max-bandwidth",
-				   &s->bandwidth);
-	if (!err)
-		err = set_bandwidth(q, (uint64_t)1 << MAX_BANDWIDTH_SHIFT);
+		err = check_blockers(qemu->guest.qmp);
+	if (!err && !was_on)
+		err = turn_on(s);
 	if (!err)
 		err = mtree_parse(qemu->layout.mtree, &qemu->opt, &s->mtree);
 	return error_prefix(err, "a snapshot of the running guest");
@@ -187,28 +201,29 @@ static struct gdump_error *start(struct snapshot *s)
 
 	if (pipe2(fds, O_CLOEXEC))
 		return error_os(errno, "making a pipe");
+	if (s->fd >= 0)
+		close(s->fd);
 	s->fd = fds[0];
 	theirs = fds[1];
 	fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE);
 	fcntl(s->fd, F_SETFL, O_NONBLOCK);
 	err = guest_guard_pipe(&s->qemu->guest, s->fd);
 	if (!err)
-		err = qmp_send_fd(q, FD_NAME, theirs);
+		err = qmp_send_fd(q, SNAPSHOT_FD, theirs);
 	if (err)
 		return err;
-	err = qmp_execute(q, "migrate", json_pack("{s:s}", "uri", "fd:" FD_NAME), NULL);
+	err = qmp_execute(q, "migrate", json_pack("{s:s}", "uri", "fd:" SNAPSHOT_FD), NULL);
 	s->started = !err || !qmp_refusal(q);
 	return err;
 }
 
 /* The end was reached: what did QEMU think of it, and how long did it take? */
-static struct gdump_error *finish(struct snapshot *s, uint64_t began_us)
+static struct gdump_error *finish(struct snapshot *s)
 {
 	struct guest *g = &s->qemu->guest;
 	CLEANUP_JSON json_t *done = NULL;
 	struct gdump_error *err = wait_end(g->qmp, &done);
 	const char *status = "", *why;
-	uint64_t downtime = 0;
 
 	if (!err)
 		err = qmp_get_string(done, "query-migrate", "status", &status);
@@ -220,27 +235,36 @@ static struct gdump_error *finish(struct snapshot *s, uint64_t began_us)
 		return error_new(GDUMP_ERR_REMOTE, "QEMU's snapshot has %s%s%s", status,
 				 why ? ": " : "", why ? why : "");
 	}
-	if (json_is_integer(json_object_get(done, "downtime")))
-		downtime = (uint64_t)json_integer_value(json_object_get(done, "downtime"));
-	/* QEMU counts from where it takes over */
+	/* QEMU 7.2 has let it go on, whether it ran or not when the snapshot began */
 	s->qemu->resumed = true;
-	gdump_error_destroy(guest_guard_pipe(g, -1));
-	guest_was_resumed(g, began_us - g->stop_us + 1000 * downtime);
+	s->qemu->source.changes = true;
+	guest_was_resumed(g);
 	return NULL;
 }
 
 /* The stream ---------------------------------------------------------------- */
+
+/* Since we last got something we were busy, or had no room. */
+static void count_stall(struct snapshot *s)
+{
+	const uint64_t now = clock_us();
+
+	if (s->read_us)
+		s->stalled_us = MAX(s->stalled_us, now - s->read_us);
+}
 
 static struct gdump_error *read_some(struct migration_reader *r, void *buf, size_t len, size_t *got)
 {
 	struct snapshot *s = (struct snapshot *)((char *)r - offsetof(struct snapshot, reader));
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
 
+	count_stall(s);
 	for (;;) {
 		ssize_t n = read(s->fd, buf, len);
 
 		if (n >= 0) {
 			*got = (size_t)n;
+			s->read_us = clock_us();
 			return NULL;
 		}
 		if (errno != EAGAIN && errno != EINTR)
@@ -251,139 +275,140 @@ static struct gdump_error *read_some(struct migration_reader *r, void *buf, size
 	}
 }
 
-static const char *last_part(const char *name)
+/* Copy memory of devices from QEMU's process: all, or what is in no block. */
+static struct gdump_error *push_devices(struct snapshot *s, bool all)
 {
-	const char *slash = strrchr(name, '/');
+	const struct image *image = &s->qemu->source.image;
+	CLEANUP_FREE unsigned char *page = malloc(image->page_size);
+	struct gdump_error *err = page ? NULL : error_nomem();
 
-	return slash ? slash + 1 : name;
-}
+	for (size_t i = 0; !err && i < image->num_ranges; i++) {
+		const struct gdump_range *r = &image->ranges[i];
+		const uint64_t end = r->start + r->size;
 
-/* The guest's RAM that lies in block @i of the stream */
-static struct gdump_error *add_block(struct snapshot *s, uint32_t i, const char *name)
-{
-	const struct layout *layout = &s->qemu->layout;
-
-	for (size_t r = 0; r < s->mtree.num_ranges; r++) {
-		const struct mtree_range *m = &s->mtree.ranges[r];
-		size_t slot = layout_find(layout, m->start);
-
-		if (slot == layout->num_slots || layout->slots[slot].kind != GDUMP_RANGE_RAM ||
-		    layout->slots[slot].paddr > m->start + (m->size - 1) ||
-		    strcmp(last_part(m->name), last_part(name)))
+		if (r->kind == GDUMP_RANGE_RAM)
 			continue;
-		s->pieces[s->num_pieces++] = (struct piece){
-			.block = i, .off = m->off, .size = m->size, .paddr = m->start,
-		};
+		for (uint64_t paddr = round_down(r->start, image->page_size); !err && paddr < end;
+		     paddr += image->page_size) {
+			if (!all && block_map_has(&s->map, MAX(paddr, r->start)))
+				continue;
+			err = source_read(&s->qemu->source, paddr, page, image->page_size);
+			if (!err)
+				err = s->to->page(s->to->arg, paddr / image->page_size, page);
+		}
 	}
-	return NULL;
+	return err;
 }
 
 static struct gdump_error *take_blocks(void *arg, const struct migration *m)
 {
 	struct snapshot *s = arg;
-	struct gdump_error *err = NULL;
-	size_t found = 0;
+	struct gdump_error *err;
 
-	s->page_size = m->page_size;
+	if (m->mapped_ram)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "QEMU's snapshot cannot come through a pipe: mapped-ram is on");
 	if (m->page_size != s->qemu->source.image.page_size)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "QEMU's snapshot has pages of %u bytes, the guest's kernel of %u",
 				 m->page_size, s->qemu->source.image.page_size);
-	/* a range is in one block, unless names repeat */
-	s->pieces = calloc(s->mtree.num_ranges * 2 + 1, sizeof(*s->pieces));
-	if (!s->pieces)
-		return error_nomem();
-	for (size_t i = 0; !err && i < m->num_blocks; i++) {
-		if (s->num_pieces + s->mtree.num_ranges > s->mtree.num_ranges * 2)
-			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "QEMU's snapshot has several blocks of memory of one name");
-		err = add_block(s, (uint32_t)i, m->blocks[i].name);
-	}
-	for (size_t i = 0; i < s->qemu->layout.num_slots; i++)
-		found += s->qemu->layout.slots[i].kind == GDUMP_RANGE_RAM;
-	if (!err && s->num_pieces < found)
-		err = error_new(GDUMP_ERR_UNSUPPORTED,
-				"QEMU's snapshot does not name all of the guest's memory");
-	return err;
-}
-
-/* The guest-physical address of a page, or UINT64_MAX: it is no RAM of the guest. */
-static uint64_t find_paddr(struct snapshot *s, const struct migration_page *page)
-{
-	for (size_t n = 0; n < s->num_pieces; n++) {
-		size_t i = (s->last + n) % s->num_pieces;
-		const struct piece *p = &s->pieces[i];
-
-		if (p->block == page->block && page->off >= p->off &&
-		    page->off - p->off < p->size) {
-			s->last = i;
-			return p->paddr + (page->off - p->off);
-		}
-	}
-	return UINT64_MAX;
+	err = block_map_make(&s->map, &s->mtree, &s->qemu->layout, m);
+	return err ? err : push_devices(s, false);
 }
 
 static struct gdump_error *take_page(void *arg, const struct migration_page *page)
 {
 	struct snapshot *s = arg;
-	const uint64_t paddr = find_paddr(s, page);
+	const uint32_t page_size = s->qemu->source.image.page_size;
+	struct gdump_error *err = NULL;
+	uint64_t paddr;
+	size_t i = 0;
 
-	if (paddr == UINT64_MAX)
-		return NULL;
-	if (page->kind == MIGRATION_RAW)
-		return s->to->page(s->to->arg, paddr / s->page_size, page->data);
-	if (page->kind == MIGRATION_FILL && !page->fill)
-		return s->to->page(s->to->arg, paddr / s->page_size, NULL);
-	return error_new(GDUMP_ERR_UNSUPPORTED,
-			 "QEMU's snapshot has a page in a form that no snapshot has: is compression on?");
+	if (page->kind != MIGRATION_RAW && (page->kind != MIGRATION_FILL || page->fill))
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "QEMU's snapshot has a page in a form that no snapshot has: is compression on?");
+	while (!err && block_map_next(&s->map, page->block, page->off, &i, &paddr))
+		err = s->to->page(s->to->arg, paddr / page_size,
+				  page->kind == MIGRATION_RAW ? page->data : NULL);
+	return err;
 }
 
-/* What is not RAM is small: copy it while the guest stands still. */
-static struct gdump_error *push_devices(struct snapshot *s)
+/* The devices' states, which end the stream; @ahead was read with the pages. */
+static struct gdump_error *read_tail(struct snapshot *s, const unsigned char *ahead, size_t len)
 {
-	const struct image *image = &s->qemu->source.image;
-	CLEANUP_FREE unsigned char *page = malloc(image->page_size);
+	struct gdump_error *err = NULL;
+	size_t got = len;
 
-	if (!page)
+	s->tail_cap = MAX(2 * len, TAIL_FIRST);
+	s->tail = malloc(s->tail_cap);
+	if (!s->tail)
 		return error_nomem();
-	for (size_t i = 0; i < image->num_ranges; i++) {
-		const struct gdump_range *r = &image->ranges[i];
-		uint64_t end = r->start + r->size;
+	memcpy(s->tail, ahead, len);
+	for (s->tail_len = len; !err && got; s->tail_len += got) {
+		if (s->tail_len == s->tail_cap) {
+			unsigned char *tail = realloc(s->tail, 2 * s->tail_cap);
 
-		if (r->kind == GDUMP_RANGE_RAM)
-			continue;
-		for (uint64_t paddr = round_down(r->start, image->page_size); paddr < end;
-		     paddr += image->page_size) {
-			struct gdump_error *err = source_read(&s->qemu->source, paddr, page,
-							      image->page_size);
-
-			if (!err)
-				err = s->to->page(s->to->arg, paddr / image->page_size, page);
-			if (err)
-				return err;
+			if (!tail)
+				return error_nomem();
+			s->tail = tail;
+			s->tail_cap *= 2;
 		}
+		err = read_some(&s->reader, s->tail + s->tail_len, s->tail_cap - s->tail_len, &got);
+		if (!err && s->tail_len > TAIL_MAX)
+			err = error_new(GDUMP_ERR_REMOTE,
+					"QEMU's snapshot has %d MiB of devices' states, and more",
+					TAIL_MAX >> 20);
+		if (err)
+			got = 0;
 	}
-	return NULL;
+	return err;
 }
 
-static struct gdump_error *run_stream(struct snapshot *s)
+/* What the notes of the CPUs said until now is of an earlier moment. */
+static struct gdump_error *take_cpus(struct snapshot *s)
+{
+	struct image *image = &s->qemu->source.image, now = { .machine = image->machine };
+	struct devices devices = { 0 };
+	struct gdump_error *err;
+
+	if (now.machine == EM_386)
+		now.machine = EM_X86_64;        /* until the state says so */
+	err = devices_describe(&devices, s->tail, s->tail_len);
+	if (!err)
+		err = devices_parse(&devices, s->tail, s->tail_len);
+	if (!err)
+		err = cpus_add_notes(&now, &devices);
+	if (!err && !image_renew_notes(image, &now))
+		err = error_new(GDUMP_ERR_REMOTE,
+				"QEMU's snapshot has not the registers of the %zu CPUs that the guest had",
+				image->num_cpus);
+	image_deinit(&now);
+	devices_deinit(&devices);
+	return err;
+}
+
+static struct gdump_error *run_stream(struct snapshot *s, bool held)
 {
 	const struct migration_events events = {
 		.blocks = take_blocks, .page = take_page, .arg = s,
 	};
 	struct migration m = { .page_size = s->qemu->source.image.page_size };
 	struct gdump_error *err;
-	unsigned char rest[4096];
-	size_t got = 1;
+	const unsigned char *ahead;
+	size_t len;
 
 	s->reader = (struct migration_reader){ .read = read_some };
+	s->read_us = s->stalled_us = 0;
 	err = migration_run(&m, &s->reader, 0, &events);
 	if (!err && !m.ram_done)
 		err = error_new(GDUMP_ERR_REMOTE, "QEMU ended its snapshot too early");
+	if (!err) {
+		ahead = migration_ahead(&m, &len);
+		err = read_tail(s, ahead, len);
+	}
 	migration_deinit(&m);
-	/* devices follow; QEMU wants to be rid of them */
-	while (!err && got)
-		err = read_some(&s->reader, rest, sizeof(rest), &got);
+	if (!err && !held)
+		err = take_cpus(s);
 	return err;
 }
 
@@ -401,25 +426,37 @@ static void drain(struct snapshot *s)
 	}
 }
 
+/* Of one snapshot */
+static void forget(struct snapshot *s)
+{
+	block_map_deinit(&s->map);
+	free(s->tail);
+	s->tail = NULL;
+	s->tail_len = 0;
+}
+
 struct gdump_error *snapshot_push(struct source *source, const struct page_taker *to)
 {
 	struct qemu *qemu = (struct qemu *)source;
 	struct snapshot *s = qemu->snapshot;
-	struct gdump_error *err, *why = NULL;
-	uint64_t began_us;
+	struct gdump_error *err = NULL, *why = NULL;
+	bool held;
 
 	s->to = to;
-	err = push_devices(s);
-	if (err)
-		return err;
-	began_us = clock_us();
-	err = start(s);
+	if (!cpus_has_notes_of(&source->image))
+		err = qemu_hold(source);
+	held = qemu->guest.stopped;
+	if (!err && held)
+		err = push_devices(s, true);
 	if (!err)
-		err = run_stream(s);
+		err = start(s);
+	if (!err)
+		err = run_stream(s, held);
 	if (err && s->started)
 		drain(s);
 	if (s->started)
-		why = finish(s, began_us);
+		why = finish(s);
+	forget(s);
 	/* when the stream broke off, QEMU knows better why */
 	if (why && (!err || gdump_error_code(err) == GDUMP_ERR_REMOTE)) {
 		gdump_error_destroy(err);
@@ -428,6 +465,11 @@ struct gdump_error *snapshot_push(struct source *source, const struct page_taker
 		gdump_error_destroy(why);
 	}
 	return error_prefix(err, "the snapshot of the running guest");
+}
+
+uint64_t snapshot_stalled_us(const struct source *source)
+{
+	return ((const struct qemu *)source)->snapshot->stalled_us;
 }
 
 void snapshot_close(struct qemu *qemu)
@@ -443,12 +485,11 @@ void snapshot_close(struct qemu *qemu)
 	}
 	if (s->fd >= 0)
 		close(s->fd);
-	if (s->bandwidth)
-		gdump_error_destroy(set_bandwidth(q, s->bandwidth));
 	if (s->set)
 		gdump_error_destroy(set_capability(q, false));
+	guest_guard_undone(&qemu->guest);
 	mtree_deinit(&s->mtree);
-	free(s->pieces);
+	forget(s);
 	free(s);
 	qemu->snapshot = NULL;
 }

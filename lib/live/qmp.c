@@ -281,6 +281,11 @@ void qmp_close(struct qmp *q)
 	free(q);
 }
 
+uint64_t qmp_stopped_us(const struct qmp *q)
+{
+	return q->wire.stopped_us;
+}
+
 pid_t qmp_pid(const struct qmp *q)
 {
 	return q->wire.pid;

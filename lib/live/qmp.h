@@ -37,6 +37,8 @@ MUST_CHECK struct gdump_error *qmp_set_pid(struct qmp *q, pid_t pid);
 bool qmp_process_died(const struct qmp *q, int wait_ms);
 /* "7.2.22 (Debian 1:7.2+dfsg-7)" */
 const char *qmp_version(const struct qmp *q);
+/* How long the guest has stood still in all, by the events that came between answers */
+uint64_t qmp_stopped_us(const struct qmp *q);
 /* How long we wait for an answer that nothing is known to delay */
 unsigned int qmp_timeout_ms(const struct qmp *q);
 /* The connected socket, to hand it to someone else. */

@@ -177,6 +177,31 @@ static struct gdump_error *wire_take(struct wire *w, json_t **ret, size_t *len)
 	return err;
 }
 
+static uint64_t event_us(const json_t *event)
+{
+	json_int_t seconds = 0, us = 0;
+
+	if (json_unpack((json_t *)(uintptr_t)event, "{s:{s:I, s:I}}", "timestamp",
+			"seconds", &seconds, "microseconds", &us))
+		return 0;
+	return (uint64_t)seconds * 1000000 + (uint64_t)us;
+}
+
+/* Events matter only where they tell how long the guest stood still. */
+static void wire_note(struct wire *w, const json_t *event)
+{
+	const char *name = json_string_value(json_object_get(event, "event"));
+	const uint64_t now = event_us(event);
+
+	if (name && !strcmp(name, "STOP"))
+		w->stop_us = now;
+	if (!name || strcmp(name, "RESUME"))
+		return;
+	if (w->stop_us && w->stop_us < now)
+		w->stopped_us += now - w->stop_us;
+	w->stop_us = 0;
+}
+
 struct gdump_error *wire_next(struct wire *w, struct wait *wait, json_t **ret)
 {
 	struct gdump_error *err;
@@ -187,6 +212,7 @@ struct gdump_error *wire_next(struct wire *w, struct wait *wait, json_t **ret)
 		err = wire_take(w, ret, &len);
 		if (err || (*ret && !json_object_get(*ret, "event")))
 			return err;
+		wire_note(w, *ret);
 		json_decref(*ret);
 		if (len)
 			continue;

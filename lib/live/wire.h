@@ -14,6 +14,9 @@ struct wire {
 	char *buf;                      /* received and not yet used            */
 	size_t len, cap;
 	size_t searched;                /* no message ends in front of here     */
+	/* as QEMU's events have it, by its clock */
+	uint64_t stop_us;               /* the guest was stopped; 0: it runs    */
+	uint64_t stopped_us;            /* how long it was, until it ran again  */
 };
 
 /* One wait, for an answer or the greeting */

@@ -226,6 +226,36 @@ static struct gdump_error *add_arm64(struct image *image, const struct device *c
 	return err;
 }
 
+/* The kinds of notes that are made */
+static const struct {
+	uint16_t machine;
+	uint32_t type;
+	const char *name;
+} made[] = {
+	{ EM_X86_64,  NT_PRSTATUS, "CORE" }, { EM_X86_64, 0, "QEMU" },
+	{ EM_386,     NT_PRSTATUS, "CORE" }, { EM_386, 0, "QEMU" },
+	{ EM_AARCH64, NT_PRSTATUS, "CORE" }, { EM_AARCH64, NT_FPREGSET, "CORE" },
+};
+
+static bool is_made(const struct image *image, const struct gdump_note *n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
+		if (made[i].machine == image->machine && made[i].type == n->type &&
+		    !strcmp(made[i].name, n->name))
+			return true;
+	}
+	return false;
+}
+
+bool cpus_has_notes_of(const struct image *image)
+{
+	for (size_t i = 0; i < image->num_notes; i++) {
+		if (image->notes[i].cpu >= 0 && !is_made(image, &image->notes[i]))
+			return false;
+	}
+	return image->num_cpus;
+}
+
 static int by_instance(const void *a, const void *b)
 {
 	const struct device *const *x = a, *const *y = b;

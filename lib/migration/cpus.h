@@ -13,3 +13,5 @@
  * architecture, nothing is added.
  */
 MUST_CHECK struct gdump_error *cpus_add_notes(struct image *image, const struct devices *d);
+/* Whether it would give all notes of CPUs that @image, which is sealed, has. */
+bool cpus_has_notes_of(const struct image *image);

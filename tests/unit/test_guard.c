@@ -166,6 +166,98 @@ static void test_monitor_gone(void)
 	scene_kill(&s, 1);
 }
 
+static void change_setting(struct guest *g)
+{
+	CHECK_OK(guest_guard_undo(g, "\"execute\":\"put-it-back\""));
+}
+
+/* A setting is put back when the guest goes on, as soon as QEMU takes it. */
+static void test_undo(void)
+{
+	struct scene s;
+
+	scene_open(&s, change_setting);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = GUARD_CONT, .reply = OK },
+		  { .expect = "\"execute\":\"put-it-back\",\"id\":\"guestdump-guard\"",
+		    .reply = REFUSE("GenericError", "There's a migration process in progress") },
+		  { .expect = "put-it-back", .reply = OK });
+	scene_kill(&s, 0);
+}
+
+static void change_and_resume(struct guest *g)
+{
+	change_setting(g);
+	CHECK_OK(guest_resume(g));
+}
+
+/* Also that of a guest that goes on already */
+static void test_undo_only(void)
+{
+	struct scene s;
+
+	scene_open(&s, change_and_resume);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = "\"cont\"", .reply = OK },
+		  { .expect = "put-it-back", .reply = OK });
+	scene_kill(&s, 0);
+}
+
+static void put_back(struct guest *g)
+{
+	change_and_resume(g);
+	guest_guard_undone(g);
+	qmp_close(g->qmp);
+}
+
+static void test_undone(void)
+{
+	struct scene s;
+
+	scene_open(&s, put_back);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = "\"cont\"", .reply = OK });
+	fake_wait(&s.fake);
+	scene_kill(&s, 0);
+}
+
+static int snapshot[2];
+
+static void begin_snapshot(struct guest *g)
+{
+	CHECK_OK(guest_guard_pipe(g, snapshot[0]));
+	/* only the guard is to read from it */
+	close(snapshot[0]);
+	close(snapshot[1]);
+}
+
+static void *write_snapshot(void *arg)
+{
+	static char bytes[1 << 20];
+
+	(void)arg;
+	poll(NULL, 0, 300);
+	for (int i = 0; i < 8; i++)
+		CHECK_INT(write(snapshot[1], bytes, sizeof(bytes)), sizeof(bytes));
+	close(snapshot[1]);
+	return NULL;
+}
+
+/* More than fits in any pipe: it is read to its end before the guest goes on. */
+static void test_snapshot(void)
+{
+	pthread_t writer;
+	struct scene s;
+
+	CHECK(!pipe2(snapshot, O_CLOEXEC));
+	scene_open(&s, begin_snapshot);
+	close(snapshot[0]);
+	CHECK(!pthread_create(&writer, NULL, write_snapshot, NULL));
+	FAKE_PLAY(&s.fake, STEP_STOP,
+		  { .expect = "\"closefd\"",
+		    .reply = REFUSE("GenericError", "File descriptor named 'x' not found") },
+		  { .expect = GUARD_CONT, .reply = OK });
+	scene_kill(&s, 0);
+	pthread_join(writer, NULL);
+}
+
 int main(void)
 {
 	test_killed();
@@ -174,5 +266,9 @@ int main(void)
 	test_resumed();
 	test_refused();
 	test_monitor_gone();
+	test_undo();
+	test_undo_only();
+	test_undone();
+	test_snapshot();
 	return check_done();
 }
