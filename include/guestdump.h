@@ -93,8 +93,10 @@ struct gdump_place {
  */
 typedef bool gdump_progress_fn(void *arg, uint64_t done, uint64_t total);
 
-/* Whether a guest goes on while it is written: its memory is that of the moment
- * when gdump_write() began, and it is paused for milliseconds until then.
+/* Whether a guest goes on while it is written.  The dump is of the moment when
+ * gdump_write() began, or of when gdump_plan_create() stopped it to look at its memory;
+ * from gdump_write() on it runs again, after milliseconds.  What is read before by other
+ * functions is of a running guest.
  */
 enum gdump_live {
 	GDUMP_LIVE_NO,
@@ -272,6 +274,8 @@ struct gdump_info {
 					 * and are zero                         */
 	bool is_locked;                 /* memory and registers are encrypted, and
 					 * no key was given                     */
+	bool runs_on;                   /* it goes on while it is written, see
+					 * enum gdump_live                      */
 };
 
 const struct gdump_info *gdump_info(const struct gdump *g);
@@ -429,6 +433,8 @@ struct gdump_result {
 					 * tell                                 */
 	uint64_t lost_cpus;             /* whose registers the firmware did not
 					 * give                                 */
+	uint64_t stalled_us;            /* of a guest that ran on: the longest time
+					 * that its memory was not taken from it */
 };
 
 struct gdump_write_options {
@@ -446,7 +452,8 @@ struct gdump_write_options {
 	uint64_t buffer;                /* with it: pages may wait in so many
 					 * bytes of memory to be packed later; 0:
 					 * 256 MiB for a plan that leaves pages
-					 * out by kind, else none               */
+					 * out by kind and for a guest that runs
+					 * on, else none                        */
 	gdump_progress_fn *progress;
 	void *progress_arg;
 	struct gdump_result *result;
@@ -456,6 +463,10 @@ struct gdump_write_options {
 	unsigned int split;             /* kdump in so many files, as
 					 * makedumpfile --split does: PATH-1,
 					 * PATH-2 and so on; 0: one, @path      */
+	/* where a guest that runs on is kept until it can go through a pipe, or
+	 * be flattened; NULL: nowhere
+	 */
+	const char *spool_dir;
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard

@@ -39,14 +39,18 @@ static struct gdump_error *open_path(const char *path, bool force, int *fd, stru
 	return sink_stream_create(*fd, ret);
 }
 
+/* @pushes: pages come in no order, and whoever reads our output must not hold them up. */
 static struct gdump_error *open_sink(const char *path, const struct gdump_write_options *opt,
-				     const struct format *format, int *fd, struct sink **ret)
+				     const struct format *format, bool pushes, int *fd,
+				     struct sink **ret)
 {
 	struct sink *sink;
 	struct gdump_error *err = open_path(path, opt->force, fd, &sink);
 
 	if (!err && format->seeks && (opt->flatten || !sink->seeks))
 		err = sink_flat_create(sink, &sink);
+	if (!err && pushes && !sink->seeks)
+		err = sink_spool_create(sink, opt->spool_dir, &sink);
 	if (err)
 		return err;
 	*ret = sink;
@@ -86,7 +90,8 @@ static void keep_rest(struct sink *sink, struct gdump_result *result, bool whole
 }
 
 /* How much memory may be read ahead, so that a guest may go on before it is
- * packed: a small dump is worth it, for a large one it makes no difference.
+ * packed: a small dump is worth it, for a large one it makes no difference.  One that
+ * runs on waits only if there is no room.
  */
 static uint64_t buffer_size(const struct gdump *g, const struct gdump_plan *plan,
 			    const struct gdump_write_options *opt)
@@ -95,6 +100,8 @@ static uint64_t buffer_size(const struct gdump *g, const struct gdump_plan *plan
 		return 0;
 	if (opt->buffer)
 		return opt->buffer;
+	if (g->source->ops->push)
+		return DEFAULT_BUFFER;
 	return plan->drop & ~(unsigned int)GDUMP_DROP_ZERO ? DEFAULT_BUFFER : 0;
 }
 
@@ -118,6 +125,8 @@ static struct gdump_error *write_pages(struct gdump *g, struct write_spec *spec,
 		result->filled = writer->filled;
 	if (!err)
 		err = pipeline_run(g->source, spec->plan, writer, &run, result);
+	if (g->source->ops->stalled_us)
+		result->stalled_us = g->source->ops->stalled_us(g->source);
 	if (!err)
 		err = writer->ops->finish(writer, &result->bytes);
 	return err;
@@ -185,10 +194,9 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	return err ? err : open_beside(path, false, set.format, sink, &beside);
 }
 
-/* A guest that runs on gives its pages in an order of its own. */
-static struct gdump_error *check_order(const struct gdump *g, const struct settings *set,
-				       const struct gdump_write_options *opt,
-				       const struct sink *sink)
+/* A guest that runs on gives its pages in an order of its own, and waits for us. */
+static struct gdump_error *settle(const struct gdump *g, const struct gdump_write_options *opt,
+				  struct settings *set)
 {
 	if (!g->source->ops->push)
 		return NULL;
@@ -196,10 +204,12 @@ static struct gdump_error *check_order(const struct gdump *g, const struct setti
 		return error_new(GDUMP_ERR_USAGE,
 				 "format '%s' has its pages in order, and a guest that runs on does not give them so; write kdump or elf and convert that",
 				 set->format->name);
-	if (opt->split || !sink->seeks)
+	if (opt->split)
 		return error_new(GDUMP_ERR_USAGE,
-				 "a guest that runs on does not give its pages in order: write to one file that can seek, not flattened");
-	return NULL;
+				 "a guest that runs on does not give its pages in order: write one file, and split that with guestdump convert");
+	if (set->codec && !opt->level && !opt->has_level)
+		set->level = set->codec->hasty_level;
+	return opt->paging ? source_hold(g->source) : NULL;
 }
 
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
@@ -229,15 +239,15 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 		err = plan_trim(plan, &g->source->image, &trimmed);
 		plan = trimmed;
 	}
-	if (!err && opt.split && !g->source->ops->push) {
+	if (!err)
+		err = settle(g, &opt, &set);
+	if (!err && opt.split) {
 		err = split_write(g, plan, path, &set, &opt, &result);
 		write_result(opt.result, &result);
 		return err;
 	}
 	if (!err)
-		err = open_sink(path, &opt, set.format, &fd, &sink);
-	if (!err)
-		err = check_order(g, &set, &opt, sink);
+		err = open_sink(path, &opt, set.format, g->source->ops->push, &fd, &sink);
 	if (!err)
 		err = open_beside(path, opt.force, set.format, sink, &beside);
 	if (err)

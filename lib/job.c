@@ -22,7 +22,7 @@ struct gdump_job {
 	struct gdump_write_options write;
 	gdump_progress_fn *progress;    /* the caller's                         */
 	void *progress_arg;
-	char *path, *format, *codec;
+	char *path, *format, *codec, *spool_dir;
 	pthread_t thread;
 
 	pthread_mutex_t lock;           /* guards the rest                      */
@@ -67,6 +67,7 @@ static void job_free(struct gdump_job *job)
 	free(job->path);
 	free(job->format);
 	free(job->codec);
+	free(job->spool_dir);
 	free(job);
 }
 
@@ -78,10 +79,13 @@ static bool job_copy(struct gdump_job *job)
 	job->path = strdup(job->opt.path);
 	job->format = w->format ? strdup(w->format) : NULL;
 	job->codec = w->codec ? strdup(w->codec) : NULL;
-	if (!job->path || !job->format != !w->format || !job->codec != !w->codec)
+	job->spool_dir = w->spool_dir ? strdup(w->spool_dir) : NULL;
+	if (!job->path || !job->format != !w->format || !job->codec != !w->codec ||
+	    !job->spool_dir != !w->spool_dir)
 		return false;
 	w->format = job->format;
 	w->codec = job->codec;
+	w->spool_dir = job->spool_dir;
 	job->progress = w->progress;
 	job->progress_arg = w->progress_arg;
 	w->progress = job_progress;

@@ -256,6 +256,7 @@ static void fill_info(struct gdump *g)
 		.was_running = s->was_running,
 		.num_lost_cpus = image->num_lost_cpus,
 		.is_locked = source_is_locked(s),
+		.runs_on = s->ops->push,
 	};
 }
 

@@ -68,6 +68,7 @@ struct copy {
 	bool has_length;
 	enum progress_style progress;
 	uint64_t paused_us;
+	double canceled_at;             /* seconds: a guest that runs on was    */
 };
 
 static int bad_value(const struct command *cmd, const char *option, const char *value,
@@ -224,11 +225,12 @@ static void print_json(const struct copy *c, const struct gdump_info *info, cons
 
 	fprintf(stderr,
 		"{\"event\": \"%s\", \"pages\": %llu, \"zero\": %llu, \"packed\": %llu, \"raw\": %llu, "
-		"\"unreadable\": %llu, \"filled\": %llu, \"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f}\n",
+		"\"unreadable\": %llu, \"filled\": %llu, \"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f, \"stalled_ms\": %.3f}\n",
 		event, (unsigned long long)r->pages, (unsigned long long)r->zero,
 		(unsigned long long)r->packed, (unsigned long long)r->raw,
 		(unsigned long long)r->unreadable, (unsigned long long)r->filled, info->page_size,
-		(unsigned long long)r->bytes, progress_seconds(), (double)c->paused_us / 1000);
+		(unsigned long long)r->bytes, progress_seconds(), (double)c->paused_us / 1000,
+		(double)r->stalled_us / 1000);
 }
 
 static void print_summary(const struct copy *c, const struct gdump_info *info)
@@ -253,6 +255,8 @@ static void print_summary(const struct copy *c, const struct gdump_info *info)
 		say("the guest was not running before, and is not now");
 	else if (info->is_live)
 		say("the guest was paused for %.1f ms and runs again", (double)c->paused_us / 1000);
+	if (info->runs_on)
+		say("QEMU's snapshot stood still for %.1f ms at most", (double)r->stalled_us / 1000);
 }
 
 static int print_failure(const struct copy *c, struct gdump_error *err)
@@ -351,6 +355,23 @@ static int dry_run(struct copy *c, struct gdump *g)
 	return finish_stdout(err ? fail(err) : EXIT_DONE);
 }
 
+/* Of a guest that runs on: what was begun must come to its end. */
+static bool show_live(void *arg, uint64_t done, uint64_t total)
+{
+	struct copy *c = arg;
+	const double seconds = progress_seconds();
+
+	if (!progress_show(NULL, done, total))
+		return false;
+	c->canceled_at = seconds;
+	if (done)
+		say("canceled; QEMU's snapshot is read to its end, or the guest would hang: less than %.0f s",
+		    seconds * (double)(total - done) / (double)done + 1);
+	else
+		say("canceled; QEMU's snapshot is read to its end, or the guest would hang");
+	return true;
+}
+
 static int copy_opened(struct copy *c, struct gdump *g)
 {
 	const struct gdump_info *info = gdump_info(g);
@@ -360,6 +381,11 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	/* a protected guest can run again only when its dump has been ended */
 	if (info->is_live && info->is_locked)
 		signals_be_patient();
+	if (info->runs_on) {
+		signals_unhurried();
+		c->write.progress = show_live;
+		c->write.progress_arg = c;
+	}
 	progress_start(c->progress, c->to ? c->to : c->from, info->page_size);
 	if (c->dry_run)
 		return dry_run(c, g);
@@ -367,6 +393,9 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	resume_err = gdump_resume(g);
 	c->paused_us = gdump_paused_us(g);
 	progress_end();
+	if (c->canceled_at)
+		say("the guest was paused for %.1f ms and runs; the rest of the snapshot took %.1f s",
+		    (double)c->paused_us / 1000, progress_seconds() - c->canceled_at);
 	if (err)
 		status = print_failure(c, err);
 	if (resume_err) {
@@ -473,6 +502,7 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	int status;
 
 	c.open.pause_guest = true;
+	c.write.spool_dir = c.open.spool_dir;
 	status = take_arguments(cmd, &c, argc, argv);
 	if (status >= 0)
 		return status;
@@ -510,7 +540,7 @@ const struct command command_dump = {
 	.summary = "Take a dump of a running guest (qmp:SOCKET) into a file or - for standard output",
 	.help = COPY_HELP
 		"      --buffer SIZE         read so much ahead of packing, so that the guest goes on earlier;\n"
-		"                            256M with a dump level above 1\n"
+		"                            256M with --live or a dump level above 1\n"
 		"      --live[=try]          the guest goes on: memory as it is at one moment, and a pause\n"
 		"                            of milliseconds; with =try the usual pause where QEMU or\n"
 		"                            the host cannot do it\n"

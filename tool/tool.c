@@ -135,7 +135,7 @@ bool is_guest(const char *where)
 	return false;
 }
 
-static volatile sig_atomic_t signaled, patient;
+static volatile sig_atomic_t signaled, patient, unhurried;
 
 static void on_signal(int sig)
 {
@@ -146,7 +146,8 @@ static void on_signal(int sig)
 	if (sig == SIGALRM || signaled)
 		_exit(EXIT_CANCELED);   /* the guard resumes the guest */
 	signaled = 1;
-	alarm(STUCK_SECONDS);
+	if (!unhurried)
+		alarm(STUCK_SECONDS);
 }
 
 void signals_init(void)
@@ -170,6 +171,11 @@ void signals_be_patient(void)
 {
 	patient = 1;
 	alarm(0);
+}
+
+void signals_unhurried(void)
+{
+	unhurried = 1;
 }
 
 bool canceled(void *arg)

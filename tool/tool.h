@@ -61,6 +61,8 @@ void signals_init(void);
 bool canceled(void *arg);
 /* From now on nothing ends us hard: what is under way must be ended in order. */
 void signals_be_patient(void);
+/* Cancelling may take its time, but a second signal ends us at once. */
+void signals_unhurried(void);
 
 /* Start the process that lets a paused guest go on when we are killed.  The
  * descriptor for gdump_open_options.guard_fd, or 0 when it cannot be had.

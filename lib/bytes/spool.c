@@ -8,11 +8,8 @@
 #include "bytes.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../util/bits.h"
@@ -20,21 +17,6 @@
 #include "../util/io.h"
 
 enum { CHUNK = 1 << 20, BLOCK = 4096 };
-
-static int open_temp(const char *dir)
-{
-	CLEANUP_FREE char *path = NULL;
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
-		return fd;
-	if (asprintf(&path, "%s/guestdump.XXXXXX", dir) < 0)
-		return -1;
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
 
 /* Write what is not zero of a chunk, block by block. */
 static int store(int fd, const unsigned char *buf, size_t len, uint64_t off)
@@ -93,7 +75,7 @@ struct gdump_error *bytes_spool_create(int fd, const struct bytes_spool *spool, 
 	if (!spool || !spool->dir)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "cannot seek in it; write the dump to a file first");
-	temp = open_temp(spool->dir);
+	temp = io_open_temp(spool->dir);
 	if (temp < 0)
 		return error_os(errno, "making a temporary file in %s", spool->dir);
 	err = copy(fd, temp, spool);

@@ -16,6 +16,7 @@ struct codec {
 	const char *library;            /* with version; NULL: not in this build */
 	uint32_t kdump_flag;            /* names it in kdump's page descriptors */
 	int min_level, max_level, default_level;
+	int hasty_level;                /* where a guest waits meanwhile        */
 	const char *level_note;         /* ends the message about a wrong level; NULL: none */
 	/* A packer is one thread's own.  NULL: out of memory. */
 	void *(*pack_open)(int level, size_t page_size);

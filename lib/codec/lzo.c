@@ -78,6 +78,7 @@ const struct codec codec_lzo = {
 	.min_level = 1,
 	.max_level = 1,
 	.default_level = 1,
+	.hasty_level = 1,
 #ifdef HAVE_LZO
 	.library = "liblzo2 " LZO_VERSION_STRING,
 	.pack_open = lzo_pack_open,

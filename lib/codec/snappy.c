@@ -79,6 +79,7 @@ const struct codec codec_snappy = {
 	.min_level = 1,
 	.max_level = 1,
 	.default_level = 1,
+	.hasty_level = 1,
 #ifdef HAVE_SNAPPY
 	.library = "libsnappy " SNAPPY_VERSION_TEXT,
 	.pack_open = snappy_pack_open,

@@ -118,6 +118,7 @@ const struct codec codec_zlib = {
 	.min_level = IGZIP_MIN_LEVEL,
 	.max_level = 12,
 	.default_level = 1,
+	.hasty_level = IGZIP_MIN_LEVEL,
 	.level_note = IGZIP_MIN_LEVEL ? "; level 0 is ISA-L's, which this build does not have" : "",
 	.pack_open = zlib_pack_open,
 	.pack = zlib_pack,

@@ -58,6 +58,7 @@ const struct codec codec_zstd = {
 	.min_level = -100,
 	.max_level = 22,
 	.default_level = 1,
+	.hasty_level = -1,
 #ifdef HAVE_ZSTD
 	.library = "libzstd " ZSTD_VERSION_STRING,
 	.pack_open = zstd_pack_open,

@@ -15,7 +15,8 @@ struct format {
 	bool seeks;             /* create() needs a seekable sink or a flat one */
 	bool maps;              /* may have virtual addresses               */
 	bool splits;            /* one dump may be several files                */
-	bool any_order;         /* store() takes batches whose pages are not ascending */
+	bool any_order;         /* on a sink that seeks, store() takes batches whose
+				 * pages are not ascending                   */
 	bool packs;             /* pages may be compressed one by one           */
 	bool trims_devices;     /* readers derive sizes from the highest page   */
 	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */

@@ -316,6 +316,7 @@ const struct format format_lime = {
 	.name = "lime",
 	.summary = "LiME, for forensics tools; memory only, left-out pages become zero",
 	.trims_devices = true,
+	.any_order = true,
 	.probe = lime_probe,
 	.open = lime_open,
 	.create = lime_create,

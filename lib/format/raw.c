@@ -256,6 +256,7 @@ static struct gdump_error *raw_create(const struct write_spec *spec, struct writ
 const struct format format_raw = {
 	.name = "raw",
 	.summary = "memory as it is, each byte at its address; OUTPUT.ranges tells what is RAM",
+	.any_order = true,
 	.trims_devices = true,
 	.sidecar = true,
 	.probe = raw_probe,

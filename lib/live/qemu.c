@@ -153,9 +153,9 @@ struct gdump_error *qemu_resume(struct source *s)
 
 	/* if QEMU has not ended its dump yet, it says so again to our cont */
 	gdump_error_destroy(qemu_stream_end(qemu));
-	if (qemu->opt.pause_guest && !qemu->resumed && !qemu->source.changes)
+	if (qemu->still)
 		err = guest_check_still(&qemu->guest);
-	qemu->resumed = true;
+	qemu->still = false;
 	resume_err = guest_resume(&qemu->guest);
 	if (!resume_err)
 		return err;
@@ -270,6 +270,7 @@ static struct gdump_error *qemu_stop(struct qemu *qemu)
 	bool changed;
 
 	err = guest_stop(&qemu->guest);
+	qemu->still = !err;
 	if (!err)
 		err = layout_changed(qemu->guest.qmp, &qemu->layout, &changed);
 	if (!err && changed)
@@ -393,8 +394,8 @@ struct gdump_error *qemu_hold(struct source *s)
 
 	if (qemu->guest.stopped)
 		return NULL;
-	qemu->resumed = false;
 	err = guest_stop(&qemu->guest);
+	qemu->still = !err;
 	if (!err)
 		err = layout_changed(qemu->guest.qmp, &qemu->layout, &changed);
 	if (!err && changed)

@@ -15,7 +15,7 @@ struct qemu {
 	struct guest guest;
 	struct layout layout;
 	struct procmem *mem;            /* NULL: the slow way                   */
-	bool resumed;                   /* or would be, had it run              */
+	bool still;                     /* the guest has to stand still for us  */
 	/* the slow way: a dump of QEMU's that is under way */
 	struct qemu_head head;
 	bool streaming;

@@ -236,7 +236,7 @@ static struct gdump_error *finish(struct snapshot *s)
 				 why ? ": " : "", why ? why : "");
 	}
 	/* QEMU 7.2 has let it go on, whether it ran or not when the snapshot began */
-	s->qemu->resumed = true;
+	s->qemu->still = false;
 	s->qemu->source.changes = true;
 	guest_was_resumed(g);
 	return NULL;

@@ -37,6 +37,11 @@ MUST_CHECK struct gdump_error *sink_stream_create(int fd, struct sink **ret);
  * when this fails.
  */
 MUST_CHECK struct gdump_error *sink_flat_create(struct sink *inner, struct sink **ret);
+/* A nameless file in the folder @dir, which goes to @inner, in order, when it is finished.
+ * Owns @inner from now on, also when this fails.
+ */
+MUST_CHECK struct gdump_error *sink_spool_create(struct sink *inner, const char *dir,
+						 struct sink **ret);
 
 static inline struct gdump_error *sink_write(struct sink *s, uint64_t off,
 					     const void *buf, size_t len)

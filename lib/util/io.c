@@ -2,7 +2,12 @@
 #include "io.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+#include "cleanup.h"
 
 int io_pwrite(int fd, const void *buf, size_t len, uint64_t off)
 {
@@ -53,4 +58,19 @@ int io_pread(int fd, void *buf, size_t len, uint64_t off, size_t *got)
 		*got += (size_t)n;
 	}
 	return 0;
+}
+
+int io_open_temp(const char *dir)
+{
+	CLEANUP_FREE char *path = NULL;
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	if (asprintf(&path, "%s/guestdump.XXXXXX", dir) < 0)
+		return -1;
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
 }

@@ -2,7 +2,7 @@
 /*
  * io.h - whole reads and writes: short ones and EINTR are taken care of
  *
- * All return 0 or an errno.
+ * These return 0 or an errno.
  */
 #pragma once
 
@@ -13,3 +13,8 @@ int io_pwrite(int fd, const void *buf, size_t len, uint64_t off);
 int io_write(int fd, const void *buf, size_t len);
 /* Fewer bytes than @len: @got says how many, at the end of the file. */
 int io_pread(int fd, void *buf, size_t len, uint64_t off, size_t *got);
+
+/* A new file in the folder @dir that has no name and goes away when it is closed; -1 and
+ * errno.
+ */
+int io_open_temp(const char *dir);

@@ -1,81 +1,166 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# tests/guest/live.sh - dump --live shows one moment of a guest that writes without
-# pause, and whatever happens to it the guest goes on
-# test: live 600
+# tests/guest/live.sh PART... - dump --live shows one moment of a guest that writes
+# without pause; of one that is halted, all that the usual way shows.
+# PART: one of the functions part_* below.
+#
+# test: live 600 torn moment formats filtered equal
+# test: live-i386 600 --full --arch i386 equal
+# test: live-aarch64 600 --full --arch aarch64 equal
+# test: live-s390x 600 --full --arch s390x equal
+# test: live-riscv64 600 --full --arch riscv64 equal
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
+options=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--full) requires_full; shift ;;
+	--arch) options=(--arch "$2"); shift 2 ;;
+	*) break ;;
+	esac
+done
+
 requires /usr/bin/python3 gcc
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 moment=$here/../tools/moment.py
-add=$(mktemp -d)
-remove_add() { rm -rf "$add"; }
-cleanup_fn remove_add
-mkdir "$add/bin"
-gcc -static -O1 -o "$add/bin/moment" "$here/moment.c" 2>"$add/gcc" ||
-	skip "no static libc to compile a program for the guest"
-rm "$add/gcc"
-start_guest vm --mem 512M --add "$add"
+if [ ${#options[@]} = 0 ]; then
+	add=$(mktemp -d)
+	remove_add() { rm -rf "$add"; }
+	cleanup_fn remove_add
+	mkdir "$add/bin"
+	gcc -static -O1 -o "$add/bin/moment" "$here/moment.c" 2>"$add/gcc" ||
+		skip "no static libc to compile a program for the guest"
+	rm "$add/gcc"
+	options=(--add "$add")
+fi
+start_guest vm --mem 512M "${options[@]}"
 cd "$tmp"
 
-alive() { "$guest" console "$guest_dir" 'echo it goes on' | grep -q 'it goes on' || fail "$1: the guest hangs"; }
-capability() { "$guest" qmp "$guest_dir" query-migrate-capabilities | tr '}' '\n' | grep background-snapshot; }
+live() { "$GUESTDUMP" dump --live -q --force "$@" 2>live.err || fail "dump --live $*: $(cat live.err)"; }
+of_one_moment() { /usr/bin/python3 "$moment" "$@" >moment.out 2>&1; }
+goes_on() { [ "$(guest_console 'echo it goes on')" = "it goes on" ] || fail "$1: the guest hangs"; }
+settings() { "$guest" qmp "$guest_dir" query-migrate-capabilities query-migrate-parameters; }
 
-"$guest" console "$guest_dir" 'moment 16384 >/dev/null 2>&1 & echo started' >started
-sleep 3
-rounds=3
-[ -z "${GUESTDUMP_FULL:-}" ] || rounds=20
+# Pages of which each holds the number of the round
+begin_writing() {
+	[ -z "${writing:-}" ] || return 0
+	writing=yes
+	guest_console 'moment 16384 >/dev/null 2>&1 & echo started' >started
+	sleep 3
+}
 
 # The check can fail: memory that is read without a pause is of no one moment
-torn=0
-for _ in 1 2 3 4 5; do
-	/usr/bin/python3 "$moment" --process "$(cat "$guest_dir/pid")" >torn.out 2>&1 || torn=$((torn + 1))
-done
-[ $torn -gt 0 ] || fail "memory that was read without a pause looks like one moment: $(cat torn.out)"
+part_torn() {
+	local torn=0
+	begin_writing
+	for _ in 1 2 3 4 5; do
+		of_one_moment --process "$guest_pid" || torn=$((torn + 1))
+	done
+	[ $torn -gt 0 ] || fail "memory that was read without a pause looks like one moment: $(cat moment.out)"
+	echo "without a pause: torn $torn times of 5"
+}
 
-for i in $(seq $rounds); do
-	"$GUESTDUMP" dump --live -E --force "$guest_source" live.elf 2>live.err || fail "$(cat live.err)"
-	/usr/bin/python3 "$moment" live.elf >moment.out 2>&1 || fail "round $i: $(cat moment.out)"
-	grep paused live.err
-	alive "after round $i"
-done
-rm live.elf
-"$GUESTDUMP" dump --live -q "$guest_source" live.kdump
-"$GUESTDUMP" verify -q live.kdump >verify.out
-"$GUESTDUMP" convert -q -E live.kdump again.elf
-/usr/bin/python3 "$moment" again.elf >moment.out 2>&1 || fail "kdump: $(cat moment.out)"
-rm live.kdump again.elf
-capability | grep -q false || fail "the capability is still on"
+part_moment() {
+	local i rounds=3
+	begin_writing
+	settings >before
+	[ -z "${GUESTDUMP_FULL:-}" ] || rounds=20
+	for i in $(seq $rounds); do
+		"$GUESTDUMP" dump --live -E --force "$guest_source" live.elf 2>live.err || fail "$(cat live.err)"
+		of_one_moment live.elf || fail "round $i: $(cat moment.out)"
+		grep -E 'paused|stood still' live.err
+		goes_on "after round $i"
+	done
+	settings | cmp before - || fail "QEMU's settings are not as they were"
+	rm live.elf
+}
 
-# Ctrl-C, and kill -9, at several moments
-for delay in 0.2 0.5 0.9; do
-	"$GUESTDUMP" dump --live -q --force "$guest_source" int.kdump 2>int.err &
-	pid=$!
-	sleep $delay
-	kill -INT $pid 2>/dev/null || true
-	status=0
-	wait $pid || status=$?
-	[ $status = 4 ] || [ $status = 0 ] || fail "SIGINT: status $status: $(cat int.err)"
-	alive "SIGINT after $delay s"
-	"$GUESTDUMP" dump --live -q --force "$guest_source" kill.kdump 2>kill.err &
-	pid=$!
-	sleep $delay
-	kill -KILL $pid 2>/dev/null || true
-	wait $pid 2>/dev/null || true
-	alive "SIGKILL after $delay s"
-done
-sleep 2
-capability | grep -q false || fail "the capability is still on after kill -9"
-"$GUESTDUMP" dump --live -q --force "$guest_source" last.kdump || fail "no snapshot after a kill -9"
+part_formats() {
+	local format
+	begin_writing
+	for format in kdump raw lime; do
+		live -f $format "$guest_source" live.out
+		"$GUESTDUMP" verify -q live.out >verify.out || fail "$format: $(cat verify.out)"
+		"$GUESTDUMP" convert -q -E --force live.out again.elf
+		of_one_moment again.elf || fail "$format: $(cat moment.out)"
+		rm live.out*
+	done
+	live "$guest_source" - | cat >live.flat
+	[ "$(head -c 12 live.flat)" = makedumpfile ] || fail "what goes through a pipe is not flattened"
+	live -F -C zstd "$guest_source" live.flat2
+	for format in live.flat live.flat2; do
+		"$GUESTDUMP" verify -q $format >verify.out || fail "$(cat verify.out)"
+		"$GUESTDUMP" convert -q -E --force $format again.elf
+		of_one_moment again.elf || fail "$format: $(cat moment.out)"
+	done
+	if command -v makedumpfile >/dev/null; then
+		makedumpfile -R plain.kdump <live.flat >makedumpfile.out 2>&1 || fail "$(cat makedumpfile.out)"
+		"$GUESTDUMP" verify -q plain.kdump >verify.out || fail "makedumpfile -R: $(cat verify.out)"
+	fi
+	live -E "$guest_source" - | cat >again.elf
+	of_one_moment again.elf || fail "through a pipe: $(cat moment.out)"
+	fails_with 2 "$GUESTDUMP" dump --live -q --split 2 "$guest_source" split.kdump 2>split.err
+	{ TMPDIR=$tmp/nowhere "$GUESTDUMP" dump --live -q "$guest_source" - 2>nowhere.err || true; } | cat >nowhere.out
+	grep -q 'temporary file in .*nowhere: No such' nowhere.err || fail "no folder for a temporary file: $(cat nowhere.err)"
+	rm live.flat* again.elf plain.kdump 2>/dev/null || true
+	goes_on "other formats"
+}
 
-# What needs its pages in order is refused, and nothing is paused for it
-for where in "-f lime refused.lime" "-E -"; do
-	status=0
-	# shellcheck disable=SC2086
-	"$GUESTDUMP" dump --live -q "$guest_source" $where 2>refused.err | cat >refused.out || status=${PIPESTATUS[0]}
-	[ "$status" = 2 ] || fail "$where: status $status: $(cat refused.err)"
+# The plan is of the same moment: no page of a process that runs is missing
+part_filtered() {
+	begin_writing
+	live -d 23 "$guest_source" live.kdump
+	"$GUESTDUMP" info live.kdump >info
+	grep -q '[1-9][0-9]* of them not in the dump (level 23)' info || fail "nothing was left out: $(cat info)"
+	"$GUESTDUMP" verify -q live.kdump >verify.out || fail "$(cat verify.out)"
+	"$GUESTDUMP" convert -q -E live.kdump live.elf
+	of_one_moment live.elf || fail "without free pages and cache: $(cat moment.out)"
+	rm live.elf
+	"$GUESTDUMP" dump --live -d 31 --force "$guest_source" live.kdump 2>live.err || fail "$(cat live.err)"
+	grep -E 'kept|paused' live.err
+	"$GUESTDUMP" dmesg live.kdump >dmesg
+	grep -q 'Linux version' dmesg || fail "no kernel log in the dump of level 31"
+	# 64 MiB of a process's memory are not in it
+	[ "$(stat -c %s live.kdump)" -lt 40000000 ] || fail "level 31 makes $(stat -c %s live.kdump) bytes"
+	goes_on "with a dump level"
+	rm live.kdump
+}
+
+# same OPTION...: both ways give the same.  In a kdump the data are in the order in which
+# they came, so these are converted.
+same() {
+	live "$@" "$guest_source" live.out
+	"$GUESTDUMP" dump -q --force "$@" "$guest_source" usual.out
+	if [ "$1" != -E ]; then
+		for file in live usual; do
+			"$GUESTDUMP" convert -q --force $file.out converted
+			mv converted $file.out
+		done
+	fi
+	cmp usual.out live.out || fail "$*: not what the usual way gives"
+}
+
+# Last, as the guest does nothing any more: its CPUs are halted for good.
+part_equal() {
+	guest_console 'killall moment 2>/dev/null; sync; (sleep 1; halt -f) >/dev/null 2>&1 &' >halt.out
+	timeout 30 sh -c "until grep -q 'System halted' $guest_dir/console.log; do sleep 0.5; done" ||
+		fail "the guest does not halt: $(tail -n 3 "$guest_dir/console.log")"
+	sleep 1
+	same -E
+	same -C zlib:1
+	[ "${options[0]}" != --add ] || same -d 31
+	[ "$(guest_status)" = running ] || fail "the guest is $(guest_status)"
+	"$guest" qmp "$guest_dir" stop >stop.out
+	live -E "$guest_source" paused.elf
+	[ "$(guest_status)" = paused ] || fail "a paused guest is $(guest_status) after dump --live"
+	"$GUESTDUMP" dump -q -E "$guest_source" usual.elf
+	cmp paused.elf usual.elf || fail "of a paused guest, --live gives something else"
+}
+
+for part; do
+	"part_$part"
+	echo "$part: ok"
 done
-alive "refused"

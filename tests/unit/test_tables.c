@@ -72,6 +72,7 @@ static void test_codecs(void)
 			CHECK(c->library && c->unpack && c->pack_open && c->pack_close);
 			CHECK(c->unpack_open && c->unpack_close && c->kdump_flag);
 			CHECK(c->min_level <= c->default_level && c->default_level <= c->max_level);
+			CHECK(c->min_level <= c->hasty_level && c->hasty_level <= c->max_level);
 			CHECK(codec_by_kdump_flag(c->kdump_flag) == c);
 		}
 		for (size_t k = 0; k < i && (other = codec_at(k)); k++) {
