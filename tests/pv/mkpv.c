@@ -2,8 +2,13 @@
 /*
  * mkpv - make dumps of protected s390x guests, for tests
  *
- *     mkpv plain OUT SEED CPUS START:SIZE...
- *         a plain ELF core of such a machine: random registers, memory of all kinds
+ *     mkpv plain OUT SEED CPUS START:SIZE... [WORD...]
+ *         a plain ELF core of such a machine: random registers, memory of all kinds; words:
+ *     prefixes          the CPUs' prefix pages are in memory; each second one has a place
+ *                       for vector registers
+ *     note              the lowcore tells where a VMCOREINFO note is
+ *     os-info os-info-bad os-info-text-bad     it tells of os_info, which has the text of
+ *                       VMCOREINFO; sums are wrong
  *     mkpv seal PLAIN KEY OUT [CHANGE...]
  *         what QEMU and the firmware would have written of that machine, had it been
  *         protected; KEY is a file with the customer communication key
@@ -25,11 +30,10 @@
  *     meta-short meta-past compl-version compl-length compl-short compl-past compl-tag
  *                       sections that are wrong
  */
+#include "mkpv.h"
+
 #include <elf.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -42,125 +46,9 @@
 
 #include "../unit/random.h"
 
-enum { PAGE = 4096, AREA = 1568, AREA_ROOM = 4096, COMPL = 288, MAX_LOADS = 64, MAX_CPUS = 1024 };
+enum { AREA_ROOM = 4096, COMPL = 288 };
 
-static void die(const char *what)
-{
-	fprintf(stderr, "mkpv: %s\n", what);
-	exit(1);
-}
-
-static void must(bool good, const char *what)
-{
-	if (!good)
-		die(what);
-}
-
-/* Big-endian numbers */
-static void put(unsigned char *p, uint64_t v, int n)
-{
-	while (n--) {
-		p[n] = (unsigned char)v;
-		v >>= 8;
-	}
-}
-
-static uint64_t get(const unsigned char *p, int n)
-{
-	uint64_t v = 0;
-
-	while (n--)
-		v = v << 8 | *p++;
-	return v;
-}
-
-/* Bytes that grow */
-struct buf {
-	unsigned char *p;
-	size_t len;
-};
-
-static unsigned char *grow(struct buf *b, size_t n)
-{
-	b->p = realloc(b->p, b->len + n + 1);
-	must(b->p, "out of memory");
-	memset(b->p + b->len, 0, n);
-	b->len += n;
-	return b->p + b->len - n;
-}
-
-static void put_note(struct buf *b, const char *name, uint32_t type, const void *desc, size_t size)
-{
-	const size_t namesz = strlen(name) + 1, room = (namesz + 3) & ~(size_t)3;
-	unsigned char *p = grow(b, 12 + room + ((size + 3) & ~(size_t)3));
-
-	put(p, namesz, 4);
-	put(p + 4, size, 4);
-	put(p + 8, type, 4);
-	memcpy(p + 12, name, namesz);
-	memcpy(p + 12 + room, desc, size);
-}
-
-static void write_all(FILE *f, const void *p, size_t len)
-{
-	must(fwrite(p, 1, len, f) == len, "writing failed");
-}
-
-/* What of a CPU is in its notes, and where it is in the area: pieces of 8 bytes or less
- * one by one, as a table for people to compare with the book.
- */
-struct piece {
-	uint32_t type;
-	int note, area, len;
-};
-
-static struct piece pieces[256];
-static int num_pieces;
-
-static void piece(uint32_t type, int note, int area, int len)
-{
-	pieces[num_pieces++] = (struct piece){ type, note, area, len };
-}
-
-static void fill_pieces(void)
-{
-	piece(NT_PRSTATUS, 112, 160, 8);                        /* PSW mask */
-	piece(NT_PRSTATUS, 120, 168, 8);                        /* PSW address */
-	for (int i = 0; i < 16; i++) {
-		piece(NT_PRSTATUS, 128 + 8 * i, 32 + 8 * i, 8); /* r0 to r15 */
-		piece(NT_PRSTATUS, 256 + 4 * i, 224 + 4 * i, 4); /* a0 to a15 */
-		piece(NT_S390_CTRS, 8 * i, 288 + 8 * i, 8);     /* c0 to c15 */
-		piece(NT_FPREGSET, 8 + 8 * i, 416 + 16 * i, 8); /* f0 to f15: v0 to v15, */
-		piece(NT_S390_VXRS_LOW, 8 * i, 424 + 16 * i, 8); /* their other halves */
-		piece(NT_S390_VXRS_HIGH, 16 * i, 672 + 16 * i, 16); /* v16 to v31 */
-	}
-	piece(NT_FPREGSET, 0, 188, 4);                          /* fpc */
-	piece(NT_S390_PREFIX, 0, 184, 4);
-	piece(NT_S390_TODPREG, 0, 196, 4);
-	piece(NT_S390_TIMER, 0, 200, 8);
-	piece(NT_S390_TODCMP, 0, 208, 8);
-	piece(NT_S390_GS_CB, 8, 1448, 24);
-}
-
-/* In the order in which zgetdump writes them */
-static const struct {
-	const char *name;
-	uint32_t type;
-	size_t size;
-} notes[] = {
-	{ "CORE", NT_PRSTATUS, 336 },       { "CORE", NT_FPREGSET, 136 },
-	{ "LINUX", NT_S390_TIMER, 8 },      { "LINUX", NT_S390_TODCMP, 8 },
-	{ "LINUX", NT_S390_TODPREG, 4 },    { "LINUX", NT_S390_CTRS, 128 },
-	{ "LINUX", NT_S390_PREFIX, 4 },     { "LINUX", NT_S390_VXRS_LOW, 128 },
-	{ "LINUX", NT_S390_VXRS_HIGH, 256 }, { "LINUX", NT_S390_GS_CB, 32 },
-};
-enum { NUM_NOTES = sizeof(notes) / sizeof(notes[0]) };
-
-/* A core that is read or written */
-struct load {
-	uint64_t paddr, size, off;
-};
-
+/* A core that is read */
 struct core {
 	unsigned char *map;
 	uint64_t size;
@@ -170,113 +58,6 @@ struct core {
 	int num_cpus;
 	struct buf others;              /* notes that are of no CPU             */
 };
-
-static void ehdr_fill(unsigned char *p, int phnum, uint64_t phoff)
-{
-	memcpy(p, "\177ELF\2\2\1", 7);
-	put(p + 16, ET_CORE, 2);
-	put(p + 18, EM_S390, 2);
-	put(p + 20, 1, 4);
-	put(p + 32, phoff, 8);
-	put(p + 52, 8, 2);              /* as QEMU 7.2 */
-	put(p + 54, 56, 2);
-	put(p + 56, (uint64_t)phnum, 2);
-	put(p + 58, 64, 2);
-}
-
-static void phdr_fill(unsigned char *p, uint32_t type, const struct load *l)
-{
-	put(p, type, 4);
-	put(p + 8, l->off, 8);
-	put(p + 16, l->paddr, 8);
-	put(p + 24, l->paddr, 8);
-	put(p + 32, l->size, 8);
-	put(p + 40, l->size, 8);
-}
-
-/* The plain core */
-
-/* Text that packs, numbers that do not, zeros */
-static void page_fill(unsigned char *p, uint64_t paddr, uint64_t seed)
-{
-	const uint64_t kind = (paddr / PAGE * 2654435761u + seed) >> 3 & 3;
-	uint64_t state = paddr ^ seed;
-
-	memset(p, 0, PAGE);
-	if (kind == 1)
-		random_bytes(&state, p, PAGE);
-	for (int i = 0; kind > 1 && i < PAGE; i += 16)
-		snprintf((char *)p + i, 16, "%015llx", (unsigned long long)(paddr + (uint64_t)i));
-}
-
-static void add_cpu_notes(struct buf *b, int cpu, const unsigned char *area)
-{
-	for (int n = 0; n < NUM_NOTES; n++) {
-		unsigned char desc[336] = { 0 };
-
-		if (notes[n].type == NT_PRSTATUS)
-			put(desc + 32, (uint64_t)cpu + 1, 4);
-		for (int i = 0; i < num_pieces; i++) {
-			if (pieces[i].type == notes[n].type)
-				memcpy(desc + pieces[i].note, area + pieces[i].area, (size_t)pieces[i].len);
-		}
-		put_note(b, notes[n].name, notes[n].type, desc, notes[n].size);
-	}
-}
-
-static void parse_load(const char *text, struct load *l)
-{
-	char *end;
-
-	l->paddr = strtoull(text, &end, 0);
-	must(*end == ':', "not START:SIZE");
-	l->size = strtoull(end + 1, &end, 0);
-	must(!*end && l->size % PAGE == 0, "not START:SIZE");
-}
-
-static int make_plain(int argc, char **argv)
-{
-	FILE *f = fopen(argv[0], "wb");
-	uint64_t seed = strtoull(argv[1], NULL, 0), random = seed, off;
-	const int num_cpus = atoi(argv[2]), num_loads = argc - 3;
-	struct load loads[MAX_LOADS], note = { 0 };
-	struct buf b = { 0 }, head = { 0 };
-	unsigned char *p;
-
-	must(f && num_loads <= MAX_LOADS, "cannot write it");
-	for (int cpu = 0; cpu < num_cpus; cpu++) {
-		unsigned char area[AREA] = { 0 };
-
-		random_bytes(&random, area + 32, 1440 - 32);
-		random_bytes(&random, area + 1448, 24);
-		add_cpu_notes(&b, cpu, area);
-	}
-	note.off = 64 + 56 * (uint64_t)(num_loads + 1);
-	note.size = b.len;
-	p = grow(&head, (size_t)note.off);
-	ehdr_fill(p, num_loads + 1, 64);
-	phdr_fill(p + 64, PT_NOTE, &note);
-	off = note.off + note.size;
-	for (int i = 0; i < num_loads; i++) {
-		parse_load(argv[3 + i], &loads[i]);
-		loads[i].off = off;
-		off += loads[i].size;
-		phdr_fill(p + 64 + 56 * (i + 1), PT_LOAD, &loads[i]);
-	}
-	write_all(f, head.p, head.len);
-	write_all(f, b.p, b.len);
-	for (int i = 0; i < num_loads; i++) {
-		for (uint64_t k = 0; k < loads[i].size; k += PAGE) {
-			unsigned char page[PAGE];
-
-			page_fill(page, loads[i].paddr + k, seed);
-			write_all(f, page, PAGE);
-		}
-	}
-	free(b.p);
-	free(head.p);
-	return fclose(f);
-}
 
 /* Reading it, or one of QEMU's */
 
