@@ -36,6 +36,14 @@ struct reg_set {
 	R(24), R(25), R(26), R(27), R(28), R(29), R(30), R(31)
 #define REGS_32(R) REGS_16(R), REGS_16_TO_31(R)
 
+/* Where VMCOREINFO is said to be */
+struct vmcoreinfo_place {
+	uint64_t paddr;
+	size_t size;                    /* of the text, whose sum is right; 0: it is
+					 * a note, and nothing was looked at    */
+};
+enum { MAX_VMCOREINFO = 65536 };        /* a page, of the largest size          */
+
 struct arch {
 	const char *name;               /* as uname -m says                     */
 	const char *little_name;        /* of a little-endian one, if another   */
@@ -62,10 +70,10 @@ struct arch {
 	 * VMCOREINFO does not tell.
 	 */
 	bool (*image_paddr)(const struct image *image, uint64_t vaddr, uint64_t *paddr);
-	/* Where the kernel says in memory that its VMCOREINFO note is; 0: nowhere.
+	/* Where the kernel says in memory that its VMCOREINFO is; false: it does not.
 	 * May be NULL.
 	 */
-	uint64_t (*vmcoreinfo)(struct source *s);
+	bool (*vmcoreinfo)(struct source *s, struct vmcoreinfo_place *ret);
 	/* The kernel's page tables by VMCOREINFO; see kernel/paging.h.  @ret has
 	 * its defaults: 8 byte entries in the dump's byte order.
 	 */

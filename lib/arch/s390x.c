@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "../image.h"
 #include "../kernel/paging.h"
 #include "../kernel/vmcoreinfo.h"
 #include "../util/bits.h"
+#include "../util/cleanup.h"
 #include "../util/cursor.h"
 #include "arch.h"
 
@@ -116,14 +119,81 @@ static bool paging(struct source *s, struct paging *ret)
 	return true;
 }
 
-/* In the lowcore, at absolute address 0xe0c */
-static uint64_t vmcoreinfo(struct source *s)
+/* Linux leaves two addresses in the lowcore, at absolute 0: of a VMCOREINFO note, and of
+ * os_info, a page for whoever dumps a kernel that has died.  The latter begins with a magic
+ * and a sum of what follows it; then it has entries of address, size and sum, of which the
+ * first is the text of VMCOREINFO.
+ *
+ * Facts: Linux's arch/s390/include/asm/{lowcore,os_info}.h, kernel/os_info.c.
+ */
+enum {
+	LC_VMCOREINFO = 0xe0c, LC_OS_INFO = 0xe18,
+	OS_INFO_SIZE = 4096, OS_INFO_SUMMED = 12, OS_INFO_ENTRIES = 32,
+};
+
+static bool read_lowcore(struct source *s, uint64_t paddr, uint64_t *ret)
 {
 	unsigned char buf[8];
 	struct cursor c = cursor_init(buf, sizeof(buf), true, true);
-	CLEANUP_ERROR struct gdump_error *err = source_read(s, 0xe0c, buf, sizeof(buf));
+	CLEANUP_ERROR struct gdump_error *err = source_read(s, paddr, buf, sizeof(buf));
 
-	return err ? 0 : get_u64(&c);
+	*ret = err ? 0 : get_u64(&c);
+	return *ret;
+}
+
+/* The sum that the CKSM instruction makes: of words, the carry comes in again below. */
+static uint32_t checksum(const unsigned char *p, size_t len)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < len; i++)
+		sum += (uint64_t)p[i] << (24 - i % 4 * 8);
+	while (sum >> 32)
+		sum = (uint32_t)sum + (sum >> 32);
+	return (uint32_t)sum;
+}
+
+static bool has_sum(struct source *s, const struct vmcoreinfo_place *place, uint32_t sum)
+{
+	CLEANUP_FREE unsigned char *text = malloc(place->size);
+	CLEANUP_ERROR struct gdump_error *err = text ? source_read(s, place->paddr, text, place->size) :
+						       error_nomem();
+
+	return !err && checksum(text, place->size) == sum;
+}
+
+static bool find_os_info(struct source *s, struct vmcoreinfo_place *ret)
+{
+	unsigned char page[OS_INFO_SIZE];
+	struct cursor c = cursor_init(page, sizeof(page), true, true);
+	struct gdump_error *err;
+	uint64_t paddr, size;
+
+	if (!read_lowcore(s, LC_OS_INFO, &paddr) || paddr % OS_INFO_SIZE)
+		return false;
+	err = source_read(s, paddr, page, sizeof(page));
+	if (err) {
+		gdump_error_destroy(err);
+		return false;
+	}
+	if (memcmp(cursor_take(&c, 8), "OSINFOSZ", 8) ||
+	    get_u32(&c) != checksum(page + OS_INFO_SUMMED, sizeof(page) - OS_INFO_SUMMED))
+		return false;
+	cursor_take(&c, OS_INFO_ENTRIES - OS_INFO_SUMMED);
+	ret->paddr = get_u64(&c);
+	size = get_u64(&c);
+	if (!size || size > MAX_VMCOREINFO)
+		return false;
+	ret->size = (size_t)size;
+	return has_sum(s, ret, get_u32(&c));
+}
+
+static bool vmcoreinfo(struct source *s, struct vmcoreinfo_place *ret)
+{
+	if (find_os_info(s, ret))
+		return true;
+	ret->size = 0;
+	return read_lowcore(s, LC_VMCOREINFO, &ret->paddr);
 }
 
 const struct arch arch_s390x = {

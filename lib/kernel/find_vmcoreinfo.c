@@ -26,7 +26,6 @@
 enum {
 	NOTE_ALIGN = 4096,              /* pages are not smaller                */
 	NOTE_HEADER = 24,               /* with the name "VMCOREINFO"           */
-	MAX_TEXT = 65536,               /* a page, of the largest size          */
 	SCAN_PAGES = 32768,             /* most of a large guest's are holes    */
 	READ_BYTES = 256 << 10,
 };
@@ -41,7 +40,7 @@ static size_t note_size(const struct image *image, const unsigned char *head)
 	struct cursor c = cursor_init(head, HEAD_SIZE, image->big, image->is64);
 	uint32_t namesz = get_u32(&c), size = get_u32(&c), type = get_u32(&c);
 
-	if (namesz != 11 || type || size > MAX_TEXT || size < sizeof(first_key) ||
+	if (namesz != 11 || type || size > MAX_VMCOREINFO || size < sizeof(first_key) ||
 	    memcmp(head + 12, name, sizeof(name)) ||
 	    memcmp(head + NOTE_HEADER, first_key, sizeof(first_key) - 1))
 		return 0;
@@ -77,7 +76,7 @@ static bool check(struct source *s, const struct vmcoreinfo_found *found)
 	return !err && !strncmp(uts[0], "Linux", UTS_LEN) && !strncmp(uts[2], release, UTS_LEN);
 }
 
-static bool read_note(struct source *s, uint64_t paddr, size_t size,
+static bool read_text(struct source *s, uint64_t paddr, size_t size,
 		      struct vmcoreinfo_found *ret)
 {
 	CLEANUP_ERROR struct gdump_error *err = NULL;
@@ -85,7 +84,7 @@ static bool read_note(struct source *s, uint64_t paddr, size_t size,
 
 	if (!text)
 		return false;
-	err = source_read(s, paddr + NOTE_HEADER, text, size);
+	err = source_read(s, paddr, text, size);
 	*ret = (struct vmcoreinfo_found){ .text = text, .size = strnlen(text, size) };
 	if (err || !is_text(text, ret->size)) {
 		free(text);
@@ -102,7 +101,7 @@ bool vmcoreinfo_at(struct source *s, uint64_t paddr, struct vmcoreinfo_found *re
 	CLEANUP_ERROR struct gdump_error *err = source_read(s, paddr, head, sizeof(head));
 	size_t size = err ? 0 : note_size(&s->image, head);
 
-	return size && read_note(s, paddr, size, ret);
+	return size && read_text(s, paddr + NOTE_HEADER, size, ret);
 }
 
 static void take_better(struct vmcoreinfo_found *best, struct vmcoreinfo_found *found)
@@ -138,7 +137,7 @@ static void search_bytes(struct search *s, uint64_t paddr, const unsigned char *
 		size_t size = note_size(&s->source->image, p + off);
 		struct vmcoreinfo_found found;
 
-		if (size && read_note(s->source, paddr + off, size, &found))
+		if (size && read_text(s->source, paddr + off + NOTE_HEADER, size, &found))
 			take_better(&s->best, &found);
 	}
 }
@@ -261,12 +260,16 @@ static struct gdump_error *add_note(struct source *s, const struct vmcoreinfo_fo
 	return err ? err : image_seal(&s->image);
 }
 
-/* Where the kernel itself says; it may be one that is no more. */
+/* Where the kernel itself says; a note may be of one that is no more. */
 static bool find_by_kernel(struct source *s, struct vmcoreinfo_found *ret)
 {
-	const uint64_t paddr = s->image.arch->vmcoreinfo ? s->image.arch->vmcoreinfo(s) : 0;
+	struct vmcoreinfo_place place;
 
-	if (!paddr || !vmcoreinfo_at(s, paddr, ret))
+	if (!s->image.arch->vmcoreinfo || !s->image.arch->vmcoreinfo(s, &place))
+		return false;
+	if (place.size)
+		return read_text(s, place.paddr, place.size, ret);
+	if (!vmcoreinfo_at(s, place.paddr, ret))
 		return false;
 	if (ret->checked)
 		return true;
