@@ -6,6 +6,8 @@ RELEASE ?= build-release
 PREFIX  ?=
 SUITE   ?=
 CASE    ?=
+MINUTES ?= 60
+TARGET  ?=
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -16,6 +18,7 @@ help:
 	@echo 'make test-full  the same with the slow ones: all machines, crash, a kernel with debugging data'
 	@echo 'make demo       dump a running guest and let other tools read the files'
 	@echo 'make bench      measure a release build; CASE=NAME for one case'
+	@echo 'make fuzz       hostile input for MINUTES=60 minutes; TARGET="dump ..." for some'
 	@echo 'make install    DESTDIR and PREFIX are honoured'
 	@echo 'make clean      remove what was built (make distclean: and $(BUILD)/ with its downloads)'
 	@echo 'scripts/setup build|test|full installs the Debian packages for these'
@@ -44,6 +47,9 @@ bench: setup-test
 	@$(MAKE) --no-print-directory BUILD=$(RELEASE) all
 	@GUESTDUMP=$(abspath $(RELEASE))/tool/guestdump bench/run $(CASE)
 
+fuzz: setup-test
+	@tests/fuzz/run -m $(MINUTES) -d $(BUILD)/fuzz $(TARGET)
+
 install: $(BUILD)/build.ninja
 	$(if $(PREFIX),meson configure $(BUILD) -Dprefix=$(PREFIX))
 	$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD)
@@ -57,5 +63,5 @@ distclean:
 	rm -rf $(BUILD) $(RELEASE)
 
 export BUILD
-.PHONY: all help test test-full demo bench install clean distclean
+.PHONY: all help test test-full demo bench fuzz install clean distclean
 .PRECIOUS: %/build.ninja

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "check.h"
+#include "seed.h"
 
 #include <dirent.h>
 #include <stdint.h>
@@ -91,6 +92,7 @@ static inline void blob_save(const struct blob *b, const char *name)
 {
 	FILE *f = fopen(name, "wb");
 
+	seed_keep("dump", b->p, b->len);
 	CHECK(f && fwrite(b->p, 1, b->len, f) == b->len);
 	if (f)
 		fclose(f);

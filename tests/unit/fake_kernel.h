@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "random.h"
+#include "seed.h"
 #include "source.h"
 #include "util/cursor.h"
 
@@ -24,8 +25,34 @@ static inline struct gdump_error *fake_read(struct source *s, uint64_t paddr, vo
 	return NULL;
 }
 
+/* As tests/fuzz/kernel.c takes it: what is not zero, line by line */
+static inline void fake_keep(const struct fake *f)
+{
+	const struct image *image = &f->source.image;
+	const size_t max = f->size * 2 + 65536;
+	unsigned char *buf = malloc(max);
+	struct cursor c = cursor_init(buf, max, false, true);
+
+	put_u16(&c, image->machine);
+	put_u16(&c, 0);
+	put_u16(&c, (uint16_t)image->vmcoreinfo_size);
+	put_bytes(&c, image->vmcoreinfo, image->vmcoreinfo_size);
+	for (uint32_t line = 0; line < f->size; line += 16) {
+		static const unsigned char zeros[16];
+
+		if (!memcmp(f->memory + line, zeros, sizeof(zeros)))
+			continue;
+		put_u32(&c, line);
+		put_u16(&c, sizeof(zeros));
+		put_bytes(&c, f->memory + line, sizeof(zeros));
+	}
+	seed_keep("kernel", buf, (size_t)(c.p - buf));
+	free(buf);
+}
+
 static inline void fake_close(struct source *s)
 {
+	fake_keep((struct fake *)s);
 	free(((struct fake *)s)->memory);
 	free(s);
 }

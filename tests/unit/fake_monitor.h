@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "seed.h"
 #include "util/fdpass.h"
 
 struct step {
@@ -155,8 +156,31 @@ static void fake_listen(struct fake *f)
 	CHECK(!listen(f->listener, 1));
 }
 
+/* As tests/fuzz/monitor.c takes it */
+static void fake_keep(const struct step *steps, size_t num_steps)
+{
+	static const char between[] = "\n%%\n";
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	for (size_t i = 0; i < num_steps; i++) {
+		if (i && steps[i].expect)
+			fputs(between, f);
+		if (steps[i].to_fd) {
+			fwrite(steps[i].to_fd, 1, steps[i].to_fd_len, f);
+			fputs(between, f);
+		}
+		fputs(steps[i].reply ? steps[i].reply : "", f);
+	}
+	fclose(f);
+	seed_keep("monitor", text, len);
+	free(text);
+}
+
 static void fake_play(struct fake *f, const struct step *steps, size_t num_steps)
 {
+	fake_keep(steps, num_steps);
 	f->steps = steps;
 	f->num_steps = num_steps;
 	CHECK(!pthread_create(&f->thread, NULL, fake_run, f));

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kernel.c - the memory of a Linux guest: VMCOREINFO, page tables, page structures, log
+ *
+ * The input is a machine with some bytes in its memory; all numbers are little-endian:
+ *
+ *     16 bits ELF machine, 16 bits flags (enum), 16 bits length of VMCOREINFO, its text;
+ *     then pieces: 32 bits address, 16 bits length, bytes
+ *
+ * as tests/unit/fake_kernel.h keeps its machines.
+ */
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+
+#include "kernel/filter.h"
+#include "kernel/find_vmcoreinfo.h"
+#include "kernel/mappings.h"
+#include "kernel/printk.h"
+#include "kernel/uts.h"
+#include "plan.h"
+#include "util/bits.h"
+#include "util/cursor.h"
+
+enum { MEMORY = 4 << 20, PAGE = 4096 };
+
+enum {
+	IN_MEMORY = 1,          /* VMCOREINFO is to be found there              */
+	BIG = 2,
+};
+
+static unsigned char memory[MEMORY];
+static bool is_dirty[MEMORY / PAGE];
+
+static struct gdump_error *memory_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	(void)s;
+	memcpy(buf, memory + paddr, len);
+	return NULL;
+}
+
+static void memory_close(struct source *s)
+{
+	free(s);
+	for (size_t i = 0; i < MEMORY / PAGE; i++) {
+		if (is_dirty[i])
+			memset(memory + i * PAGE, 0, PAGE);
+		is_dirty[i] = false;
+	}
+}
+
+static void put_piece(struct cursor *c)
+{
+	const uint32_t paddr = get_u32(c) % MEMORY;
+	const uint32_t room = MEMORY - paddr, want = get_u16(c);
+	const size_t len = MIN(want, room);
+	const unsigned char *p = cursor_take(c, len);
+
+	if (!p)
+		return;
+	memcpy(memory + paddr, p, len);
+	for (size_t i = paddr / PAGE; len && i <= (paddr + len - 1) / PAGE; i++)
+		is_dirty[i] = true;
+}
+
+static struct gdump_error *describe(struct image *image, struct cursor *c)
+{
+	const unsigned int machine = get_u16(c), flags = get_u16(c);
+	const size_t len = get_u16(c);
+	const unsigned char *info = cursor_take(c, len);
+	struct gdump_error *err;
+
+	image->machine = (uint16_t)machine;
+	image->is64 = machine != EM_386 && machine != EM_ARM;
+	image->big = flags & BIG || machine == EM_S390;
+	err = image_add_range(image, 0, MEMORY / 2, GDUMP_RANGE_RAM);
+	if (!err)
+		err = image_add_range(image, MEMORY / 2 + 16 * PAGE, MEMORY / 2 - 16 * PAGE,
+				      GDUMP_RANGE_RAM);
+	if (!err && info && !(flags & IN_MEMORY))
+		err = image_add_note(image, "VMCOREINFO", 0, info, len);
+	while (!c->bad && c->p < c->end)
+		put_piece(c);
+	return err ? err : image_seal(image);
+}
+
+static void look_at_record(void *arg, const struct gdump_log_record *record)
+{
+	(void)arg;
+	fuzz_look(record->text, record->len);
+}
+
+static void look_at(struct source *s)
+{
+	struct mappings maps = { 0 };
+	struct gdump_plan *plan = NULL;
+	struct gdump_error *err = find_vmcoreinfo(s, 0);
+
+	gdump_error_destroy(err);
+	image_read_uts(s);
+	gdump_error_destroy(printk_read(s, look_at_record, NULL));
+	err = mappings_find(s, &maps);
+	if (!err)
+		mappings_deinit(&maps);
+	gdump_error_destroy(err);
+	err = plan_create(s, 31, &plan);
+	if (!err)
+		err = filter_plan(plan, s, 31);
+	if (plan && plan->kept > plan->num_pages)
+		fuzz_die("%llu pages of %llu are kept", (unsigned long long)plan->kept,
+			 (unsigned long long)plan->num_pages);
+	gdump_plan_destroy(plan);
+	gdump_error_destroy(err);
+}
+
+void fuzz_kernel(const uint8_t *data, size_t size)
+{
+	static const struct source_ops ops = { .name = "fuzz", .read = memory_read,
+					       .close = memory_close };
+	struct cursor c = cursor_init(data, size, false, true);
+	struct source *s = calloc(1, sizeof(*s));
+	struct gdump_error *err;
+
+	source_init(s, &ops);
+	err = describe(&s->image, &c);
+	if (!err)
+		look_at(s);
+	gdump_error_destroy(err);
+	source_close(s);
+}
