@@ -264,6 +264,17 @@ uint64_t plan_end_pfn(const struct gdump_plan *plan)
 	return x->pfn + x->num;
 }
 
+/* Set bits [from, to) of a kdump bitmap. */
+static void set_bits(unsigned char *buf, uint64_t from, uint64_t to)
+{
+	for (; from < to && from % 8; from++)
+		buf[from / 8] |= (unsigned char)(1 << from % 8);
+	if (from < to)
+		memset(buf + from / 8, 0xff, (size_t)((to - from) / 8));
+	for (from = MAX(from, to & ~(uint64_t)7); from < to; from++)
+		buf[from / 8] |= (unsigned char)(1 << from % 8);
+}
+
 void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
 		 unsigned char *buf, size_t len)
 {
@@ -272,15 +283,14 @@ void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
 	memset(buf, 0, len);
 	for (size_t e = 0; e < plan->num_extents; e++) {
 		const struct extent *x = &plan->extents[e];
-		uint64_t to = MIN(x->pfn + x->num, end);
+		const uint64_t from = MAX(x->pfn, pfn), to = MIN(x->pfn + x->num, end);
+		uint64_t i = x->index + (from - x->pfn), stop = i + (to - from), next;
+		const uint64_t first = i - (from - pfn);
 
-		for (uint64_t i = MAX(x->pfn, pfn); i < to; i++) {
-			if (!kept && i % 8 == 0 && i + 8 <= to) {
-				buf[(i - pfn) / 8] = 0xff;
-				i += 7;
-			} else if (!kept || bit_test(plan->keep, x->index + (i - x->pfn))) {
-				buf[(i - pfn) / 8] |= (unsigned char)(1 << (i - pfn) % 8);
-			}
+		for (; from < to && i < stop; i = next) {
+			i = kept ? next_bit(plan->keep, i, stop, true) : i;
+			next = kept ? next_bit(plan->keep, i, stop, false) : stop;
+			set_bits(buf, i - first, next - first);
 		}
 	}
 }
