@@ -182,6 +182,29 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 	}
 }
 
+static const char *long_name(int opt)
+{
+	const struct option *o = long_options;
+
+	while (o->name && o->val != opt)
+		o++;
+	return o->name;
+}
+
+/* Options that only a running guest has a use for */
+static bool needs_guest(int opt)
+{
+	static const int options[] = {
+		OPT_BUFFER, OPT_LIVE, OPT_DETACH, OPT_PRIVATE_ANYWAY, OPT_NO_DIRECT, OPT_TIMEOUT,
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (opt == options[i])
+			return true;
+	}
+	return false;
+}
+
 /* -1: go on; else exit with it. */
 static int take_arguments(const struct command *cmd, struct copy *c, int argc, char **argv)
 {
@@ -199,6 +222,9 @@ static int take_arguments(const struct command *cmd, struct copy *c, int argc, c
 		if (opt == '?')
 			return usage_error(cmd, "'%s': unknown option, or its value is missing",
 					   argv[optind - 1]);
+		if (needs_guest(opt) && cmd != &command_dump)
+			return usage_error(cmd, "--%s is for running guests: guestdump dump has it",
+					   long_name(opt));
 		status = take_option(cmd, c, opt, optarg);
 		if (status)
 			return status;

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Options that make no sense with a command are refused, and nothing is written
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+tmpdir
+
+for option in --detach --private-anyway --live --live=try --buffer=1M --no-direct --timeout=3; do
+	fails_with 2 "$GUESTDUMP" convert "$option" "$tmp/in" "$tmp/out" 2>"$tmp/err"
+	grep -q -- "${option%=*} is for running guests: guestdump dump" "$tmp/err" ||
+		fail "convert $option: $(cat "$tmp/err")"
+	[ ! -e "$tmp/out" ] || fail "convert $option: there is a file"
+done
