@@ -283,6 +283,49 @@ static struct gdump_error *gdump_create(const char *where, struct gdump **ret)
 	return NULL;
 }
 
+/* How many of pages [pfn, pfn + num) are absent. */
+static struct gdump_error *count_absent(struct source *s, uint64_t pfn, uint64_t num,
+					uint64_t *absent)
+{
+	unsigned char state[4096];
+	enum page_state same;
+
+	for (uint64_t i = 0, n; i < num; i += n) {
+		struct gdump_error *err;
+
+		n = source_gap(s, pfn + i, num - i, &same);
+		if (n) {
+			*absent += same == PAGE_ABSENT ? n : 0;
+			continue;
+		}
+		n = MIN(num - i, sizeof(state));
+		err = source_scan(s, pfn + i, (size_t)n, state, false);
+		if (err)
+			return err;
+		for (uint64_t k = 0; k < n; k++)
+			*absent += state[k] == PAGE_ABSENT;
+	}
+	return NULL;
+}
+
+/* Of fewer ranges fewer pages are absent. */
+static struct gdump_error *recount_absent(struct source *s)
+{
+	struct image *image = &s->image;
+	struct gdump_error *err = NULL;
+	uint64_t absent = 0;
+
+	for (size_t i = 0; !err && image->num_absent && i < image->num_ranges; i++) {
+		const struct gdump_range *r = &image->ranges[i];
+		const uint64_t first = r->start / image->page_size;
+		const uint64_t last = (r->start + (r->size - 1)) / image->page_size;
+
+		err = count_absent(s, first, last - first + 1, &absent);
+	}
+	image->num_absent = absent;
+	return err;
+}
+
 static struct gdump_error *clip(struct image *image, uint64_t begin, uint64_t length)
 {
 	uint64_t from = 0, to = 0;
@@ -319,6 +362,8 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 	image_read_uts(s);
 	if (opt->length)
 		err = clip(&s->image, opt->begin, opt->length);
+	if (!err && opt->length)
+		err = recount_absent(s);
 	if (err)
 		return err;
 	fill_info(g);

@@ -211,6 +211,25 @@ static void test_claims(void)
 	gdump_close(g);
 }
 
+/* Of a part of memory what is absent is counted there. */
+static void test_part(void)
+{
+	struct gdump_open_options opt = { .size = sizeof(opt) };
+	const struct range r[] = { { 0, 64 * 4096 } };
+	unsigned char head[1];
+	struct gdump *g;
+
+	write_elf(EM_X86_64, r, 1, true, head, sizeof(head));
+	for (size_t n = 1; n <= 4; n++) {
+		opt.begin = 4096;
+		opt.length = n * 4096;
+		CHECK_OK(gdump_open(path, &opt, &g));
+		CHECK_INT(gdump_info(g)->num_pages, n);
+		CHECK_INT(gdump_info(g)->num_excluded, (n + 1) / 2);
+		gdump_close(g);
+	}
+}
+
 int main(void)
 {
 	const int fd = mkstemp(path);
@@ -223,6 +242,7 @@ int main(void)
 	test_identity();
 	test_xnum();
 	test_claims();
+	test_part();
 	unlink(path);
 	return check_done();
 }
