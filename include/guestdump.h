@@ -426,7 +426,8 @@ struct gdump_result {
 					 * which is marked as incomplete        */
 	uint64_t bytes;                 /* size of the output                   */
 	/* NULL or freed by the caller with free() */
-	char *left;                     /* the file that a cut short dump left  */
+	char *left;                     /* the file that a cut short dump left; of a
+					 * split one the first of them          */
 	char *why;                      /* why the first lost page was          */
 	uint64_t filled;                /* pages that were left out, but stand
 					 * as zeros where the format cannot

@@ -26,6 +26,7 @@ struct split {
 	struct part *parts;
 	unsigned int num;
 	uint64_t done;                  /* pages of the parts that are written  */
+	unsigned int finished;          /* parts that have their names          */
 };
 
 static struct gdump_error *part_sink(const char *path, unsigned int i, bool force,
@@ -163,9 +164,25 @@ static struct gdump_error *finish(struct split *s)
 		err = p->writer->ops->finish(p->writer, &p->size);
 		s->result->bytes += p->size;
 	}
-	for (unsigned int i = 0; !err && i < s->num; i++)
-		err = s->parts[i].sink->ops->finish(s->parts[i].sink, s->parts[i].size);
+	while (!err && s->finished < s->num) {
+		struct part *p = &s->parts[s->finished];
+
+		err = p->sink->ops->finish(p->sink, p->size);
+		s->finished += !err;
+	}
 	return err;
+}
+
+/* What was cut short is kept where it holds pages, and all of it: no part can be opened
+ * without the others.
+ */
+static void keep_rest(struct split *s)
+{
+	if (!s->result->pages)
+		return;
+	for (unsigned int i = s->finished; i < s->num; i++)
+		s->parts[i].sink->keep = true;
+	s->result->left = strdup(s->parts[s->finished].sink->left);
 }
 
 static void split_deinit(struct split *s)
@@ -198,6 +215,8 @@ struct gdump_error *split_write(struct gdump *g, const struct gdump_plan *plan, 
 		err = write_part(&s, &s.parts[i]);
 	if (!err)
 		err = finish(&s);
+	if (err)
+		keep_rest(&s);
 	split_deinit(&s);
 	return err;
 }

@@ -4,7 +4,7 @@
  *
  * They are called PATH-1, PATH-2 and so on, hold about the same number of pages
  * each, and appear together when all of them are complete; when something goes
- * wrong, none is left.
+ * wrong, what holds pages already is left as PATH-1.incomplete and so on.
  */
 #pragma once
 

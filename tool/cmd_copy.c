@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,8 +292,12 @@ static int print_failure(const struct copy *c, struct gdump_error *err)
 
 	if (!c->result.left)
 		return status;
-	say("%s holds the %llu pages that were written, marked as incomplete", c->result.left,
-	    (unsigned long long)c->result.pages);
+	if (c->write.split > 1)
+		say("%s to %s-%u.incomplete hold the %llu pages that were written, marked as incomplete",
+		    c->result.left, c->to, c->write.split, (unsigned long long)c->result.pages);
+	else
+		say("%s holds the %llu pages that were written, marked as incomplete",
+		    c->result.left, (unsigned long long)c->result.pages);
 	return status == EXIT_FAILED ? EXIT_INCOMPLETE : status;
 }
 
@@ -338,6 +343,19 @@ static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned
 	return err;
 }
 
+/* What was cut short makes room for the next try. */
+static void unlink_left(const struct copy *c)
+{
+	char path[PATH_MAX];
+
+	if (c->result.left)
+		unlink(c->result.left);
+	for (unsigned int i = 1; c->result.left && i <= c->write.split; i++) {
+		snprintf(path, sizeof(path), "%s-%u.incomplete", c->to, i);
+		unlink(path);
+	}
+}
+
 /* Write with one level after the other until one fits on the disk. */
 static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
 {
@@ -353,8 +371,7 @@ static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
 			return err;
 		say("%s; trying level %u", gdump_error_message(err), c->drops[i + 1]);
 		gdump_error_destroy(err);
-		if (c->result.left)
-			unlink(c->result.left);
+		unlink_left(c);
 		free(c->result.left);
 		free(c->result.why);
 		c->result = (struct gdump_result){ .size = sizeof(c->result) };

@@ -13,10 +13,10 @@ enum { PAGES = 1000, PAGE = 4096, BAD = 700 };
 
 static char dir[] = "/tmp/gd-test-split.XXXXXX";
 
-/* Page n is all n; @bad cannot be read. */
+/* Page n is all n; BAD cannot be read, or all ends there. */
 struct fake {
 	struct source source;
-	bool bad;
+	bool bad, ends;
 };
 
 static struct gdump_error *fake_read(struct source *s, uint64_t paddr, void *buf, size_t len)
@@ -26,6 +26,8 @@ static struct gdump_error *fake_read(struct source *s, uint64_t paddr, void *buf
 
 		if (((struct fake *)s)->bad && pfn == BAD)
 			return error_new(GDUMP_ERR_CORRUPT, "bad page");
+		if (((struct fake *)s)->ends && pfn == BAD)
+			return error_new(GDUMP_ERR_CANCELED, "canceled");
 		memset((char *)buf + i, (int)pfn & 0xff, MIN(len - i, PAGE));
 	}
 	return NULL;
@@ -39,9 +41,9 @@ static void fake_close(struct source *s)
 static const struct source_ops fake_ops = { .name = "fake", .read = fake_read,
 					    .close = fake_close };
 
-static struct gdump_error *write_split(unsigned int num, bool bad, struct gdump_result *result)
+static struct gdump_error *write_fake(unsigned int num, struct fake f,
+				      struct gdump_result *result)
 {
-	struct fake f = { .bad = bad };
 	char where[] = "fake";
 	struct gdump g = { .source = &f.source, .where = where };
 	const struct gdump_write_options opt = {
@@ -58,6 +60,11 @@ static struct gdump_error *write_split(unsigned int num, bool bad, struct gdump_
 	err = gdump_write(&g, NULL, "d", &opt);
 	source_close(&f.source);
 	return err;
+}
+
+static struct gdump_error *write_split(unsigned int num, bool bad, struct gdump_result *result)
+{
+	return write_fake(num, (struct fake){ .bad = bad }, result);
 }
 
 static void remove_parts(unsigned int num)
@@ -112,6 +119,37 @@ static void test_refused(void)
 	remove_parts(PAGES);
 }
 
+/* What was written stays, and can be opened: all parts, also those without a page. */
+static void test_cut_short(void)
+{
+	static const char *const parts[] = { "d-1.incomplete", "d-2.incomplete" };
+	const struct gdump_open_options opt = { .size = sizeof(opt), .parts = parts,
+						.num_parts = 2 };
+	struct gdump_result r;
+	struct gdump *g;
+	uint64_t there = 0;
+	unsigned char page[PAGE];
+
+	CHECK_ERR(write_fake(3, (struct fake){ .ends = true }, &r), GDUMP_ERR_CANCELED, "");
+	CHECK(access("d-1", F_OK) && access("d-2", F_OK) && access("d-3", F_OK));
+	CHECK_STR(r.left, "d-1.incomplete");
+	free(r.left);
+	CHECK_OK(gdump_open("d-3.incomplete", &opt, &g));
+	CHECK(gdump_info(g)->incomplete);
+	for (uint64_t i = 0; i < PAGES; i++) {
+		struct gdump_error *err = gdump_read(g, i * PAGE, page, PAGE);
+
+		CHECK(!err || i > PAGES / 3);
+		CHECK(err || (page[0] == (i & 0xff) && page[PAGE - 1] == (i & 0xff)));
+		there += !err;
+		gdump_error_destroy(err);
+	}
+	CHECK_INT(there, r.pages);
+	CHECK_INT(gdump_info(g)->num_excluded, PAGES - there);
+	gdump_close(g);
+	CHECK(!unlink("d-1.incomplete") && !unlink("d-2.incomplete") && !unlink("d-3.incomplete"));
+}
+
 int main(void)
 {
 	if (!mkdtemp(dir) || chdir(dir))
@@ -119,6 +157,7 @@ int main(void)
 	test_split(false);
 	test_split(true);
 	test_refused();
+	test_cut_short();
 	rmdir(dir);
 	return check_done();
 }
