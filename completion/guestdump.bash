@@ -11,7 +11,7 @@ _guestdump_options() {
 			--dry-run --begin --length --paging --split -j --threads --progress -q --quiet --force
 		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict --no-confine --verbose; else echo --buffer --detach --live --no-direct --no-confine --private-anyway --timeout --verbose; fi
 		;;
-	info) echo -r --registers -t --tasks --json --input-format --range -k --key --strict --no-confine --verbose ;;
+	info) echo -p --pages -r --registers -t --tasks --json --input-format --range -k --key --strict --no-confine --verbose ;;
 	verify) echo --json -j --threads --progress -q --quiet --input-format --range -k --key --strict --no-confine --verbose ;;
 	dmesg) echo --json --callers --input-format --range -k --key --strict --no-confine --verbose ;;
 	list | jobs) echo --json ;;

@@ -405,6 +405,11 @@ enum gdump_drop {               /* bits; the first five are kdump's levels      
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop,
 				      struct gdump_plan **ret);
+/* The plan of level 31, only to look at: also of a guest that runs, of which it is about
+ * right.  It cannot be written.
+ */
+GDUMP_MUST_CHECK
+struct gdump_error *gdump_plan_survey(struct gdump *g, struct gdump_plan **ret);
 /* Whether page @pfn (paddr / page size) will be in the dump. */
 bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn);
 uint64_t gdump_plan_kept(const struct gdump_plan *plan);

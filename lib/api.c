@@ -179,6 +179,13 @@ struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct
 	return err ? error_prefix(err, "%s", g->where) : plan_create(g->source, drop, ret);
 }
 
+struct gdump_error *gdump_plan_survey(struct gdump *g, struct gdump_plan **ret)
+{
+	struct gdump_error *err = source_usable(g->source);
+
+	return err ? error_prefix(err, "%s", g->where) : plan_survey(g->source, ret);
+}
+
 bool gdump_format_at(size_t i, struct gdump_format_info *ret)
 {
 	const struct format *f = format_at(i);

@@ -231,6 +231,8 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 						     source_usable(g->source), "%s", g->where);
 	if (!err && !g->source->image.num_ranges)
 		err = error_new(GDUMP_ERR_NODATA, "%s: holds no memory", g->where);
+	if (!err && plan && plan->survey)
+		err = error_new(GDUMP_ERR_USAGE, "%s: this plan is only to look at", g->where);
 	if (!err && !plan) {
 		err = plan_create(g->source, 0, &whole);
 		plan = whole;

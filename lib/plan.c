@@ -89,7 +89,8 @@ static struct gdump_error *keep_all(struct gdump_plan *plan, struct source *s)
 	return err;
 }
 
-struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdump_plan **ret)
+static struct gdump_error *create(struct source *s, unsigned int drop, bool survey,
+				  struct gdump_plan **ret)
 {
 	CLEANUP_PLAN struct gdump_plan *plan = calloc(1, sizeof(*plan));
 	struct gdump_error *err;
@@ -101,6 +102,7 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdum
 				 drop);
 	plan->page_size = s->image.page_size;
 	plan->drop = drop & GDUMP_DROP_ZERO;
+	plan->survey = survey;
 	err = extents_create(plan, &s->image);
 	if (err)
 		return err;
@@ -121,6 +123,16 @@ struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdum
 	*ret = plan;
 	plan = NULL;
 	return NULL;
+}
+
+struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdump_plan **ret)
+{
+	return create(s, drop, false, ret);
+}
+
+struct gdump_error *plan_survey(struct source *s, struct gdump_plan **ret)
+{
+	return create(s, 31, true, ret);
 }
 
 /* How many of pages [from, to) are kept. */

@@ -25,11 +25,14 @@ struct gdump_plan {
 	uint64_t kept;
 	uint64_t dropped[8];            /* by bit of enum gdump_drop            */
 	uint64_t odd;                   /* struct pages that made no sense      */
+	bool survey;                    /* not to be written: the guest may run */
 	char warning[200];              /* why nothing was filtered, or ""      */
 };
 
 MUST_CHECK struct gdump_error *plan_create(struct source *s, unsigned int drop,
 					   struct gdump_plan **ret);
+/* See gdump_plan_survey(). */
+MUST_CHECK struct gdump_error *plan_survey(struct source *s, struct gdump_plan **ret);
 /* Of the plan only pages [start, end); it borrows from @plan, which must
  * outlive it. */
 MUST_CHECK struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start,

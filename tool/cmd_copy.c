@@ -15,6 +15,7 @@
 #include "confine.h"
 #include "jobs.h"
 #include "options.h"
+#include "plan.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -301,35 +302,6 @@ static int print_failure(const struct copy *c, struct gdump_error *err)
 	return status == EXIT_FAILED ? EXIT_INCOMPLETE : status;
 }
 
-/* What is left out, and why. */
-static void print_plan(const struct gdump_plan *plan, unsigned int drop)
-{
-	static const struct {
-		enum gdump_drop why;
-		const char *name;
-	} kinds[] = {
-		{ GDUMP_DROP_FREE, "free" }, { GDUMP_DROP_USER, "user" },
-		{ GDUMP_DROP_CACHE, "cache" }, { GDUMP_DROP_CACHE_PRIVATE, "private cache" },
-		{ GDUMP_DROP_OFFLINE, "offline" }, { GDUMP_DROP_HWPOISON, "broken" },
-		{ GDUMP_DROP_ABSENT, "absent before" },
-	};
-	char text[256] = "";
-	size_t len = 0;
-
-	if (gdump_plan_warning(plan))
-		say("warning: %s", gdump_plan_warning(plan));
-	if (!drop || progress_is_quiet() || progress_is_json())
-		return;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const uint64_t n = gdump_plan_dropped(plan, kinds[i].why);
-
-		if (n && len < sizeof(text))
-			len += (size_t)snprintf(text + len, sizeof(text) - len, ", %llu %s",
-						(unsigned long long)n, kinds[i].name);
-	}
-	say("%llu pages are kept%s", (unsigned long long)gdump_plan_kept(plan), text);
-}
-
 static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned int drop)
 {
 	struct gdump_plan *plan;
@@ -337,7 +309,7 @@ static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned
 
 	if (err)
 		return err;
-	print_plan(plan, drop);
+	say_plan(g, plan, drop);
 	err = (c->detach ? detach_write : gdump_write)(g, plan, c->to, &c->write);
 	gdump_plan_destroy(plan);
 	return err;
@@ -379,6 +351,18 @@ static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
 	return err;
 }
 
+static void print_estimate(const struct gdump_plan *plan, uint64_t pages, uint64_t bytes)
+{
+	const unsigned long long kept = gdump_plan_kept(plan);
+
+	if (progress_is_json())
+		printf("{\"event\": \"estimate\", \"pages\": %llu, \"kept\": %llu, \"bytes\": %llu}\n",
+		       (unsigned long long)pages, kept, (unsigned long long)bytes);
+	else
+		printf("%llu of %llu pages would be kept; about %s\n", kept,
+		       (unsigned long long)pages, size_text(bytes).text);
+}
+
 /* Say what would be written. */
 static int dry_run(struct copy *c, struct gdump *g)
 {
@@ -388,12 +372,10 @@ static int dry_run(struct copy *c, struct gdump *g)
 
 	if (err)
 		return fail(err);
-	print_plan(plan, c->drops[0]);
+	say_plan(g, plan, c->drops[0]);
 	err = gdump_estimate(g, plan, &c->write, &bytes);
 	if (!err)
-		printf("%llu of %llu pages would be kept; about %s\n",
-		       (unsigned long long)gdump_plan_kept(plan),
-		       (unsigned long long)gdump_info(g)->num_pages, size_text(bytes).text);
+		print_estimate(plan, gdump_info(g)->num_pages, bytes);
 	gdump_plan_destroy(plan);
 	return finish_stdout(err ? fail(err) : EXIT_DONE);
 }

@@ -8,12 +8,13 @@
 #include "confine.h"
 #include "kernel.h"
 #include "options.h"
+#include "plan.h"
 #include "progress.h"
 #include "tool.h"
 
 /* What to tell beside the outline */
 struct wanted {
-	bool json, registers, tasks;
+	bool json, registers, tasks, pages;
 };
 
 static const char *kind_name(uint32_t kind)
@@ -126,7 +127,7 @@ static void print_protection(const struct gdump_protection *p)
 }
 
 static int print_text(struct gdump *g, const struct gdump_protection *protection,
-		      const char *where, const struct wanted *wanted)
+		      const struct gdump_plan *plan, const char *where, const struct wanted *wanted)
 {
 	const struct gdump_info *info = gdump_info(g);
 	uint64_t bytes = 0;
@@ -149,6 +150,8 @@ static int print_text(struct gdump *g, const struct gdump_protection *protection
 		       info->dump_level);
 	printf("\n");
 	print_ranges(info);
+	if (plan)
+		print_kinds(g, plan);
 	print_notes(info);
 	print_registers(g, info, wanted->registers);
 	return print_guest_kernel(g, wanted->tasks);
@@ -201,7 +204,7 @@ static json_t *json_protection(const struct gdump_protection *p)
 }
 
 static int print_json(struct gdump *g, const struct gdump_protection *protection,
-		      const char *where, const struct wanted *wanted)
+		      const struct gdump_plan *plan, const char *where, const struct wanted *wanted)
 {
 	const struct gdump_info *info = gdump_info(g);
 	json_t *ranges = json_array(), *notes = json_array(), *o;
@@ -234,6 +237,11 @@ static int print_json(struct gdump *g, const struct gdump_protection *protection
 	if (info->vmcoreinfo)
 		json_object_set_new(o, "vmcoreinfo",
 				    json_stringn(info->vmcoreinfo, info->vmcoreinfo_size));
+	if (plan) {
+		json_object_set_new(o, "page_kinds", json_kinds(g, plan));
+		json_object_set_new(o, "page_kinds_warning", gdump_plan_warning(plan) ?
+				    json_string(gdump_plan_warning(plan)) : json_null());
+	}
 	status = json_guest_kernel(g, wanted->tasks, o);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
@@ -247,6 +255,7 @@ static int info_files(char **files, int num, const struct input *in,
 	struct gdump_open_options opt = input_options(files + 1, num - 1);
 	struct gdump_protection protection = { .size = sizeof(protection) };
 	const char *where = files[0];
+	struct gdump_plan *plan = NULL;
 	struct gdump_error *err;
 	int status = EXIT_DONE;
 	struct gdump *g;
@@ -258,8 +267,11 @@ static int info_files(char **files, int num, const struct input *in,
 	if (err)
 		return fail(err);
 	err = gdump_protection(g, &protection);
+	if (!err && wanted->pages)
+		err = gdump_plan_survey(g, &plan);
 	if (!err)
-		status = (wanted->json ? print_json : print_text)(g, &protection, where, wanted);
+		status = (wanted->json ? print_json : print_text)(g, &protection, plan, where, wanted);
+	gdump_plan_destroy(plan);
 	gdump_close(g);
 	return finish_stdout(err ? fail(err) : status);
 }
@@ -268,6 +280,7 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{ "json",      no_argument, NULL, 'J' },
+		{ "pages",     no_argument, NULL, 'p' },
 		{ "registers", no_argument, NULL, 'r' },
 		{ "tasks",     no_argument, NULL, 't' },
 		INPUT_OPTIONS,
@@ -280,7 +293,7 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "rth" INPUT_SHORT, long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "prth" INPUT_SHORT, long_options, NULL)) != -1) {
 		if (opt == 'h') {
 			print_help(cmd);
 			return finish_stdout(EXIT_DONE);
@@ -288,6 +301,8 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 			wanted.json = true;
 		} else if (opt == 'r') {
 			wanted.registers = true;
+		} else if (opt == 'p') {
+			wanted.pages = true;
 		} else if (opt == 't') {
 			wanted.tasks = true;
 		} else if (!input_take(&in, opt, optarg, &good) || !good) {
@@ -303,10 +318,11 @@ static int cmd_info(const struct command *cmd, int argc, char **argv)
 
 const struct command command_info = {
 	.name = "info",
-	.usage = "info [--json] [--registers] [--tasks] INPUT...|GUEST",
+	.usage = "info [--json] [--pages] [--registers] [--tasks] INPUT...|GUEST",
 	.summary = "Show what a dump or a running guest is: format, machine, kernel, memory, CPUs",
 	.help = "Several INPUTs are the parts of one dump; - is standard input.\n\n"
 		"      --json                the same, and more, as JSON\n"
+		"  -p, --pages               how many pages are free, user's, page cache and so on\n"
 		"  -r, --registers           all registers of each CPU: also the floating point, vector\n"
 		"                            and control ones that the dump has\n"
 		"  -t, --tasks               all tasks of the guest's kernel: threads and processes\n"

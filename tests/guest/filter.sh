@@ -37,10 +37,10 @@ theirs() {
 ours() {
 	local line name
 	line=$(grep 'pages are kept' "$1") || fail "no line of pages: $(cat "$1")"
-	line="${line#*kept},"
+	line=${line#*kept}
 	line=${line/ private cache/ private}
 	for name in cache free private user; do
-		[[ $line =~ \ ([0-9]+)\ $name, ]] && echo "$name ${BASH_REMATCH[1]}" || echo "$name 0"
+		[[ $line =~ \ ([0-9]+)\ $name\ \( ]] && echo "$name ${BASH_REMATCH[1]}" || echo "$name 0"
 	done
 }
 
@@ -123,6 +123,7 @@ fi
 # The estimate: in bytes, of our own words
 for level in 1 16 31; do
 	"$GUESTDUMP" dump --dry-run -d $level "$guest_source" >dry.out 2>dry.err
+	"$GUESTDUMP" dump --dry-run -d $level --progress json "$guest_source" >dry.json 2>plan.json
 	/usr/bin/python3 - "$(stat -c %s ours.$level)" <<-'PYTHON' || fail "level $level: $(cat dry.out)"
 		import re
 		import sys
@@ -130,8 +131,32 @@ for level in 1 16 31; do
 		about = float(number) * {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
 		sys.exit(not 1 / 1.5 < about / int(sys.argv[1]) < 1.5)
 	PYTHON
+	/usr/bin/python3 - <<-'PYTHON' || fail "level $level: $(cat plan.json dry.json)"
+		import json
+		plan = json.load(open("plan.json"))["plan"]
+		estimate = json.load(open("dry.json"))
+		for kind in plan.values():
+		    assert kind["bytes"] == 4096 * kind["pages"]
+		assert sum(kind["pages"] for kind in plan.values()) == estimate["pages"]
+		assert plan["kept"]["pages"] == estimate["kept"]
+		line = open("dry.err").read()
+		assert all("%d %s (" % (plan[name]["pages"], name) in line
+		           for name in ("free", "user", "cache") if plan[name]["pages"]), line
+	PYTHON
 	echo "level $level: $(cat dry.out)"
 done
+
+# The same by info, with the guest running, and from a file
+"$GUESTDUMP" info --json --pages vm.elf >info.json
+"$GUESTDUMP" info --pages "$guest_source" | sed -n 's/^  *\([0-9][0-9]*\) .*iB  \(free\|user\|cache\)$/\2 \1/p' |
+	sort >info.count
+grep -v ' 0$' ours.count | grep -v private | cmp - info.count || fail "info --pages: $(cat info.count)"
+/usr/bin/python3 - <<-'PYTHON' || fail "info --json --pages: see above"
+	import json
+	info, plan = json.load(open("info.json")), json.load(open("plan.json"))["plan"]
+	assert not info["page_kinds_warning"]
+	assert {k: v["pages"] for k, v in info["page_kinds"].items()} == {k: v["pages"] for k, v in plan.items()}
+PYTHON
 
 # One level after the other until it fits
 mkdir small

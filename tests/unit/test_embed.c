@@ -103,10 +103,14 @@ static void write_and_compare(struct gdump *g, const char *format)
 {
 	const struct gdump_write_options opt = { .size = sizeof(opt), .format = format,
 						 .force = true };
+	struct gdump_plan *survey = NULL;
 	struct gdump *file = NULL;
 	struct gdump_register r;
 	unsigned char *buf = malloc(MIB);
 
+	CHECK_OK(gdump_plan_survey(g, &survey));
+	CHECK_ERR(gdump_write(g, survey, path, &opt), GDUMP_ERR_USAGE, "only to look at");
+	gdump_plan_destroy(survey);
 	madvise(memory + 9 * PAGE, PAGE, MADV_DONTNEED);
 	CHECK_OK(gdump_write(g, NULL, path, &opt));
 	CHECK(!is_populated(memory + 9 * PAGE));

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "progress.h"
+#include "tool.h"
+
+static const struct kind {
+	enum gdump_drop why;
+	const char *name, *key;
+} kinds[] = {
+	{ GDUMP_DROP_FREE, "free", "free" },
+	{ GDUMP_DROP_USER, "user", "user" },
+	{ GDUMP_DROP_CACHE, "cache", "cache" },
+	{ GDUMP_DROP_CACHE_PRIVATE, "private cache", "private" },
+	{ GDUMP_DROP_OFFLINE, "offline", "offline" },
+	{ GDUMP_DROP_HWPOISON, "broken", "broken" },
+	{ GDUMP_DROP_ABSENT, "absent before", "absent" },
+};
+enum { NUM_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+static struct size_text bytes_of(const struct gdump *g, uint64_t pages)
+{
+	return size_text(pages * gdump_info(g)->page_size);
+}
+
+static json_t *json_pages(const struct gdump *g, uint64_t pages)
+{
+	return json_pack("{s:I, s:I}", "pages", (json_int_t)pages, "bytes",
+			 (json_int_t)(pages * gdump_info(g)->page_size));
+}
+
+json_t *json_kinds(const struct gdump *g, const struct gdump_plan *plan)
+{
+	json_t *o = json_pack("{s:o}", "kept", json_pages(g, gdump_plan_kept(plan)));
+
+	for (size_t i = 0; i < NUM_KINDS; i++)
+		json_object_set_new(o, kinds[i].key,
+				    json_pages(g, gdump_plan_dropped(plan, kinds[i].why)));
+	return o;
+}
+
+static void say_json(const struct gdump *g, const struct gdump_plan *plan, unsigned int level)
+{
+	json_t *o = json_pack("{s:s, s:i, s:o, s:s?}", "event", "plan", "level", (int)level, "plan",
+			      json_kinds(g, plan), "warning", gdump_plan_warning(plan));
+
+	json_dumpf(o, stderr, 0);
+	fputc('\n', stderr);
+	json_decref(o);
+}
+
+void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int level)
+{
+	const uint64_t kept = gdump_plan_kept(plan);
+	char text[512] = "";
+	size_t len = 0;
+
+	if (gdump_plan_warning(plan))
+		say("warning: %s", gdump_plan_warning(plan));
+	if (progress_is_json())
+		say_json(g, plan, level);
+	if (!level || progress_is_quiet() || progress_is_json())
+		return;
+	for (size_t i = 0; i < NUM_KINDS; i++) {
+		const uint64_t n = gdump_plan_dropped(plan, kinds[i].why);
+
+		if (n && len < sizeof(text))
+			len += (size_t)snprintf(text + len, sizeof(text) - len, ", %" PRIu64 " %s (%s)",
+						n, kinds[i].name, bytes_of(g, n).text);
+	}
+	say("%" PRIu64 " pages are kept (%s)%s", kept, bytes_of(g, kept).text, text);
+}
+
+static void print_kind(const struct gdump *g, uint64_t pages, const char *name)
+{
+	if (pages)
+		printf("  %12" PRIu64 "  %10s  %s\n", pages, bytes_of(g, pages).text, name);
+}
+
+void print_kinds(const struct gdump *g, const struct gdump_plan *plan)
+{
+	if (gdump_plan_warning(plan)) {
+		printf("pages       of unknown kinds: %s\n", gdump_plan_warning(plan));
+		return;
+	}
+	printf("pages       by what level 31 would do with them%s:\n",
+	       gdump_info(g)->is_live ? ", at about this moment" : "");
+	print_kind(g, gdump_plan_kept(plan), "kept");
+	for (size_t i = 0; i < NUM_KINDS; i++)
+		print_kind(g, gdump_plan_dropped(plan, kinds[i].why), kinds[i].name);
+}
