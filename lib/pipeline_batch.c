@@ -173,8 +173,8 @@ static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
 	struct gdump_error *err = source_scan(source, b->pages[i].pfn, n, w->state, false);
 
 	if (!err && !memchr(w->state, PAGE_ABSENT, n))
-		err = source->ops->stored(source, b->pages[i].pfn, n, s->buf + b->data_len,
-					  w->stored);
+		err = source->ops->stored(source, b->pages[i].pfn, n, flag,
+					  s->buf + b->data_len, w->stored);
 	else if (!err)
 		return false;
 	if (err) {
@@ -185,8 +185,6 @@ static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
 		const struct stored_page *from = &w->stored[k];
 		struct page *page = &b->pages[i + k];
 
-		if (from->flag && from->flag != flag)
-			return false;
 		page->len = from->len;
 		page->kind = !from->len ? PAGE_ZERO : from->flag ? PAGE_PACKED : PAGE_RAW;
 		s->count.zero += page->kind == PAGE_ZERO;

@@ -91,11 +91,13 @@ struct source_ops {
 	 */
 	const void *(*borrow)(struct source *s, uint64_t paddr, size_t len);
 	/* Pages [pfn, pfn + num), which are all there, as the input holds them:
-	 * back to back in @buf, which has room for @num whole pages.  What is in
-	 * them is not looked at.  NULL: the input holds no pages by themselves.
+	 * back to back in @buf, which has room for @num whole pages.  An error
+	 * where one is packed by another codec than that of @flag (kdump_flag),
+	 * or is not good, so far as the source looks.  NULL: the input holds no
+	 * pages by themselves.
 	 */
-	struct gdump_error *(*stored)(struct source *s, uint64_t pfn, size_t num, void *buf,
-				      struct stored_page *ret);
+	struct gdump_error *(*stored)(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
+				      void *buf, struct stored_page *ret);
 	/* A guest that runs until it is pushed: stop it now, so that what is read
 	 * from here on is of the same moment as what will be pushed.  NULL: it is
 	 * so anyway.

@@ -112,14 +112,53 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 	return err;
 }
 
+/* Whether pages that are back to back in @data unpack. */
+static struct gdump_error *check_packed(struct kdump_source *k, struct unpack *u,
+					const struct kdump_desc *d, size_t num,
+					const unsigned char *data)
+{
+	CLEANUP_FREE unsigned char *page = malloc(k->header.block_size);
+	struct gdump_error *err = page ? NULL : error_nomem();
+
+	for (size_t i = 0; !err && i < num; data += d[i++].size)
+		err = unpack_page(u, &d[i], page, k->header.block_size, data);
+	return err;
+}
+
+/* Take pages over that are all in one part and that @flag packed, if anything did. */
+static struct gdump_error *take_pages(struct kdump_source *k, const struct kdump_part *part,
+				      const struct kdump_desc *d, size_t num, unsigned char **at,
+				      struct stored_page *ret)
+{
+	/* to put a flattened file in order is to copy it */
+	const bool check = !k->in->kind[0];
+	__attribute__((__cleanup__(unpack_cleanup))) struct unpack u = { 0 };
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0, n, len; !err && i < num; i += n) {
+		n = 1;
+		ret[i] = (struct stored_page){ 0 };
+		if (kdump_is_shared_zero(k, part, &d[i]))
+			continue;
+		n = contiguous(d + i, num - i, &len);
+		for (size_t j = i; j < i + n; j++)
+			ret[j] = (struct stored_page){ d[j].size, d[j].flags };
+		err = bytes_read(part->in, d[i].off, *at, len);
+		if (!err && check)
+			err = check_packed(k, &u, d + i, n, *at);
+		*at += len;
+	}
+	return err;
+}
+
 /* Blocks are pages here. */
-struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, void *buf,
-				 struct stored_page *ret)
+struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
+				 void *buf, struct stored_page *ret)
 {
 	struct kdump_source *k = (struct kdump_source *)s;
 	CLEANUP_FREE struct kdump_desc *d = malloc(num * sizeof(*d));
 	struct gdump_error *err = d ? NULL : error_nomem();
-	unsigned char *p = buf;
+	unsigned char *at = buf;
 
 	for (size_t done = 0, some; !err && done < num; done += some) {
 		const struct kdump_part *part = kdump_part_of(k, pfn + done);
@@ -129,19 +168,12 @@ struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, voi
 			return error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
 					 (unsigned long long)(pfn + done));
 		err = kdump_good_descs(k, part, pfn + done, some, d);
-		for (size_t i = 0, n, len; !err && i < some; i += n) {
-			struct stored_page *page = &ret[done + i];
-
-			n = 1;
-			*page = (struct stored_page){ 0 };
-			if (kdump_is_shared_zero(k, part, &d[i]))
-				continue;
-			n = contiguous(d + i, some - i, &len);
-			for (size_t j = 0; j < n; j++)
-				page[j] = (struct stored_page){ d[i + j].size, d[i + j].flags };
-			err = bytes_read(part->in, d[i].off, p, len);
-			p += len;
+		for (size_t i = 0; !err && i < some; i++) {
+			if (d[i].flags && d[i].flags != flag)
+				return error_new(GDUMP_ERR_UNSUPPORTED, "another codec");
 		}
+		if (!err)
+			err = take_pages(k, part, d, some, &at, ret + done);
 	}
 	return err;
 }

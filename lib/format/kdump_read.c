@@ -150,7 +150,7 @@ static const struct source_ops kdump_source_ops = {
 	.close = kdump_source_close,
 };
 
-/* The same of a flattened file whose blocks are the guest's pages. */
+/* The same of a file whose blocks are the guest's pages. */
 static const struct source_ops kdump_page_ops = {
 	.name = "kdump",
 	.has_absent = true,
@@ -302,8 +302,7 @@ static struct gdump_error *kdump_open_parts(struct bytes *const *in, const char 
 	err = read_all(k);
 	if (err)
 		return err;
-	/* to put a flattened file in order is to copy it */
-	if (k->in->kind[0] && k->source.image.page_size == k->header.block_size)
+	if (k->source.image.page_size == k->header.block_size)
 		k->source.ops = &kdump_page_ops;
 	guard = NULL;
 	*ret = &k->source;

@@ -60,5 +60,5 @@ uint64_t kdump_count_lost(const struct kdump_source *k);
 struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size_t len);
 struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
 			       bool holes);
-struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, void *buf,
-				 struct stored_page *ret);
+struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
+				 void *buf, struct stored_page *ret);
