@@ -78,6 +78,21 @@ static struct gdump_error *read_notes(struct kdump_source *k)
 	return err ? err : read_text(k, "ERASEINFO", s->off_eraseinfo, s->size_eraseinfo);
 }
 
+/* How many bits from @i on, a multiple of 64, all say @set: whole words of them. */
+static size_t same_bits(const unsigned char *bits, size_t i, size_t num, bool set)
+{
+	const uint64_t same = set ? ~(uint64_t)0 : 0;
+	const size_t first = i;
+	uint64_t word;
+
+	for (; i + 64 <= num; i += 64) {
+		memcpy(&word, bits + i / 8, sizeof(word));
+		if (word != same)
+			break;
+	}
+	return i - first;
+}
+
 /* Turn runs of bits into ranges; the runs may go on in the next chunk. */
 static struct gdump_error *add_runs(struct kdump_source *k, const unsigned char *bits,
 				    uint64_t first, size_t num, uint64_t *run_start)
@@ -85,15 +100,15 @@ static struct gdump_error *add_runs(struct kdump_source *k, const unsigned char 
 	const uint64_t bs = k->header.block_size;
 
 	for (size_t i = 0; i < num; i++) {
-		const bool set = bits[i / 8] >> i % 8 & 1;
 		struct gdump_error *err;
+		bool set;
 
-		/* whole bytes that change nothing */
-		if (i % 8 == 0 && i + 8 <= num &&
-		    bits[i / 8] == (*run_start == UINT64_MAX ? 0x00 : 0xff)) {
-			i += 7;
-			continue;
-		}
+		/* what changes nothing */
+		if (i % 64 == 0)
+			i += same_bits(bits, i, num, *run_start != UINT64_MAX);
+		if (i == num)
+			break;
+		set = bits[i / 8] >> i % 8 & 1;
 		if (set && *run_start == UINT64_MAX)
 			*run_start = first + i;
 		if (set || *run_start == UINT64_MAX)
