@@ -378,24 +378,13 @@ static struct gdump_error *check_size(const struct image *image)
 /* A file that does not tell the machine may hold a kernel that does. */
 static void guess_machine(struct image *image)
 {
-	static const struct {
-		const char *key;
-		uint16_t machine;
-	} keys[] = {
-		{ "NUMBER(pgtable_l5_enabled)", EM_X86_64 },
-		{ "NUMBER(kimage_voffset)", EM_AARCH64 },
-		{ "SYMBOL(mmu_psize_defs)", EM_PPC64 },
-		{ "NUMBER(va_kernel_pa_offset)", EM_RISCV },
-	};
-	size_t len;
+	const struct arch *arch = image->machine ? &arch_unknown : arch_by_kernel(image);
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys) && !image->machine; i++) {
-		if (!vmcoreinfo_get(image, keys[i].key, &len))
-			continue;
-		image->machine = keys[i].machine;
-		image->arch = arch_by_machine(image->machine);
-		image->is64 = true;
-	}
+	if (arch == &arch_unknown)
+		return;
+	image->arch = arch;
+	image->machine = arch->machine;
+	image->is64 = arch->is64;
 }
 
 struct gdump_error *image_seal(struct image *image)

@@ -119,6 +119,7 @@ const struct arch arch_aarch64 = {
 	.machine = EM_AARCH64,
 	.is64 = true,
 	.page_size = 4096,
+	.kernel_key = "NUMBER(kimage_voffset)",
 	.prstatus_size = 392,
 	.regs = regs,
 	.sets = sets,

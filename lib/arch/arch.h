@@ -52,6 +52,8 @@ struct arch {
 	bool only_little, only_big;     /* there is no other byte order         */
 	uint32_t page_size;             /* when nothing tells                   */
 	bool one_page_size;             /* kernels have no other                */
+	const char *kernel_key;         /* of VMCOREINFO, of its kernels only;
+					 * NULL: none is known                  */
 	uint16_t prstatus_size;         /* descriptor of NT_PRSTATUS            */
 	const struct reg *regs;         /* of it; ends with a NULL name         */
 	const struct reg_set *sets;     /* of other notes; NULL, or ends with a
@@ -110,6 +112,8 @@ const char *arch_uname(const struct image *image);
 const struct arch *arch_by_name(const char *name, bool *big);
 /* By ELF machine; never NULL. */
 const struct arch *arch_by_machine(uint16_t machine);
+/* By the kernel's VMCOREINFO; never NULL. */
+const struct arch *arch_by_kernel(const struct image *image);
 
 /* The page tables of x86-64 from CR3 on; @mask: bits that are no address. */
 void x86_64_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask);

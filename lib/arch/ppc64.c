@@ -108,6 +108,7 @@ const struct arch arch_ppc64 = {
 	.machine = EM_PPC64,
 	.is64 = true,
 	.page_size = 65536,
+	.kernel_key = "SYMBOL(mmu_psize_defs)",
 	.prstatus_size = 504,
 	.regs = regs,
 	.sets = sets,

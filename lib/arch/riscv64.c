@@ -81,6 +81,7 @@ const struct arch arch_riscv64 = {
 	.only_little = true,
 	.page_size = 4096,
 	.one_page_size = true,
+	.kernel_key = "NUMBER(va_kernel_pa_offset)",
 	.prstatus_size = 376,
 	.regs = regs,
 	.phys_base = phys_base,

@@ -203,6 +203,7 @@ const struct arch arch_s390x = {
 	.only_big = true,
 	.page_size = 4096,
 	.one_page_size = true,
+	.kernel_key = "SYMBOL(lowcore_ptr)",
 	.prstatus_size = 336,
 	.regs = regs,
 	.sets = sets,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../image.h"
+#include "../kernel/vmcoreinfo.h"
 #include "../util/bits.h"
 
 static const struct arch *const arches[] = {
@@ -48,6 +49,17 @@ const struct arch *arch_by_machine(uint16_t machine)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(arches); i++) {
 		if (arches[i]->machine == machine)
+			return arches[i];
+	}
+	return &arch_unknown;
+}
+
+const struct arch *arch_by_kernel(const struct image *image)
+{
+	size_t len;
+
+	for (size_t i = 0; i < ARRAY_SIZE(arches); i++) {
+		if (arches[i]->kernel_key && vmcoreinfo_get(image, arches[i]->kernel_key, &len))
 			return arches[i];
 	}
 	return &arch_unknown;

@@ -33,11 +33,19 @@ enum {
 static const char first_key[] = "OSRELEASE=";
 enum { HEAD_SIZE = NOTE_HEADER + sizeof(first_key) - 1 };
 
+/* The order of numbers; where the file does not tell the machine, that of the size of
+ * the name, which @head begins with.
+ */
+static bool is_big(const struct image *image, const unsigned char *head)
+{
+	return image->machine ? image->big : !head[0];
+}
+
 /* The size of the text when @head may begin the note, else 0. */
 static size_t note_size(const struct image *image, const unsigned char *head)
 {
 	static const unsigned char name[12] = "VMCOREINFO";
-	struct cursor c = cursor_init(head, HEAD_SIZE, image->big, image->is64);
+	struct cursor c = cursor_init(head, HEAD_SIZE, is_big(image, head), image->is64);
 	uint32_t namesz = get_u32(&c), size = get_u32(&c), type = get_u32(&c);
 
 	if (namesz != 11 || type || size > MAX_VMCOREINFO || size < sizeof(first_key) ||
@@ -85,7 +93,9 @@ static bool read_text(struct source *s, uint64_t paddr, size_t size,
 	if (!text)
 		return false;
 	err = source_read(s, paddr, text, size);
-	*ret = (struct vmcoreinfo_found){ .text = text, .size = strnlen(text, size) };
+	*ret = (struct vmcoreinfo_found){
+		.text = text, .size = strnlen(text, size), .big = s->image.big,
+	};
 	if (err || !is_text(text, ret->size)) {
 		free(text);
 		ret->text = NULL;
@@ -95,13 +105,24 @@ static bool read_text(struct source *s, uint64_t paddr, size_t size,
 	return true;
 }
 
+/* The note at @paddr, if @head, the memory there, begins one. */
+static bool read_note(struct source *s, uint64_t paddr, const unsigned char *head,
+		      struct vmcoreinfo_found *ret)
+{
+	const size_t size = note_size(&s->image, head);
+
+	if (!size || !read_text(s, paddr + NOTE_HEADER, size, ret))
+		return false;
+	ret->big = is_big(&s->image, head);
+	return true;
+}
+
 bool vmcoreinfo_at(struct source *s, uint64_t paddr, struct vmcoreinfo_found *ret)
 {
 	unsigned char head[HEAD_SIZE];
 	CLEANUP_ERROR struct gdump_error *err = source_read(s, paddr, head, sizeof(head));
-	size_t size = err ? 0 : note_size(&s->image, head);
 
-	return size && read_text(s, paddr + NOTE_HEADER, size, ret);
+	return !err && read_note(s, paddr, head, ret);
 }
 
 static void take_better(struct vmcoreinfo_found *best, struct vmcoreinfo_found *found)
@@ -134,10 +155,9 @@ struct search {
 static void search_bytes(struct search *s, uint64_t paddr, const unsigned char *p, size_t len)
 {
 	for (size_t off = 0; off + HEAD_SIZE <= len; off += NOTE_ALIGN) {
-		size_t size = note_size(&s->source->image, p + off);
 		struct vmcoreinfo_found found;
 
-		if (size && read_text(s->source, paddr + off + NOTE_HEADER, size, &found))
+		if (read_note(s->source, paddr + off, p + off, &found))
 			take_better(&s->best, &found);
 	}
 }
@@ -257,6 +277,7 @@ static struct gdump_error *add_note(struct source *s, const struct vmcoreinfo_fo
 	struct gdump_error *err = image_add_note(&s->image, "VMCOREINFO", 0, found->text,
 						 found->size);
 
+	s->image.big = found->big;
 	return err ? err : image_seal(&s->image);
 }
 

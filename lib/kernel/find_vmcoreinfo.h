@@ -12,6 +12,7 @@
 struct vmcoreinfo_found {
 	char *text;                     /* freed by whoever has it; NULL: none  */
 	size_t size;
+	bool big;                       /* the order of the note's numbers      */
 	bool checked;                   /* it leads to the kernel that it names */
 	bool doubtful;                  /* others that say something else as well */
 };

@@ -290,6 +290,8 @@ static void test_machine(void)
 		{ "NUMBER(kimage_voffset)=0xffff000000000000\n", EM_NONE, EM_AARCH64 },
 		{ "SYMBOL(mmu_psize_defs)=c0\n", EM_NONE, EM_PPC64 },
 		{ "NUMBER(va_kernel_pa_offset)=0x1\n", EM_NONE, EM_RISCV },
+		{ "CONFIG_X86_PAE=y\n", EM_NONE, EM_386 },
+		{ "SYMBOL(lowcore_ptr)=1298208\n", EM_NONE, EM_S390 },
 		{ "PAGESIZE=4096\n", EM_NONE, EM_NONE },
 		{ "NUMBER(pgtable_l5_enabled)=0\n", EM_386, EM_386 },
 	};
