@@ -194,7 +194,7 @@ int guard_start(void)
 		return 0;
 	guard_pid = fork();
 	if (!guard_pid) {
-		prctl(PR_SET_NAME, "guestdump-guard");
+		prctl(PR_SET_NAME, "gdump-guard");
 		close(fds[0]);
 		_exit(gdump_guard(fds[1]));
 	}

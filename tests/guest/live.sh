@@ -6,6 +6,8 @@
 # PART: one of the functions part_* below.
 #
 # test: live 600 torn moment formats filtered equal
+# test: live-memfd 600 --full --memory memfd moment equal
+# test: live-q35 600 --full --machine q35,max-ram-below-4g=256M moment equal
 # test: live-i386 600 --full --arch i386 equal
 # test: live-aarch64 600 --full --arch aarch64 equal
 # test: live-s390x 600 --full --arch s390x equal
@@ -14,11 +16,12 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-options=()
+options=() qemu=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--full) requires_full; shift ;;
-	--arch) options=(--arch "$2"); shift 2 ;;
+	--arch | --memory) options=("$1" "$2"); shift 2 ;;
+	--machine) qemu=(-machine "$2"); shift 2 ;;
 	*) break ;;
 	esac
 done
@@ -26,7 +29,7 @@ done
 requires /usr/bin/python3 gcc
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 moment=$here/../tools/moment.py
-if [ ${#options[@]} = 0 ]; then
+if [ "${options[0]:-}" != --arch ]; then
 	add=$(mktemp -d)
 	remove_add() { rm -rf "$add"; }
 	cleanup_fn remove_add
@@ -34,9 +37,9 @@ if [ ${#options[@]} = 0 ]; then
 	gcc -static -O1 -o "$add/bin/moment" "$here/moment.c" 2>"$add/gcc" ||
 		skip "no static libc to compile a program for the guest"
 	rm "$add/gcc"
-	options=(--add "$add")
+	options+=(--add "$add")
 fi
-start_guest vm --mem 512M "${options[@]}"
+start_guest vm --mem 512M "${options[@]}" -- "${qemu[@]}"
 cd "$tmp"
 
 live() { "$GUESTDUMP" dump --live -q --force "$@" 2>live.err || fail "dump --live $*: $(cat live.err)"; }
@@ -113,16 +116,16 @@ part_formats() {
 part_filtered() {
 	begin_writing
 	live -d 23 "$guest_source" live.kdump
-	"$GUESTDUMP" info live.kdump >info
-	grep -q '[1-9][0-9]* of them not in the dump (level 23)' info || fail "nothing was left out: $(cat info)"
+	"$GUESTDUMP" info live.kdump >about
+	grep -q '[1-9][0-9]* of them not in the dump (level 23)' about || fail "nothing was left out: $(cat about)"
 	"$GUESTDUMP" verify -q live.kdump >verify.out || fail "$(cat verify.out)"
 	"$GUESTDUMP" convert -q -E live.kdump live.elf
 	of_one_moment live.elf || fail "without free pages and cache: $(cat moment.out)"
 	rm live.elf
 	"$GUESTDUMP" dump --live -d 31 --force "$guest_source" live.kdump 2>live.err || fail "$(cat live.err)"
 	grep -E 'kept|paused' live.err
-	"$GUESTDUMP" dmesg live.kdump >dmesg
-	grep -q 'Linux version' dmesg || fail "no kernel log in the dump of level 31"
+	"$GUESTDUMP" dmesg live.kdump >log
+	grep -q 'Linux version' log || fail "no kernel log in the dump of level 31"
 	# 64 MiB of a process's memory are not in it
 	[ "$(stat -c %s live.kdump)" -lt 40000000 ] || fail "level 31 makes $(stat -c %s live.kdump) bytes"
 	goes_on "with a dump level"
@@ -151,7 +154,7 @@ part_equal() {
 	sleep 1
 	same -E
 	same -C zlib:1
-	[ "${options[0]}" != --add ] || same -d 31
+	[ "${options[0]}" = --arch ] || same -d 31
 	[ "$(guest_status)" = running ] || fail "the guest is $(guest_status)"
 	"$guest" qmp "$guest_dir" stop >stop.out
 	live -E "$guest_source" paused.elf

@@ -21,7 +21,7 @@ cd "$tmp"
 # our processes, also the guard, inherit this
 export GD_TEST_TAG=$tmp
 tagged() { grep -lzs "^GD_TEST_TAG=$tmp\$" /proc/[0-9]*/environ | cut -d/ -f3 | while read -r pid; do
-	case $(cat "/proc/$pid/comm" 2>/dev/null) in guestdump*) echo "$pid" ;; esac
+	case $(cat "/proc/$pid/comm" 2>/dev/null) in guestdump* | gdump-guard) echo "$pid" ;; esac
 done; }
 
 # Slow, so that there is something to interrupt
