@@ -368,7 +368,7 @@ static struct gdump_error *watch(struct pipeline *p)
 {
 	const struct pipeline_options *opt = p->opt;
 	struct gdump_error *err = NULL;
-	bool told = false;
+	bool told = false, asked = false;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
@@ -382,9 +382,11 @@ static struct gdump_error *watch(struct pipeline *p)
 			told = true;
 			err = opt->all_read(opt->all_read_arg);
 		}
-		if (running && !err && opt->progress &&
+		/* once at least, however quick they were */
+		if ((running || !asked) && !err && opt->progress &&
 		    opt->progress(opt->progress_arg, done, p->plan->kept))
 			err = error_new(GDUMP_ERR_CANCELED, "canceled");
+		asked = true;
 		pthread_mutex_lock(&p->lock);
 		if (err || !running)
 			break;
