@@ -28,6 +28,7 @@ struct image {
 	uint64_t time;                  /* of the dump, in seconds since 1970; 0:
 					 * not known                            */
 	bool no_vmemmap;                /* struct page was left out             */
+	bool decrypted;                 /* it was a protected guest's           */
 	uint64_t phys_base;             /* corrected from VMCOREINFO by seal    */
 	char release[UTS_LEN], version[UTS_LEN], nodename[UTS_LEN];
 	char detail[128];

@@ -23,16 +23,21 @@ printf 'another key of somebody, 32 byte' >other
 try() { "$GUESTDUMP" "$@" >out 2>&1; }
 says() { grep -qF -- "$*" out || fail "'$*' is not said, but: $(cat out)"; }
 
+registers() { "$GUESTDUMP" info -r "$1" | sed -n '/^CPU/,$p'; }
+
 # same CHANGE...: what is decrypted of "plain" equals it, in all formats and codecs
 same() {
 	local codec threads
 	rm -f sealed
 	"$mkpv" seal plain key sealed "$@"
-	"$GUESTDUMP" convert -q --force -f elf plain plain.elf
+	"$GUESTDUMP" convert -q --force -f raw plain plain.raw
 	for threads in 1 8; do
-		"$GUESTDUMP" convert -q --force -k key -f elf -j $threads sealed sealed.elf
-		cmp plain.elf sealed.elf || fail "$*: other memory or registers ($threads threads)"
+		"$GUESTDUMP" convert -q --force -k key -f elf -j $threads sealed sealed.$threads
 	done
+	cmp sealed.1 sealed.8 || fail "$*: the bytes depend on the number of threads"
+	"$GUESTDUMP" convert -q --force -f raw sealed.1 sealed.raw
+	cmp plain.raw sealed.raw || fail "$*: other memory"
+	diff <(registers plain) <(registers sealed.1) || fail "$*: other registers"
 	for codec in none $codecs; do
 		"$GUESTDUMP" convert -q --force -C "$codec" plain plain.kdump
 		"$GUESTDUMP" convert -q --force -k key -C "$codec" sealed sealed.kdump
@@ -68,6 +73,30 @@ test_memory_elsewhere() {
 	same by-address 2>out
 	try info -k key sealed
 	says "in the order of addresses"
+}
+
+# What the kernel says of itself is found in decrypted memory: where the lowcore says, if all
+# sums there are right, or else where a note is.
+test_vmcoreinfo() {
+	local words found
+	while read -r found words; do
+		# shellcheck disable=SC2086 # words
+		"$mkpv" plain plain 1 1 0:0x100000 $words
+		"$mkpv" seal plain key sealed
+		try info -k key sealed
+		[ "$(grep -c '^vmcoreinfo  57 bytes' out)" = "$found" ] || fail "$words: $(cat out)"
+		try info sealed
+		! grep -q '^vmcoreinfo  57' out || fail "$words: without a key"
+		try info plain
+		[ "$(grep -c '^vmcoreinfo  57 bytes' out)" = "$found" ] || fail "$words, plain: $(cat out)"
+	done <<-'TEXT'
+		1 note
+		1 os-info
+		1 note os-info-bad
+		1 note os-info-text-bad
+		0 os-info-bad
+		0 os-info-text-bad
+	TEXT
 }
 
 test_info() {
@@ -180,7 +209,7 @@ test_lost_cpus() {
 test_invalid_pages() {
 	"$mkpv" seal plain key sealed state=0x3000:0x0007
 	fails_with 3 try convert --force -q -k key -f elf sealed output
-	says "1 pages could not be read"
+	says "1 pages could not be decrypted"
 	says "page at 0x3000: section pv_mem_meta gives it the invalid state 0x0007"
 	try info output
 	says "INCOMPLETE"
@@ -213,6 +242,7 @@ test_no_core_file() {
 
 test_one_range
 test_memory_elsewhere
+test_vmcoreinfo
 test_info
 test_without_key
 test_wrong_keys

@@ -22,6 +22,9 @@
  *   segment for the image would begin where memory begins, and libkdumpfile drops
  *   one of two that do.)
  * - What is left out has a p_memsz but no p_filesz, as in makedumpfile's.
+ *
+ * Not so a protected guest of s390x that was decrypted: whoever else can do that has
+ * zgetdump, and both give the same bytes; see style_zgetdump.
  */
 #include "elf.h"
 
@@ -36,16 +39,34 @@
 #include "pieces.h"
 
 enum {
-	DATA_ALIGN = 4096,
 	IMAGE_ALIGN = 2 << 20,
 	IMAGE_SIZE = 64 << 20,          /* no Debian kernel's image is larger   */
+	PROCESS_DESC = 136,             /* NT_PRPSINFO, of 64-bit machines      */
+	PROCESS_SIZE = 12 + 8 + PROCESS_DESC,
 };
 #define SHSTRTAB ".shstrtab"
+
+/* How writers differ */
+struct elf_style {
+	uint32_t data_align;            /* of memory in the file                */
+	uint32_t p_align;
+	bool terse;                     /* what is not there has no size either:
+					 * PT_NOTE in memory, section headers   */
+	bool maps_kernel;               /* by its virtual address               */
+	bool names_process;             /* by a note in front of all others     */
+};
+
+static const struct elf_style style_own = { .data_align = 4096, .maps_kernel = true };
+/* Facts: s390-tools' zdump/dfo_elf.c, df_elf.c, and its output. */
+static const struct elf_style style_zgetdump = {
+	.data_align = 1, .p_align = 4096, .terse = true, .names_process = true,
+};
 
 struct elf_writer {
 	struct writer writer;
 	struct sink *sink;
 	const struct image *image;
+	const struct elf_style *style;
 	uint32_t page_size;
 	bool is64;
 	struct elf_phdr *loads;         /* ascending paddr, memory in file order */
@@ -56,7 +77,7 @@ struct elf_writer {
 	struct source *source;
 	const struct dump_section *sections; /* behind memory; NULL: none            */
 	size_t num_sections;
-	uint64_t notes_off, notes_size;
+	uint64_t notes_off, process_size, notes_size;
 	uint64_t sections_off, names_off, end;
 };
 
@@ -221,7 +242,7 @@ static struct gdump_error *map_kernel(struct elf_writer *w)
 	uint64_t text, tables, paddr, size = IMAGE_SIZE;
 
 	/* some sections are about the bytes of all segments, in their order */
-	if (w->num_sections || image->arch->lowmem_size || !image->arch->image_paddr ||
+	if (w->num_sections || !w->style->maps_kernel || image->arch->lowmem_size || !image->arch->image_paddr ||
 	    !vmcoreinfo_symbol(image, "_stext", &text) ||
 	    !vmcoreinfo_symbol(image, "swapper_pg_dir", &tables))
 		return NULL;
@@ -273,8 +294,9 @@ static void lay_out(struct elf_writer *w)
 
 	off += num_shdrs(w) * elf_shdr_size(w->is64);
 	w->notes_off = off;
-	w->notes_size = image_notes_size(w->image);
-	off = round_up(off + w->notes_size, DATA_ALIGN);
+	w->process_size = w->style->names_process ? PROCESS_SIZE : 0;
+	w->notes_size = w->process_size + image_notes_size(w->image);
+	off = round_up(off + w->notes_size, w->style->data_align);
 	for (size_t i = 0; i < w->num_loads; i++) {
 		w->loads[i].off = off;
 		off += w->loads[i].filesz;
@@ -339,12 +361,12 @@ static void put_ehdr(const struct elf_writer *w, struct cursor *c, bool complete
 	put_u16(c, (uint16_t)ehdr);
 	put_u16(c, (uint16_t)phdr);
 	put_u16(c, xnum ? PN_XNUM : (uint16_t)n);
-	put_u16(c, (uint16_t)elf_shdr_size(w->is64));
+	put_u16(c, w->style->terse && !num_shdrs(w) ? 0 : (uint16_t)elf_shdr_size(w->is64));
 	put_u16(c, (uint16_t)num_shdrs(w));             /* e_shnum */
 	put_u16(c, (uint16_t)(w->num_sections ? num_shdrs(w) - 1 : 0)); /* e_shstrndx */
 }
 
-static void put_phdr(struct cursor *c, const struct elf_phdr *p)
+static void put_phdr(const struct elf_writer *w, struct cursor *c, const struct elf_phdr *p)
 {
 	put_u32(c, p->type);
 	if (c->is64)
@@ -356,7 +378,20 @@ static void put_phdr(struct cursor *c, const struct elf_phdr *p)
 	put_word(c, p->memsz);
 	if (!c->is64)
 		put_u32(c, p->flags);
-	put_word(c, 0);                                 /* p_align */
+	put_word(c, p->type == PT_LOAD ? w->style->p_align : 0);
+}
+
+/* NT_PRPSINFO of a running "process" */
+static void put_process(struct cursor *c)
+{
+	static const char desc[PROCESS_DESC] = { [1] = 'R', [40] = 'v', 'm', 'l', 'i', 'n', 'u',
+						 'x' };
+
+	put_u32(c, 5);
+	put_u32(c, sizeof(desc));
+	put_u32(c, NT_PRPSINFO);
+	put_bytes(c, "CORE\0\0\0", 8);
+	put_bytes(c, desc, sizeof(desc));
 }
 
 struct elf_shdr {
@@ -443,20 +478,22 @@ static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
 	struct cursor c = cursor_init(buf, size, w->image->big, w->is64);
 	const struct elf_phdr note = {
 		.type = PT_NOTE, .off = w->notes_off, .filesz = w->notes_size,
-		.memsz = w->notes_size,
+		.memsz = w->style->terse ? 0 : w->notes_size,
 	};
 
 	if (!buf)
 		return error_nomem();
 	put_ehdr(w, &c, complete && !w->image->incomplete && !w->writer.incomplete);
-	put_phdr(&c, &note);
+	put_phdr(w, &c, &note);
 	for (size_t i = 0; i < w->num_maps; i++)
-		put_phdr(&c, &w->maps[i]);
+		put_phdr(w, &c, &w->maps[i]);
 	for (size_t i = 0; i < w->num_loads; i++)
-		put_phdr(&c, &w->loads[i]);
+		put_phdr(w, &c, &w->loads[i]);
 	if (num_shdrs(w))
 		put_shdrs(w, &c);
-	image_notes_put(w->image, buf + w->notes_off);
+	if (w->process_size)
+		put_process(&c);
+	image_notes_put(w->image, buf + w->notes_off + w->process_size);
 	return sink_write(w->sink, 0, buf, size);
 }
 
@@ -511,6 +548,7 @@ struct gdump_error *elf_create(const struct write_spec *spec, struct writer **re
 	w->writer.ops = &elf_writer_ops;
 	w->sink = spec->sink;
 	w->image = image;
+	w->style = image->decrypted ? &style_zgetdump : &style_own;
 	w->page_size = spec->plan->page_size;
 	w->source = spec->source;
 	w->sections = spec->source->dump ? spec->source->dump->sections : NULL;

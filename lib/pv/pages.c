@@ -469,6 +469,7 @@ static struct gdump_error *make_image(struct pv_source *p, const struct gdump_op
 	const struct image *from = &p->inner->image;
 	struct gdump_error *err = copy_outline(image, from, &p->meta);
 
+	image->decrypted = p->keys;
 	if (!err && p->keys)
 		err = add_cpus(p, image, opt);
 	if (!err)
