@@ -54,7 +54,7 @@ _guestdump_values() {
 	-x | --exclude) values='zero cache private user free' ;;
 	-d | --dump-level) values='0 1 16 31' ;;
 	--progress) values='auto bar plain json none' ;;
-	--input-format) values='raw kdump elf lime avml win-dmp' ;;
+	--input-format) values='raw kdump elf lime avml s390 win-dmp' ;;
 	-j | --threads | --split | --begin | --length | --timeout | --range) ;;
 	-k | --key)
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")

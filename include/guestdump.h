@@ -270,8 +270,8 @@ struct gdump_info {
 	uint32_t dump_level;            /* what the input left out: gdump_drop  */
 	bool is_live;                   /* a running guest                      */
 	bool was_running;               /* it ran when we came                  */
-	size_t num_lost_cpus;           /* their registers could not be decrypted
-					 * and are zero                         */
+	size_t num_lost_cpus;           /* their registers could not be read, as
+					 * their seal is broken, and are zero   */
 	bool is_locked;                 /* memory and registers are encrypted, and
 					 * no key was given                     */
 	bool runs_on;                   /* it goes on while it is written, see
@@ -438,7 +438,7 @@ struct gdump_result {
 					 * as zeros where the format cannot
 					 * tell                                 */
 	uint64_t lost_cpus;             /* whose registers the firmware did not
-					 * give                                 */
+					 * give, or the format has no place for */
 	uint64_t stalled_us;            /* of a guest that ran on: the longest time
 					 * that its memory was not taken from it */
 };

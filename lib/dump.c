@@ -121,8 +121,10 @@ static struct gdump_error *write_pages(struct gdump *g, struct write_spec *spec,
 	CLEANUP_WRITER struct writer *writer = NULL;
 	struct gdump_error *err = set->format->create(spec, &writer);
 
-	if (!err)
+	if (!err) {
 		result->filled = writer->filled;
+		result->lost_cpus += writer->lost_cpus;
+	}
 	if (!err)
 		err = pipeline_run(g->source, spec->plan, writer, &run, result);
 	if (g->source->ops->stalled_us)

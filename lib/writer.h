@@ -57,6 +57,7 @@ struct writer {
 	int level;
 	uint64_t filled;                /* pages that are zero in the dump, as
 					 * its format cannot leave them out     */
+	uint64_t lost_cpus;             /* whose registers have no place in the format */
 	bool incomplete;                /* pages were lost: finish() says so    */
 };
 

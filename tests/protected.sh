@@ -99,6 +99,35 @@ test_vmcoreinfo() {
 	TEXT
 }
 
+# A stand-alone dump has the registers in memory: all but those of guarded storage come back.
+test_s390() {
+	"$mkpv" plain plain 1 3 0:0x400000 0x1000000:0x100000 prefixes
+	"$mkpv" seal plain key sealed
+	for threads in 1 8; do
+		"$GUESTDUMP" convert -q --force -k key -f s390 -j $threads sealed s390.$threads
+	done
+	cmp s390.1 s390.8 || fail "s390: the bytes depend on the number of threads"
+	"$GUESTDUMP" convert -q --force -f s390 plain plain.s390
+	cmp plain.s390 s390.1 || fail "s390: a plain dump becomes another one"
+	"$GUESTDUMP" verify -q s390.1 >out || fail "s390: verify: $(cat out)"
+	# CPU 1 has no place for vector registers
+	for cpu in 0 2; do
+		diff <(one_cpu $cpu plain | grep -v '^  guarded') <(one_cpu $cpu s390.1) || fail "s390: CPU $cpu"
+	done
+	diff <(one_cpu 1 plain | sed '/^  vec_low/,$d') <(one_cpu 1 s390.1) || fail "s390: CPU 1"
+	"$mkpv" plain plain 1 1 0:0x100000
+	try convert --force -f s390 plain output
+	says "the registers of 1 of 1 CPUs are not in output"
+	fails_with 3 try convert --force -f elf output again
+	says "the registers of 1 of 1 CPUs could not be read"
+	"$mkpv" plain plain 1 513 0:0x100000
+	fails_with 1 try convert --force -q -f s390 plain output
+	says "has room for 512 CPUs only"
+	rm -f output again
+}
+
+one_cpu() { registers "$2" | sed -n "/^CPU $1/,/^CPU $(($1 + 1))/p" | sed '1n;/^CPU/d'; }
+
 test_info() {
 	"$mkpv" plain plain 1 2 0:0x400000
 	"$mkpv" seal plain key sealed
@@ -187,7 +216,7 @@ test_lost_cpus() {
 		"$mkpv" seal plain key sealed "$change=1"
 		fails_with 3 try convert --force -q -k key sealed output
 		says "CPU 1: $text"
-		says "1 of 2 CPUs could not be decrypted"
+		says "1 of 2 CPUs could not be read"
 		"$GUESTDUMP" info -r output | sed -n '/^CPU 0/,/^CPU 1/p' | sed '$d' | diff cpu0 - ||
 			fail "$change: CPU 0 is not what it was"
 		"$GUESTDUMP" info output | grep -q '^CPU 1 *psw_addr 0000000000000000' ||
@@ -209,7 +238,7 @@ test_lost_cpus() {
 test_invalid_pages() {
 	"$mkpv" seal plain key sealed state=0x3000:0x0007
 	fails_with 3 try convert --force -q -k key -f elf sealed output
-	says "1 pages could not be decrypted"
+	says "1 pages could not be read"
 	says "page at 0x3000: section pv_mem_meta gives it the invalid state 0x0007"
 	try info output
 	says "INCOMPLETE"
@@ -243,6 +272,7 @@ test_no_core_file() {
 test_one_range
 test_memory_elsewhere
 test_vmcoreinfo
+test_s390
 test_info
 test_without_key
 test_wrong_keys

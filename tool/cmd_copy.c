@@ -439,8 +439,11 @@ static int copy_opened(struct copy *c, struct gdump *g)
 		say("%llu pages are not in the dump and are zero in %s: its format cannot leave them out",
 		    (unsigned long long)c->result.filled, c->to);
 	if (info->num_lost_cpus)
-		say("the registers of %zu of %zu CPUs could not be decrypted and are zero in %s",
+		say("the registers of %zu of %zu CPUs could not be read and are zero in %s",
 		    info->num_lost_cpus, info->num_cpus, c->to);
+	if (c->result.lost_cpus)
+		say("the registers of %llu of %zu CPUs are not in %s: its format has no place for them",
+		    (unsigned long long)c->result.lost_cpus, info->num_cpus, c->to);
 	if (info->incomplete)
 		say("%s: was cut short itself, so %s is incomplete too", c->from, c->to);
 	return c->result.unreadable || info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE
@@ -536,7 +539,7 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 }
 
 #define COPY_HELP \
-	"  -f, --format NAME         kdump (default), elf, lime, raw or win-dmp;\n" \
+	"  -f, --format NAME         kdump (default), elf, lime, raw, s390 or win-dmp;\n" \
 	"                            QEMU's names work too\n" \
 	"  -E                        short for --format elf\n" \
 	"  -F, --flatten             kdump in makedumpfile's flattened form; chosen by itself\n" \

@@ -47,6 +47,7 @@ struct format {
 	X(avml)    \
 	X(savevm)  \
 	X(libvirt_save) \
+	X(s390)    \
 	X(win_dmp) \
 	X(raw)
 

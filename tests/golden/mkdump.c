@@ -317,6 +317,8 @@ static void parse_machine(struct desc *d, const char *key)
 		die("'%s' before 'machine'", key);
 	if (!strcmp(key, "page")) {
 		d->page = (uint32_t)number(word());
+	} else if (!strcmp(key, "cpus") && !strcmp(d->format, "s390")) {
+		d->cpus = (int)number(word());
 	} else if (!strcmp(key, "cpus")) {
 		add_cpus(d, (int)number(word()));
 	} else if (!strcmp(key, "note")) {
@@ -372,6 +374,8 @@ static void parse(struct desc *d, const char *path)
 		d->big = option(d, "big");
 	if (option(d, "class32") || option(d, "class64"))
 		d->is64 = option(d, "class64");
+	if (!strcmp(d->format, "s390"))
+		s390_notes(d);
 	if (d->vmcoreinfo) {
 		size_t len = strlen(d->vmcoreinfo);
 
@@ -387,6 +391,8 @@ static void make(struct out *o, const struct desc *d)
 		make_elf(o, d);
 	else if (!strcmp(d->format, "kdump"))
 		make_kdump(o, d);
+	else if (!strcmp(d->format, "s390"))
+		make_s390(o, d);
 	else
 		die("format '%s'?", d->format);
 	apply_patches(o, d, !*d->flat);

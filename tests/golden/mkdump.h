@@ -115,5 +115,8 @@ size_t notes_put(struct out *o, const struct desc *d);
 
 void make_elf(struct out *o, const struct desc *d);
 void make_kdump(struct out *o, const struct desc *d);
+void make_s390(struct out *o, const struct desc *d);
+/* Its CPUs' notes, as far as their registers are in memory */
+void s390_notes(struct desc *d);
 void flatten(struct out *o, const struct desc *d);
 void print_expected(const struct desc *d);

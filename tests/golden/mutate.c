@@ -292,7 +292,8 @@ static void mutate(const char *mkdump, const char *text)
 	remember(path, &m);
 	for (size_t i = 0; i < num; i++) {
 		if (!is_boring(fields[i].name))
-			mutate_field(&fields[i], buf, len, strstr(text, "-be-") || strstr(text, "flat"),
+			mutate_field(&fields[i], buf, len, strstr(text, "-be-") || strstr(text, "flat") ||
+				     strstr(text, "s390"),
 				     strrchr(text, '/') ? strrchr(text, '/') + 1 : text, &m);
 	}
 	free(m.good);
