@@ -441,6 +441,8 @@ struct gdump_result {
 					 * give, or the format has no place for */
 	uint64_t stalled_us;            /* of a guest that ran on: the longest time
 					 * that its memory was not taken from it */
+	bool has_checksum;              /* of gdump_verify(): the input has one,
+					 * and it is right                      */
 };
 
 struct gdump_write_options {
@@ -473,6 +475,8 @@ struct gdump_write_options {
 	 * be flattened; NULL: nowhere
 	 */
 	const char *spool_dir;
+	bool no_checksum;               /* ELF and kdump: nothing behind the end
+					 * of the file for gdump_verify()       */
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard
@@ -499,7 +503,8 @@ GDUMP_MUST_CHECK
 struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *plan,
 				   const struct gdump_write_options *opt, uint64_t *ret);
 
-/* Read every byte of @g, unpack every page and count what is there.  Broken
+/* Read every byte of @g, unpack every page and count what is there.  The checksum that
+ * gdump_write() put behind the file, if there is one, must be right.  Broken
  * pages are GDUMP_ERR_CORRUPT, which tells how many and the first.  Of @opt,
  * threads, progress and result matter.
  */

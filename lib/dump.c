@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "checksum.h"
 #include "codec/codec.h"
 #include "format/format.h"
 #include "format/ranges.h"
@@ -51,6 +52,8 @@ static struct gdump_error *open_sink(const char *path, const struct gdump_write_
 		err = sink_flat_create(sink, &sink);
 	if (!err && pushes && !sink->seeks)
 		err = sink_spool_create(sink, opt->spool_dir, &sink);
+	if (!err && format->ends_itself && !opt->no_checksum)
+		err = sink_checksum_create(sink, &sink);
 	if (err)
 		return err;
 	*ret = sink;
@@ -270,6 +273,17 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	return err;
 }
 
+/* Of several files each must have one, for the dump to have it. */
+static struct gdump_error *check_sum(const struct source *s, size_t i, unsigned int threads,
+				     struct gdump_result *result)
+{
+	bool there;
+	struct gdump_error *err = checksum_verify(s->files[i], threads, &there);
+
+	result->has_checksum = there && (!i || result->has_checksum);
+	return err;
+}
+
 struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_options *options)
 {
 	struct gdump_write_options opt;
@@ -294,6 +308,8 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 		err = error_new(GDUMP_ERR_CORRUPT, "%llu pages are broken; the first: %s",
 				(unsigned long long)result.unreadable,
 				result.why ? result.why : "unknown");
+	for (size_t i = 0; !err && i < g->source->num_files; i++)
+		err = check_sum(g->source, i, run.threads, &result);
 	write_result(opt.result, &result);
 	return error_prefix(err, "%s", g->where);
 }

@@ -170,8 +170,10 @@ static struct gdump_error *parts_open(const char *path, const struct gdump_open_
 		if (i)
 			err = error_prefix(err, "%s", names[i]);
 	}
-	if (!err)
-		return format->open_parts(in, names, num, ret);
+	if (!err) {
+		err = format->open_parts(in, names, num, ret);
+		return err ? err : source_set_files(*ret, in, num);
+	}
 	for (size_t i = 0; in && i < num; i++)
 		bytes_close(in[i]);
 	return err;
@@ -198,7 +200,9 @@ static struct gdump_error *file_open(const char *path, const struct gdump_open_o
 	if (format && format->open_at)
 		return ranges.num ? format->open_at(in, &ranges, ret) : format->open(in, ret);
 	err = look_into(in, opt, &format, &in);
-	return err ? err : format->open(in, ret);
+	if (!err)
+		err = format->open(in, ret);
+	return err ? err : source_set_files(*ret, &in, 1);
 }
 
 static struct gdump_error *open_source(const char *where, const struct gdump_open_options *opt,

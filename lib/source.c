@@ -12,10 +12,21 @@ void source_init(struct source *s, const struct source_ops *ops)
 	pthread_mutex_init(&s->lock, NULL);
 }
 
+struct gdump_error *source_set_files(struct source *s, struct bytes *const *files, size_t num)
+{
+	s->files = calloc(num, sizeof(*files));
+	if (!s->files)
+		return error_nomem();
+	memcpy(s->files, files, num * sizeof(*files));
+	s->num_files = num;
+	return NULL;
+}
+
 void source_close(struct source *s)
 {
 	if (!s)
 		return;
+	free(s->files);
 	image_deinit(&s->image);
 	pthread_mutex_destroy(&s->lock);
 	s->ops->close(s);

@@ -14,6 +14,7 @@
 #include "image.h"
 
 struct source;
+struct bytes;
 
 /* What is known of a page without reading it. */
 enum page_state {
@@ -139,12 +140,18 @@ struct source {
 	bool is_live;                   /* a guest, not a file                  */
 	bool was_running;               /* it ran when we came                  */
 	bool changes;                   /* it may run while we read             */
+	struct bytes **files;           /* that it was opened from and closes;
+					 * an array that is freed with it       */
+	size_t num_files;
 	const struct dump_ops *dump;    /* NULL: a dump is nothing special      */
 	pthread_mutex_t lock;           /* of a serial source                   */
 };
 
 /* Set up the common part; a source calls this first. */
 void source_init(struct source *s, const struct source_ops *ops);
+/* Note what its open function was given. */
+MUST_CHECK struct gdump_error *source_set_files(struct source *s, struct bytes *const *files,
+						size_t num);
 /* Close, also one whose open failed half-way.  NULL is fine. */
 void source_close(struct source *s);
 

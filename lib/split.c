@@ -91,6 +91,8 @@ static struct gdump_error *create(struct split *s, const char *path)
 		struct part *p = &s->parts[i];
 
 		err = part_sink(path, i, s->opt->force, &p->sink);
+		if (!err && !s->opt->no_checksum)
+			err = sink_checksum_create(TAKE_PTR(p->sink), &p->sink);
 		p->spec.image = &s->g->source->image;
 		p->spec.plan = s->plan;
 		p->spec.source = s->g->source;

@@ -21,7 +21,7 @@
 
 enum {
 	OPT_BEGIN = 256, OPT_LENGTH, OPT_PROGRESS, OPT_FORCE, OPT_NO_DIRECT, OPT_TIMEOUT,
-	OPT_DRY_RUN, OPT_LIVE, OPT_BUFFER,
+	OPT_DRY_RUN, OPT_LIVE, OPT_BUFFER, OPT_NO_CHECKSUM,
 };
 
 enum { MAX_LEVELS = 32 };
@@ -45,6 +45,7 @@ static const struct option long_options[] = {
 	{ "quiet",      no_argument,       NULL, 'q' },
 	{ "dry-run",    no_argument,       NULL, OPT_DRY_RUN },
 	{ "force",      no_argument,       NULL, OPT_FORCE },
+	{ "no-checksum", no_argument,      NULL, OPT_NO_CHECKSUM },
 	{ "no-direct",  no_argument,       NULL, OPT_NO_DIRECT },
 	{ "buffer",     required_argument, NULL, OPT_BUFFER },
 	{ "live",       optional_argument, NULL, OPT_LIVE },
@@ -161,6 +162,9 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		return EXIT_DONE;
 	case OPT_DRY_RUN:
 		c->dry_run = true;
+		return EXIT_DONE;
+	case OPT_NO_CHECKSUM:
+		c->write.no_checksum = true;
 		return EXIT_DONE;
 	case OPT_FORCE:
 		c->write.force = true;
@@ -560,7 +564,8 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	"  -j, --threads N           how many threads; default: one for each CPU\n" \
 	"      --progress STYLE      auto, bar, plain, json or none, on standard error\n" \
 	"  -q, --quiet               short for --progress none\n" \
-	"      --force               replace OUTPUT if it exists\n"
+	"      --force               replace OUTPUT if it exists\n" \
+	"      --no-checksum         nothing behind the end of ELF and kdump for guestdump verify\n"
 
 const struct command command_dump = {
 	.name = "dump",

@@ -25,7 +25,8 @@ static void print_json(const char *path, const struct gdump_result *r,
 
 	if (info)
 		json_object_update_new(o, json_pack(
-			"{s:b, s:I, s:I, s:I, s:I, s:I}", "incomplete", info->incomplete,
+			"{s:b, s:b, s:I, s:I, s:I, s:I, s:I}", "incomplete", info->incomplete,
+			"checksum", r->has_checksum,
 			"pages", (json_int_t)r->pages, "zero", (json_int_t)r->zero,
 			"broken", (json_int_t)r->unreadable, "excluded", (json_int_t)info->num_excluded,
 			"page_size", (json_int_t)info->page_size));
@@ -53,10 +54,11 @@ static int verify_opened(const struct verify *v, const char *path, struct gdump 
 	if (err)
 		return fail(err);
 	if (!v->json)
-		printf("%s: %s: %llu pages are whole, %llu of them zero; %llu are not in the dump\n",
+		printf("%s: %s: %llu pages are whole, %llu of them zero; %llu are not in the dump; %s\n",
 		       path, info->incomplete ? "incomplete" : "good",
 		       (unsigned long long)result.pages, (unsigned long long)result.zero,
-		       (unsigned long long)info->num_excluded);
+		       (unsigned long long)info->num_excluded,
+		       result.has_checksum ? "its checksum is right" : "it has no checksum");
 	return info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
@@ -143,7 +145,7 @@ static int cmd_verify(const struct command *cmd, int argc, char **argv)
 const struct command command_verify = {
 	.name = "verify",
 	.usage = "verify [OPTION]... INPUT...",
-	.summary = "Read every byte of dumps, unpack every page, check every bound",
+	.summary = "Read every byte of dumps, unpack every page, check every bound and checksum",
 	.help = "The INPUTs may also be the parts of one dump; - is standard input.\n\n"
 		"      --json                one line of JSON for each INPUT\n"
 		"  -j, --threads N           how many threads; default: one for each CPU\n"

@@ -206,7 +206,7 @@ static struct gdump_error *scan_records(struct bytes_flat *f, struct window *w)
 		r.off = get_u64(&c);
 		r.len = get_u64(&c);
 		r.at = at + RECORD_SIZE;
-		if (r.off == UINT64_MAX)
+		if (r.off == UINT64_MAX && r.len == UINT64_MAX)
 			return NULL;
 		if (r.off > max_size)
 			return bad_record(at, "impossible offset", r.off);

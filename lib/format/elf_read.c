@@ -302,6 +302,7 @@ const struct format format_elf = {
 	.summary = "ELF core, not compressed; zero pages are holes in the file",
 	.sections = true,
 	.any_order = true,
+	.ends_itself = true,
 	.maps = true,
 	.probe = elf_probe,
 	.open = elf_open,

@@ -20,6 +20,7 @@ struct format {
 	bool packs;             /* pages may be compressed one by one           */
 	bool trims_devices;     /* readers derive sizes from the highest page   */
 	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */
+	bool ends_itself;       /* readers do not care what is behind its end   */
 	bool sections;          /* can hold those of a dump_ops                 */
 	const char *codec;      /* by default, where .packs                     */
 	/* Whether the first bytes of a file look like this format: pure. */

@@ -340,6 +340,7 @@ const struct format format_kdump = {
 	.trims_devices = true,
 	.codec = "zlib",
 	.any_order = true,
+	.ends_itself = true,
 	.probe = kdump_probe,
 	.open = kdump_open,
 	.open_parts = kdump_open_parts,

@@ -43,6 +43,12 @@ MUST_CHECK struct gdump_error *sink_flat_create(struct sink *inner, struct sink 
 MUST_CHECK struct gdump_error *sink_spool_create(struct sink *inner, const char *dir,
 						 struct sink **ret);
 
+/* A checksum behind the file: around @inner, which it owns from now on, also when this
+ * fails.  Only what is written at offset 0 may be written again, at the same length or
+ * before anything else.
+ */
+MUST_CHECK struct gdump_error *sink_checksum_create(struct sink *inner, struct sink **ret);
+
 static inline struct gdump_error *sink_write(struct sink *s, uint64_t off,
 					     const void *buf, size_t len)
 {

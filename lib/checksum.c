@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "checksum.h"
+
+#include <libdeflate.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parallel.h"
+#include "util/bits.h"
+#include "util/cleanup.h"
+#include "util/cursor.h"
+
+enum { REGION = 1 << 20, VERSION = 1, FOOTER_SIZE = 64, FOOTER_ZEROS = 24, CRC_SIZE = 4 };
+
+static const char MAGIC[] = "GDUMPSUM";
+enum { MAGIC_SIZE = sizeof(MAGIC) - 1, FEW_BITS = 8 };
+
+struct checksum {
+	pthread_mutex_t lock;           /* guards the rest                      */
+	uint32_t *crcs;
+	uint64_t num, room;
+};
+
+/* The CRC without its inversions: zero for zeros, and linear. */
+static uint32_t plain_crc(const void *buf, size_t len)
+{
+	return ~libdeflate_crc32(UINT32_MAX, buf, len);
+}
+
+/* The product of two polynomials over GF(2) modulo that of the CRC; the highest bit is the
+ * coefficient of x^0.
+ */
+static uint32_t multiply(uint32_t a, uint32_t b)
+{
+	const uint32_t polynomial = 0xedb88320;
+	uint32_t product = 0;
+
+	for (; a; a <<= 1) {
+		if (a >> 31)
+			product ^= b;
+		b = b >> 1 ^ (b & 1 ? polynomial : 0);
+	}
+	return product;
+}
+
+/* What @crc is when @num zeros follow: times x^8 for each. */
+static uint32_t followed_by_zeros(uint32_t crc, size_t num)
+{
+	uint32_t power = (uint32_t)1 << (31 - 8);
+
+	for (; num; num >>= 1) {
+		if (num & 1)
+			crc = multiply(crc, power);
+		power = multiply(power, power);
+	}
+	return crc;
+}
+
+/* What a piece that ends @end bytes into a region contributes. */
+static uint32_t piece_crc(const void *buf, size_t len, size_t end)
+{
+	return followed_by_zeros(plain_crc(buf, len), REGION - end);
+}
+
+struct checksum *checksum_create(void)
+{
+	struct checksum *c = calloc(1, sizeof(*c));
+
+	if (c)
+		pthread_mutex_init(&c->lock, NULL);
+	return c;
+}
+
+void checksum_destroy(struct checksum *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_destroy(&c->lock);
+	free(c->crcs);
+	free(c);
+}
+
+/* Have at least @num regions; those that nothing is known of are zeros. */
+static bool grow(struct checksum *c, uint64_t num)
+{
+	const uint64_t room = MAX(num + num / 2, 64);
+	uint32_t *crcs;
+
+	if (num > c->room) {
+		crcs = reallocarray(c->crcs, room, sizeof(*crcs));
+		if (!crcs)
+			return false;
+		memset(crcs + c->room, 0, (room - c->room) * sizeof(*crcs));
+		c->crcs = crcs;
+		c->room = room;
+	}
+	c->num = MAX(num, c->num);
+	return true;
+}
+
+static bool add_to_region(struct checksum *c, uint64_t region, uint32_t crc)
+{
+	bool there;
+
+	pthread_mutex_lock(&c->lock);
+	there = grow(c, region + 1);
+	if (there)
+		c->crcs[region] ^= crc;
+	pthread_mutex_unlock(&c->lock);
+	return there;
+}
+
+bool checksum_add(struct checksum *c, uint64_t off, const void *buf, size_t len)
+{
+	const unsigned char *p = buf;
+
+	while (len) {
+		const size_t at = off % REGION, n = MIN(len, REGION - at);
+
+		if (!add_to_region(c, off / REGION, piece_crc(p, n, at + n)))
+			return false;
+		p += n, off += n, len -= n;
+	}
+	return true;
+}
+
+struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **ret, size_t *len)
+{
+	const uint64_t num = div_up(size, REGION);
+	unsigned char *buf;
+	struct cursor out;
+
+	if (!grow(c, num))
+		return error_nomem();
+	*len = num * CRC_SIZE + FOOTER_SIZE;
+	buf = malloc(*len);
+	if (!buf)
+		return error_nomem();
+	out = cursor_init(buf, *len, false, true);
+	for (uint64_t i = 0; i < num; i++)
+		put_u32(&out, c->crcs[i]);
+	put_bytes(&out, MAGIC, MAGIC_SIZE);
+	put_u32(&out, VERSION);
+	put_u32(&out, REGION);
+	put_u64(&out, size);
+	put_u64(&out, num);
+	put_zeros(&out, FOOTER_ZEROS);
+	put_u32(&out, libdeflate_crc32(0, buf, num * CRC_SIZE));
+	put_u32(&out, libdeflate_crc32(0, buf + num * CRC_SIZE, FOOTER_SIZE - CRC_SIZE));
+	*ret = buf;
+	return NULL;
+}
+
+/* --- verify --- */
+
+struct verify {
+	struct bytes *in;
+	uint64_t size, num;             /* of what is in front of it, and regions */
+	unsigned char *crcs;
+};
+
+static struct gdump_error *broken(const char *what)
+{
+	return error_new(GDUMP_ERR_CORRUPT, "the checksum at the end of the file is broken: %s",
+			 what);
+}
+
+static uint32_t le32(const unsigned char *p)
+{
+	struct cursor c = cursor_init(p, CRC_SIZE, false, true);
+
+	return get_u32(&c);
+}
+
+/* A footer whose name has but a few wrong bits was one. */
+static bool is_footer(const unsigned char *buf)
+{
+	int bits = 0;
+
+	for (size_t i = 0; i < MAGIC_SIZE; i++)
+		bits += __builtin_popcount((unsigned int)buf[i] ^ (unsigned char)MAGIC[i]);
+	return bits <= FEW_BITS;
+}
+
+static struct gdump_error *read_footer(struct verify *v, const unsigned char *buf, uint32_t *crc)
+{
+	struct cursor c = cursor_init(buf, FOOTER_SIZE, false, true);
+	uint32_t version, region;
+
+	if (le32(buf + FOOTER_SIZE - CRC_SIZE) !=
+	    libdeflate_crc32(0, buf, FOOTER_SIZE - CRC_SIZE))
+		return broken("its last 64 bytes do not fit together");
+	cursor_take(&c, MAGIC_SIZE);
+	version = get_u32(&c);
+	region = get_u32(&c);
+	v->size = get_u64(&c);
+	v->num = get_u64(&c);
+	cursor_take(&c, FOOTER_ZEROS);
+	*crc = get_u32(&c);
+	if (version != VERSION || region != REGION)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "has a checksum of a later version (%u)", version);
+	if (v->size > v->in->size || v->num != div_up(v->size, REGION) ||
+	    v->in->size - v->size != v->num * CRC_SIZE + FOOTER_SIZE)
+		return broken("the file has not the size that it had");
+	return NULL;
+}
+
+static struct gdump_error *read_crcs(struct verify *v, uint32_t crc)
+{
+	struct gdump_error *err;
+
+	v->crcs = malloc(v->num * CRC_SIZE + 1);
+	if (!v->crcs)
+		return error_nomem();
+	err = bytes_read(v->in, v->size, v->crcs, v->num * CRC_SIZE);
+	if (!err && libdeflate_crc32(0, v->crcs, v->num * CRC_SIZE) != crc)
+		return broken("the list in front of its last 64 bytes was changed");
+	return err;
+}
+
+/* The CRC of region @i; @buf has room for one. */
+static struct gdump_error *region_crc(const struct verify *v, uint64_t i, unsigned char *buf,
+				      uint32_t *ret)
+{
+	const uint64_t start = i * REGION;
+	const size_t len = (size_t)MIN(v->size - start, REGION);
+	struct gdump_error *err;
+
+	*ret = 0;
+	if (bytes_hole(v->in, start, len) == len)
+		return NULL;
+	err = bytes_read(v->in, start, buf, len);
+	if (!err)
+		*ret = piece_crc(buf, len, len);
+	return err;
+}
+
+static struct gdump_error *verify_regions(void *arg, struct parallel *p)
+{
+	const struct verify *v = arg;
+	CLEANUP_FREE unsigned char *buf = malloc(REGION);
+	struct gdump_error *err = buf ? NULL : error_nomem();
+	uint64_t i;
+
+	while (!err && parallel_next(p, &i)) {
+		uint32_t crc;
+
+		err = region_crc(v, i, buf, &crc);
+		if (!err && crc != le32(v->crcs + i * CRC_SIZE))
+			err = error_new(GDUMP_ERR_CORRUPT,
+					"the file was changed after it was written: its bytes from %llu to %llu do not have their checksum",
+					(unsigned long long)(i * REGION),
+					(unsigned long long)(MIN(v->size, (i + 1) * REGION) - 1));
+	}
+	return err;
+}
+
+struct gdump_error *checksum_verify(struct bytes *in, unsigned int threads, bool *ret)
+{
+	unsigned char footer[FOOTER_SIZE];
+	struct verify v = { .in = in };
+	struct gdump_error *err;
+	uint32_t crc = 0;
+
+	*ret = false;
+	if (in->size < FOOTER_SIZE)
+		return NULL;
+	err = bytes_read(in, in->size - FOOTER_SIZE, footer, FOOTER_SIZE);
+	if (err || !is_footer(footer))
+		return err;
+	*ret = true;
+	err = read_footer(&v, footer, &crc);
+	if (!err)
+		err = read_crcs(&v, crc);
+	if (!err)
+		err = parallel_run(threads, v.num, verify_regions, &v);
+	free(v.crcs);
+	return err;
+}

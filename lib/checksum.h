@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * checksum.h - what is behind the end of our dumps, for gdump_verify()
+ *
+ * Readers of ELF and kdump go by the offsets in the headers and never see what comes behind
+ * the last page.  There we put a CRC-32 for each MiB of the file and one for these, so that
+ * a bit that flips anywhere is found, and where:
+ *
+ *     u32 crc[regions]        of each MiB, the last one as if zeros followed, without the
+ *                             usual inversions: the CRC of zeros is zero
+ *     footer, 64 bytes:
+ *      0  "GDUMPSUM"
+ *      8  u32 version, 1
+ *     12  u32 bytes of a region, 1 MiB
+ *     16  u64 bytes of the file in front of crc[]
+ *     24  u64 regions
+ *     32  24 bytes of zeros
+ *     56  u32 CRC-32 of crc[], the usual one
+ *     60  u32 CRC-32 of the footer up to here, the usual one
+ *
+ * All is little-endian.  The offsets are those of the plain file, also where it is
+ * flattened.  It tells of accidents; whoever can change the file can change this too.
+ *
+ * A CRC is linear: pieces may be added from any thread in any order, holes cost nothing,
+ * and nothing is read again.  What is added twice is gone.
+ */
+#pragma once
+
+#include "bytes/bytes.h"
+
+struct checksum;
+
+/* NULL: no memory */
+struct checksum *checksum_create(void);
+void checksum_destroy(struct checksum *c);
+/* [off, off + len) of the file is @buf.  false: no memory */
+bool checksum_add(struct checksum *c, uint64_t off, const void *buf, size_t len);
+/* What belongs behind the @size bytes of the file; freed by the caller. */
+MUST_CHECK struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **ret,
+					       size_t *len);
+
+/* Whether @in has one; an error if that is broken, or does not fit what is in front of it. */
+MUST_CHECK struct gdump_error *checksum_verify(struct bytes *in, unsigned int threads, bool *ret);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sink/checksum.c - around another sink: puts a checksum behind the file, see ../checksum.h
+ *
+ * Headers are at the beginning, and may be written a second time, when all is known: adding
+ * what stood there before once more takes it away.
+ */
+#include "../checksum.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/cleanup.h"
+#include "sink.h"
+
+struct sink_checksum {
+	struct sink sink;
+	struct sink *inner;
+	struct checksum *sum;
+	void *headers;                  /* as they were written at offset 0     */
+	size_t headers_len;
+};
+
+static struct gdump_error *replace_headers(struct sink_checksum *c, const void *buf, size_t len)
+{
+	if (!checksum_add(c->sum, 0, c->headers, c->headers_len))
+		return error_nomem();
+	free(c->headers);
+	c->headers_len = 0;
+	c->headers = malloc(len);
+	if (!c->headers)
+		return error_nomem();
+	memcpy(c->headers, buf, len);
+	c->headers_len = len;
+	return NULL;
+}
+
+static struct gdump_error *checksum_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+{
+	struct sink_checksum *c = (struct sink_checksum *)s;
+	struct gdump_error *err = off ? NULL : replace_headers(c, buf, len);
+
+	if (err)
+		return err;
+	if (!checksum_add(c->sum, off, buf, len))
+		return error_nomem();
+	return sink_write(c->inner, off, buf, len);
+}
+
+static struct gdump_error *checksum_sink_finish(struct sink *s, uint64_t size)
+{
+	struct sink_checksum *c = (struct sink_checksum *)s;
+	CLEANUP_FREE void *buf = NULL;
+	size_t len = 0;
+	struct gdump_error *err = checksum_finish(c->sum, size, &buf, &len);
+
+	if (!err)
+		err = sink_write(c->inner, size, buf, len);
+	return err ? err : c->inner->ops->finish(c->inner, size + len);
+}
+
+static void checksum_close(struct sink *s)
+{
+	struct sink_checksum *c = (struct sink_checksum *)s;
+
+	c->inner->keep = s->keep;
+	sink_close(c->inner);
+	checksum_destroy(c->sum);
+	free(c->headers);
+	free(c);
+}
+
+static const struct sink_ops checksum_ops = {
+	.write = checksum_write,
+	.finish = checksum_sink_finish,
+	.close = checksum_close,
+};
+
+struct gdump_error *sink_checksum_create(struct sink *inner, struct sink **ret)
+{
+	struct sink_checksum *c = calloc(1, sizeof(*c));
+
+	if (!c || !(c->sum = checksum_create())) {
+		sink_close(inner);
+		free(c);
+		return error_nomem();
+	}
+	c->sink = (struct sink){ .ops = &checksum_ops, .seeks = inner->seeks,
+				 .left = inner->left };
+	c->inner = inner;
+	*ret = &c->sink;
+	return NULL;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_checksum.c - what is behind the end of our dumps
+ */
+#include "check.h"
+#include "random.h"
+
+#include <libdeflate.h>
+#include <stdlib.h>
+
+#include "checksum.h"
+
+enum { MIB = 1 << 20, SIZE = 2 * MIB + 12345, FOOTER = 64 };
+
+static unsigned char file[SIZE + 3 * 4 + FOOTER];
+static uint64_t seed = 1;
+
+/* Put the checksum of pieces of about @step bytes behind the file. */
+static void put_checksum(size_t step, bool backwards)
+{
+	struct checksum *c = checksum_create();
+	const size_t num = (SIZE + step - 1) / step;
+	void *end = NULL;
+	size_t len = 0;
+
+	for (size_t i = 0; i < num; i++) {
+		const size_t off = (backwards ? num - 1 - i : i) * step;
+		const size_t n = off + step > SIZE ? SIZE - off : step;
+
+		/* what is a hole in the file is never written */
+		if (off >= MIB + 100 && off + n <= MIB + 900000)
+			continue;
+		CHECK(checksum_add(c, off, file + off, n));
+	}
+	CHECK_OK(checksum_finish(c, SIZE, &end, &len));
+	CHECK_INT(len, sizeof(file) - SIZE);
+	memcpy(file + SIZE, end, len);
+	free(end);
+	checksum_destroy(c);
+}
+
+static void check_good(void)
+{
+	struct bytes *in;
+	bool there = false;
+
+	CHECK_OK(bytes_memory_open(file, sizeof(file), &in));
+	CHECK_OK(checksum_verify(in, 2, &there));
+	CHECK(there);
+	bytes_close(in);
+}
+
+static void check_broken(size_t len, const char *why)
+{
+	struct bytes *in;
+	bool there = false;
+
+	CHECK_OK(bytes_memory_open(file, len, &in));
+	CHECK_ERR(checksum_verify(in, 2, &there), GDUMP_ERR_CORRUPT, why);
+	bytes_close(in);
+}
+
+/* The order and size of the pieces make no difference. */
+static void test_pieces(void)
+{
+	static const size_t steps[] = { SIZE, MIB, 4096, 65536, 3, 1000003 };
+	static unsigned char first[sizeof(file) - SIZE];
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		for (int backwards = 0; backwards < 2; backwards++) {
+			put_checksum(steps[i], backwards);
+			if (!i)
+				memcpy(first, file + SIZE, sizeof(first));
+			CHECK(!memcmp(first, file + SIZE, sizeof(first)));
+			check_good();
+		}
+	}
+}
+
+/* It is the CRC that others compute, but for the inversions and the padding. */
+static void test_is_crc32(void)
+{
+	static unsigned char last[MIB];
+	uint32_t crc;
+
+	memcpy(last, file + 2 * MIB, SIZE - 2 * MIB);
+	put_checksum(4096, false);
+	crc = ~libdeflate_crc32(UINT32_MAX, last, MIB);
+	for (int i = 0; i < 4; i++)
+		CHECK_INT(file[SIZE + 8 + i], crc >> 8 * i & 0xff);
+}
+
+static void flip(size_t byte, unsigned int bit, const char *why)
+{
+	file[byte] ^= (unsigned char)(1 << bit);
+	check_broken(sizeof(file), why);
+	file[byte] ^= (unsigned char)(1 << bit);
+}
+
+static void test_flips(void)
+{
+	static const size_t edges[] = { 0, 1, MIB - 1, MIB, MIB + 500000, 2 * MIB - 1, 2 * MIB,
+					SIZE - 1 };
+
+	put_checksum(4096, false);
+	for (size_t i = 0; i < sizeof(edges) / sizeof(*edges); i++)
+		for (unsigned int bit = 0; bit < 8; bit++)
+			flip(edges[i], bit, "do not have their checksum");
+	for (size_t at = SIZE; at < sizeof(file); at++)
+		for (unsigned int bit = 0; bit < 8; bit++)
+			flip(at, bit, "the checksum at the end of the file is broken");
+	for (int i = 0; i < 500; i++)
+		flip(random_below(&seed, SIZE), (unsigned int)random_below(&seed, 8), "do not have their checksum");
+	check_good();
+}
+
+/* No footer, no checksum; and nothing in it is believed. */
+static void test_other_ends(void)
+{
+	struct bytes *in;
+	bool there;
+
+	put_checksum(4096, false);
+	for (size_t len = 0; len < sizeof(file); len += len < 100 ? 1 : 9973) {
+		CHECK_OK(bytes_memory_open(file, len, &in));
+		CHECK_OK(checksum_verify(in, 1, &there));
+		CHECK(!there);
+		bytes_close(in);
+	}
+	/* the end of another file */
+	CHECK_OK(bytes_memory_open(file + 4096, sizeof(file) - 4096, &in));
+	CHECK_ERR(checksum_verify(in, 1, &there), GDUMP_ERR_CORRUPT, "not the size that it had");
+	bytes_close(in);
+}
+
+int main(void)
+{
+	for (size_t i = 0; i < SIZE; i++)
+		file[i] = (unsigned char)random_below(&seed, 256);
+	memset(file + MIB + 100, 0, 900000 - 100);
+	test_pieces();
+	test_is_crc32();
+	test_flips();
+	test_other_ends();
+	return check_done();
+}
