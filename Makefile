@@ -17,7 +17,7 @@ help:
 	@echo 'make test       install what the tests need, build, run them; SUITE="unit ..." for some'
 	@echo 'make test-full  the same with the slow ones: all machines, crash, a kernel with debugging data'
 	@echo 'make demo       dump a running guest and let other tools read the files'
-	@echo 'make bench      measure a release build; CASE=NAME for one case'
+	@echo 'make bench      measure a release build; CASE=NAME for one case, or a pattern'
 	@echo 'make fuzz       hostile input for MINUTES=60 minutes; TARGET="dump ..." for some'
 	@echo 'make install    DESTDIR and PREFIX are honoured'
 	@echo 'make clean      remove what was built (make distclean: and $(BUILD)/ with its downloads)'
@@ -45,6 +45,7 @@ demo: setup-test
 
 bench: setup-test
 	@$(MAKE) --no-print-directory BUILD=$(RELEASE) all
+	@ninja -C $(RELEASE) bench/meter
 	@GUESTDUMP=$(abspath $(RELEASE))/tool/guestdump bench/run $(CASE)
 
 fuzz: setup-test
