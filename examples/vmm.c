@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vmm.c - how a VMM dumps its own guest; tests/vmm/ has one that does it for real
+ * vmm.c - how a VMM dumps its own guest; tinyvmm.c is a whole one
  */
 #include <guestdump.h>
 

@@ -31,7 +31,7 @@ test_everything_is_installed() {
 	DESTDIR=$dest meson install -C "$build" --no-rebuild >"$tmp/log" || { cat "$tmp/log"; fail "meson install"; }
 	(cd "$root" && echo bin/guestdump include/guestdump.h pkgconfig/guestdump.pc \
 		lib{,/*}/libguestdump.so share/bash-completion/completions/guestdump \
-		share/doc/guestdump/examples/{dump,vmm}.c
+		share/doc/guestdump/examples/{dump,tinyvmm,vmm}.c
 	for page in man/*.[1-9]; do echo "share/man/man${page##*.}/${page#man/}"; done) |
 		tr ' ' '\n' | sed 's,^lib.*\(/libguestdump\),lib*\1,' | sort -u >"$tmp/names"
 	while read -r name; do
@@ -63,6 +63,16 @@ test_the_example_builds_and_runs() {
 	[ ! -e "$tmp/out2" ] || fail "a dump of nothing"
 }
 
+# A VMM on KVM dumps its own guest, with what is installed and nothing else.
+test_the_vmm_builds_and_runs() {
+	[ "$(uname -m)" = x86_64 ] || return 0
+	# shellcheck disable=SC2046 # flags
+	cc -Wall -Wextra -Werror "$(installed share/doc/guestdump/examples/tinyvmm.c)" \
+		-o "$tmp/tinyvmm" -pthread $(pkg-config --cflags --libs guestdump)
+	GUESTDUMP=$program "$root/tests/vmm/tinyvmm.sh" "$tmp/tinyvmm" || [ $? = 77 ] ||
+		fail "the VMM of examples/"
+}
+
 test_the_header_is_cplusplus_too() {
 	local cxx
 	for cxx in c++ g++ clang++; do
@@ -82,4 +92,5 @@ PKG_CONFIG_PATH=$libdir/pkgconfig
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR=$dest LD_LIBRARY_PATH=$libdir
 test_the_program_runs
 test_the_example_builds_and_runs
+test_the_vmm_builds_and_runs
 test_the_header_is_cplusplus_too
