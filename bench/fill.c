@@ -2,12 +2,14 @@
 /*
  * fill.c - inside of the benchmark's guest: fill memory with something and keep it
  *
- *     fill heap|text|random|zero MEGABYTES [free]
+ *     fill heap|text|random|zero|dirty MEGABYTES [free]
  *
  * heap      small objects with pointers to each other, numbers and strings
  * text      words, some frequent and most rare
  * random    what no codec can make smaller
  * zero      pages that are there and zero
+ * dirty     text that changes for ever: a word of each page, as fast as it goes; the
+ *           first page tells bench/live how it goes on, see struct beat
  *
  * The bytes are the same each time.  With "free" the program ends at once and
  * leaves what it wrote in pages that nobody has.
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NUM_WORDS = 4096, WORD_SIZE = 12 };
@@ -27,6 +30,16 @@ struct object {
 	int64_t number;
 	uint32_t size, hash;
 	char text[];
+};
+
+enum { PAGE = 4096, NUM_GAPS = 200, GAP_NS = 500000 };
+
+/* What is read from outside, by looking for the magic words */
+struct beat {
+	char magic[32];
+	volatile uint64_t beats;        /* pages written to                     */
+	volatile uint64_t num_gaps;     /* times that nothing went on for GAP_NS */
+	volatile uint64_t gap_ns[NUM_GAPS];     /* a ring; by the guest's clock */
 };
 
 static uint64_t seed = 0x9e3779b97f4a7c15u;
@@ -105,6 +118,38 @@ static void fill_random(char *p, size_t size)
 		word[i] = next_random();
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void make_dirty(char *p, size_t size)
+{
+	/* spelled out in that page only, not in the program's own file */
+	static const char magic[32] = "HVFTUEVNQ.CFODI.B.IFBSU.UIBU.CF";
+	struct beat *b = (struct beat *)(void *)p;
+	uint64_t last = now_ns();
+
+	memset(p, 0, PAGE);
+	for (size_t k = 0; k < sizeof(magic); k++)
+		b->magic[k] = (char)(magic[k] - (magic[k] >= 'A'));
+	for (;;) {
+		for (size_t at = PAGE; at < size; at += PAGE) {
+			uint64_t now;
+
+			++*(volatile uint64_t *)(void *)(p + at);
+			b->beats++;
+			now = now_ns();
+			if (now - last > GAP_NS)
+				b->gap_ns[b->num_gaps++ % NUM_GAPS] = now - last;
+			last = now;
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	size_t size = argc > 2 ? strtoul(argv[2], NULL, 10) << 20 : 0;
@@ -115,7 +160,7 @@ int main(int argc, char **argv)
 	make_words();
 	if (!strcmp(argv[1], "heap"))
 		fill_heap(p, size);
-	else if (!strcmp(argv[1], "text"))
+	else if (!strcmp(argv[1], "text") || !strcmp(argv[1], "dirty"))
 		fill_text(p, size);
 	else if (!strcmp(argv[1], "random"))
 		fill_random(p, size);
@@ -129,6 +174,8 @@ int main(int argc, char **argv)
 	if (fork())
 		_exit(0);
 	setsid();
+	if (!strcmp(argv[1], "dirty"))
+		make_dirty(p, size);
 	for (;;)
 		pause();
 }
