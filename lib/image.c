@@ -469,6 +469,23 @@ const struct gdump_range *image_range_at(const struct image *image, uint64_t pad
 	return NULL;
 }
 
+bool image_touches(const struct image *image, uint64_t start, uint64_t size)
+{
+	size_t lo = 0, hi = image->num_ranges;
+
+	/* the first range that ends behind @start */
+	while (lo < hi) {
+		const size_t mid = lo + (hi - lo) / 2;
+
+		if (image->ranges[mid].start + (image->ranges[mid].size - 1) < start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < image->num_ranges && size &&
+	       (image->ranges[lo].start <= start || image->ranges[lo].start - start < size);
+}
+
 static size_t note_size(const struct gdump_note *n)
 {
 	return NOTE_HEADER + (size_t)round_up(strlen(n->name) + 1, 4) +

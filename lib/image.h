@@ -76,6 +76,9 @@ void image_deinit(struct image *image);
 /* The range that holds @paddr, or NULL. */
 const struct gdump_range *image_range_at(const struct image *image, uint64_t paddr);
 
+/* Whether a byte of [@start, @start + @size) is in a range. */
+bool image_touches(const struct image *image, uint64_t start, uint64_t size);
+
 /* The @i-th note of CPU @cpu, or NULL past the end. */
 const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, size_t i);
 

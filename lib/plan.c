@@ -307,23 +307,40 @@ void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
 	}
 }
 
-/* The extent that holds @pfn, or NULL. */
-static const struct extent *extent_at(const struct gdump_plan *plan, uint64_t pfn)
+/* The first extent that ends behind @pfn, or the number of all. */
+static size_t extent_from(const struct gdump_plan *plan, uint64_t pfn)
 {
 	size_t lo = 0, hi = plan->num_extents;
 
 	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
+		const size_t mid = lo + (hi - lo) / 2;
 		const struct extent *x = &plan->extents[mid];
 
-		if (pfn < x->pfn)
-			hi = mid;
-		else if (pfn - x->pfn >= x->num)
+		if (x->pfn + x->num <= pfn)
 			lo = mid + 1;
 		else
-			return x;
+			hi = mid;
 	}
-	return NULL;
+	return lo;
+}
+
+/* The extent that holds @pfn, or NULL. */
+static const struct extent *extent_at(const struct gdump_plan *plan, uint64_t pfn)
+{
+	const size_t e = extent_from(plan, pfn);
+
+	return e < plan->num_extents && plan->extents[e].pfn <= pfn ? &plan->extents[e] : NULL;
+}
+
+bool plan_covers(const struct gdump_plan *plan, uint64_t pfn, uint64_t *from, uint64_t *to)
+{
+	const size_t e = extent_from(plan, pfn);
+
+	if (e == plan->num_extents)
+		return false;
+	*from = MAX(plan->extents[e].pfn, pfn);
+	*to = plan->extents[e].pfn + plan->extents[e].num;
+	return true;
 }
 
 /* Clear bits [i, end) and count those that were set. */
@@ -346,13 +363,13 @@ uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num)
 {
 	uint64_t count = 0;
 
-	for (size_t e = 0; e < plan->num_extents; e++) {
+	for (size_t e = extent_from(plan, pfn); e < plan->num_extents; e++) {
 		const struct extent *x = &plan->extents[e];
 		const uint64_t from = MAX(pfn, x->pfn), to = MIN(pfn + num, x->pfn + x->num);
 
-		if (from < to)
-			count += clear_bits(plan->keep, x->index + (from - x->pfn),
-					    x->index + (to - x->pfn));
+		if (from >= to)
+			break;
+		count += clear_bits(plan->keep, x->index + (from - x->pfn), x->index + (to - x->pfn));
 	}
 	return count;
 }

@@ -72,6 +72,9 @@ bool plan_page(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index);
  */
 uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num);
 
+/* The first pages [*@from, *@to) at or behind @pfn that lie in an extent; false: none do. */
+bool plan_covers(const struct gdump_plan *plan, uint64_t pfn, uint64_t *from, uint64_t *to);
+
 /* How many pages from @pfn on, which lies in an extent, are all kept or all left
  * out; @kept says which.
  */

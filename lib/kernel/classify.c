@@ -26,7 +26,7 @@ uint64_t page_flags(const struct page_layout *k, const unsigned char *page)
 	return load(page + k->flags, k->big, 8);
 }
 
-static bool is_tail(const struct page_layout *k, const unsigned char *page)
+bool page_is_tail(const struct page_layout *k, const unsigned char *page)
 {
 	return load(page + k->compound, k->big, 8) & 1;
 }
@@ -45,7 +45,7 @@ static int folio_order(const struct page_layout *k, const unsigned char *page, b
 
 	if (k->order_form == ORDER_UNKNOWN)
 		return 0;
-	if (!has_next || !is_tail(k, next))
+	if (!has_next || !page_is_tail(k, next))
 		return -1;
 	if (k->order_form == ORDER_FLAGS_1)
 		order = load(next + k->flags, k->big, 8) & 0xff;
@@ -99,7 +99,7 @@ struct verdict classify(const struct page_layout *k, const unsigned char *page, 
 	unsigned int why;
 	int order = 0;
 
-	if (is_tail(k, page))
+	if (page_is_tail(k, page))
 		return (struct verdict){ 0 };
 	if (has_type(k->buddy, mapcount) && !slab)
 		return drop & GDUMP_DROP_FREE ?

@@ -50,6 +50,9 @@ bool page_layout_read(const struct image *image, struct page_layout *ret, const 
 /* The flags of a page, in the low bits; others are above. */
 uint64_t page_flags(const struct page_layout *k, const unsigned char *page);
 
+/* Whether it belongs to the folio whose head is before it. */
+bool page_is_tail(const struct page_layout *k, const unsigned char *page);
+
 /* Judge the page @pfn.  @page: its struct page, followed by the next one when
  * @has_next.
  */

@@ -27,7 +27,7 @@
 #include "memmap.h"
 #include "vmcoreinfo.h"
 
-enum { CHUNK_PAGES = 32768, MAX_PAGE_STRUCT = 256, PAGE_FLAGS = 0xfffff,
+enum { CHUNK_PAGES = 32768, MAX_PAGE_STRUCT = 256, MAX_BLOCK_ORDER = 13, PAGE_FLAGS = 0xfffff,
        NUM_REASONS = ARRAY_SIZE(((struct gdump_plan *)0)->dropped) };
 
 struct filter {
@@ -61,42 +61,71 @@ static bool is_kernel(const struct filter *f, const unsigned char *page, uint64_
 	       (page_flags(&f->layout, page) & f->image_flags) == f->image_flags;
 }
 
+/* Whether a folio that begins at @i of @num pages ends in one of its tails, as far as that
+ * can be seen.
+ */
+static bool is_whole(const struct filter *f, const unsigned char *pages, uint64_t i, uint64_t n,
+		     uint64_t num)
+{
+	return n == 1 || i + n > num || page_is_tail(&f->layout, pages + (i + n - 1) * f->layout.size);
+}
+
 static void judge_pages(struct worker *w, uint64_t pfn, uint64_t num)
 {
 	struct filter *f = w->f;
 	const uint32_t size = f->layout.size;
 
-	for (uint64_t i = 0; i < num;) {
-		struct verdict v = classify(&f->layout, w->pages + i * size, i + 1 < num, pfn + i,
-					    f->drop);
-		uint64_t n = (uint64_t)1 << v.order;
+	for (uint64_t i = 0, n; i < num; i += n) {
+		const unsigned char *page = w->pages + i * size;
+		struct verdict v = classify(&f->layout, page, i + 1 < num, pfn + i, f->drop);
 
-		w->odd += v.odd;
-		if (v.why && (v.why == GDUMP_DROP_FREE ||
-			      !is_kernel(f, w->pages + i * size, pfn + i, n))) {
-			w->dropped[log2_u64(v.why)] += plan_drop(f->plan, pfn + i, n);
-			i += n;
-		} else {
-			i++;
+		n = (uint64_t)1 << v.order;
+		if (v.why && v.why != GDUMP_DROP_FREE) {
+			if (!is_whole(f, w->pages, i, n, num))
+				v = (struct verdict){ .odd = true };
+			else if (is_kernel(f, page, pfn + i, n))
+				v = (struct verdict){ 0 };
 		}
+		w->odd += v.odd;
+		if (v.why)
+			w->dropped[log2_u64(v.why)] += plan_drop(f->plan, pfn + i, n);
+		else
+			n = 1;
 	}
 }
 
-static void judge_section(struct worker *w, const struct section *section)
+static void judge_run(struct worker *w, const struct section *section, uint64_t pfn, uint64_t end)
 {
-	struct filter *f = w->f;
-	const uint32_t size = f->layout.size;
+	const uint32_t size = w->f->layout.size;
 
-	for (uint64_t done = 0, n; done < f->memmap.section_pages; done += n) {
+	for (uint64_t n; pfn < end; pfn += n) {
 		struct gdump_error *err;
 
-		n = MIN(f->memmap.section_pages - done, CHUNK_PAGES);
-		err = walker_read(&w->walker, section->vaddr + done * size, w->pages,
+		n = MIN(end - pfn, CHUNK_PAGES);
+		err = walker_read(&w->walker, section->vaddr + (pfn - section->pfn) * size, w->pages,
 				  (size_t)(n * size));
 		if (!err)
-			judge_pages(w, section->pfn + done, n);
+			judge_pages(w, pfn, n);
 		/* what cannot be read is kept */
 		gdump_error_destroy(err);
+	}
+}
+
+/* Only where there is memory, but with all of a block that is partly there: the first of
+ * its pages tells of the others.
+ */
+static void judge_section(struct worker *w, const struct section *section)
+{
+	const struct filter *f = w->f;
+	const uint64_t end = section->pfn + f->memmap.section_pages;
+	const uint64_t block = (uint64_t)1 << MIN(f->layout.num_orders - 1, MAX_BLOCK_ORDER);
+	uint64_t from, to;
+
+	for (uint64_t pfn = section->pfn; plan_covers(f->plan, pfn, &from, &to) && from < end;
+	     pfn = to) {
+		from = MAX(round_down(from, block), pfn);
+		to = MIN(round_up(to, block), end);
+		judge_run(w, section, from, to);
 	}
 }
 

@@ -93,6 +93,14 @@ static struct gdump_error *add_section(struct memmap *m, uint64_t number, uint64
 	return NULL;
 }
 
+/* Sections without memory are of no use, and there may be very many of them. */
+static bool has_memory(const struct source *s, const struct memmap *m, uint64_t number, uint64_t num)
+{
+	const uint64_t size = m->section_pages * s->image.page_size;
+
+	return image_touches(&s->image, number * size, num * size);
+}
+
 /* The structs of one root, beginning with section @number. */
 static struct gdump_error *read_root(struct walker *w, const struct layout *l, uint64_t vaddr,
 				     uint64_t number, uint32_t page_struct_size, struct memmap *m)
@@ -113,7 +121,8 @@ static struct gdump_error *read_root(struct walker *w, const struct layout *l, u
 	for (uint64_t i = 0; !err && i < l->per_root; i++) {
 		struct cursor c = cursor_init(buf + i * l->size + l->off, 8, big, true);
 
-		err = add_section(m, number + i, get_u64(&c), page_struct_size);
+		if (has_memory(w->source, m, number + i, 1))
+			err = add_section(m, number + i, get_u64(&c), page_struct_size);
 	}
 	return err;
 }
@@ -142,6 +151,8 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 		struct cursor c = cursor_init(pointer, 8, s->image.big, true);
 		uint64_t vaddr = l.root + i * l.size;
 
+		if (!has_memory(s, &m, i * l.per_root, l.per_root))
+			continue;
 		if (!l.is_static) {
 			err = walker_read(&w, l.root + 8 * i, pointer, sizeof(pointer));
 			vaddr = err ? 0 : get_u64(&c);

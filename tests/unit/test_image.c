@@ -86,7 +86,13 @@ static void test_range_at(void)
 		const bool in = paddr >= 0x10000 && paddr % 0x2000 < 0x1000;
 
 		CHECK(in ? r && r->start == paddr / 0x2000 * 0x2000 : !r);
+		CHECK_INT(image_touches(&image, paddr, 1), in);
+		CHECK_INT(image_touches(&image, paddr, 0x800), in);
 	}
+	CHECK(!image_touches(&image, 0, 0x10000) && image_touches(&image, 0, 0x10001));
+	CHECK(!image_touches(&image, 0x11000, 0x1000) && image_touches(&image, 0x10fff, 0x1000));
+	CHECK(image_touches(&image, 0, UINT64_MAX) && !image_touches(&image, 0x10000, 0));
+	CHECK(!image_touches(&image, UINT64_MAX, UINT64_MAX));
 	image_deinit(&image);
 }
 

@@ -115,6 +115,38 @@ static void check_run(const struct fake *f, const struct gdump_plan *plan)
 	}
 }
 
+static void check_covers(const struct fake *f, const struct gdump_plan *plan)
+{
+	for (uint64_t pfn = 0; pfn < MAX_PAGES; pfn++) {
+		uint64_t from, to, first = pfn;
+
+		while (first < MAX_PAGES && !f->in_range[first])
+			first++;
+		CHECK_INT(plan_covers(plan, pfn, &from, &to), first < MAX_PAGES);
+		if (first == MAX_PAGES)
+			continue;
+		CHECK_INT(from, first);
+		CHECK(to > from && to <= MAX_PAGES && (to == MAX_PAGES || !f->in_range[to]));
+		for (uint64_t i = from; i < to; i++)
+			CHECK(f->in_range[i]);
+	}
+}
+
+/* What is dropped counts once, and only where there is memory; the plan is of no use then. */
+static void check_drop(const struct fake *f, struct gdump_plan *plan, uint64_t *seed)
+{
+	for (int n = 0; n < 50; n++) {
+		const uint64_t pfn = random_below(seed, MAX_PAGES), num = random_below(seed, MAX_PAGES);
+		uint64_t count = 0;
+
+		for (uint64_t i = pfn; i < pfn + num && i < MAX_PAGES; i++)
+			count += f->in_range[i] && gdump_plan_keeps(plan, i);
+		CHECK_INT(plan_drop(plan, pfn, num), count);
+		for (uint64_t i = pfn; i < pfn + num && i < MAX_PAGES; i++)
+			CHECK(!gdump_plan_keeps(plan, i));
+	}
+}
+
 static void check_bitmap(const struct fake *f, const struct gdump_plan *plan, size_t chunk)
 {
 	unsigned char buf[MAX_PAGES / 8 + 64];
@@ -153,8 +185,10 @@ static void check_all(struct fake *f)
 	check_next(f, plan);
 	check_run(f, plan);
 	check_rank(plan);
+	check_covers(f, plan);
 	for (size_t i = 0; i < ARRAY_SIZE(chunks); i++)
 		check_bitmap(f, plan, chunks[i]);
+	check_drop(f, plan, &(uint64_t){ plan->num_pages });
 	gdump_plan_destroy(plan);
 }
 
