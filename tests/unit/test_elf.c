@@ -177,14 +177,17 @@ static void test_claims(void)
 	const struct gdump_write_options opt = {
 		.size = sizeof(opt), .format = "elf", .force = true,
 	};
+	const bool big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 	struct {
 		Elf64_Ehdr e;
 		Elf64_Phdr p;
 		unsigned char page[4096];
 	} file = {
 		.e = {
-			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, 1 },
-			.e_type = ET_CORE, .e_machine = EM_X86_64, .e_version = 1, .e_phnum = 1,
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64,
+				     big ? ELFDATA2MSB : ELFDATA2LSB, 1 },
+			.e_type = ET_CORE, .e_machine = big ? EM_S390 : EM_X86_64,
+			.e_version = 1, .e_phnum = 1,
 			.e_phoff = sizeof(file.e), .e_phentsize = sizeof(file.p),
 		},
 		.p = {
