@@ -14,10 +14,11 @@
  *     U  a setting is about to be changed: what follows puts it back, a command
  *        without its braces; with the connection, answered with 'G'
  *     N  it is as it was
- *     S  a snapshot is about to come out of the pipe that goes along
+ *     S  a snapshot, or a protected guest's dump, is about to come out of the pipe that
+ *        goes along; what follows is the name that QEMU has for the other end
  *     E  it is over
  *
- * The end of the socket is what we are here for: then, in this order, the snapshot
+ * The end of the socket is what we are here for: then, in this order, that pipe
  * is read to its end, the guest goes on and the setting is put back.  No signal of a
  * terminal or a service manager that ends the other process shall end us.
  *
@@ -90,8 +91,8 @@ static void guard_keep(int *fd, int got)
 	*fd = got;
 }
 
-/* Read a snapshot of QEMU's to its end: one that breaks off leaves the guest's
- * memory write-protected, and the guest hangs.
+/* Read what QEMU writes to its end: a snapshot that breaks off leaves the guest's memory
+ * write-protected, a protected guest's dump its CPUs blocked, and the guest hangs.
  */
 static void guard_drain(int pipe)
 {
@@ -203,6 +204,7 @@ static int guard_execute(int monitor, const char *command)
 struct guard {
 	int monitor, pipe;              /* -1: none                             */
 	bool paused;                    /* the guest                            */
+	char pipe_name[64];
 	char undo[MAX_UNDO];            /* "": no setting is changed            */
 };
 
@@ -231,6 +233,7 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 		guard_release(g);
 		return;
 	case 'S': case 'E':
+		snprintf(g->pipe_name, sizeof(g->pipe_name), "%.63s", text + 1);
 		guard_keep(&g->pipe, fd);
 		return;
 	}
@@ -241,14 +244,17 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 /* Let the guest go on; put back what was changed. */
 static int guard_act(struct guard *g)
 {
+	char close_it[128];
 	int ret = 0;
 
-	if (g->pipe >= 0) {
+	if (g->pipe >= 0 && g->monitor >= 0) {
 		/* QEMU has its end still if it was not asked to begin */
-		guard_execute(g->monitor, "\"execute\":\"closefd\",\"arguments\":{\"fdname\":\""
-					  SNAPSHOT_FD "\"}");
-		guard_drain(g->pipe);
+		snprintf(close_it, sizeof(close_it),
+			 "\"execute\":\"closefd\",\"arguments\":{\"fdname\":\"%s\"}", g->pipe_name);
+		guard_execute(g->monitor, close_it);
 	}
+	if (g->pipe >= 0)
+		guard_drain(g->pipe);
 	if (g->paused)
 		ret = guard_execute(g->monitor, "\"execute\":\"cont\"");
 	if (g->undo[0])
@@ -266,5 +272,5 @@ int gdump_guard(int fd)
 	while (guard_receive(fd, text, sizeof(text), &got))
 		guard_note(&g, fd, text, got);
 	/* the connection ends with this process */
-	return g.monitor >= 0 ? guard_act(&g) : 0;
+	return guard_act(&g);
 }

@@ -311,9 +311,14 @@ struct gdump_error *guest_resume(struct guest *g)
 	return NULL;
 }
 
-struct gdump_error *guest_guard_pipe(struct guest *g, int fd)
+struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd)
 {
-	return g->guard_fd > 0 ? guest_tell_guard(g, fd >= 0 ? "S" : "E", fd) : NULL;
+	char text[65];
+
+	if (g->guard_fd <= 0)
+		return NULL;
+	snprintf(text, sizeof(text), "%s%s", name ? "S" : "E", name ? name : "");
+	return guest_tell_guard(g, text, fd);
 }
 
 struct gdump_error *guest_guard_undo(struct guest *g, const char *command)
@@ -334,7 +339,7 @@ void guest_guard_undone(struct guest *g)
 
 void guest_was_resumed(struct guest *g)
 {
-	gdump_error_destroy(guest_guard_pipe(g, -1));
+	gdump_error_destroy(guest_guard_pipe(g, NULL, -1));
 	/* also for what we did not see: how long QEMU needed before and behind */
 	g->paused_us = qmp_stopped_us(g->qmp);
 	guest_released(g);

@@ -33,12 +33,11 @@ MUST_CHECK struct gdump_error *guest_guard_undo(struct guest *g, const char *com
 /* It is as it was. */
 void guest_guard_undone(struct guest *g);
 
-/* The name that QEMU has for the end of that pipe */
-#define SNAPSHOT_FD "guestdump-snapshot"
-/* A snapshot comes out of @fd: the guard reads it to its end if we cannot; -1: it
- * is over.
+/* What QEMU has to be able to write to its end comes out of @fd: the guard reads it if we
+ * cannot.  @name: what QEMU calls the other end as long as it has not begun, of less than
+ * 64 bytes; NULL: it is over.
  */
-MUST_CHECK struct gdump_error *guest_guard_pipe(struct guest *g, int fd);
+MUST_CHECK struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd);
 /* QEMU has paused it, or kept it paused, for a snapshot, and let it go on since. */
 void guest_was_resumed(struct guest *g);
 /* How long it has stood still because of us, until now */

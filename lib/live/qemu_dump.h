@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "qmp.h"
+#include "guest.h"
 
 /* The bytes of guest-physical memory [paddr, paddr + size) at @off of the dump */
 struct qemu_load {
@@ -19,6 +19,8 @@ struct qemu_head {
 	struct qmp_pump pump;           /* the pipe                             */
 	bool with_data;                 /* also wanted: the first load's memory */
 	bool cut;                       /* close the pipe when we have it all   */
+	struct guest *guarded;          /* whose guard reads all of it if we cannot;
+					 * NULL: nobody needs to                */
 	bool done;                      /* we have                              */
 	unsigned char *buf;
 	size_t len, cap;                /* bytes that are there, fit            */

@@ -10,7 +10,8 @@
  * QEMU 7.2 ends such a dump badly in two ways, and both are met here.  If the firmware
  * refuses, it goes on without the sections: that is an error of ours.  If it cannot write
  * to the end, it does not tell the firmware, and the guest can never run again: so the
- * pipe is always read to its end (see qemu_stream_end()), also if nobody wants it.
+ * pipe is always read to its end (see qemu_stream_end()), also if nobody wants it, and by the
+ * guard if we are killed.
  *
  * Facts: QEMU's dump/dump.c and target/s390x/arch_dump.c.
  */

@@ -47,6 +47,9 @@
 
 #define CAPABILITY "background-snapshot"
 
+/* The name that QEMU has for its end of the pipe */
+#define SNAPSHOT_FD "guestdump-snapshot"
+
 enum {
 	PIPE_SIZE = 1 << 20,
 	TICK_MS = 100,
@@ -207,7 +210,7 @@ static struct gdump_error *start(struct snapshot *s)
 	theirs = fds[1];
 	fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE);
 	fcntl(s->fd, F_SETFL, O_NONBLOCK);
-	err = guest_guard_pipe(&s->qemu->guest, s->fd);
+	err = guest_guard_pipe(&s->qemu->guest, SNAPSHOT_FD, s->fd);
 	if (!err)
 		err = qmp_send_fd(q, SNAPSHOT_FD, theirs);
 	if (err)

@@ -31,6 +31,8 @@ static struct gdump_error *stream_start(struct qemu *qemu, struct qemu_extent ex
 
 	qemu_head_deinit(&qemu->head);
 	qemu->streaming = true;
+	if (qemu->guest.may_be_protected)
+		qemu->head.guarded = &qemu->guest;
 	err = qemu_dump_start(qemu->guest.qmp, extent, &qemu->head);
 	qemu->load = 0;
 	qemu->pos = qemu->head.len;
@@ -56,15 +58,20 @@ static void stream_drain(struct qemu *qemu)
 
 struct gdump_error *qemu_stream_end(struct qemu *qemu)
 {
+	struct gdump_error *err;
+
 	if (!qemu->streaming)
 		return NULL;
 	qemu->streaming = false;
 	/* QEMU 7.2 does not tell the firmware of a dump that failed, and then the guest
 	 * could never run again
 	 */
-	if (qemu->guest.may_be_protected)
+	if (qemu->head.guarded)
 		stream_drain(qemu);
-	return qemu_dump_end(qemu->guest.qmp, &qemu->head);
+	err = qemu_dump_end(qemu->guest.qmp, &qemu->head);
+	if (qemu->head.guarded)
+		gdump_error_destroy(guest_guard_pipe(&qemu->guest, NULL, -1));
+	return err;
 }
 
 /* Some bytes out of the pipe, up to @len */

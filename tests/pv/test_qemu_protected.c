@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
-enum { SIZE = 0x80000 };
+enum { SIZE = 0x80000, LARGE = 0x400000 };
 
 static char dir[40] = "/tmp/gd-test-qpv.XXXXXX";
 static const char *mkpv, *wrapper;
@@ -19,9 +21,10 @@ static const char *mkpv, *wrapper;
 #define STATUS(status, running) COMMAND("query-status", \
 	"{\"return\": {\"running\": " running ", \"status\": \"" status "\"}, \"id\": @}\n")
 #define PROPERTY(name, value) COMMAND(name, "{\"return\": \"" value "\", \"id\": @}\n")
-#define MTREE COMMAND("info mtree", "{\"return\": \"FlatView #0\\r\\n AS \\\"memory\\\", root: " \
+#define MTREE MTREE_TO("07ffff")
+#define MTREE_TO(last) COMMAND("info mtree", "{\"return\": \"FlatView #0\\r\\n AS \\\"memory\\\", root: " \
 	"s390.ram\\r\\n Root memory region: s390.ram\\r\\n" \
-	"  0000000000000000-000000000007ffff (prio 0, ram): s390.ram KVM\\r\\n\\r\\n\", \"id\": @}\n")
+	"  0000000000000000-0000000000" last " (prio 0, ram): s390.ram KVM\\r\\n\\r\\n\", \"id\": @}\n")
 #define QUERY_DUMP(status) COMMAND("query-dump", \
 	"{\"return\": {\"status\": \"" status "\"}, \"id\": @}\n")
 
@@ -47,10 +50,10 @@ static char *path_of(const char *name)
 static char *load(const char *name, size_t *len)
 {
 	FILE *f = fopen(path_of(name), "re");
-	char *buf = malloc(2 * SIZE);
+	char *buf = malloc(2 * LARGE);
 
-	*len = f ? fread(buf, 1, 2 * SIZE, f) : 0;
-	CHECK(*len && *len < 2 * SIZE);
+	*len = f ? fread(buf, 1, 2 * LARGE, f) : 0;
+	CHECK(*len && *len < 2 * LARGE);
 	if (f)
 		fclose(f);
 	return buf;
@@ -153,6 +156,76 @@ static void test_not_protected(void)
 	unlink(path_of("out"));
 }
 
+static bool die(void *arg, uint64_t done, uint64_t total)
+{
+	(void)arg, (void)done, (void)total;
+	kill(getpid(), SIGKILL);
+	return true;
+}
+
+static void dump_and_die(const char *where, int guard_fd)
+{
+	const struct gdump_open_options open = { .size = sizeof(open), .pause_guest = true,
+						 .guard_fd = guard_fd };
+	const struct gdump_write_options write = { .size = sizeof(write), .format = "elf",
+						   .progress = die };
+	struct gdump *g = NULL;
+	struct gdump_error *err = gdump_open(where, &open, &g);
+
+	if (!err)
+		err = gdump_write(g, NULL, path_of("out"), &write);
+	fprintf(stderr, "%s\n", err ? gdump_error_message(err) : "it was not killed");
+	_exit(1);
+}
+
+/* Whoever reads the dump is killed: the guard reads it to its end, as QEMU 7.2 could not let
+ * the guest run otherwise, and then lets it go on.
+ */
+static void test_killed(void)
+{
+	size_t len;
+	char *file = load("large", &len), where[80];
+	const struct step steps[] = {
+		STEP_GREET, STATUS("running", "true"),
+		COMMAND("query-migrate", "{\"return\": {}, \"id\": @}\n"), QUERY_DUMP("none"),
+		PROPERTY("confidential-guest-support", "/objects/pv0"),
+		PROPERTY("\"type\"", "s390-pv-guest"), MTREE_TO("3fffff"),
+		COMMAND("query-memdev", "{\"return\": [], \"id\": @}\n"),
+		COMMAND("\"stop\"", OK), STATUS("paused", "false"), MTREE_TO("3fffff"),
+		COMMAND("getfd", OK),
+		{ .expect = "dump-guest-memory", .reply = OK, .to_fd = file, .to_fd_len = len,
+		  .beside = true },
+		COMMAND("\"closefd\",\"arguments\":{\"fdname\":\"guestdump\"}",
+			REFUSE("GenericError", "File descriptor named 'guestdump' not found")),
+		COMMAND("\"cont\"", OK),
+	};
+	int control[2], status;
+	pid_t guard, worker;
+	struct fake f;
+
+	fake_listen(&f);
+	snprintf(where, sizeof(where), "qmp:%s", f.path);
+	CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control));
+	guard = fork();
+	if (!guard) {
+		close(control[1]);
+		_exit(gdump_guard(control[0]));
+	}
+	close(control[0]);
+	worker = fork();
+	if (!worker)
+		dump_and_die(where, control[1]);
+	close(control[1]);
+	fake_play(&f, steps, sizeof(steps) / sizeof(*steps));
+	CHECK_INT(waitpid(worker, &status, 0), worker);
+	CHECK(WIFSIGNALED(status));
+	CHECK_INT(waitpid(guard, &status, 0), guard);
+	CHECK(WIFEXITED(status) && !WEXITSTATUS(status));
+	fake_end(&f);
+	free(file);
+	unlink(path_of("out.incomplete"));
+}
+
 static void save_key(void)
 {
 	FILE *f = fopen(path_of("key"), "we");
@@ -177,7 +250,9 @@ int main(int argc, char **argv)
 		test_refused();
 		test_not_protected();
 	}
-	for (const char *const *p = (const char *const[]){ "plain", "key", "sealed", "changed",
+	if (run("plain plain 6 1 0:0x400000") && run("seal plain key large"))
+		test_killed();
+	for (const char *const *p = (const char *const[]){ "plain", "key", "sealed", "changed", "large",
 							    "out", NULL }; *p; p++)
 		unlink(path_of(*p));
 	rmdir(dir);

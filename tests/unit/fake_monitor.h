@@ -27,6 +27,7 @@ struct step {
 	const char *to_fd;              /* written to the descriptor that came along,
 					 * which is then closed                      */
 	size_t to_fd_len;
+	bool beside;                    /* that is done beside what follows          */
 	bool hang_up;                   /* afterwards                                */
 };
 
@@ -45,6 +46,8 @@ struct fake {
 	pthread_t thread;
 	const struct step *steps;
 	size_t num_steps;
+	const struct step *writing;     /* beside the others; NULL: none             */
+	pthread_t writer;
 	bool over;                      /* all is played, and the other side gone */
 };
 
@@ -107,6 +110,17 @@ static bool fake_flood(int conn, size_t len)
 	return sent;
 }
 
+static void *fake_write(void *arg)
+{
+	struct fake *f = arg;
+	const struct step *s = f->writing;
+
+	CHECK_INT(write(f->fd, s->to_fd, s->to_fd_len), s->to_fd_len);
+	close(f->fd);
+	f->fd = -1;
+	return NULL;
+}
+
 static bool fake_step(struct fake *f, int conn, const struct step *s)
 {
 	char line[4096] = "";
@@ -115,11 +129,11 @@ static bool fake_step(struct fake *f, int conn, const struct step *s)
 		return false;
 	if (s->expect && !CHECK(strstr(line, s->expect)))
 		fprintf(stderr, "\"%s\" came, not \"%s\"\n", line, s->expect);
-	if (s->to_fd) {
-		CHECK_INT(write(f->fd, s->to_fd, s->to_fd_len), s->to_fd_len);
-		close(f->fd);
-		f->fd = -1;
-	}
+	f->writing = s->to_fd ? s : f->writing;
+	if (s->to_fd && s->beside)
+		CHECK(!pthread_create(&f->writer, NULL, fake_write, f));
+	else if (s->to_fd)
+		fake_write(f);
 	poll(NULL, 0, s->delay_ms);
 	if (s->reply && !fake_reply(conn, s->reply, line))
 		return false;
@@ -199,6 +213,8 @@ static void fake_wait(struct fake *f)
 {
 	if (!f->over)
 		pthread_join(f->thread, NULL);
+	if (!f->over && f->writing && f->writing->beside)
+		pthread_join(f->writer, NULL);
 	f->over = true;
 }
 

@@ -222,7 +222,7 @@ static int snapshot[2];
 
 static void begin_snapshot(struct guest *g)
 {
-	CHECK_OK(guest_guard_pipe(g, snapshot[0]));
+	CHECK_OK(guest_guard_pipe(g, "a-pipe", snapshot[0]));
 	/* only the guard is to read from it */
 	close(snapshot[0]);
 	close(snapshot[1]);
@@ -251,7 +251,7 @@ static void test_snapshot(void)
 	close(snapshot[0]);
 	CHECK(!pthread_create(&writer, NULL, write_snapshot, NULL));
 	FAKE_PLAY(&s.fake, STEP_STOP,
-		  { .expect = "\"closefd\"",
+		  { .expect = "\"closefd\",\"arguments\":{\"fdname\":\"a-pipe\"}",
 		    .reply = REFUSE("GenericError", "File descriptor named 'x' not found") },
 		  { .expect = GUARD_CONT, .reply = OK });
 	scene_kill(&s, 0);
