@@ -70,22 +70,27 @@ struct rights {
 	bool guest;
 };
 
-/* Let it do @allowed with @path, which may be NULL, and need not be there. */
-static void allow(int ruleset, const char *path, uint64_t allowed)
+/* Let it do @allowed with @path, which may be NULL, and need not be there.  False: it is
+ * there, but not allowed now.
+ */
+static bool allow(int ruleset, const char *path, uint64_t allowed)
 {
 	const int fd = path ? open(path, O_PATH | O_CLOEXEC) : -1;
 	struct path_beneath rule = { .allowed = allowed, .parent_fd = fd };
 	struct stat st;
+	bool good;
 
 	if (fd < 0)
-		return;
+		return !path || (errno != EMFILE && errno != ENFILE && errno != ENOMEM &&
+				 errno != EINTR && errno != EIO);
 	if (!fstat(fd, &st) && !S_ISDIR(st.st_mode))
 		rule.allowed &= FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE;
-	syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
+	good = !syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
 	close(fd);
+	return good;
 }
 
-static void allow_all(int ruleset, const struct rights *r, uint64_t handled)
+static bool allow_all(int ruleset, const struct rights *r, uint64_t handled)
 {
 	/* of the C library, OpenSSL and the sanitizers: nothing secret */
 	static const char *const system_files[] = {
@@ -95,20 +100,21 @@ static void allow_all(int ruleset, const struct rights *r, uint64_t handled)
 	const uint64_t reading = FS_READ_FILE | FS_READ_DIR;
 	const uint64_t making = reading | FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE;
 	char *ranges;
+	bool good = true;
 
 	for (size_t i = 0; i < sizeof(system_files) / sizeof(*system_files); i++)
-		allow(ruleset, system_files[i], reading);
-	allow(ruleset, r->from, reading);
+		good &= allow(ruleset, system_files[i], reading);
+	good &= allow(ruleset, r->from, reading);
 	/* what a raw file has where is told beside it */
 	if (asprintf(&ranges, "%s.ranges", r->from) < 0)
-		ranges = NULL;
-	allow(ruleset, ranges, FS_READ_FILE);
+		return false;
+	good &= allow(ruleset, ranges, FS_READ_FILE);
 	free(ranges);
 	for (int i = 0; i < r->num_parts; i++)
-		allow(ruleset, r->parts[i], reading);
-	allow(ruleset, r->in->key_file, reading);
-	allow(ruleset, r->folder, making & handled);
-	allow(ruleset, r->spool, making & handled);
+		good &= allow(ruleset, r->parts[i], reading);
+	good &= allow(ruleset, r->in->key_file, reading);
+	good &= allow(ruleset, r->folder, making & handled);
+	return good && allow(ruleset, r->spool, making & handled);
 }
 
 /* NULL, or why files are not confined. */
@@ -119,6 +125,7 @@ static const char *confine_files(const struct rights *r, int *abi)
 	size_t size = sizeof(attr);
 	long fd;
 	bool done;
+	int why;
 
 	if (r->guest)
 		return "Landlock lets nobody read a running guest";
@@ -134,10 +141,11 @@ static const char *confine_files(const struct rights *r, int *abi)
 	fd = syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	if (fd < 0)
 		return strerror(errno);
-	allow_all((int)fd, r, attr.fs);
-	done = !syscall(SYS_landlock_restrict_self, (int)fd, 0);
+	/* half of the rules would be worse than none */
+	done = allow_all((int)fd, r, attr.fs) && !syscall(SYS_landlock_restrict_self, (int)fd, 0);
+	why = errno;
 	close((int)fd);
-	return done ? NULL : strerror(errno);
+	return done ? NULL : strerror(why);
 }
 
 #ifdef HAVE_SECCOMP

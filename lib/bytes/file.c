@@ -154,6 +154,8 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 	if (S_ISDIR(st.st_mode))
 		return error_new(GDUMP_ERR_USAGE, "is a directory, not a dump");
 	size = lseek(fd, 0, SEEK_END);
+	if (size < 0 && errno != ESPIPE)
+		return error_os(errno, "looking for its end");
 	if (size < 0) {
 		int temp = -1;
 		struct gdump_error *err = bytes_spool_create(fd, spool, &temp);

@@ -75,6 +75,23 @@ size_t kdump_count_there(const struct kdump_source *k, uint64_t pfn, size_t max)
 	return n;
 }
 
+uint64_t kdump_count_absent(const struct kdump_source *k, uint64_t pfn, uint64_t max)
+{
+	uint64_t i = pfn, word;
+
+	while (i - pfn < max && !kdump_has(k, i)) {
+		i++;
+		/* by 64 where nothing is there */
+		while (i % 64 == 0 && range_fits(i, 64, k->max_mapnr) && i - pfn < max) {
+			memcpy(&word, k->bitmap + i / 8, sizeof(word));
+			if (word)
+				break;
+			i += 64;
+		}
+	}
+	return MIN(i - pfn, max);
+}
+
 /* @num descriptors of the table of @part, from the @index-th on. */
 static struct gdump_error *read_table(const struct kdump_source *k, const struct kdump_part *part,
 				      uint64_t index, size_t num, struct kdump_desc *ret)

@@ -307,3 +307,11 @@ struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num,
 	}
 	return err;
 }
+
+uint64_t kdump_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	const struct kdump_source *k = (const struct kdump_source *)s;
+
+	*state = PAGE_ABSENT;
+	return k->header.block_size == s->image.page_size ? kdump_count_absent(k, pfn, num) : 0;
+}

@@ -162,6 +162,7 @@ static const struct source_ops kdump_source_ops = {
 	.has_absent = true,
 	.read = kdump_read,
 	.scan = kdump_scan,
+	.gap = kdump_gap,
 	.close = kdump_source_close,
 };
 
@@ -172,6 +173,7 @@ static const struct source_ops kdump_page_ops = {
 	.read = kdump_read,
 	.stored = kdump_stored,
 	.scan = kdump_scan,
+	.gap = kdump_gap,
 	.close = kdump_source_close,
 };
 

@@ -36,6 +36,8 @@ MUST_CHECK struct gdump_error *kdump_read_bitmap(struct kdump_source *k);
 bool kdump_has(const struct kdump_source *k, uint64_t pfn);
 /* How many blocks from @pfn on, at most @max, are in the dump, and in one part. */
 size_t kdump_count_there(const struct kdump_source *k, uint64_t pfn, size_t max);
+/* How many from @pfn on, at most @max, are not. */
+uint64_t kdump_count_absent(const struct kdump_source *k, uint64_t pfn, uint64_t max);
 const struct kdump_part *kdump_part_of(const struct kdump_source *k, uint64_t pfn);
 /* "page 0x...: " in front. */
 struct gdump_error *kdump_page_error(struct gdump_error *err, uint64_t pfn);
@@ -60,5 +62,6 @@ uint64_t kdump_count_lost(const struct kdump_source *k);
 struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size_t len);
 struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
 			       bool holes);
+uint64_t kdump_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state);
 struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
 				 void *buf, struct stored_page *ret);

@@ -195,7 +195,7 @@ struct gdump_error *ranges_load(const char *path, struct ranges *ret, bool *foun
 	*found = false;
 	if (!name)
 		return error_nomem();
-	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = io_openat(AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG))
 		return NULL;
 	*found = true;

@@ -121,10 +121,11 @@ static struct gdump_error *file_finish(struct sink *s, uint64_t size)
 	int rc;
 
 	push_stop(f);
-	if (ftruncate(f->fd, (off_t)size))
+	/* a signal is no reason to lose what is all written */
+	if (TEMP_FAILURE_RETRY(ftruncate(f->fd, (off_t)size)))
 		return error_os(errno, "%s: setting its size to %llu", f->temp_path,
 				(unsigned long long)size);
-	if (fsync(f->fd))
+	if (TEMP_FAILURE_RETRY(fsync(f->fd)))
 		return error_os(errno, "%s: writing it to disk", f->temp_path);
 	rc = file_publish(f);
 	if (rc)
@@ -165,7 +166,7 @@ static int open_dir(const char *path, const char *base)
 
 	if (!dir)
 		return -1;
-	return open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return io_openat(AT_FDCWD, *dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* Something of that name is there: EEXIST, in words that help. */
@@ -197,7 +198,7 @@ static struct gdump_error *open_temp(struct sink_file *f)
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	struct stat st;
 
-	f->fd = openat(f->dir, f->temp, flags, 0600);
+	f->fd = io_openat(f->dir, f->temp, flags);
 	if (f->fd < 0 && errno == EEXIST) {
 		CLEANUP_FD int old = openat(f->dir, f->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
@@ -208,7 +209,7 @@ static struct gdump_error *open_temp(struct sink_file *f)
 				      "is left from a dump that was cut short; move it away or have it replaced");
 		if (unlinkat(f->dir, f->temp, 0))
 			return error_os(errno, "%s: removing it", f->temp_path);
-		f->fd = openat(f->dir, f->temp, flags, 0600);
+		f->fd = io_openat(f->dir, f->temp, flags);
 	}
 	if (f->fd < 0)
 		return error_os(errno, "%s: creating it", f->temp_path);

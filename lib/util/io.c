@@ -9,6 +9,16 @@
 
 #include "cleanup.h"
 
+int io_openat(int dir, const char *path, int flags)
+{
+	int fd;
+
+	do {
+		fd = openat(dir, path, flags, 0600);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 int io_pwrite(int fd, const void *buf, size_t len, uint64_t off)
 {
 	const unsigned char *p = buf;

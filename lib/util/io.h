@@ -2,7 +2,7 @@
 /*
  * io.h - whole reads and writes: short ones and EINTR are taken care of
  *
- * These return 0 or an errno.
+ * All but io_openat() return 0 or an errno.
  */
 #pragma once
 
@@ -18,3 +18,5 @@ int io_pread(int fd, void *buf, size_t len, uint64_t off, size_t *got);
  * errno.
  */
 int io_open_temp(const char *dir);
+/* openat() with the mode 0600; a descriptor, or -1 and errno. */
+int io_openat(int dir, const char *path, int flags);

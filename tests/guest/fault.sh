@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# tests/guest/fault.sh BUILD - system calls and allocations of a dump that fail, one after
+# the other: as tests/fault.sh, and the guest goes on
+#
+# test: fault-guest 1800 @BUILD@
+set -euo pipefail
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+requires /usr/bin/python3
+preload=$1/tests/fault/fault-preload.so
+[ -e "$preload" ] || skip "needs the GNU C library"
+! grep -qs "__asan_init\|__tsan_init" "$GUESTDUMP" || skip "a sanitizer has allocations of its own"
+
+most=--most=4
+[ -z "${GUESTDUMP_FULL:-}" ] || most=--most=400
+
+start_guest vm --mem 128M
+# not with seccomp, since libseccomp 2.5 frees twice when there is no memory
+/usr/bin/python3 "$root/tests/fault/sweep.py" "$most" --qmp "${guest_source#qmp:}" "$preload" \
+	"$GUESTDUMP" dump --no-confine -q -j 2 -d 31 "$guest_source" OUT ||
+	fail "not as promised"
