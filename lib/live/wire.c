@@ -157,6 +157,7 @@ static bool wire_is_blank(const char *text, size_t len)
 static struct gdump_error *wire_take(struct wire *w, json_t **ret, size_t *len)
 {
 	struct gdump_error *err = NULL;
+	json_error_t why;
 
 	*ret = NULL;
 	*len = wire_message_len(w);
@@ -165,7 +166,10 @@ static struct gdump_error *wire_take(struct wire *w, json_t **ret, size_t *len)
 				 MESSAGE_MAX >> 20);
 	if (!*len)
 		return NULL;
-	*ret = json_loadb(w->buf, *len, JSON_ALLOW_NUL, NULL);
+	*ret = json_loadb(w->buf, *len, JSON_ALLOW_NUL, &why);
+	/* it says nothing where it had no memory for an object */
+	if (!*ret && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory))
+		return error_nomem();
 	if (!json_is_object(*ret)) {
 		if (!wire_is_blank(w->buf, *len))
 			err = wire_not_json(w->buf, *len);
