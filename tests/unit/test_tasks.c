@@ -240,7 +240,7 @@ static void test_broken(void)
 static void test_endless(void)
 {
 	struct fake *f = begin(true);
-	const uint64_t first = 0x60000, num = (MEMORY - first) / 32;
+	const uint64_t first = 0x60000, num = (MEMORY - first - TASK_SIZE) / 32;
 	uint64_t *nodes = malloc((size_t)(num + 1) * sizeof(*nodes));
 
 	/* they overlap, and have a process's empty list of threads */
