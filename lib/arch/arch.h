@@ -104,6 +104,9 @@ extern const struct arch arch_unknown;
 extern const struct reg_set x86_sets[];
 bool x86_cpu_paging(const struct image *image, const struct gdump_note *n, struct paging *ret);
 
+/* See ppc64_paging.c */
+bool ppc64_paging(struct source *s, struct paging *ret);
+
 /* The i-th one, or NULL past the end. */
 const struct arch *arch_at(size_t i);
 /* What uname -m says on the machine of @image. */

@@ -2,8 +2,6 @@
 #include <elf.h>
 
 #include "../image.h"
-#include "../kernel/paging.h"
-#include "../kernel/vmcoreinfo.h"
 #include "arch.h"
 
 #define R(n) { "r" #n, 112 + 8 * n, 8 }
@@ -46,42 +44,6 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
 	return vaddr >> 60 == 0xc;
 }
 
-/* Radix: entries are big-endian on every kernel; bit 63 valid, bit 62 a page. */
-static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
-			     uint64_t *paddr)
-{
-	if (!(entry >> 63))
-		return ENTRY_NONE;
-	*paddr = entry & 0x001fffffffffff00;
-	if (entry >> 62 & 1)
-		return ENTRY_PAGE;
-	return level + 1 < p->levels ? ENTRY_TABLE : ENTRY_NONE;
-}
-
-static bool paging(struct source *s, struct paging *ret)
-{
-	static const uint8_t shifts_64k[] = { 39, 30, 21, 16 }, bits_64k[] = { 13, 9, 9, 5 };
-	static const uint8_t shifts_4k[] = { 39, 30, 21, 12 }, bits_4k[] = { 13, 9, 9, 9 };
-	const struct image *image = &s->image;
-	const bool large = image->page_size == 65536;
-	uint64_t root, radix = 1;
-
-	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
-	    !image_paddr(image, root, &ret->root))
-		return false;
-	if (vmcoreinfo_number(image, "RADIX_MMU", &radix) && !radix)
-		return false;
-	ret->levels = 4;
-	ret->big = true;
-	ret->entry = entry;
-	ret->high = 0xc000000000000000;
-	for (unsigned int i = 0; i < ret->levels; i++) {
-		ret->shift[i] = large ? shifts_64k[i] : shifts_4k[i];
-		ret->bits[i] = large ? bits_64k[i] : bits_4k[i];
-	}
-	return true;
-}
-
 /* QEMU before 8.0 takes every pseries guest for big-endian.  Linux keeps to one
  * order, so a CPU with MSR.LE set is proof; one without it may be in firmware.
  */
@@ -116,5 +78,5 @@ const struct arch arch_ppc64 = {
 	.lowmem_size = (uint64_t)1 << LINEAR_BITS,
 	.wrong_order = wrong_order,
 	.image_paddr = image_paddr,
-	.paging = paging,
+	.paging = ppc64_paging,
 };

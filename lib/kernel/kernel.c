@@ -182,4 +182,5 @@ void kernel_close(struct kernel *k)
 {
 	btf_deinit(&k->btf);
 	walker_deinit(&k->walker);
+	paging_deinit(&k->paging);
 }

@@ -16,7 +16,6 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
-#include "paging.h"
 
 enum { MAX_MAPS = 1 << 20, MAX_TABLES = 1 << 22, MAX_TABLE = 1 << 17, MIN_ROOM = 1 << 10 };
 
@@ -182,7 +181,7 @@ static void merge(struct mappings *m)
 static struct gdump_error *walk_root(struct walk *w, const struct paging *p)
 {
 	w->paging = p;
-	return walk_table(w, 0, p->root, 0);
+	return p->levels ? walk_table(w, 0, p->root, 0) : NULL;
 }
 
 struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
@@ -201,8 +200,10 @@ struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
 		if (!w.table[i])
 			err = error_nomem();
 	}
-	if (!err && paging_of_kernel(s, &p))
+	if (!err && paging_of_kernel(s, &p)) {
 		err = walk_root(&w, &p);
+		paging_deinit(&p);
+	}
 	for (size_t cpu = 0; !err && cpu < image->num_noted; cpu++) {
 		if (paging_of_cpu(s, cpu, &p))
 			err = walk_root(&w, &p);

@@ -4,12 +4,7 @@
  */
 #pragma once
 
-#include "../source.h"
-
-/* Memory [paddr, paddr + size) is at @vaddr. */
-struct mapping {
-	uint64_t vaddr, paddr, size;
-};
+#include "paging.h"
 
 /* Ascending by vaddr; what is contiguous in both is one. */
 struct mappings {

@@ -139,12 +139,13 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 	if (!paging_of_kernel(s, &m.paging))
 		return missing("where the kernel's page tables are");
 	err = read_layout(&s->image, &l, &m);
-	if (err)
+	if (err) {
+		memmap_deinit(&m);
 		return err;
+	}
 	roots = MIN(div_up(div_up(end_pfn, m.section_pages), l.per_root), l.num_roots);
 	if (roots > MAX_SECTIONS)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "the guest's memory map: more than %d sections", MAX_SECTIONS);
+		err = error_new(GDUMP_ERR_UNSUPPORTED, "more than %d sections", MAX_SECTIONS);
 	walker_init(&w, &m.paging, s);
 	for (uint64_t i = 0; !err && i < roots; i++) {
 		unsigned char pointer[8];
@@ -175,4 +176,5 @@ void memmap_deinit(struct memmap *m)
 {
 	free(m->sections);
 	m->sections = NULL;
+	paging_deinit(&m->paging);
 }

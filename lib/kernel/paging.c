@@ -59,11 +59,36 @@ static uint64_t get_entry(const struct paging *p, const unsigned char *table, ui
 	return get_uint(&c, p->entry_size);
 }
 
+/* The piece that has @vaddr, or NULL. */
+static const struct mapping *find_piece(const struct paging *p, uint64_t vaddr)
+{
+	size_t low = 0, high = p->num_pieces;
+
+	while (low < high) {
+		const size_t mid = low + (high - low) / 2;
+		const struct mapping *m = &p->pieces[mid];
+
+		if (vaddr < m->vaddr)
+			high = mid;
+		else if (vaddr - m->vaddr >= m->size)
+			low = mid + 1;
+		else
+			return m;
+	}
+	return NULL;
+}
+
 bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_t *len)
 {
 	const struct paging *p = w->paging;
+	const struct mapping *piece = find_piece(p, vaddr);
 	uint64_t next = p->root;
 
+	if (piece) {
+		*paddr = piece->paddr + (vaddr - piece->vaddr);
+		*len = piece->size - (vaddr - piece->vaddr);
+		return true;
+	}
 	for (unsigned int level = 0; level < p->levels; level++) {
 		const unsigned char *table = get_table(w, level, next);
 		const uint64_t index = vaddr >> p->shift[level] & (((uint64_t)1 << p->bits[level]) - 1);
@@ -104,6 +129,13 @@ struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, siz
 		p += n, vaddr += n, len -= n;
 	}
 	return NULL;
+}
+
+void paging_deinit(struct paging *p)
+{
+	free(p->pieces);
+	p->pieces = NULL;
+	p->num_pieces = 0;
 }
 
 bool paging_of_kernel(struct source *s, struct paging *ret)

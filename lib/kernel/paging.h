@@ -15,9 +15,17 @@ enum { PAGING_MAX_LEVELS = 6 };
 
 enum entry_kind { ENTRY_NONE, ENTRY_TABLE, ENTRY_PAGE };
 
+/* Memory [paddr, paddr + size) is at @vaddr. */
+struct mapping {
+	uint64_t vaddr, paddr, size;
+};
+
 struct paging {
+	/* Mapped without tables; ascending by vaddr, apart; freed by paging_deinit(). */
+	struct mapping *pieces;
+	size_t num_pieces;
 	uint64_t root;                  /* paddr of the top table               */
-	unsigned int levels;
+	unsigned int levels;            /* 0: there are no tables               */
 	/* from the top level down: lowest bit of the part of the address that
 	 * indexes the table, and how many bits it has
 	 */
@@ -42,6 +50,8 @@ struct walker {
 	unsigned char *table[PAGING_MAX_LEVELS];
 };
 
+void paging_deinit(struct paging *p);
+
 void walker_init(struct walker *w, const struct paging *p, struct source *s);
 void walker_deinit(struct walker *w);
 
@@ -53,7 +63,9 @@ bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_
 /* Read memory by virtual address: GDUMP_ERR_NODATA where it is not mapped. */
 MUST_CHECK struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, size_t len);
 
-/* The tables of the guest's kernel, as VMCOREINFO tells; false: it does not. */
+/* The tables of the guest's kernel, as VMCOREINFO tells; false: it does not, and
+ * there is nothing to deinit.
+ */
 bool paging_of_kernel(struct source *s, struct paging *ret);
 /* Those that a CPU was using, as its notes tell; false: they do not. */
 bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret);

@@ -377,5 +377,6 @@ struct gdump_error *printk_read(struct source *s, gdump_log_fn *fn, void *arg)
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
 				"the log cannot be found: VMCOREINFO names neither prb nor log_buf");
 	walker_deinit(&l.walker);
+	paging_deinit(&paging);
 	return err;
 }

@@ -15,6 +15,12 @@ static const char info_riscv[] = "PAGESIZE=4096\nNUMBER(VA_BITS)=39\n"
 static const char info_arm[] = "PAGESIZE=4096\nNUMBER(VA_BITS)=52\nNUMBER(TCR_EL1_T1SZ)=0x10\n"
 	"NUMBER(kimage_voffset)=0xffff800000000000\nSYMBOL(swapper_pg_dir)=ffff800000001000\n";
 
+static const char info_power[] = "PAGESIZE=65536\nSYMBOL(swapper_pg_dir)=c000000000001000\n"
+	"SYMBOL(_stext)=c000000000000000\nSYMBOL(vmemmap_list)=c000000000003000\n"
+	"SYMBOL(mmu_vmemmap_psize)=c000000000003008\nSYMBOL(mmu_psize_defs)=c000000000004000\n"
+	"SIZE(mmu_psize_def)=48\nOFFSET(mmu_psize_def.shift)=8\nOFFSET(vmemmap_backing.list)=0\n"
+	"OFFSET(vmemmap_backing.phys)=8\nOFFSET(vmemmap_backing.virt_addr)=16\n";
+
 static void check_at(struct walker *w, uint64_t vaddr, uint64_t paddr, uint64_t len)
 {
 	uint64_t got = 0, left = 0;
@@ -154,6 +160,39 @@ static void test_circle(void)
 	end(f, &w);
 }
 
+/* POWER with the hash MMU: memory as it is, and a list of what is elsewhere */
+static void test_hash(void)
+{
+	struct fake *f = fake_create(EM_PPC64, MEMORY, info_power);
+	struct paging p;
+	struct walker w;
+
+	put(f, 0x3000, 0xc000000000005000, 8);
+	put(f, 0x3008, 2, 4);
+	put(f, 0x4000 + 2 * 48 + 8, 16, 4);
+	set(f, 0x5000, 0, 0xc000000000006000);
+	set(f, 0x5000, 1, 0x70000);
+	set(f, 0x5000, 2, 0xc00c000000010000);
+	set(f, 0x6000, 1, 0x30000);
+	set(f, 0x6000, 2, 0xc00c000000000000);
+	CHECK(paging_of_kernel(&f->source, &p));
+	walker_init(&w, &p, &f->source);
+	check_at(&w, 0xc000000000012345, 0x12345, MEMORY - 0x12345);
+	check_at(&w, 0xc00c000000001000, 0x31000, 0xf000);
+	check_at(&w, 0xc00c000000010000, 0x70000, 0x10000);
+	check_none(&w, 0xc00c000000020000);
+	check_none(&w, 0xc000000000000000 + MEMORY);
+	check_none(&w, 0x12345);
+	walker_deinit(&w);
+	paging_deinit(&p);
+
+	set(f, 0x6000, 0, 0xc000000000005000);  /* in a circle */
+	CHECK(!paging_of_kernel(&f->source, &p));
+	set(f, 0x6000, 0, 0xc000000080000000);  /* outside of memory */
+	CHECK(!paging_of_kernel(&f->source, &p));
+	source_close(&f->source);
+}
+
 static void test_unknown(void)
 {
 	struct fake *f = fake_create(EM_X86_64, MEMORY, "PAGESIZE=4096\n");
@@ -190,6 +229,7 @@ static void test_mutations(uint16_t machine, const char *info)
 				gdump_error_destroy(walker_read(&w, random_next(&seed), buf,
 								(size_t)random_below(&seed, sizeof(buf))));
 			walker_deinit(&w);
+			paging_deinit(&p);
 		}
 		source_close(&f->source);
 	}
@@ -202,6 +242,7 @@ int main(void)
 	test_riscv();
 	test_arm();
 	test_circle();
+	test_hash();
 	test_unknown();
 	test_mutations(EM_X86_64, info_4);
 	test_mutations(EM_X86_64, info_5);
