@@ -248,6 +248,8 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	}
 	if (!err)
 		err = settle(g, &opt, &set);
+	if (!err && set.format->like_zgetdump && g->source->image.decrypted)
+		opt.no_checksum = true;
 	if (!err && opt.split) {
 		err = split_write(g, plan, path, &set, &opt, &result);
 		write_result(opt.result, &result);

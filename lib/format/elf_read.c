@@ -303,6 +303,7 @@ const struct format format_elf = {
 	.sections = true,
 	.any_order = true,
 	.ends_itself = true,
+	.like_zgetdump = true,
 	.maps = true,
 	.probe = elf_probe,
 	.open = elf_open,

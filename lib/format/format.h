@@ -21,6 +21,7 @@ struct format {
 	bool trims_devices;     /* readers derive sizes from the highest page   */
 	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */
 	bool ends_itself;       /* readers do not care what is behind its end   */
+	bool like_zgetdump;     /* decrypted, the file is zgetdump's to the last byte */
 	bool sections;          /* can hold those of a dump_ops                 */
 	const char *codec;      /* by default, where .packs                     */
 	/* Whether the first bytes of a file look like this format: pure. */
