@@ -94,7 +94,8 @@ static struct gdump_error *add_section(struct memmap *m, uint64_t number, uint64
 }
 
 /* Sections without memory are of no use, and there may be very many of them. */
-static bool has_memory(const struct source *s, const struct memmap *m, uint64_t number, uint64_t num)
+static bool has_memory(const struct source *s, const struct memmap *m, uint64_t number,
+		       uint64_t num)
 {
 	const uint64_t size = m->section_pages * s->image.page_size;
 
@@ -155,10 +156,13 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 		if (!has_memory(s, &m, i * l.per_root, l.per_root))
 			continue;
 		if (!l.is_static) {
-			err = walker_read(&w, l.root + 8 * i, pointer, sizeof(pointer));
-			vaddr = err ? 0 : get_u64(&c);
+			CLEANUP_ERROR struct gdump_error *none = walker_read(
+				&w, l.root + 8 * i, pointer, sizeof(pointer));
+
+			/* the sections of a root that cannot be read are kept */
+			vaddr = none ? 0 : get_u64(&c);
 		}
-		if (!err && vaddr)
+		if (vaddr)
 			err = read_root(&w, &l, vaddr, i * l.per_root, page_struct_size, &m);
 	}
 	walker_deinit(&w);

@@ -19,7 +19,8 @@ enum {
 	"NUMBER(PG_swapbacked)=19\nNUMBER(PG_slab)=9\nNUMBER(PG_hwpoison)=23\nNUMBER(PG_head_mask)=65536\n"
 #define NEW_FLAGS "NUMBER(PG_lru)=5\nNUMBER(PG_private)=14\nNUMBER(PG_swapcache)=10\n" \
 	"NUMBER(PG_swapbacked)=17\nNUMBER(PG_hwpoison)=20\nNUMBER(PG_head_mask)=64\n"
-#define OLD_TYPES "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\n"
+#define OLD_TYPES \
+	"NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\n"
 
 /* What kernels tell of themselves, and what it says */
 static const struct kernel {
@@ -80,7 +81,8 @@ static void store(struct pair *p, size_t at, uint64_t v, unsigned int n)
 	put_uint(&c, v, n);
 }
 
-static struct pair pair(const struct page_layout *l, uint64_t flags, uint64_t mapping, uint32_t mapcount)
+static struct pair pair(const struct page_layout *l, uint64_t flags, uint64_t mapping,
+			uint32_t mapcount)
 {
 	struct pair p = { .big = l->big };
 
@@ -97,7 +99,8 @@ static uint64_t bit(unsigned int n)
 }
 
 /* Make it the head of a folio of that order. */
-static void make_folio(const struct kernel *k, struct pair *p, unsigned int order, unsigned int dtor)
+static void make_folio(const struct kernel *k, struct pair *p, unsigned int order,
+		       unsigned int dtor)
 {
 	store(p, SIZE + TAIL, 0xffffea0000000001, 8);
 	if (k->order_at) {
@@ -108,8 +111,8 @@ static void make_folio(const struct kernel *k, struct pair *p, unsigned int orde
 	}
 }
 
-static void check(const struct page_layout *l, const struct pair *p, uint64_t pfn, unsigned int drop,
-		  unsigned int why, unsigned int order, const char *what)
+static void check(const struct page_layout *l, const struct pair *p, uint64_t pfn,
+		  unsigned int drop, unsigned int why, unsigned int order, const char *what)
 {
 	const struct verdict v = classify(l, p->bytes, true, pfn, drop);
 
