@@ -22,14 +22,16 @@ unset MALLOC_PERTURB_
 # shellcheck disable=SC2034 # for the tests
 dumps=(vm.elf vm.kdump)
 
-# shellcheck disable=SC2154 # of tests/lib.sh
+# shellcheck disable=SC2034,SC2154 # of and for tests
 learn_facts() {
 	local note rest
 	guest_console uname -r >release
 	guest_console dmesg >log
 	# address and size
 	read -r note rest < <(guest_console cat /sys/kernel/vmcoreinfo)
-	[ -s release ] && [ -s log ] && [ -n "$rest" ] || fail "the guest does not say what is needed"
+	if [ ! -s release ] || [ ! -s log ] || [ -z "$rest" ]; then
+		fail "the guest does not say what is needed"
+	fi
 	"$guest" qmp "$guest_dir" stop >stop.out
 	"$guest" hmp "$guest_dir" info registers -a >registers.txt
 	"$guest" hmp "$guest_dir" "pmemsave $note 0x2000 \"$tmp/note\"" >pmemsave.out
@@ -38,6 +40,7 @@ learn_facts() {
 	/usr/bin/python3 "$root/tests/peer/facts.py" "$1" "$2" >facts.json
 }
 
+# shellcheck disable=SC2034,SC2154
 dump_a_guest() {
 	start_guest vm "$@"
 	cd "$tmp" || exit
