@@ -26,7 +26,7 @@ struct gdump_plan {
 	uint64_t dropped[8];            /* by bit of enum gdump_drop            */
 	uint64_t odd;                   /* struct pages that made no sense      */
 	bool survey;                    /* not to be written: the guest may run */
-	char warning[200];              /* why nothing was filtered, or ""      */
+	char warning[200];              /* why less was filtered, or ""         */
 };
 
 MUST_CHECK struct gdump_error *plan_create(struct source *s, unsigned int drop,

@@ -36,6 +36,14 @@ static bool has_type(struct page_type t, uint32_t mapcount)
 	return t.mask && (mapcount & t.mask) == (t.value & t.mask);
 }
 
+/* Whether @mapcount is a type and no count: Linux's PAGE_MAPCOUNT_RESERVE.  Such a page
+ * is in nobody's tables, and its other words are what its owner made of them.
+ */
+static bool is_typed(uint32_t mapcount)
+{
+	return mapcount >> 31 && mapcount < (uint32_t)-128;
+}
+
 /* The order of the folio that @page is the head of; -1: it makes no sense. */
 static int folio_order(const struct page_layout *k, const unsigned char *page, bool has_next,
 		       uint64_t pfn)
@@ -108,7 +116,8 @@ struct verdict classify(const struct page_layout *k, const unsigned char *page, 
 	if (has_type(k->unaccepted, mapcount))
 		return drop & GDUMP_DROP_FREE ? drop_blocks(pfn, k->num_orders - 1, k->num_orders) :
 						(struct verdict){ 0 };
-	why = reason(k, flags, load(page + k->mapping, k->big, 8), drop, slab);
+	why = is_typed(mapcount) && !has_type(k->hugetlb, mapcount) ?
+	      0 : reason(k, flags, load(page + k->mapping, k->big, 8), drop, slab);
 	if (head) {
 		order = folio_order(k, page, has_next, pfn);
 		if (order >= 0 && !why && drop & GDUMP_DROP_USER && has_next &&

@@ -11,7 +11,7 @@
  *
  * Nothing is believed before the guest's memory map has shown that it makes
  * sense: pages that are in use for sure, such as those of the page tables, must
- * not come out as droppable.
+ * not come out as droppable.  Nor may more pages look free than the allocator counts.
  */
 #include "filter.h"
 
@@ -26,6 +26,7 @@
 #include "classify.h"
 #include "memmap.h"
 #include "vmcoreinfo.h"
+#include "zones.h"
 
 enum { CHUNK_PAGES = 32768, MAX_PAGE_STRUCT = 256, MAX_BLOCK_ORDER = 13, PAGE_FLAGS = 0xfffff,
        NUM_REASONS = ARRAY_SIZE(((struct gdump_plan *)0)->dropped) };
@@ -254,18 +255,65 @@ static bool prepare(struct filter *f)
 	return true;
 }
 
+/* How many free pages the allocator counts, at most; none known: all there are. */
+static uint64_t max_free(struct filter *f)
+{
+	uint64_t counted;
+	struct walker w;
+	bool known;
+
+	walker_init(&w, &f->memmap.paging, f->source);
+	known = zones_free_pages(&w, &counted);
+	walker_deinit(&w);
+	return known && counted < UINT64_MAX / 2 ?
+	       counted + counted / 100 + 1024 * (1 + f->source->image.num_noted) : UINT64_MAX;
+}
+
+static struct gdump_error *judge_all(struct filter *f)
+{
+	memset(f->dropped, 0, sizeof(f->dropped));
+	f->odd = 0;
+	return parallel_run(0, f->memmap.num_sections, filter_thread, f);
+}
+
+/* Judge all pages; when too many come out as free, all again with those kept. */
+static struct gdump_error *judge_checked(struct filter *f)
+{
+	const size_t size = (size_t)div_up(f->plan->num_pages, 64) * sizeof(*f->plan->keep);
+	const uint64_t limit = f->drop & GDUMP_DROP_FREE ? max_free(f) : UINT64_MAX;
+	const uint64_t *found = &f->dropped[log2_u64(GDUMP_DROP_FREE)];
+	CLEANUP_FREE uint64_t *saved = NULL;
+	struct gdump_error *err;
+
+	if (limit == UINT64_MAX)
+		return judge_all(f);
+	saved = malloc(size + 1);
+	if (!saved)
+		return error_nomem();
+	memcpy(saved, f->plan->keep, size);
+	err = judge_all(f);
+	if (err || *found <= limit)
+		return err;
+	snprintf(f->plan->warning, sizeof(f->plan->warning),
+		 "free pages are kept: %llu look free, but the guest's kernel counts fewer",
+		 (unsigned long long)*found);
+	memcpy(f->plan->keep, saved, size);
+	f->drop &= ~(unsigned int)GDUMP_DROP_FREE;
+	return judge_all(f);
+}
+
 struct gdump_error *filter_plan(struct gdump_plan *plan, struct source *s, unsigned int drop)
 {
 	struct filter f = { .plan = plan, .source = s, .drop = drop };
 	struct gdump_error *err = NULL;
 
 	if (prepare(&f)) {
-		err = parallel_run(0, f.memmap.num_sections, filter_thread, &f);
+		err = judge_checked(&f);
 		for (size_t r = 0; r < NUM_REASONS; r++) {
 			plan->dropped[r] += f.dropped[r];
 			plan->kept -= f.dropped[r];
 		}
-		plan->drop |= drop;
+		plan->drop |= f.drop;
 		plan->odd = f.odd;
 	}
 	memmap_deinit(&f.memmap);

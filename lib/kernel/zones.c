@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kernel/zones.c - add up what the zones of all nodes count
+ *
+ * Each CPU adds to the count only now and then (Linux's mm/vmstat.c), so it is off by
+ * some 125 pages a CPU and zone.
+ */
+#include "zones.h"
+
+#include "../util/bits.h"
+#include "../util/cursor.h"
+#include "vmcoreinfo.h"
+
+enum { MAX_NODES = 4096, MAX_ZONES = 8 };
+
+struct layout {
+	uint64_t node_zones, nr_zones;  /* offsets in pglist_data               */
+	uint64_t zone_size, free;       /* of a zone; of its count in it        */
+};
+
+static bool read_layout(const struct image *image, struct layout *l)
+{
+	uint64_t vm_stat, index;
+
+	if (!vmcoreinfo_decimal(image, "OFFSET(pglist_data.node_zones)", &l->node_zones) ||
+	    !vmcoreinfo_decimal(image, "OFFSET(pglist_data.nr_zones)", &l->nr_zones) ||
+	    !vmcoreinfo_decimal(image, "SIZE(zone)", &l->zone_size) ||
+	    !vmcoreinfo_decimal(image, "OFFSET(zone.vm_stat)", &vm_stat) ||
+	    !vmcoreinfo_number(image, "NR_FREE_PAGES", &index) || index > 64 ||
+	    l->zone_size > 65536 || vm_stat > l->zone_size)
+		return false;
+	l->free = vm_stat + 8 * index;
+	return true;
+}
+
+static bool read_uint(struct walker *w, uint64_t vaddr, unsigned int size, uint64_t *ret)
+{
+	unsigned char buf[8];
+	struct cursor c = cursor_init(buf, size, w->source->image.big, true);
+	CLEANUP_ERROR struct gdump_error *err = walker_read(w, vaddr, buf, size);
+
+	*ret = err ? 0 : get_uint(&c, size);
+	return !err;
+}
+
+static bool add_node(struct walker *w, const struct layout *l, uint64_t node, uint64_t *sum)
+{
+	uint64_t num, free;
+
+	if (!read_uint(w, node + l->nr_zones, 4, &num) || num > MAX_ZONES)
+		return false;
+	for (uint64_t i = 0; i < num; i++) {
+		if (!read_uint(w, node + l->node_zones + i * l->zone_size + l->free, 8, &free))
+			return false;
+		/* with much in the CPUs' hands it is below zero */
+		if (!(free >> 63))
+			*sum += free;
+	}
+	return true;
+}
+
+bool zones_free_pages(struct walker *w, uint64_t *ret)
+{
+	const struct image *image = &w->source->image;
+	uint64_t nodes, num, node, sum = 0;
+	struct layout l;
+
+	if (!read_layout(image, &l))
+		return false;
+	if (vmcoreinfo_symbol(image, "contig_page_data", &node)) {
+		if (!add_node(w, &l, node, &sum))
+			return false;
+	} else {
+		if (!vmcoreinfo_symbol(image, "node_data", &nodes) ||
+		    !vmcoreinfo_decimal(image, "LENGTH(node_data)", &num) || num > MAX_NODES)
+			return false;
+		for (uint64_t i = 0; i < num; i++) {
+			if (!read_uint(w, nodes + 8 * i, 8, &node) ||
+			    (node && !add_node(w, &l, node, &sum)))
+				return false;
+		}
+	}
+	*ret = sum;
+	return true;
+}
