@@ -7,7 +7,8 @@
  * others: of a kernel before kexec, of a crash kernel that waits, of a guest in the
  * guest.  The right one says where init_uts_ns is, and there, translated by what the
  * same note says, the release that it names must be found.  Where that can't be
- * tried, the note is taken if all candidates agree.
+ * tried, the note is taken if all candidates agree.  Of two kernels that are both
+ * there whole the one that crashed is meant, and else the one that the CPUs run.
  *
  * Facts: Linux's kernel/vmcore_info.c (crash_core.c before 6.9), append_elf_note().
  */
@@ -21,6 +22,8 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
+#include "paging.h"
+#include "uts.h"
 #include "vmcoreinfo.h"
 
 enum {
@@ -64,24 +67,47 @@ static bool is_text(const char *p, size_t len)
 	return len > 0;
 }
 
-/* Whether the release is where the note says that it is. */
-static bool check(struct source *s, const struct vmcoreinfo_found *found)
+/* Whether a CPU has the kernel's image where its note says that it is. */
+static bool is_run(struct source *s, const struct image *image)
+{
+	uint64_t vaddr, want, paddr, len;
+	bool same = false;
+
+	if (!vmcoreinfo_symbol(image, "init_uts_ns", &vaddr) ||
+	    !image->arch->image_paddr(image, vaddr, &want))
+		return false;
+	for (size_t cpu = 0; !same && cpu < image->num_noted; cpu++) {
+		struct paging paging;
+		struct walker w;
+
+		if (!paging_of_cpu(s, cpu, &paging))
+			continue;
+		walker_init(&w, &paging, s);
+		same = walker_translate(&w, vaddr, &paddr, &len) && paddr == want;
+		walker_deinit(&w);
+	}
+	return same;
+}
+
+static enum vmcoreinfo_trust judge(struct source *s, const struct vmcoreinfo_found *found)
 {
 	struct image image = s->image;
-	uint64_t vaddr, off = 0, paddr;
 	char release[UTS_LEN], uts[3][UTS_LEN];
+	uint64_t paddr;
+	size_t len;
 
 	image.vmcoreinfo = found->text;
 	image.vmcoreinfo_size = found->size;
-	if (!image.arch->image_paddr || !vmcoreinfo_symbol(&image, "init_uts_ns", &vaddr) ||
-	    !vmcoreinfo_string(&image, "OSRELEASE", release, sizeof(release)))
-		return false;
-	vmcoreinfo_decimal(&image, "OFFSET(uts_namespace.name)", &off);
-	if (!image.arch->image_paddr(&image, vaddr + off, &paddr))
-		return false;
+	if (!vmcoreinfo_string(&image, "OSRELEASE", release, sizeof(release)) ||
+	    !uts_paddr(&image, &paddr))
+		return TRUST_FORM;
 	CLEANUP_ERROR struct gdump_error *err = source_read(s, paddr, uts, sizeof(uts));
 
-	return !err && !strncmp(uts[0], "Linux", UTS_LEN) && !strncmp(uts[2], release, UTS_LEN);
+	if (err || strncmp(uts[0], "Linux", UTS_LEN) || strncmp(uts[2], release, UTS_LEN))
+		return TRUST_FORM;
+	if (vmcoreinfo_get(&image, "CRASHTIME", &len))
+		return TRUST_CRASHED;
+	return is_run(s, &image) ? TRUST_CPU : TRUST_RELEASE;
 }
 
 static bool read_text(struct source *s, uint64_t paddr, size_t size,
@@ -101,7 +127,7 @@ static bool read_text(struct source *s, uint64_t paddr, size_t size,
 		ret->text = NULL;
 		return false;
 	}
-	ret->checked = check(s, ret);
+	ret->trust = judge(s, ret);
 	return true;
 }
 
@@ -130,12 +156,12 @@ static void take_better(struct vmcoreinfo_found *best, struct vmcoreinfo_found *
 	const bool same = best->text && best->size == found->size &&
 			  !memcmp(best->text, found->text, found->size);
 
-	if (!best->text || (found->checked && !best->checked)) {
+	if (!best->text || found->trust > best->trust) {
 		free(best->text);
 		*best = *found;
 		return;
 	}
-	if (found->checked == best->checked)
+	if (found->trust == best->trust)
 		best->doubtful |= found->doubtful || !same;
 	free(found->text);
 }
@@ -292,7 +318,7 @@ static bool find_by_kernel(struct source *s, struct vmcoreinfo_found *ret)
 		return read_text(s, place.paddr, place.size, ret);
 	if (!vmcoreinfo_at(s, place.paddr, ret))
 		return false;
-	if (ret->checked)
+	if (ret->trust != TRUST_FORM)
 		return true;
 	free(ret->text);
 	*ret = (struct vmcoreinfo_found){ 0 };

@@ -8,12 +8,21 @@
 
 #include "../source.h"
 
+/* How much speaks for a note; what comes later is better. */
+enum vmcoreinfo_trust {
+	TRUST_FORM,                     /* it looks like one                    */
+	TRUST_RELEASE,                  /* it leads to the kernel that it names */
+	TRUST_CPU,                      /* a CPU's own page tables do as well   */
+	TRUST_CRASHED,                  /* of the kernel that crashed, where a
+					 * crash kernel was started since       */
+};
+
 /* A note that may be it. */
 struct vmcoreinfo_found {
 	char *text;                     /* freed by whoever has it; NULL: none  */
 	size_t size;
 	bool big;                       /* the order of the note's numbers      */
-	bool checked;                   /* it leads to the kernel that it names */
+	enum vmcoreinfo_trust trust;
 	bool doubtful;                  /* others that say something else as well */
 };
 

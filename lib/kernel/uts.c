@@ -21,17 +21,24 @@ static bool is_text(const char *field)
 	return len && len < UTS_LEN;
 }
 
+bool uts_paddr(const struct image *image, uint64_t *paddr)
+{
+	uint64_t vaddr, off = 4;
+
+	/* before 5.11, which tells, it is behind a counter */
+	vmcoreinfo_decimal(image, "OFFSET(uts_namespace.name)", &off);
+	return image->arch->image_paddr && vmcoreinfo_symbol(image, "init_uts_ns", &vaddr) &&
+	       image->arch->image_paddr(image, vaddr + off, paddr);
+}
+
 void image_read_uts(struct source *s)
 {
 	struct image *image = &s->image;
 	char uts[NUM_FIELDS][UTS_LEN];
 	CLEANUP_ERROR struct gdump_error *err = NULL;
-	uint64_t vaddr, off, paddr;
+	uint64_t paddr;
 
-	if (image->version[0] || s->ops->serial || !image->arch->image_paddr ||
-	    !vmcoreinfo_symbol(image, "init_uts_ns", &vaddr) ||
-	    !vmcoreinfo_decimal(image, "OFFSET(uts_namespace.name)", &off) ||
-	    !image->arch->image_paddr(image, vaddr + off, &paddr))
+	if (image->version[0] || s->ops->serial || !uts_paddr(image, &paddr))
 		return;
 	err = source_read(s, paddr, uts, sizeof(uts));
 	if (err || strncmp(uts[SYSNAME], "Linux", UTS_LEN) || !is_text(uts[VERSION]) ||

@@ -57,7 +57,8 @@ static inline void fake_close(struct source *s)
 	free(s);
 }
 
-static inline struct fake *fake_create(uint16_t machine, size_t size, const char *info)
+/* Without VMCOREINFO, and its image not sealed yet */
+static inline struct fake *fake_create_bare(uint16_t machine, size_t size)
 {
 	static const struct source_ops ops = { .name = "fake", .read = fake_read,
 					       .close = fake_close };
@@ -69,6 +70,13 @@ static inline struct fake *fake_create(uint16_t machine, size_t size, const char
 	f->source.image.machine = machine;
 	f->source.image.is64 = true;
 	CHECK_OK(image_add_range(&f->source.image, 0, size, GDUMP_RANGE_RAM));
+	return f;
+}
+
+static inline struct fake *fake_create(uint16_t machine, size_t size, const char *info)
+{
+	struct fake *f = fake_create_bare(machine, size);
+
 	CHECK_OK(image_add_note(&f->source.image, "VMCOREINFO", 0, info, strlen(info)));
 	CHECK_OK(image_seal(&f->source.image));
 	return f;

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fake_kernel.h"
+
+#include "kernel/find_vmcoreinfo.h"
+#include "kernel/vmcoreinfo.h"
+
+enum { MEMORY = 1 << 20, TOP = 0x1000, MIDDLE = 0x2000, LOW = 0x3000,
+       CR0 = 392, CR3 = 416, QEMU_NOTE = 440 };
+
+/* Two kernels, whose init_uts_ns are at 0x40000 and 0x50000; the second is of 5.10 */
+static const char first[] = "OSRELEASE=6.1.0-first\nPAGESIZE=4096\nNUMBER(phys_base)=0\n"
+	"SYMBOL(init_uts_ns)=ffffffff80040000\nOFFSET(uts_namespace.name)=0\n";
+static const char crashed[] = "OSRELEASE=6.1.0-first\nPAGESIZE=4096\nNUMBER(phys_base)=0\n"
+	"SYMBOL(init_uts_ns)=ffffffff80040000\nOFFSET(uts_namespace.name)=0\nCRASHTIME=1795424178\n";
+static const char second[] = "OSRELEASE=5.10.0-second\nPAGESIZE=4096\nNUMBER(phys_base)=0\n"
+	"SYMBOL(init_uts_ns)=ffffffff80050000\n";
+static const char gone[] = "OSRELEASE=4.19.0-gone\nPAGESIZE=4096\nNUMBER(phys_base)=0\n"
+	"SYMBOL(init_uts_ns)=ffffffff80060000\n";
+
+static struct fake *memory(void)
+{
+	struct fake *f = fake_create_bare(EM_X86_64, MEMORY);
+
+	strcpy((char *)f->memory + 0x40000, "Linux");
+	strcpy((char *)f->memory + 0x40000 + 130, "6.1.0-first");
+	strcpy((char *)f->memory + 0x50004, "Linux");
+	strcpy((char *)f->memory + 0x50004 + 130, "5.10.0-second");
+	return f;
+}
+
+static void put_note(struct fake *f, uint64_t at, const char *text)
+{
+	put(f, at, 11, 4);
+	put(f, at + 4, strlen(text), 4);
+	strcpy((char *)f->memory + at + 12, "VMCOREINFO");
+	memcpy(f->memory + at + 24, text, strlen(text));
+}
+
+/* A CPU whose page tables have the kernel's image at @paddr */
+static void add_cpu(struct fake *f, uint64_t paddr)
+{
+	struct fake *note = fake_create_bare(EM_X86_64, QEMU_NOTE);
+
+	set(f, TOP, 511, MIDDLE | 1);
+	set(f, MIDDLE, 510, LOW | 1);
+	set(f, LOW, 0, 0x4001);
+	set(f, 0x4000, 0x50, (0x50000 + paddr) | 1);
+	put(note, CR0, (uint64_t)1 << 31, 8);
+	put(note, CR3, TOP, 8);
+	CHECK_OK(image_add_note(&f->source.image, "QEMU", 0, note->memory, QEMU_NOTE));
+	source_close(&note->source);
+}
+
+/* Look for it; @release: of the one that must be found, NULL: none. */
+static void check_found(struct fake *f, const char *release)
+{
+	char got[64] = "";
+
+	CHECK_OK(image_seal(&f->source.image));
+	CHECK_OK(find_vmcoreinfo(&f->source, 0));
+	CHECK_INT(vmcoreinfo_string(&f->source.image, "OSRELEASE", got, sizeof(got)), release != NULL);
+	if (release)
+		CHECK_STR(got, release);
+	source_close(&f->source);
+}
+
+int main(void)
+{
+	struct fake *f = memory();
+
+	check_found(f, NULL);
+
+	/* not at a page's begin */
+	f = memory();
+	put_note(f, 0x80040, first);
+	check_found(f, NULL);
+
+	/* one that leads nowhere is better than none, and worse than others */
+	f = memory();
+	put_note(f, 0x80000, gone);
+	check_found(f, "4.19.0-gone");
+	f = memory();
+	put_note(f, 0x80000, gone);
+	put_note(f, 0x90000, second);
+	put_note(f, 0xa0000, gone);
+	check_found(f, "5.10.0-second");
+
+	/* two kernels that are both there: which is not known */
+	f = memory();
+	put_note(f, 0x80000, first);
+	put_note(f, 0x90000, second);
+	check_found(f, NULL);
+
+	/* but by the CPUs */
+	f = memory();
+	put_note(f, 0x80000, first);
+	put_note(f, 0x90000, second);
+	add_cpu(f, 0);
+	check_found(f, "5.10.0-second");
+	f = memory();
+	put_note(f, 0x80000, first);
+	put_note(f, 0x90000, second);
+	add_cpu(f, 0x1000);             /* in neither's place */
+	check_found(f, NULL);
+
+	/* or when the other one is what collects the dump of the first */
+	f = memory();
+	put_note(f, 0x80000, crashed);
+	put_note(f, 0x90000, second);
+	add_cpu(f, 0);
+	check_found(f, "6.1.0-first");
+	return check_done();
+}
