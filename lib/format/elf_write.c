@@ -13,7 +13,7 @@
  * - PT_NOTE first and before all memory: crash wants it so.
  * - p_align is 0: crash takes a file with aligned segments and a p_align for
  *   another format.  Memory begins on a page boundary all the same.
- * - One more PT_LOAD gives the kernel's image its virtual address, over the
+ * - More PT_LOADs give the kernel's image its virtual address, over the
  *   same bytes of the file: drgn before 0.0.27 finds page tables only so.
  * - Machines with 32-bit addresses get a 32-bit file, which their own crash and
  *   makedumpfile need, as long as memory and file end below 4 GiB.
@@ -206,28 +206,34 @@ static struct gdump_error *add_map(struct elf_writer *w, uint64_t vaddr, uint64_
 	return NULL;
 }
 
-/* All that the guest's page tables map; a mapping may span what is left out. */
+/* The same of memory that may have parts that are left out. */
+static struct gdump_error *map_range(struct elf_writer *w, uint64_t vaddr, uint64_t paddr,
+				     uint64_t size)
+{
+	struct gdump_error *err = NULL;
+
+	for (uint64_t done = 0, n; !err && done < size; done += n) {
+		const size_t next = load_after(w, paddr + done);
+		const struct elf_phdr *p = &w->loads[next];
+		uint64_t end;
+
+		if (next == w->num_loads)
+			break;
+		end = p->paddr > paddr + done ? p->paddr : p->paddr + p->memsz;
+		n = MIN(size - done, end - (paddr + done));
+		err = add_map(w, vaddr + done, paddr + done, n);
+	}
+	return err;
+}
+
+/* All that the guest's page tables map. */
 static struct gdump_error *map_tables(struct elf_writer *w, struct source *s)
 {
 	struct mappings m;
 	struct gdump_error *err = mappings_find(s, &m);
-	uint64_t n;
 
-	for (size_t i = 0; !err && i < m.num; i++) {
-		for (uint64_t done = 0; !err && done < m.maps[i].size; done += n) {
-			const uint64_t paddr = m.maps[i].paddr + done;
-			const size_t next = load_after(w, paddr);
-			const struct elf_phdr *p = &w->loads[next];
-			uint64_t end;
-
-			n = m.maps[i].size - done;
-			if (next == w->num_loads)
-				break;
-			end = p->paddr > paddr ? p->paddr : p->paddr + p->memsz;
-			n = MIN(n, end - paddr);
-			err = add_map(w, m.maps[i].vaddr + done, paddr, n);
-		}
-	}
+	for (size_t i = 0; !err && i < m.num; i++)
+		err = map_range(w, m.maps[i].vaddr, m.maps[i].paddr, m.maps[i].size);
 	if (!err && !m.num)
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
 				"nothing tells where the page tables are: no VMCOREINFO, and no CPU notes that do");
@@ -251,7 +257,7 @@ static struct gdump_error *map_kernel(struct elf_writer *w)
 		return NULL;
 	if (tables > text && tables - text < 1u << 30)
 		size = MAX(size, tables - text + w->page_size);
-	return add_map(w, text, paddr, size);
+	return map_range(w, text, paddr, size);
 }
 
 static uint64_t num_phdrs(const struct elf_writer *w)

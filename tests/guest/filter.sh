@@ -13,6 +13,7 @@ requires makedumpfile /usr/bin/python3
 start_guest vm --mem 512M --no-vmcoreinfo
 cd "$tmp"
 release=$(guest_console uname -r)
+uts_address=$(guest_console grep "' init_uts_ns$'" /proc/kallsyms | cut -d' ' -f1)
 # files in a tmpfs, and memory that was in use and is free again
 guest_console 'head -c 8388608 /dev/urandom >/tmp/filled
 	head -c 4194304 /dev/urandom >/tmp/gone; rm /tmp/gone' >workload.out
@@ -109,14 +110,20 @@ makedumpfile -c -d 31 ours.31 refiltered >makedumpfile.out 2>&1 ||
 	fail "makedumpfile ours.31: $(tail -n 5 makedumpfile.out)"
 "$GUESTDUMP" verify -q ours.31 again.31 refiltered >verify.out || fail "$(cat verify.out)"
 if /usr/bin/python3 -c 'import drgn' 2>/dev/null; then
-	/usr/bin/python3 - "$release" <<-'PYTHON' || fail "drgn: see above"
-		import sys
-		import drgn
-		prog = drgn.Program()
-		prog.set_core_dump("ours.31")
-		if prog["UTS_RELEASE"].string_().decode() != sys.argv[1]:
-		    sys.exit("the kernel is %s" % prog["UTS_RELEASE"])
-	PYTHON
+	# memory that an ELF file lacks is in the middle of the kernel's image as well
+	"$GUESTDUMP" convert -q -E -d 31 vm.elf elf.31
+	for dump in ours.31 elf.31; do
+		/usr/bin/python3 - $dump "$release" "$uts_address" <<-'PYTHON' || fail "drgn $dump: see above"
+			import sys
+			import drgn
+			prog = drgn.Program()
+			prog.set_core_dump(sys.argv[1])
+			if prog["UTS_RELEASE"].string_().decode() != sys.argv[2]:
+			    sys.exit("the kernel is %s" % prog["UTS_RELEASE"])
+			if sys.argv[2].encode() not in prog.read(int(sys.argv[3], 16), 512):
+			    sys.exit("init_uts_ns has another release")
+		PYTHON
+	done
 	echo "drgn: $release"
 fi
 
