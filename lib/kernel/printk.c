@@ -275,7 +275,8 @@ static struct gdump_error *ring_print(struct log *l, uint64_t symbol)
 
 struct old_log {
 	uint64_t size, first, next;
-	uint64_t header, time, len, text_len;
+	uint64_t header, time, len, text_len, caller;
+	bool has_caller;                /* since 5.1, if it is recorded         */
 };
 
 static struct gdump_error *old_layout(struct log *l, struct old_log *o)
@@ -289,8 +290,11 @@ static struct gdump_error *old_layout(struct log *l, struct old_log *o)
 	o->time = need(l, "OFFSET(printk_log.ts_nsec)", MAX_STRUCT);
 	o->len = need(l, "OFFSET(printk_log.len)", MAX_STRUCT);
 	o->text_len = need(l, "OFFSET(printk_log.text_len)", MAX_STRUCT);
-	if (!l->missing && MAX(o->time + 8, MAX(o->len, o->text_len) + 2) > o->header)
+	/* behind text_len: the length of the dictionary, facility, and flags with the level */
+	if (!l->missing && MAX(o->time + 8, MAX(o->len + 2, o->text_len + 6)) > o->header)
 		l->missing = "SIZE(printk_log)";
+	o->has_caller = vmcoreinfo_decimal(l->image, "OFFSET(printk_log.caller_id)", &o->caller) &&
+			range_fits(o->caller, 4, o->header);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(names); i++) {
 		if (!vmcoreinfo_symbol(l->image, names[i], &vaddr)) {
 			l->missing = names[i];
@@ -312,6 +316,10 @@ static void old_record(const struct log *l, const struct old_log *o, const unsig
 	struct gdump_log_record record = {
 		.seq = seq,
 		.time_ns = get(l, p + o->time, 8),
+		.caller = o->has_caller ? (uint32_t)get(l, p + o->caller, 4) : 0,
+		.facility = p[o->text_len + 4],
+		/* bit fields: flags 5, level 3, in the guest's order */
+		.level = p[o->text_len + 5] >> (l->big ? 0 : 5) & 7,
 		.text = (const char *)p + o->header,
 		.len = (size_t)MIN(get(l, p + o->text_len, 2), len - o->header),
 	};

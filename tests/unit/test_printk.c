@@ -51,6 +51,15 @@ static void hear(void *arg, const struct gdump_log_record *r)
 					   (int)r->len, r->text);
 }
 
+/* Keep the record of a number. */
+static void hear_who(void *arg, const struct gdump_log_record *r)
+{
+	struct gdump_log_record *who = arg;
+
+	if (r->seq == who->seq)
+		*who = *r;
+}
+
 static void check_log(struct fake *f, const char *wanted)
 {
 	struct heard h = { .len = 0 };
@@ -191,12 +200,19 @@ static struct fake *begin_old(uint64_t size, uint64_t first, uint64_t next)
 static void test_old(void)
 {
 	struct fake *f = begin_old(256, 64, 32);
+	struct gdump_log_record who = { .seq = 1 };
 	struct heard h = { .len = 0 };
 	uint64_t at = add_old(f, 64, 32, "first");
 
 	add_old(f, at, 24, "second");           /* len 0 behind it: on at the start */
 	add_old(f, 0, 32, "third");
 	check_log(f, "0:0:first 1:0:second 3:0:third");
+	put(f, TEXT + at + 14, 1, 1);           /* facility; flags and level */
+	put(f, TEXT + at + 15, 4 << 5 | 31, 1);
+	check_log(f, "0:0:first 1:4:second 3:0:third");
+	CHECK_OK(printk_read(&f->source, hear_who, &who));
+	CHECK_INT(who.facility, 1);
+	CHECK_INT(who.caller, 0);
 	put(f, 0x7010, 33, 4);                  /* an end that no record has: a loop */
 	CHECK_OK(printk_read(&f->source, hear, &h));
 	CHECK(h.num <= 256 / 16 + 1);
@@ -214,6 +230,28 @@ static void test_old(void)
 	CHECK_ERR(printk_read(&f->source, hear, &h), GDUMP_ERR_CORRUPT, "claims");
 	put(f, 0x7008, 1 << 29, 4);
 	CHECK_ERR(printk_read(&f->source, hear, &h), GDUMP_ERR_CORRUPT, "claims");
+	source_close(&f->source);
+}
+
+/* With CONFIG_PRINTK_CALLER, headers are longer. */
+static void test_old_caller(void)
+{
+	char info[sizeof(old_info) + 64];
+	struct gdump_log_record who = { .seq = 0 };
+	struct fake *f;
+
+	strcpy(info, old_info);
+	strcpy(strstr(info, "SIZE(printk_log)=16"), "SIZE(printk_log)=24");
+	strcat(info, "\nOFFSET(printk_log.ts_nsec)=0\nOFFSET(printk_log.len)=8\n"
+		     "OFFSET(printk_log.text_len)=10\nOFFSET(printk_log.caller_id)=16\n");
+	f = begin(info);
+	put(f, 0x7000, kernel + TEXT, 8);
+	put(f, 0x7008, 256, 4);
+	put(f, 0x7010, 32, 4);
+	put(f, TEXT + 8, 32, 2);
+	put(f, TEXT + 16, 0x80000003, 4);
+	CHECK_OK(printk_read(&f->source, hear_who, &who));
+	CHECK_INT(who.caller, 0x80000003);
 	source_close(&f->source);
 }
 
@@ -272,6 +310,7 @@ int main(void)
 	test_wrap();
 	test_hostile_ring();
 	test_old();
+	test_old_caller();
 	test_old_end();
 	test_missing();
 	test_mutations();
