@@ -63,6 +63,7 @@ struct snapshot {
 	struct qemu *qemu;
 	bool set;                       /* the capability is                    */
 	bool started;                   /* the migration was                    */
+	bool let_go;                    /* the guest was, if we had stopped it  */
 	int fd;                         /* of the pipe                          */
 	struct mtree mtree;
 	struct block_map map;
@@ -83,11 +84,14 @@ static struct gdump_error *set_capability(struct qmp *q, bool on)
 				     "state", on), NULL);
 }
 
-/* Whether the capability is on already; QEMU without it refuses. */
+/* Whether the capability is on already; QEMU without it refuses.  That it does not go
+ * along with another one QEMU says when it is set; but for this one, only later.
+ */
 static struct gdump_error *get_capability(struct qmp *q, bool *on)
 {
 	CLEANUP_JSON json_t *caps = NULL;
 	struct gdump_error *err = qmp_execute(q, "query-migrate-capabilities", NULL, &caps);
+	bool known = false;
 	const json_t *cap;
 	size_t i;
 
@@ -96,12 +100,17 @@ static struct gdump_error *get_capability(struct qmp *q, bool *on)
 	json_array_foreach(caps, i, cap) {
 		const char *name = json_string_value(json_object_get(cap, "capability"));
 
+		const bool is_on = json_is_true(json_object_get(cap, "state"));
+
+		if (name && is_on && !strcmp(name, "mapped-ram"))
+			return error_new(GDUMP_ERR_REMOTE,
+					 "mapped-ram is on, with which nothing goes through a pipe");
 		if (name && !strcmp(name, CAPABILITY)) {
-			*on = json_is_true(json_object_get(cap, "state"));
-			return NULL;
+			known = true;
+			*on = is_on;
 		}
 	}
-	return error_new(GDUMP_ERR_REMOTE, "this QEMU has no background snapshots (6.0 has)");
+	return known ? NULL : error_new(GDUMP_ERR_REMOTE, "this QEMU has no background snapshots (6.0 has)");
 }
 
 /* Devices that cannot be migrated cannot be in a snapshot either. */
@@ -238,11 +247,12 @@ static struct gdump_error *finish(struct snapshot *s)
 		return error_new(GDUMP_ERR_REMOTE, "QEMU's snapshot has %s%s%s", status,
 				 why ? ": " : "", why ? why : "");
 	}
-	/* QEMU 7.2 has let it go on, whether it ran or not when the snapshot began */
 	s->qemu->still = false;
 	s->qemu->source.changes = true;
-	guest_was_resumed(g);
-	return NULL;
+	err = guest_resume(g);
+	if (!err)
+		guest_was_resumed(g);
+	return err;
 }
 
 /* The stream ---------------------------------------------------------------- */
@@ -319,14 +329,26 @@ static struct gdump_error *take_blocks(void *arg, const struct migration *m)
 	return err ? err : push_devices(s, false);
 }
 
+/* The memory is write-protected.  To a guest that we stopped, newer versions of QEMU leave
+ * it to us to go on.  They may write to its memory for that, and wait for us to read: so
+ * there is no waiting for an answer here.
+ */
+static struct gdump_error *let_go(struct snapshot *s)
+{
+	s->let_go = true;
+	return s->qemu->guest.stopped ? qmp_post(s->qemu->guest.qmp, "cont") : NULL;
+}
+
 static struct gdump_error *take_page(void *arg, const struct migration_page *page)
 {
 	struct snapshot *s = arg;
 	const uint32_t page_size = s->qemu->source.image.page_size;
-	struct gdump_error *err = NULL;
+	struct gdump_error *err = s->let_go ? NULL : let_go(s);
 	uint64_t paddr;
 	size_t i = 0;
 
+	if (err)
+		return err;
 	if (page->kind != MIGRATION_RAW && (page->kind != MIGRATION_FILL || page->fill))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "QEMU's snapshot has a page in a form that no snapshot has: is compression on?");
@@ -402,6 +424,7 @@ static struct gdump_error *run_stream(struct snapshot *s, bool held)
 
 	s->reader = (struct migration_reader){ .read = read_some };
 	s->read_us = s->stalled_us = 0;
+	s->let_go = false;
 	err = migration_run(&m, &s->reader, 0, &events);
 	if (!err && !m.ram_done)
 		err = error_new(GDUMP_ERR_REMOTE, "QEMU ended its snapshot too early");

@@ -115,6 +115,16 @@ struct gdump_error *qmp_run(struct qmp *q, const struct qmp_command *cmd, json_t
 	return NULL;
 }
 
+struct gdump_error *qmp_post(struct qmp *q, const char *name)
+{
+	const struct qmp_command cmd = { .name = name };
+	struct wait w = wait_begin("room for a command", q->timeout_ms, NULL);
+	CLEANUP_FREE char *line = NULL;
+	struct gdump_error *err = qmp_compose(q, &cmd, &line);
+
+	return err ? err : wire_send(&q->wire, &w, line, -1);
+}
+
 struct gdump_error *qmp_execute(struct qmp *q, const char *name, json_t *args, json_t **ret)
 {
 	return qmp_run(q, &(struct qmp_command){ .name = name, .args = args }, ret);

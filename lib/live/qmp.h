@@ -70,6 +70,8 @@ struct qmp_command {
  */
 MUST_CHECK struct gdump_error *qmp_run(struct qmp *q, const struct qmp_command *cmd,
 				       json_t **ret);
+/* Only send one; its answer will be passed over. */
+MUST_CHECK struct gdump_error *qmp_post(struct qmp *q, const char *name);
 MUST_CHECK struct gdump_error *qmp_execute(struct qmp *q, const char *name, json_t *args,
 					   json_t **ret);
 /* Why QEMU refused the last command, in its words; NULL: it did not. */
