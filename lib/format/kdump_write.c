@@ -78,20 +78,6 @@ static void put_sub(struct cursor *c, const struct kdump_sub *s)
 	put_u64(c, s->max_mapnr);
 }
 
-static struct gdump_error *write_main(struct kdump_writer *w, bool complete)
-{
-	struct kdump_header h = w->header;
-	CLEANUP_FREE unsigned char *block = calloc(1, h.block_size);
-	struct cursor c = cursor_init(block, h.block_size, h.big, h.is64);
-
-	if (!block)
-		return error_nomem();
-	if (!complete || w->spec->image->incomplete || w->writer.incomplete)
-		h.status |= KDUMP_INCOMPLETE;
-	put_main(&c, &h);
-	return sink_write(w->sink, 0, block, h.block_size);
-}
-
 static void uts_set(char *field, const char *value, const char *otherwise)
 {
 	const char *text = value && *value ? value : otherwise;
@@ -129,13 +115,13 @@ static void fill_main(struct kdump_header *h, const struct write_spec *spec)
 	uts_set(h->domainname, NULL, "(none)");
 }
 
-static struct gdump_error *write_sub(struct kdump_writer *w)
+/* The sub header and what it points to, into @buf, which is zero. */
+static void fill_sub(const struct kdump_writer *w, unsigned char *buf)
 {
 	const struct image *image = w->spec->image;
 	const struct kdump_header *h = &w->header;
 	const size_t size = (size_t)h->sub_hdr_size * h->block_size;
 	const size_t sub_size = kdump_sub_size(h->is64, false);
-	CLEANUP_FREE unsigned char *buf = calloc(1, size);
 	struct cursor c = cursor_init(buf, size, h->big, h->is64);
 	struct kdump_sub sub = {
 		.phys_base = image->phys_base,
@@ -149,8 +135,6 @@ static struct gdump_error *write_sub(struct kdump_writer *w)
 	};
 	const struct gdump_note *note;
 
-	if (!buf)
-		return error_nomem();
 	if (image->vmcoreinfo) {
 		note = image_note(image, "VMCOREINFO");
 		sub.off_vmcoreinfo = sub.off_note + image_note_off(image, note);
@@ -163,7 +147,25 @@ static struct gdump_error *write_sub(struct kdump_writer *w)
 	}
 	put_sub(&c, &sub);
 	image_notes_put(image, buf + sub_size);
-	return sink_write(w->sink, h->block_size, buf, size);
+}
+
+/* Both headers, as one piece: in the end they are written once more, as it is known only
+ * then if all is complete, and what the registers of a guest were that ran on.
+ */
+static struct gdump_error *write_headers(struct kdump_writer *w, bool complete)
+{
+	struct kdump_header h = w->header;
+	const size_t size = (size_t)(1 + h.sub_hdr_size) * h.block_size;
+	CLEANUP_FREE unsigned char *buf = calloc(1, size);
+	struct cursor c = cursor_init(buf, h.block_size, h.big, h.is64);
+
+	if (!buf)
+		return error_nomem();
+	if (!complete || w->spec->image->incomplete || w->writer.incomplete)
+		h.status |= KDUMP_INCOMPLETE;
+	put_main(&c, &h);
+	fill_sub(w, buf + h.block_size);
+	return sink_write(w->sink, 0, buf, size);
 }
 
 static struct gdump_error *write_bitmap(struct kdump_writer *w, bool kept, uint64_t off)
@@ -277,15 +279,9 @@ static struct gdump_error *kdump_finish(struct writer *writer, uint64_t *size)
 {
 	struct kdump_writer *w = (struct kdump_writer *)writer;
 
-	struct gdump_error *err = NULL;
 
 	*size = w->next_data;
-	if (!w->sink->seeks)
-		return flush_descs(w);
-	/* the registers of what was pushed are known only now */
-	if (w->rank.counts)
-		err = write_sub(w);
-	return err ? err : write_main(w, true);
+	return w->sink->seeks ? write_headers(w, true) : flush_descs(w);
 }
 
 static void kdump_close(struct writer *writer)
@@ -312,9 +308,7 @@ static struct gdump_error *write_head(struct kdump_writer *w)
 	struct gdump_error *err = zeros ? NULL : error_nomem();
 
 	if (!err)
-		err = write_main(w, !w->sink->seeks);
-	if (!err)
-		err = write_sub(w);
+		err = write_headers(w, !w->sink->seeks);
 	if (!err)
 		err = write_bitmap(w, false, w->layout.bitmap1);
 	if (!err)
