@@ -43,7 +43,7 @@ static void options_copy(struct gdump_open_options *to, const struct gdump_open_
 static struct gdump_error *unknown_format(const unsigned char *head, size_t len)
 {
 	if (!len)
-		return error_new(GDUMP_ERR_FORMAT, "is empty");
+		return error_new(GDUMP_ERR_FORMAT, "is empty: no dump was written to it");
 	return error_new(GDUMP_ERR_FORMAT,
 			 "is no dump that guestdump knows: it begins with 0x%02x%02x%02x%02x; guestdump list shows the formats",
 			 head[0], head[1], head[2], head[3]);

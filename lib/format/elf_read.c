@@ -288,6 +288,7 @@ static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 		err = image_seal(&e->source.image);
 	if (err)
 		return err;
+	pieces_trim(&e->pieces, in, &e->source.image);
 	e->source.image.num_absent = pieces_absent(&e->pieces, &e->source.image);
 	snprintf(e->source.image.detail, sizeof(e->source.image.detail), "%sELF core, %d bit%s",
 		 in->kind, h.is64 ? 64 : 32, producer(&e->source.image));

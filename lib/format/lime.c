@@ -87,6 +87,7 @@ static struct gdump_error *read_records(struct lime_source *l)
 	struct bytes *in = l->in;
 	struct lime_record r;
 	struct gdump_error *err = NULL;
+	uint64_t bytes;
 
 	for (uint64_t off = 0, len; !err && off < in->size; off += len) {
 		if (in->size - off < LIME_HEADER_SIZE) {
@@ -103,7 +104,10 @@ static struct gdump_error *read_records(struct lime_source *l)
 		if (!err && len)
 			err = pieces_add(&l->pieces, r.paddr, len, off);
 	}
+	bytes = pieces_bytes(&l->pieces);
 	pieces_sort(&l->pieces);
+	if (!err && bytes != pieces_bytes(&l->pieces))
+		err = error_new(GDUMP_ERR_CORRUPT, "two records have the same memory");
 	return err;
 }
 
@@ -163,6 +167,7 @@ static struct gdump_error *open_records(struct lime_source *l)
 		err = image_seal(image);
 	if (err)
 		return error_prefix(err, "LiME");
+	pieces_trim(&l->pieces, l->in, image);
 	image->num_absent = pieces_absent(&l->pieces, image);
 	snprintf(image->detail, sizeof(image->detail), "%sLiME, version 1", l->in->kind);
 	return NULL;

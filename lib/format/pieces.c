@@ -56,6 +56,22 @@ void pieces_sort(struct pieces *ps)
 	ps->num = n;
 }
 
+void pieces_trim(struct pieces *ps, const struct bytes *in, const struct image *image)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ps->num; i++) {
+		struct piece p = ps->list[i];
+		const uint64_t end = p.paddr + p.size;
+
+		if (p.off + p.size == in->size && image_range_at(image, end))
+			p.size -= MIN(p.size, end % image->page_size);
+		if (p.size)
+			ps->list[n++] = p;
+	}
+	ps->num = n;
+}
+
 size_t pieces_after(const struct pieces *ps, uint64_t paddr)
 {
 	size_t lo = 0, hi = ps->num;

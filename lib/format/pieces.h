@@ -25,6 +25,8 @@ MUST_CHECK struct gdump_error *pieces_add(struct pieces *ps, uint64_t paddr, uin
 					  uint64_t off);
 /* By address; where some overlap, the first in the file wins. */
 void pieces_sort(struct pieces *ps);
+/* A page of which the end of the file has left a part only is not there. */
+void pieces_trim(struct pieces *ps, const struct bytes *in, const struct image *image);
 void pieces_deinit(struct pieces *ps);
 
 /* The first one that ends behind @paddr; ->num: none. */

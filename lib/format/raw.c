@@ -76,29 +76,36 @@ static void raw_source_close(struct source *s)
 
 static const struct source_ops raw_source_ops = {
 	.name = "raw",
+	.has_absent = true,
 	.read = raw_read,
 	.scan = raw_scan,
 	.gap = raw_gap,
 	.close = raw_source_close,
 };
 
+/* @size: of the file, before it was cut short, if it was */
+static struct gdump_error *add_place(struct raw_source *r, const struct place *p, uint64_t size)
+{
+	const uint64_t end = r->in->size;
+	const uint64_t there = p->off < end ? MIN(p->size, end - p->off) : 0;
+	struct gdump_error *err;
+
+	if (!p->size || !range_fits(p->off, p->size, size))
+		return error_new(GDUMP_ERR_USAGE,
+				 "range 0x%llx:0x%llx@0x%llx is not in the file, which has 0x%llx bytes",
+				 (unsigned long long)p->paddr, (unsigned long long)p->size,
+				 (unsigned long long)p->off, (unsigned long long)size);
+	err = image_add_range(&r->source.image, p->paddr, p->size, p->kind);
+	return err || !there ? err : pieces_add(&r->pieces, p->paddr, there, p->off);
+}
+
 static struct gdump_error *add_places(struct raw_source *r, const struct ranges *ranges)
 {
 	struct gdump_error *err = NULL;
 	uint64_t bytes;
 
-	for (size_t i = 0; !err && i < ranges->num; i++) {
-		const struct place *p = &ranges->list[i];
-
-		if (!p->size || !range_fits(p->off, p->size, r->in->size))
-			return error_new(GDUMP_ERR_USAGE,
-					 "range 0x%llx:0x%llx@0x%llx is not in the file, which has 0x%llx bytes",
-					 (unsigned long long)p->paddr, (unsigned long long)p->size,
-					 (unsigned long long)p->off, (unsigned long long)r->in->size);
-		err = image_add_range(&r->source.image, p->paddr, p->size, p->kind);
-		if (!err)
-			err = pieces_add(&r->pieces, p->paddr, p->size, p->off);
-	}
+	for (size_t i = 0; !err && i < ranges->num; i++)
+		err = add_place(r, &ranges->list[i], MAX(ranges->file_size, r->in->size));
 	bytes = pieces_bytes(&r->pieces);
 	pieces_sort(&r->pieces);
 	if (!err && bytes != pieces_bytes(&r->pieces))
@@ -111,11 +118,12 @@ static struct gdump_error *fill_image(struct raw_source *r, const struct ranges 
 	struct image *image = &r->source.image;
 	struct gdump_error *err;
 
-	if (ranges->file_size && ranges->file_size != r->in->size)
+	if (ranges->file_size && ranges->file_size < r->in->size)
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "has 0x%llx bytes, but the .ranges file beside it is for one of 0x%llx; move that away, or say where the ranges are",
 				 (unsigned long long)r->in->size,
 				 (unsigned long long)ranges->file_size);
+	image->incomplete = ranges->file_size > r->in->size;
 	image->machine = ranges->machine;
 	image->big = ranges->big;
 	image->is64 = !ranges->machine || arch_by_machine(ranges->machine)->is64;
@@ -123,8 +131,12 @@ static struct gdump_error *fill_image(struct raw_source *r, const struct ranges 
 	err = add_places(r, ranges);
 	if (!err)
 		err = image_seal(image);
+	if (err)
+		return err;
+	pieces_trim(&r->pieces, r->in, image);
+	image->num_absent = pieces_absent(&r->pieces, image);
 	snprintf(image->detail, sizeof(image->detail), "raw memory");
-	return err;
+	return NULL;
 }
 
 static struct gdump_error *raw_open_at(struct bytes *in, const struct ranges *ranges,

@@ -326,6 +326,7 @@ static struct gdump_error *read_all(struct win_source *w)
 		err = image_seal(image);
 	if (err)
 		return error_prefix(err, "Windows dump");
+	pieces_trim(&w->pieces, w->in, image);
 	image->num_absent = pieces_absent(&w->pieces, image);
 	snprintf(image->detail, sizeof(image->detail), "%sWindows dump, type %u, bugcheck 0x%x",
 		 w->in->kind, w->header.type, w->header.bugcheck);

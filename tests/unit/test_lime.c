@@ -176,28 +176,16 @@ static void test_hostile(void)
 	blob_free(&b);
 }
 
-/* The first of two records for the same memory counts. */
+/* Which of two records for the same memory is right nobody knows. */
 static void test_overlap(void)
 {
 	struct blob b = { 0 };
-	unsigned char page[PAGE];
-	struct gdump *g;
 
 	put_header(&b, PAGE, 3 * PAGE - 1);
 	blob_put(&b, NULL, 2 * PAGE);
-	memset(b.p + HEADER, 'a', 2 * PAGE);
 	put_header(&b, 0, 4 * PAGE - 1);
 	blob_put(&b, NULL, 4 * PAGE);
-	memset(b.p + b.len - 4 * PAGE, 'b', 4 * PAGE);
-	blob_save(&b, "over.lime");
-	CHECK_OK(open_dump("over.lime", &g));
-	CHECK_INT(gdump_info(g)->num_ranges, 1);
-	CHECK_INT(gdump_info(g)->num_pages, 4);
-	for (unsigned int i = 0; i < 4; i++) {
-		CHECK_OK(gdump_read(g, i * PAGE, page, PAGE));
-		CHECK(page[0] == 'b' || (page[0] == 'a' && (i == 1 || i == 2)));
-	}
-	gdump_close(g);
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "two records have the same memory");
 	blob_free(&b);
 }
 

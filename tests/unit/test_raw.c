@@ -164,8 +164,14 @@ static void test_stale_text(void)
 	struct gdump *g;
 
 	CHECK_OK(to_raw("s.lime", "t.raw"));
-	CHECK(!truncate("t.raw", 0x20000));
+	CHECK(!truncate("t.raw", 0x28000));
 	CHECK_ERR(open_dump("t.raw", &g), GDUMP_ERR_CORRUPT, "for one of 0x24000");
+	/* a copy that was cut short */
+	CHECK(!truncate("t.raw", 0x20000));
+	CHECK_OK(open_dump("t.raw", &g));
+	CHECK(gdump_info(g)->incomplete);
+	CHECK_INT(gdump_info(g)->num_excluded, 4);
+	gdump_close(g);
 	CHECK(!unlink("t.raw"));
 	CHECK_ERR(gdump_write_check("t.raw", &opt), GDUMP_ERR_OS, "t.raw.ranges: exists already");
 	CHECK_OK(open_dump("s.lime", &g));
