@@ -6,8 +6,8 @@
  * Options: own-zero (zero pages have data of their own), no-uts (utsname is empty,
  * as QEMU leaves it), one-bitmap (bitmap 2 only, and it serves for both),
  * same-bitmaps (absent pages are not RAM either), padded (32-bit sub header with
- * 8-byte alignment), diskdump (the older signature), split (says that it is the first
- * of two parts), descending (page data from
+ * 8-byte alignment), diskdump (the older signature), split (one that says that it is a part,
+ * of all pages), no-second-part (it is not among the inputs), descending (page data from
  * the last page to the first), lost (absent pages have a descriptor that is 0).
  */
 #include "mkdump.h"
@@ -31,6 +31,7 @@ enum { MAX_PAGE = 262144, ROOM = 2 * MAX_PAGE };
 struct kdump {
 	uint64_t sub_size, blocks, bitmap, desc, data;
 	uint64_t num_pages, max_mapnr;
+	uint64_t start, end;            /* pages whose data is in this file     */
 };
 
 /* Bytes in @dst, and the flag of the codec; 0: leave the page as it is. */
@@ -139,6 +140,11 @@ static void put_place(struct out *o, const struct desc *d, const char *what, uin
 	put_word(o, d, name, size);
 }
 
+static bool is_part(const struct desc *d)
+{
+	return d->parts > 1 || option(d, "split");
+}
+
 /* Each version added fields at the end. */
 static void put_sub(struct out *o, const struct desc *d, const struct kdump *k,
 		    uint64_t notes, uint64_t vmcoreinfo)
@@ -148,9 +154,9 @@ static void put_sub(struct out *o, const struct desc *d, const struct kdump *k,
 	put_word(o, d, "phys_base", d->phys_base);
 	put(o, "dump_level", d->level, 4);
 	if (v >= 2) {
-		put(o, "split", option(d, "split"), 4);
-		put_word(o, d, "start_pfn", 0);
-		put_word(o, d, "end_pfn", option(d, "split") ? k->max_mapnr / 2 : 0);
+		put(o, "split", is_part(d), 4);
+		put_word(o, d, "start_pfn", k->start);
+		put_word(o, d, "end_pfn", is_part(d) ? k->end : 0);
 	}
 	if (v >= 3)
 		put_place(o, d, "vmcoreinfo", vmcoreinfo, d->vmcoreinfo ? strlen(d->vmcoreinfo) : 0);
@@ -160,8 +166,8 @@ static void put_sub(struct out *o, const struct desc *d, const struct kdump *k,
 		put_place(o, d, "eraseinfo", 0, 0);
 	if (v >= 6) {
 		align(o, d);
-		put(o, "start_pfn_64", 0, 8);
-		put(o, "end_pfn_64", option(d, "split") ? k->max_mapnr / 2 : 0, 8);
+		put(o, "start_pfn_64", k->start, 8);
+		put(o, "end_pfn_64", is_part(d) ? k->end : 0, 8);
 		put(o, "max_mapnr_64", k->max_mapnr, 8);
 	}
 	align(o, d);
@@ -250,7 +256,7 @@ static void put_pages(struct out *o, const struct desc *d, const struct kdump *k
 	uint64_t *pfns = calloc(k->num_pages + 1, sizeof(*pfns));
 	size_t num = 0;
 
-	for (uint64_t pfn = 0; pfn < k->max_mapnr; pfn++) {
+	for (uint64_t pfn = k->start; pfn < k->end; pfn++) {
 		if (in_file(d, pfn))
 			pfns[num++] = pfn;
 	}
@@ -291,6 +297,8 @@ void make_kdump(struct out *o, const struct desc *d)
 
 	for (uint64_t pfn = 0; pfn < k.max_mapnr; pfn++)
 		k.num_pages += in_file(d, pfn);
+	k.start = k.max_mapnr * d->part / d->parts;
+	k.end = k.max_mapnr * (d->part + 1) / d->parts;
 	half = ((k.max_mapnr + 7) / 8 + d->page - 1) / d->page;
 	k.blocks = option(d, "one-bitmap") ? half : 2 * half;
 	/* sizes and places are known after the first time */

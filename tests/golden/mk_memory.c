@@ -215,11 +215,38 @@ static void print_ranges(const struct desc *d)
 	}
 }
 
+/* Of a machine that is not told, or only by what wrote the file */
+static void print_memory_only(const struct desc *d)
+{
+	const char *arch = *d->expect_arch ? d->expect_arch : "unknown";
+
+	printf("arch %s %s %u\n", arch, d->big ? "big" : "little", d->is64 ? 64 : 32);
+	printf("page %u\ncpus %d\nphys_base 0x0\n", d->page,
+	       d->expect_cpus < 0 ? 0 : d->expect_cpus);
+	if (d->expect_incomplete)
+		printf("incomplete\n");
+	print_ranges(d);
+	/* Windows' header is a note, as in QEMU's ELF files */
+	if (!strcmp(d->format, "win-dmp")) {
+		struct out o = { 0 };
+
+		make_win(&o, d);
+		printf("note VMCOREINFO 0x0 -1 8192 %016llx\n", hash(o.buf, 8192));
+		free(o.buf);
+		free(o.fields);
+	}
+	print_pages(d);
+}
+
 void print_expected(const struct desc *d)
 {
 	const bool kdump = !strcmp(d->format, "kdump");
 	const bool has_notes = !kdump || d->kdump_version >= 4;
 
+	if (is_memory_only(d)) {
+		print_memory_only(d);
+		return;
+	}
 	printf("arch %s %s %u\n", *d->expect_arch ? d->expect_arch : d->mach->arch,
 	       d->big ? "big" : "little", kdump ? (d->is64 ? 64 : 32) : d->mach->is64 ? 64 : 32);
 	printf("page %u\n", d->page);

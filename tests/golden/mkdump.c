@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mkdump [--expect | --fields] TEXT [FILE] - make the dump FILE that TEXT describes
+ * mkdump [--expect | --fields | --inputs] TEXT [FILE] - make the dump FILE that TEXT describes
  *
  *   --expect   print what a reader of it should find
+ *   --inputs   print by which words guestdump is told to read it, one per line
  *   --fields   make it, and print where its fields are: NAME OFFSET SIZE
  */
 #include "mkdump.h"
@@ -273,6 +274,8 @@ static void set_expected(struct desc *d)
 		d->expect_phys_base = number(word()), d->has_phys_base = true;
 	else if (!strcmp(what, "incomplete"))
 		d->expect_incomplete = true;
+	else if (!strcmp(what, "cpus"))
+		d->expect_cpus = (int)number(word());
 	else if (!strcmp(what, "lost"))
 		add_area(d->lost, &d->num_lost, false, FILL_TEXT);
 	else if (strcmp(what, "error") && strcmp(what, "refuses"))
@@ -346,6 +349,12 @@ static void parse_machine(struct desc *d, const char *key)
 		snprintf(d->codec, sizeof(d->codec), "%s", word());
 	} else if (!strcmp(key, "phys_base")) {
 		d->phys_base = number(word());
+	} else if (!strcmp(key, "parts")) {
+		d->parts = (unsigned int)number(word());
+	} else if (!strcmp(key, "qemu-machine")) {
+		set_text(d->qemu_machine, sizeof(d->qemu_machine));
+	} else if (!strcmp(key, "block")) {
+		set_text(d->block, sizeof(d->block));
 	} else if (!strcmp(key, "flat")) {
 		set_text(d->flat, sizeof(d->flat) - 1);
 		strcat(d->flat, " ");
@@ -362,7 +371,8 @@ static void parse(struct desc *d, const char *path)
 	text_name = path;
 	if (!f)
 		die("cannot be opened");
-	*d = (struct desc){ .kdump_version = 6, .level = 1, .codec = "zlib", .options = " " };
+	*d = (struct desc){ .kdump_version = 6, .level = 1, .codec = "zlib", .options = " ",
+			     .parts = 1, .expect_cpus = -1 };
 	while (fgets(line, sizeof(line), f)) {
 		line_no++;
 		parse_line(d, line);
@@ -384,17 +394,39 @@ static void parse(struct desc *d, const char *path)
 	}
 }
 
+static const struct {
+	const char *name;
+	void (*make)(struct out *o, const struct desc *d);
+	bool memory_only;
+} formats[] = {
+	{ "elf", make_elf, false },
+	{ "kdump", make_kdump, false },
+	{ "s390", make_s390, false },
+	{ "lime", make_records, true },
+	{ "avml", make_records, true },
+	{ "raw", make_raw, true },
+	{ "savevm", make_savevm, true },
+	{ "win-dmp", make_win, true },
+};
+
+static size_t find_format(const struct desc *d)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		if (!strcmp(formats[i].name, d->format))
+			return i;
+	}
+	die("format '%s'?", d->format);
+}
+
+bool is_memory_only(const struct desc *d)
+{
+	return formats[find_format(d)].memory_only;
+}
+
 static void make(struct out *o, const struct desc *d)
 {
 	o->big = d->big;
-	if (!strcmp(d->format, "elf"))
-		make_elf(o, d);
-	else if (!strcmp(d->format, "kdump"))
-		make_kdump(o, d);
-	else if (!strcmp(d->format, "s390"))
-		make_s390(o, d);
-	else
-		die("format '%s'?", d->format);
+	formats[find_format(d)].make(o, d);
 	apply_patches(o, d, !*d->flat);
 	if (*d->flat) {
 		flatten(o, d);
@@ -412,26 +444,56 @@ static void release_all(struct desc *d, struct out *o)
 	free(o->fields);
 }
 
+/* The name of a part: that of the first is @path. */
+static const char *part_path(const char *path, unsigned int part)
+{
+	static char name[4096];
+
+	snprintf(name, sizeof(name), part ? "%s-%u" : "%s", path, part + 1);
+	return name;
+}
+
+static void write_part(const struct out *o, const struct desc *d, const char *path)
+{
+	FILE *f = fopen(part_path(path, d->part), "wb");
+
+	if (!f || fwrite(o->buf, 1, o->len, f) != o->len || fclose(f))
+		die("cannot write %s", path);
+	if (!strcmp(d->format, "raw") && option(d, "sidecar"))
+		write_sidecar(d, path);
+}
+
+/* Parts in any order: the last one first. */
+static void print_inputs(const struct desc *d, const char *path)
+{
+	if (!strcmp(d->format, "raw") && !option(d, "sidecar"))
+		print_raw_places(d);
+	for (unsigned int i = d->parts; i-- > 0;) {
+		if (i != 1 || !option(d, "no-second-part"))
+			printf("%s\n", part_path(path, i));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const bool expect = argc == 3 && !strcmp(argv[1], "--expect");
 	const bool fields = argc == 4 && !strcmp(argv[1], "--fields");
+	const bool inputs = argc == 4 && !strcmp(argv[1], "--inputs");
 	static struct desc d;
 	struct out o = { 0 };
-	FILE *f;
 
-	if (!expect && !fields && argc != 3)
+	if (!expect && !fields && !inputs && argc != 3)
 		return 2;
 	parse(&d, argv[argc - (expect ? 1 : 2)]);
-	if (expect) {
+	if (expect)
 		print_expected(&d);
-		release_all(&d, &o);
-		return 0;
+	if (inputs)
+		print_inputs(&d, argv[argc - 1]);
+	for (; !expect && !inputs && d.part < d.parts; d.part++) {
+		o.len = o.num_fields = 0;
+		make(&o, &d);
+		write_part(&o, &d, argv[argc - 1]);
 	}
-	make(&o, &d);
-	f = fopen(argv[argc - 1], "wb");
-	if (!f || fwrite(o.buf, 1, o.len, f) != o.len || fclose(f))
-		die("cannot write %s", argv[argc - 1]);
 	for (size_t i = 0; fields && i < o.num_fields; i++)
 		printf("%s %llu %u\n", o.fields[i].name, (unsigned long long)o.fields[i].off,
 		       o.fields[i].size);

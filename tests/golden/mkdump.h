@@ -73,9 +73,13 @@ struct desc {
 	char codec[16];
 	uint64_t phys_base;
 	char flat[128];                 /* how to flatten it; "": not           */
+	unsigned int parts, part;       /* split: in so many files; this one    */
+	/* savevm */
+	char qemu_machine[64], block[64];
 	/* what comes out, where it does not follow from the rest */
 	char expect_arch[32];
 	uint64_t expect_phys_base;
+	int expect_cpus;                /* -1: as described                     */
 	bool has_phys_base, expect_incomplete;
 	struct area lost[MAX_ITEMS];
 	size_t num_lost;
@@ -118,5 +122,14 @@ void make_kdump(struct out *o, const struct desc *d);
 void make_s390(struct out *o, const struct desc *d);
 /* Its CPUs' notes, as far as their registers are in memory */
 void s390_notes(struct desc *d);
+void make_records(struct out *o, const struct desc *d);
+void make_raw(struct out *o, const struct desc *d);
+void make_savevm(struct out *o, const struct desc *d);
+void make_win(struct out *o, const struct desc *d);
+/* What a reader of a raw file has to be told: as words of the command, or in a file */
+void print_raw_places(const struct desc *d);
+void write_sidecar(const struct desc *d, const char *path);
+/* The format has no notes, and most tell no machine. */
+bool is_memory_only(const struct desc *d);
 void flatten(struct out *o, const struct desc *d);
 void print_expected(const struct desc *d);

@@ -293,7 +293,7 @@ static void mutate(const char *mkdump, const char *text)
 	for (size_t i = 0; i < num; i++) {
 		if (!is_boring(fields[i].name))
 			mutate_field(&fields[i], buf, len, strstr(text, "-be-") || strstr(text, "flat") ||
-				     strstr(text, "s390"),
+				     strstr(text, "s390") || strstr(text, "savevm"),
 				     strrchr(text, '/') ? strrchr(text, '/') + 1 : text, &m);
 	}
 	free(m.good);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * state DUMP - print all that the library finds in a dump, as mkdump --expect does
+ * state [--range START:SIZE@OFFSET]... DUMP... - print all that the library finds in a
+ * dump, as mkdump --expect does
  *
  * Through guestdump.h only.
  */
@@ -134,14 +135,33 @@ static void print_memory(struct gdump *g, const struct gdump_info *info)
 	}
 }
 
+/* "START:SIZE@OFFSET" */
+static struct gdump_place place_of(const char *text)
+{
+	struct gdump_place p = { 0 };
+
+	if (sscanf(text, "%" SCNx64 ":%" SCNx64 "@%" SCNx64, &p.start, &p.size, &p.offset) != 3) {
+		fprintf(stderr, "'%s' is no range\n", text);
+		exit(2);
+	}
+	return p;
+}
+
 int main(int argc, char **argv)
 {
+	struct gdump_place places[64];
+	struct gdump_open_options opt = { .size = sizeof(opt), .places = places };
 	struct gdump_error *err;
 	struct gdump *g;
+	int i = 1;
 
-	if (argc != 2)
+	for (; i + 1 < argc && opt.num_places < 64 && !strcmp(argv[i], "--range"); i += 2)
+		places[opt.num_places++] = place_of(argv[i + 1]);
+	if (i >= argc)
 		return 2;
-	err = gdump_open(argv[1], NULL, &g);
+	opt.parts = (const char *const *)(argv + i + 1);
+	opt.num_parts = (size_t)(argc - i - 1);
+	err = gdump_open(argv[i], &opt, &g);
 	if (err)
 		return fail(err);
 	print_machine(gdump_info(g));
