@@ -226,13 +226,8 @@ static struct gdump *open_file(const char *with_key)
 	return g;
 }
 
-/* Decrypt the dump and compare it with what was there before it was protected. */
-static void compare(size_t lost_cpus)
+static void compare_ranges(struct gdump *g)
 {
-	struct gdump *g = open_file(key);
-
-	if (!g)
-		return;
 	for (size_t i = 0; i < vm.num_slots; i++) {
 		unsigned char *buf = malloc(vm.slots[i].size);
 
@@ -240,10 +235,29 @@ static void compare(size_t lost_cpus)
 		CHECK(!memcmp(buf, vm.plain[i], vm.slots[i].size));
 		free(buf);
 	}
+	CHECK(!gdump_info(g)->incomplete);
+}
+
+static void compare_memory(void)
+{
+	struct gdump *g = open_file(key);
+
+	if (g)
+		compare_ranges(g);
+	gdump_close(g);
+}
+
+/* Decrypt the dump and compare it with what was there before it was protected. */
+static void compare(size_t lost_cpus)
+{
+	struct gdump *g = open_file(key);
+
+	if (!g)
+		return;
+	compare_ranges(g);
 	CHECK_INT(gdump_info(g)->num_cpus, vm.num_cpus - lost_cpus);
 	for (size_t i = 0; i < vm.num_cpus - lost_cpus; i++)
 		compare_cpu(g, i, uv_cpu_plain(vm.cpus[lost_cpus ? i + 1 : i]));
-	CHECK(!gdump_info(g)->incomplete);
 	gdump_close(g);
 }
 
@@ -338,6 +352,83 @@ static void test_failures(void)
 		vm_runs();
 	}
 	uv_fail(NULL);
+	vm_end();
+}
+
+/* One answer of one step; what it was, is no matter: there is a good dump or none, and the guest
+ * runs.  Only a COMPLETE that never succeeds blocks it, for as long as it does not.
+ */
+static void try_failure(const char *step, const char *spec, bool for_ever)
+{
+	struct gdump_result result = { 0 };
+	struct gdump_error *err;
+	struct gdump g;
+
+	uv_fail(spec);
+	err = vm_open(&g);
+	if (err) {
+		CHECK_STR(step, !strcmp(step, "info") ? step : "could be opened");
+		uv_fail(NULL);
+		vm_runs();
+		gdump_error_destroy(err);
+		return;
+	}
+	err = vm_write(&g, &result);
+	if (uv_is_dumping(vm.fd) && (!for_ever || strcmp(step, "complete") || !err ||
+				     !strstr(gdump_error_message(err), "cannot run until it is")))
+		CHECK_STR(spec, "lets the guest run");
+	uv_fail(NULL);
+	source_close(g.source);
+	vm_runs();
+	if (err) {
+		no_file(&result);
+	} else {
+		CHECK_INT(result.lost_cpus, strcmp(step, "cpu") ? 0 : for_ever ? 3 : 1);
+		compare_memory();
+		unlink(path);
+	}
+	gdump_error_destroy(err);
+}
+
+static bool can_be(const char *step, bool late, const char *answer, int times)
+{
+	const bool completes = !strcmp(step, "complete");
+
+	/* done all the same is what could not be copied out */
+	if (late && (strncmp(answer, "14:", 3) || !strcmp(step, "info") || !strcmp(step, "cpu")))
+		return false;
+	/* only COMPLETE is tried again, but not by another process; without a word of the
+	 * Ultravisor, KVM says that there is nothing to complete
+	 */
+	return completes ? strcmp(answer, "22:0:0") && (times < 2 || strcmp(answer, "5:0:0")) :
+			   times < 2;
+}
+
+/* Every step, every errno with which it can fail, before and after its work was done */
+static void test_all_failures(void)
+{
+	static const char *const steps[] = { "info", "init", "cpu", "state", "complete" };
+	static const char *const answers[] = {
+		"5:0:0", "12:0:0", "14:0:0", "16:0:0", "22:0:0", "22:0x108:0x3", "22:0x8001:0",
+		"25:0:0",
+	};
+	static const int times[] = { 1, 2, -1 };
+	char spec[64];
+
+	start_small();
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) * 2; i++) {
+		const char *step = steps[i / 2];
+
+		for (size_t k = 0; k < sizeof(answers) / sizeof(*answers); k++) {
+			for (size_t n = 0; n < sizeof(times) / sizeof(*times); n++) {
+				if (!can_be(step, i % 2, answers[k], times[n]))
+					continue;
+				snprintf(spec, sizeof(spec), "%s%s:%s:%d", i % 2 ? "late-" : "",
+					 step, answers[k], times[n]);
+				try_failure(step, spec, times[n] < 0);
+			}
+		}
+	}
 	vm_end();
 }
 
@@ -595,6 +686,9 @@ static void save(const char *name, const void *buf, size_t len)
 
 int main(void)
 {
+	/* every dump is synced to disk, so better have none */
+	if (!access("/dev/shm", W_OK))
+		strcpy(dir, "/dev/shm/gd-capture.XXXXXX");
 	CHECK(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/dump", dir);
 	snprintf(left, sizeof(left), "%s.incomplete", path);
@@ -605,6 +699,7 @@ int main(void)
 	uv_set_key(cck);
 	test_layouts();
 	test_failures();
+	test_all_failures();
 	test_repeated();
 	test_lost_cpu();
 	test_blocked();
