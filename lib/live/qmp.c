@@ -41,7 +41,11 @@ static struct gdump_error *qmp_compose(struct qmp *q, const struct qmp_command *
 	line = len ? malloc(len + 2) : NULL;
 	if (!line)
 		return error_nomem();
-	json_dumpb(json, line, len, JSON_COMPACT);
+	/* it may run out of memory half-way */
+	if (json_dumpb(json, line, len, JSON_COMPACT) != len) {
+		free(line);
+		return error_nomem();
+	}
 	memcpy(line + len, "\n", 2);
 	*ret = line;
 	return NULL;

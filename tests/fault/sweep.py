@@ -24,7 +24,7 @@ import tempfile
 import time
 
 DONE, FAILED, INCOMPLETE = 0, 1, 3
-SECONDS = 30
+SECONDS = 120
 REPORT = struct.Struct("=IIii32s")
 Report = collections.namedtuple("Report", "calls faults descriptors allocations call")
 Outcome = collections.namedtuple("Outcome", "status stderr report left")
