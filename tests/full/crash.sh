@@ -25,6 +25,10 @@ dump_a_guest --mem 512M
 "$guest" qmp "$guest_dir" cont >cont.out
 tasks=$(guest_console 'ls -d /proc/[0-9]*/task/[0-9]* | wc -l')
 tasks=$((tasks - 3))
+# the same of a guest that goes on
+"$GUESTDUMP" dump --live -q -E "$guest_source" live.elf
+"$GUESTDUMP" dump --live -q -d 31 "$guest_source" live.kdump
+dumps+=(live.elf live.kdump)
 
 about() { [ $((tasks - $1)) -lt 6 ] && [ $(($1 - tasks)) -lt 6 ]; }
 
