@@ -39,16 +39,17 @@ static void put_note(struct fake *f, uint64_t at, const char *text)
 /* A CPU whose page tables have the kernel's image at @paddr */
 static void add_cpu(struct fake *f, uint64_t paddr)
 {
-	struct fake *note = fake_create_bare(EM_X86_64, QEMU_NOTE);
+	unsigned char note[QEMU_NOTE] = { 0 };
+	struct cursor cr0 = cursor_init(note + CR0, 8, false, true);
+	struct cursor cr3 = cursor_init(note + CR3, 8, false, true);
 
 	set(f, TOP, 511, MIDDLE | 1);
 	set(f, MIDDLE, 510, LOW | 1);
 	set(f, LOW, 0, 0x4001);
 	set(f, 0x4000, 0x50, (0x50000 + paddr) | 1);
-	put(note, CR0, (uint64_t)1 << 31, 8);
-	put(note, CR3, TOP, 8);
-	CHECK_OK(image_add_note(&f->source.image, "QEMU", 0, note->memory, QEMU_NOTE));
-	source_close(&note->source);
+	put_uint(&cr0, (uint64_t)1 << 31, 8);
+	put_uint(&cr3, TOP, 8);
+	CHECK_OK(image_add_note(&f->source.image, "QEMU", 0, note, sizeof(note)));
 }
 
 /* Look for it; @release: of the one that must be found, NULL: none. */
