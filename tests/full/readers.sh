@@ -29,7 +29,7 @@ case $arch in
 aarch64) base=0x40000000 ;;
 riscv64) base=0x80000000 ;;
 ppc64le-pnv) mem=2G ;;		# it takes no less
-# its makedumpfile takes the address of the kernel for that of all memory
+# with KASLR its makedumpfile filters nothing
 i386) options=(--append nokaslr) ;;
 esac
 
@@ -49,6 +49,8 @@ makedumpfile *       *.flat   valid ehdr
 # Debian builds it without these
 makedumpfile *       snappy.* readmem: type_addr
 makedumpfile *       zstd.*   readmem: type_addr
+# it takes the address of the kernel for that of all memory, where no segment tells
+makedumpfile i386    *.kdump  readmem: type_addr
 # of Debian 12: flattened files since 0.5.3, RISC-V since 0.5.2
 kdumpfile-12 *       *.flat   Unknown file format
 drgn-12      *       *.flat   not an ELF core file
@@ -256,11 +258,13 @@ make -R <stream.flat
 cmp made zlib.kdump || fail "makedumpfile -R of the stream is not what is written to a file"
 make --reassemble part-[123]
 "$GUESTDUMP" verify -q made >verify.out || fail "makedumpfile --reassemble: $(cat verify.out)"
-for input in zlib.kdump our.elf; do
+inputs=(our.elf zlib.kdump)
+if [ -n "$(why_not makedumpfile zlib.kdump)" ]; then inputs=(our.elf); fi
+for input in "${inputs[@]}"; do
 	make -l -d 31 "$input"
 	"$GUESTDUMP" verify -q made >verify.out || fail "makedumpfile -d 31 $input: $(cat verify.out)"
 	excluded made >"excluded.$input"
 	[ "$(cat "excluded.$input")" -gt 100 ] || fail "makedumpfile -d 31 $input leaves nothing out"
 done
-cmp excluded.zlib.kdump excluded.our.elf || fail "makedumpfile leaves other pages out of ELF than of kdump"
+cmp "excluded.${inputs[-1]}" excluded.our.elf || fail "makedumpfile leaves other pages out of ELF than of kdump"
 echo "makedumpfile: -R, --reassemble; -d 31 leaves out $(cat excluded.our.elf) pages"
