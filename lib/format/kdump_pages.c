@@ -130,8 +130,8 @@ static struct gdump_error *take_pages(struct kdump_source *k, const struct kdump
 				      const struct kdump_desc *d, size_t num, unsigned char **at,
 				      struct stored_page *ret)
 {
-	/* to put a flattened file in order is to copy it */
-	const bool check = !k->in->kind[0];
+	/* to put a flattened file or parts in order is to copy them */
+	const bool check = !k->in->kind[0] && k->num_parts == 1;
 	__attribute__((__cleanup__(unpack_cleanup))) struct unpack u = { 0 };
 	struct gdump_error *err = NULL;
 
