@@ -62,6 +62,12 @@ static struct span span_begin(void)
 			      user_seconds() };
 }
 
+/* The clock of user time ticks slowly: 0, where it has not */
+static double per(double units, double seconds_taken)
+{
+	return seconds_taken > 0 ? units / seconds_taken : 0;
+}
+
 static void span_end(const struct span *from, double units)
 {
 	const double wall = seconds(CLOCK_MONOTONIC) - from->wall;
@@ -70,7 +76,7 @@ static void span_end(const struct span *from, double units)
 
 	printf("{\"units\": %.0f, \"part_wall\": %.6f, \"part_cpu\": %.6f, \"part_user\": %.6f, "
 	       "\"rate\": %.1f, \"user_rate\": %.1f, \"throughput\": %.1f}\n",
-	       units, wall, cpu, user, units / cpu, units / user, units / wall);
+	       units, wall, cpu, user, per(units, cpu), per(units, user), per(units, wall));
 }
 
 /* Several times: one takes milliseconds only. */
