@@ -167,6 +167,9 @@ static struct gdump_error *wire_take(struct wire *w, json_t **ret, size_t *len)
 	if (!*len)
 		return NULL;
 	*ret = json_loadb(w->buf, *len, JSON_ALLOW_NUL, &why);
+	/* a string that there is no memory for is called nonsense: that would be so again */
+	if (!*ret)
+		*ret = json_loadb(w->buf, *len, JSON_ALLOW_NUL, &why);
 	/* it says nothing where it had no memory for an object */
 	if (!*ret && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory))
 		return error_nomem();
