@@ -217,60 +217,91 @@ static struct gdump_error *settle(const struct gdump *g, const struct gdump_writ
 	return opt->paging ? source_hold(g->source) : NULL;
 }
 
+/* Whether what is in @g can be written as it is asked for. */
+static struct gdump_error *check_input(const struct gdump *g, const struct settings *set,
+				       const struct gdump_plan *plan,
+				       const struct gdump_write_options *opt)
+{
+	struct gdump_error *err = g->source->dump ? check_whole(set, plan, opt) :
+						    source_usable(g->source);
+
+	if (!err && !g->source->image.num_ranges)
+		err = error_new(GDUMP_ERR_NODATA, "holds no memory");
+	if (!err && plan && plan->survey)
+		err = error_new(GDUMP_ERR_USAGE, "this plan is only to look at");
+	return error_prefix(err, "%s", g->where);
+}
+
+/* @plan, or all pages, without what the format cannot take; what is made for that is in
+ * @whole and @trimmed.
+ */
+static struct gdump_error *choose_plan(const struct gdump *g, const struct settings *set,
+				       const struct gdump_plan **plan, struct gdump_plan **whole,
+				       struct gdump_plan **trimmed)
+{
+	struct gdump_error *err = NULL;
+
+	if (!*plan) {
+		err = plan_create(g->source, 0, whole);
+		*plan = *whole;
+	}
+	if (!err && set->format->trims_devices) {
+		err = plan_trim(*plan, &g->source->image, trimmed);
+		*plan = *trimmed;
+	}
+	return err;
+}
+
+static struct gdump_error *write_one(struct gdump *g, const struct gdump_plan *plan,
+				     const char *path, const struct settings *set,
+				     const struct gdump_write_options *opt,
+				     struct gdump_result *result)
+{
+	CLEANUP_SINK struct sink *sink = NULL, *beside = NULL;
+	CLEANUP_FD int fd = -1;
+	struct write_spec spec;
+	struct gdump_error *err;
+
+	err = open_sink(path, opt, set->format, g->source->ops->push, &fd, &sink);
+	if (!err)
+		err = open_beside(path, opt->force, set->format, sink, &beside);
+	if (err)
+		return err;
+	spec = (struct write_spec){
+		.image = &g->source->image, .plan = plan, .source = g->source,
+		.codec = set->codec, .level = set->level, .paging = opt->paging, .sink = sink,
+		.beside = beside,
+	};
+	err = (g->source->dump ? write_whole : write_pages)(g, &spec, set, opt, result);
+	if (!err)
+		err = sink->ops->finish(sink, result->bytes);
+	if (err)
+		keep_rest(sink, result, g->source->dump);
+	return err;
+}
+
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
 				const struct gdump_write_options *options)
 {
+	CLEANUP_PLAN struct gdump_plan *whole = NULL, *trimmed = NULL;
 	struct gdump_write_options opt;
 	struct gdump_result result = { 0 };
-	CLEANUP_PLAN struct gdump_plan *whole = NULL, *trimmed = NULL;
-	CLEANUP_SINK struct sink *sink = NULL, *beside = NULL;
-	CLEANUP_FD int fd = -1;
 	struct settings set = { 0 };
-	struct write_spec spec;
 	struct gdump_error *err;
 
 	write_options_copy(&opt, options);
 	err = settings_find(&opt, &set);
 	if (!err)
-		err = error_prefix(g->source->dump ? check_whole(&set, plan, &opt) :
-						     source_usable(g->source), "%s", g->where);
-	if (!err && !g->source->image.num_ranges)
-		err = error_new(GDUMP_ERR_NODATA, "%s: holds no memory", g->where);
-	if (!err && plan && plan->survey)
-		err = error_new(GDUMP_ERR_USAGE, "%s: this plan is only to look at", g->where);
-	if (!err && !plan) {
-		err = plan_create(g->source, 0, &whole);
-		plan = whole;
-	}
-	if (!err && set.format->trims_devices) {
-		err = plan_trim(plan, &g->source->image, &trimmed);
-		plan = trimmed;
-	}
+		err = check_input(g, &set, plan, &opt);
+	if (!err)
+		err = choose_plan(g, &set, &plan, &whole, &trimmed);
 	if (!err)
 		err = settle(g, &opt, &set);
-	if (!err && set.format->like_zgetdump && g->source->image.decrypted)
+	if (err)
+		return err;
+	if (set.format->like_zgetdump && g->source->image.decrypted)
 		opt.no_checksum = true;
-	if (!err && opt.split) {
-		err = split_write(g, plan, path, &set, &opt, &result);
-		write_result(opt.result, &result);
-		return err;
-	}
-	if (!err)
-		err = open_sink(path, &opt, set.format, g->source->ops->push, &fd, &sink);
-	if (!err)
-		err = open_beside(path, opt.force, set.format, sink, &beside);
-	if (err)
-		return err;
-	spec = (struct write_spec){
-		.image = &g->source->image, .plan = plan, .source = g->source,
-		.codec = set.codec, .level = set.level, .paging = opt.paging, .sink = sink,
-		.beside = beside,
-	};
-	err = (g->source->dump ? write_whole : write_pages)(g, &spec, &set, &opt, &result);
-	if (!err)
-		err = sink->ops->finish(sink, result.bytes);
-	if (err)
-		keep_rest(sink, &result, g->source->dump);
+	err = (opt.split ? split_write : write_one)(g, plan, path, &set, &opt, &result);
 	write_result(opt.result, &result);
 	return err;
 }
