@@ -49,6 +49,10 @@ makedumpfile *       *.flat   valid ehdr
 # Debian builds it without these
 makedumpfile *       snappy.* readmem: type_addr
 makedumpfile *       zstd.*   readmem: type_addr
+# "makedumpfile -d 31": here it looks for page structures of all addresses up to the ROM below
+# 4 GiB; there it finds no page that may go
+refilter     i386    *        The makedumpfile operation may be incomplete
+refilter     riscv64 *        leaves nothing out
 # it takes the address of the kernel for that of all memory, where no segment tells
 makedumpfile i386    *.kdump  readmem: type_addr
 # of Debian 12: flattened files since 0.5.3, RISC-V since 0.5.2
@@ -260,11 +264,22 @@ make --reassemble part-[123]
 "$GUESTDUMP" verify -q made >verify.out || fail "makedumpfile --reassemble: $(cat verify.out)"
 inputs=(our.elf zlib.kdump)
 if [ -n "$(why_not makedumpfile zlib.kdump)" ]; then inputs=(our.elf); fi
+# What it leaves out of dump $1 goes to the file "num"; says why it cannot.
+refilter() {
+	rm -f made
+	"$makedumpfile" -l -d 31 "$1" made >make.out 2>&1 || { tail -n 3 make.out; return; }
+	"$GUESTDUMP" verify -q made >verify.out || fail "makedumpfile -d 31 $1: $(cat verify.out)"
+	excluded made >num
+	[ "$(cat num)" -gt 100 ] || echo "leaves nothing out"
+}
+left_out=
 for input in "${inputs[@]}"; do
-	make -l -d 31 "$input"
-	"$GUESTDUMP" verify -q made >verify.out || fail "makedumpfile -d 31 $input: $(cat verify.out)"
-	excluded made >"excluded.$input"
-	[ "$(cat "excluded.$input")" -gt 100 ] || fail "makedumpfile -d 31 $input leaves nothing out"
+	reason=$(why_not refilter "$input")
+	said=$(refilter "$input")
+	[[ $said == *"$reason"* && ( -z $said || -n $reason ) ]] || fail "makedumpfile -d 31 $input: $said"
+	[ -z "$reason" ] || { left_out="nothing, it cannot"; continue; }
+	[ -z "$left_out" ] || [ "$left_out" = "$(cat num)" ] ||
+		fail "makedumpfile leaves other pages out of ELF than of kdump"
+	left_out=$(cat num)
 done
-cmp "excluded.${inputs[-1]}" excluded.our.elf || fail "makedumpfile leaves other pages out of ELF than of kdump"
-echo "makedumpfile: -R, --reassemble; -d 31 leaves out $(cat excluded.our.elf) pages"
+echo "makedumpfile: -R, --reassemble; -d 31 leaves out pages: $left_out"
