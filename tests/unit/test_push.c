@@ -333,6 +333,7 @@ static void test_failures(void)
 		struct pusher *f = pusher_create();
 		struct keeper *k = keeper_create(f);
 		struct gdump_result result;
+		bool breaks_off;
 
 		if (i % 3)
 			f->fail_at = i * 200;
@@ -340,10 +341,11 @@ static void test_failures(void)
 			k->fail_at = 130 + i * 50;
 		f->all_anyway = i & 1;
 		/* what was pushed before the stream broke off is stored, or fails to be */
+		breaks_off = i % 3 == 1 || k->fail_at >= f->fail_at;
 		CHECK_ERR(run(f, k, NULL, (struct pipeline_options){ .threads = i / 3 + 1 },
 			      &result),
-			  i % 3 == 1 || k->fail_at >= f->fail_at ? GDUMP_ERR_REMOTE : GDUMP_ERR_OS,
-			  i % 3 == 1 || k->fail_at >= f->fail_at ? "broke off" : "disk full");
+			  breaks_off ? GDUMP_ERR_REMOTE : GDUMP_ERR_OS,
+			  breaks_off ? "broke off" : "disk full");
 		CHECK_INT(result.unreadable, 0);
 		free(k);
 	}
