@@ -151,7 +151,6 @@ static struct gdump_error *take_pages(struct kdump_source *k, const struct kdump
 	return err;
 }
 
-/* Blocks are pages here. */
 struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
 				 void *buf, struct stored_page *ret)
 {
@@ -160,6 +159,9 @@ struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, uin
 	struct gdump_error *err = d ? NULL : error_nomem();
 	unsigned char *at = buf;
 
+	/* VMCOREINFO that was found in memory may have told another page size */
+	if (!err && s->image.page_size != k->header.block_size)
+		err = error_new(GDUMP_ERR_UNSUPPORTED, "blocks are no pages");
 	for (size_t done = 0, some; !err && done < num; done += some) {
 		const struct kdump_part *part = kdump_part_of(k, pfn + done);
 
