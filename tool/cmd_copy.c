@@ -422,7 +422,7 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	resume_err = gdump_resume(g);
 	c->paused_us = gdump_paused_us(g);
 	progress_end();
-	if (c->canceled_at)
+	if (c->canceled_at > 0)
 		say("the guest was paused for %.1f ms and runs; the rest of the snapshot took %.1f s",
 		    (double)c->paused_us / 1000, progress_seconds() - c->canceled_at);
 	if (err)
