@@ -191,7 +191,7 @@ static void test_claims(void)
 			.e_phoff = sizeof(file.e), .e_phentsize = sizeof(file.p),
 		},
 		.p = {
-			.p_type = PT_LOAD, .p_offset = offsetof(typeof(file), page),
+			.p_type = PT_LOAD, .p_offset = sizeof(file.e) + sizeof(file.p),
 			.p_paddr = 0x100000, .p_filesz = sizeof(file.page), .p_memsz = size,
 		},
 	};
