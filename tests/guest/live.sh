@@ -8,6 +8,7 @@
 # test: live 600 torn moment formats filtered equal
 # test: live-memfd 600 --full --memory memfd moment equal
 # test: live-q35 600 --full --machine q35,max-ram-below-4g=256M moment equal
+# test: live-gigabytes 1200 --full --filled 524288 moment
 # test: live-newer 600 --newer moment filtered mapped equal
 # test: live-i386 600 --full --arch i386 equal
 # test: live-aarch64 600 --full --arch aarch64 equal
@@ -35,12 +36,14 @@ newer_qemu() {
 	qemu-system-x86_64 --version | head -n 1
 }
 
-options=() qemu=()
+# mem: of the guest; filled: pages that stay as they are beside those that change
+options=() qemu=() mem=512M filled=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--full) requires_full; shift ;;
 	--arch | --memory) options=("$1" "$2"); shift 2 ;;
 	--newer) requires_full; newer_qemu; shift ;;
+	--filled) filled=$2 mem=3G; shift 2 ;;
 	--machine) qemu=(-machine "$2"); shift 2 ;;
 	*) break ;;
 	esac
@@ -59,7 +62,7 @@ if [ "${options[0]:-}" != --arch ]; then
 	rm "$add/gcc"
 	options+=(--add "$add")
 fi
-start_guest vm --mem 512M "${options[@]}" -- "${qemu[@]}"
+start_guest vm --mem $mem "${options[@]}" -- "${qemu[@]}"
 cd "$tmp"
 
 live() { "$GUESTDUMP" dump --live -q --force "$@" 2>live.err || fail "dump --live $*: $(cat live.err)"; }
@@ -71,7 +74,7 @@ settings() { "$guest" qmp "$guest_dir" query-migrate-capabilities query-migrate-
 begin_writing() {
 	[ -z "${writing:-}" ] || return 0
 	writing=yes
-	guest_console 'moment 16384 >/dev/null 2>&1 & echo started' >started
+	GUEST_TIMEOUT=300 guest_console "moment 16384 $filled >/dev/null 2>&1; echo started" >started
 	sleep 3
 }
 
@@ -94,6 +97,8 @@ part_moment() {
 	for i in $(seq $rounds); do
 		"$GUESTDUMP" dump --live -E --force "$guest_source" live.elf 2>live.err || fail "$(cat live.err)"
 		of_one_moment live.elf || fail "round $i: $(cat moment.out)"
+		[ -z "$filled" ] || grep -qx "$filled filled pages are as they were" moment.out ||
+			fail "round $i: filled pages: $(cat moment.out)"
 		grep -E 'paused|stood still' live.err
 		goes_on "after round $i"
 	done

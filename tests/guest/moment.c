@@ -2,11 +2,12 @@
 /*
  * moment.c - inside of a guest: memory that tells whether a dump is of one moment
  *
- *     moment PAGES
+ *     moment PAGES [PAGES THAT STAY]
  *
  * All of PAGES pages get the same number, one after the other, then the next
  * number, as fast as it goes and for ever.  So at each moment pages [0, n) have one
- * number and the others the one before it.  tests/tools/moment.py looks for that.
+ * number and the others the one before it.  tests/tools/moment.py looks for that, and
+ * that the pages that stay are there, each filled with a word of its own.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,21 +21,32 @@ struct copy {
 	uint64_t index, num, value;
 };
 
-static unsigned char *make_copies(size_t num)
+/* @name: spelled out in these pages only, not in the program's own file */
+static void put_magic(struct copy *copy, const char name[32])
 {
-	/* spelled out in these pages only, not in the program's own file */
-	static const char magic[32] = "UFTUEVNQ.NPNFOU.DPQZ.PG.B.DPVOU";
+	for (size_t k = 0; k < sizeof(copy->magic); k++)
+		copy->magic[k] = (char)(name[k] - (name[k] >= 'A'));
+}
+
+static unsigned char *get_memory(size_t num)
+{
 	unsigned char *memory = mmap(NULL, num * PAGE, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	/* what is moved into a huge page leaves a copy behind */
 	if (memory == MAP_FAILED || madvise(memory, num * PAGE, MADV_NOHUGEPAGE))
 		exit(1);
+	return memory;
+}
+
+static unsigned char *make_copies(size_t num)
+{
+	unsigned char *memory = get_memory(num);
+
 	for (size_t i = 0; i < num; i++) {
 		struct copy *copy = (struct copy *)(void *)(memory + i * PAGE);
 
-		for (size_t k = 0; k < sizeof(magic); k++)
-			copy->magic[k] = (char)(magic[k] - (magic[k] >= 'A'));
+		put_magic(copy, "UFTUEVNQ.NPNFOU.DPQZ.PG.B.DPVOU");
 		copy->index = i;
 		copy->num = num;
 		copy->value = 1;
@@ -42,9 +54,26 @@ static unsigned char *make_copies(size_t num)
 	return memory;
 }
 
+static void make_filled(size_t num)
+{
+	unsigned char *memory = get_memory(num);
+
+	for (size_t i = 0; i < num; i++) {
+		struct copy *copy = (struct copy *)(void *)(memory + i * PAGE);
+		uint64_t *word = &copy->value, *end = (void *)(memory + (i + 1) * PAGE);
+
+		put_magic(copy, "UFTUEVNQ.QBHF.UIBU.JT.GJMMFE.PL");
+		copy->index = i;
+		copy->num = num;
+		while (word < end)
+			*word++ = (i + 1) * 0x9e3779b97f4a7c15;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const size_t num = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+	const size_t num_filled = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	unsigned char *memory;
 	int ready[2];
 	char byte = 0;
@@ -58,6 +87,8 @@ int main(int argc, char **argv)
 	}
 	setsid();
 	memory = make_copies(num);
+	if (num_filled)
+		make_filled(num_filled);
 	if (write(ready[1], &byte, 1) != 1)
 		return 1;
 	for (uint64_t value = 2;; value++) {

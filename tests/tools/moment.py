@@ -17,6 +17,7 @@ import sys
 PAGE = 4096
 CHUNK = 1 << 20
 MAGIC = b"TESTDUMP.MOMENT.COPY.OF.A.COUNT\0"
+FILLED = b"TESTDUMP.PAGE.THAT.IS.FILLED.OK\0"
 
 
 def elf_memory(path):
@@ -59,10 +60,35 @@ def find_copies(memory):
                 found = data.find(MAGIC, found + 1)
 
 
+def count_filled(memory):
+    """How many different pages are filled as they should be, and of how many."""
+    good, num = set(), 0
+    for file, off, size in memory:
+        for at in range(0, size, CHUNK):
+            data = os.pread(file.fileno(), min(CHUNK, size - at), off + at)
+            found = data.find(FILLED)
+            while found >= 0:
+                page = data[found:found + PAGE]
+                head = len(FILLED) + 16
+                if found % PAGE == 0 and len(page) == PAGE:
+                    index, num = struct.unpack_from("<QQ", page, len(FILLED))
+                    word = struct.pack("<Q", (index + 1) * 0x9e3779b97f4a7c15 % 2 ** 64)
+                    if page[head:] == word * ((PAGE - head) // 8):
+                        good.add(index)
+                found = data.find(FILLED, found + 1)
+    return len(good), num
+
+
 def main():
     if sys.argv[1] == "--process":
         memory = process_memory(sys.argv[2])
     else:
+        good, wanted = count_filled(elf_memory(sys.argv[1]))
+        if good != wanted:
+            print("%d of %d filled pages" % (good, wanted))
+            return 2
+        if wanted:
+            print("%d filled pages are as they were" % wanted)
         memory = elf_memory(sys.argv[1])
     values, num = {}, 0
     for index, num, value in find_copies(memory):
