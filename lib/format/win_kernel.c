@@ -76,14 +76,9 @@ bool win_runs_make_sense(const struct win_header *h)
 
 bool win_get(struct win_kernel *k, uint64_t vaddr, unsigned int n, uint64_t *ret)
 {
-	unsigned char buf[8];
-	struct gdump_error *err = walker_read(&k->walker, vaddr, buf, n);
-	const bool good = !err;
+	CLEANUP_ERROR struct gdump_error *err = walker_uint(&k->walker, vaddr, n, ret);
 
-	gdump_error_destroy(err);
-	if (good)
-		*ret = get_le(buf, n);
-	return good;
+	return !err;
 }
 
 static bool is_kdbg(struct win_kernel *k, uint64_t vaddr)

@@ -56,18 +56,6 @@ static struct gdump_error *not_understood(const char *what)
 	return error_new(GDUMP_ERR_UNSUPPORTED, "the kernel's table of symbols: %s", what);
 }
 
-static struct gdump_error *read_uint(struct kallsyms *k, uint64_t vaddr, unsigned int size,
-				     uint64_t *ret)
-{
-	unsigned char buf[8];
-	struct gdump_error *err = walker_read(k->walker, vaddr, buf, size);
-	struct cursor c = cursor_init(buf, size, k->image->big, k->image->is64);
-
-	if (!err)
-		*ret = get_uint(&c, size);
-	return err;
-}
-
 static struct gdump_error *read_tokens(struct kallsyms *k, uint64_t table, uint64_t index)
 {
 	unsigned char buf[2 * NUM_TOKENS];
@@ -103,11 +91,11 @@ static struct gdump_error *table_open(struct kallsyms *k)
 	k->has_offsets = vmcoreinfo_symbol(k->image, "kallsyms_offsets", &k->offsets);
 	k->has_addresses = vmcoreinfo_symbol(k->image, "kallsyms_addresses", &k->addresses);
 	k->has_base = vmcoreinfo_symbol(k->image, "kallsyms_relative_base", &base);
-	err = read_uint(k, num, 4, &k->num);
+	err = walker_uint(k->walker, num, 4, &k->num);
 	if (!err && k->num > MAX_SYMBOLS)
 		err = not_understood("it claims too many");
 	if (!err && k->has_base)
-		err = read_uint(k, base, word, &k->base);
+		err = walker_uint(k->walker, base, word, &k->base);
 	return err ? err : read_tokens(k, table, index);
 }
 
@@ -216,11 +204,11 @@ static struct gdump_error *address(struct kallsyms *k, enum form form, uint64_t 
 	int32_t off;
 
 	if (form == FORM_ABSOLUTE)
-		return k->has_addresses ? read_uint(k, k->addresses + word * number, word, ret) :
+		return k->has_addresses ? walker_uint(k->walker, k->addresses + word * number, word, ret) :
 					  not_understood("it has no addresses");
 	if (!k->has_offsets || (form != FORM_PLACE && !k->has_base))
 		return not_understood("it has no addresses");
-	err = read_uint(k, at, 4, &value);
+	err = walker_uint(k->walker, at, 4, &value);
 	if (err)
 		return err;
 	off = (int32_t)(uint32_t)value;

@@ -41,16 +41,12 @@ uint64_t kernel_get(const struct kernel *k, const unsigned char *p, uint32_t siz
 
 bool kernel_uint(struct kernel *k, uint64_t vaddr, uint32_t size, uint64_t *ret)
 {
-	unsigned char buf[8];
 	CLEANUP_ERROR struct gdump_error *err = NULL;
 
-	if (!size || size > sizeof(buf))
+	if (!size || size > 8)
 		return false;
-	err = walker_read(&k->walker, vaddr, buf, size);
-	if (err)
-		return false;
-	*ret = kernel_get(k, buf, size);
-	return true;
+	err = walker_uint(&k->walker, vaddr, size, ret);
+	return !err;
 }
 
 bool kernel_word(struct kernel *k, uint64_t vaddr, uint64_t *ret)

@@ -131,6 +131,17 @@ struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, siz
 	return NULL;
 }
 
+struct gdump_error *walker_uint(struct walker *w, uint64_t vaddr, unsigned int size, uint64_t *ret)
+{
+	unsigned char buf[8];
+	struct cursor c = cursor_init(buf, size, w->source->image.big, true);
+	struct gdump_error *err = walker_read(w, vaddr, buf, size);
+
+	if (!err)
+		*ret = get_uint(&c, size);
+	return err;
+}
+
 void paging_deinit(struct paging *p)
 {
 	free(p->pieces);

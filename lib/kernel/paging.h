@@ -62,6 +62,9 @@ bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_
 
 /* Read memory by virtual address: GDUMP_ERR_NODATA where it is not mapped. */
 MUST_CHECK struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, size_t len);
+/* An integer of 1 to 8 bytes, in the guest's byte order. */
+MUST_CHECK struct gdump_error *walker_uint(struct walker *w, uint64_t vaddr, unsigned int size,
+					   uint64_t *ret);
 
 /* The tables of the guest's kernel, as VMCOREINFO tells; false: it does not, and
  * there is nothing to deinit.

@@ -96,12 +96,7 @@ static struct gdump_error *read_area(struct log *l, uint64_t vaddr, size_t size,
 /* An integer in the guest's memory */
 static struct gdump_error *read_uint(struct log *l, uint64_t vaddr, unsigned int size, uint64_t *ret)
 {
-	unsigned char buf[8];
-	struct gdump_error *err = walker_read(&l->walker, vaddr, buf, size);
-
-	if (!err)
-		*ret = get(l, buf, size);
-	return error_prefix(err, "the log");
+	return error_prefix(walker_uint(&l->walker, vaddr, size, ret), "the log");
 }
 
 /* The ring buffer of 5.10 and newer ---------------------------------------- */

@@ -7,8 +7,6 @@
  */
 #include "zones.h"
 
-#include "../util/bits.h"
-#include "../util/cursor.h"
 #include "vmcoreinfo.h"
 
 enum { MAX_NODES = 4096, MAX_ZONES = 8 };
@@ -35,11 +33,8 @@ static bool read_layout(const struct image *image, struct layout *l)
 
 static bool read_uint(struct walker *w, uint64_t vaddr, unsigned int size, uint64_t *ret)
 {
-	unsigned char buf[8];
-	struct cursor c = cursor_init(buf, size, w->source->image.big, true);
-	CLEANUP_ERROR struct gdump_error *err = walker_read(w, vaddr, buf, size);
+	CLEANUP_ERROR struct gdump_error *err = walker_uint(w, vaddr, size, ret);
 
-	*ret = err ? 0 : get_uint(&c, size);
 	return !err;
 }
 
