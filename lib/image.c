@@ -451,39 +451,34 @@ void image_deinit(struct image *image)
 	memset(image, 0, sizeof(*image));
 }
 
-const struct gdump_range *image_range_at(const struct image *image, uint64_t paddr)
+/* The first range that ends behind @paddr, or NULL. */
+static const struct gdump_range *range_from(const struct image *image, uint64_t paddr)
 {
 	size_t lo = 0, hi = image->num_ranges;
 
 	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const struct gdump_range *r = &image->ranges[mid];
+		const size_t mid = lo + (hi - lo) / 2;
 
-		if (paddr < r->start)
-			hi = mid;
-		else if (paddr - r->start >= r->size)
+		if (image->ranges[mid].start + (image->ranges[mid].size - 1) < paddr)
 			lo = mid + 1;
 		else
-			return r;
+			hi = mid;
 	}
-	return NULL;
+	return lo < image->num_ranges ? &image->ranges[lo] : NULL;
+}
+
+const struct gdump_range *image_range_at(const struct image *image, uint64_t paddr)
+{
+	const struct gdump_range *r = range_from(image, paddr);
+
+	return r && r->start <= paddr ? r : NULL;
 }
 
 bool image_touches(const struct image *image, uint64_t start, uint64_t size)
 {
-	size_t lo = 0, hi = image->num_ranges;
+	const struct gdump_range *r = range_from(image, start);
 
-	/* the first range that ends behind @start */
-	while (lo < hi) {
-		const size_t mid = lo + (hi - lo) / 2;
-
-		if (image->ranges[mid].start + (image->ranges[mid].size - 1) < start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < image->num_ranges && size &&
-	       (image->ranges[lo].start <= start || image->ranges[lo].start - start < size);
+	return r && size && (r->start <= start || r->start - start < size);
 }
 
 static size_t note_size(const struct gdump_note *n)
