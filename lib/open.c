@@ -12,6 +12,7 @@
 #include "kernel/find_vmcoreinfo.h"
 #include "kernel/uts.h"
 #include "live/live.h"
+#include "plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
 
@@ -287,46 +288,17 @@ static struct gdump_error *gdump_create(const char *where, struct gdump **ret)
 	return NULL;
 }
 
-/* How many of pages [pfn, pfn + num) are absent. */
-static struct gdump_error *count_absent(struct source *s, uint64_t pfn, uint64_t num,
-					uint64_t *absent)
-{
-	unsigned char state[4096];
-	enum page_state same;
-
-	for (uint64_t i = 0, n; i < num; i += n) {
-		struct gdump_error *err;
-
-		n = source_gap(s, pfn + i, num - i, &same);
-		if (n) {
-			*absent += same == PAGE_ABSENT ? n : 0;
-			continue;
-		}
-		n = MIN(num - i, sizeof(state));
-		err = source_scan(s, pfn + i, (size_t)n, state, false);
-		if (err)
-			return err;
-		for (uint64_t k = 0; k < n; k++)
-			*absent += state[k] == PAGE_ABSENT;
-	}
-	return NULL;
-}
-
 /* Of fewer ranges fewer pages are absent. */
 static struct gdump_error *recount_absent(struct source *s)
 {
-	struct image *image = &s->image;
-	struct gdump_error *err = NULL;
-	uint64_t absent = 0;
+	CLEANUP_PLAN struct gdump_plan *all = NULL;
+	struct gdump_error *err;
 
-	for (size_t i = 0; !err && image->num_absent && i < image->num_ranges; i++) {
-		const struct gdump_range *r = &image->ranges[i];
-		const uint64_t first = r->start / image->page_size;
-		const uint64_t last = (r->start + (r->size - 1)) / image->page_size;
-
-		err = count_absent(s, first, last - first + 1, &absent);
-	}
-	image->num_absent = absent;
+	if (!s->image.num_absent)
+		return NULL;
+	err = plan_create(s, 0, &all);
+	if (!err)
+		s->image.num_absent = gdump_plan_dropped(all, GDUMP_DROP_ABSENT);
 	return err;
 }
 
