@@ -2,7 +2,7 @@
 /*
  * io.h - whole reads and writes: short ones and EINTR are taken care of
  *
- * All but io_openat() return 0 or an errno.
+ * What returns no descriptor returns 0 or an errno.
  */
 #pragma once
 
