@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kernel.c - the memory of a Linux guest: VMCOREINFO, page tables, page structures, log
+ * kernel.c - the memory of a Linux guest: VMCOREINFO, page tables, page structures, log,
+ * symbols, types, clock and tasks
  *
  * The input is a machine with some bytes in its memory; all numbers are little-endian:
  *
@@ -19,6 +20,8 @@
 #include "kernel/find_vmcoreinfo.h"
 #include "kernel/mappings.h"
 #include "kernel/printk.h"
+#include "kernel/state.h"
+#include "kernel/tasks.h"
 #include "kernel/uts.h"
 #include "plan.h"
 #include "util/bits.h"
@@ -92,8 +95,15 @@ static void look_at_record(void *arg, const struct gdump_log_record *record)
 	fuzz_look(record->text, record->len);
 }
 
+static void look_at_task(void *arg, const struct gdump_task *task)
+{
+	(void)arg;
+	fuzz_look(task->name, strlen(task->name) + 1);
+}
+
 static void look_at(struct source *s)
 {
+	struct gdump_kernel state = { .size = sizeof(state) };
 	struct mappings maps = { 0 };
 	struct gdump_plan *plan = NULL;
 	struct gdump_error *err = find_vmcoreinfo(s, 0);
@@ -101,6 +111,8 @@ static void look_at(struct source *s)
 	gdump_error_destroy(err);
 	image_read_uts(s);
 	gdump_error_destroy(printk_read(s, look_at_record, NULL));
+	gdump_error_destroy(state_read(s, &state));
+	gdump_error_destroy(tasks_read(s, look_at_task, NULL));
 	err = mappings_find(s, &maps);
 	if (!err)
 		mappings_deinit(&maps);

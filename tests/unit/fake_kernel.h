@@ -17,15 +17,12 @@ struct fake {
 	struct source source;
 	size_t size;
 	unsigned char *memory;
+	bool is_kept;                   /* as a seed                            */
 };
 
-static inline struct gdump_error *fake_read(struct source *s, uint64_t paddr, void *buf, size_t len)
-{
-	memcpy(buf, ((struct fake *)s)->memory + paddr, len);
-	return NULL;
-}
-
-/* As tests/fuzz/kernel.c takes it: what is not zero, line by line */
+/* As tests/fuzz/kernel.c takes it: what is not zero, line by line.  When it is read for
+ * the first time, all is there.
+ */
 static inline void fake_keep(const struct fake *f)
 {
 	const struct image *image = &f->source.image;
@@ -50,9 +47,19 @@ static inline void fake_keep(const struct fake *f)
 	free(buf);
 }
 
+static inline struct gdump_error *fake_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct fake *f = (struct fake *)s;
+
+	if (!f->is_kept)
+		fake_keep(f);
+	f->is_kept = true;
+	memcpy(buf, f->memory + paddr, len);
+	return NULL;
+}
+
 static inline void fake_close(struct source *s)
 {
-	fake_keep((struct fake *)s);
 	free(((struct fake *)s)->memory);
 	free(s);
 }
