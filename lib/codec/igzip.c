@@ -4,6 +4,7 @@
 #ifdef HAVE_ISAL
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct igzip {
 	struct isal_zstream stream;
@@ -16,6 +17,8 @@ struct igzip *igzip_open(void)
 
 	if (!z)
 		return NULL;
+	/* the library's own init leaves the size of the window as it is */
+	memset(z, 0, sizeof(*z));
 	isal_deflate_stateless_init(&z->stream);
 	isal_deflate_set_hufftables(&z->stream, NULL, IGZIP_HUFFTABLE_STATIC);
 	return z;

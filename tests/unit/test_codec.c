@@ -80,6 +80,33 @@ static void test_reuse(const struct codec *codec)
 	codec->pack_close(used);
 }
 
+/* What was in its memory before changes nothing in what a packer gives. */
+static void test_used_memory(const struct codec *codec, int level)
+{
+	static unsigned char page[4096], packed[2][sizeof(page)];
+	static const uint16_t fill[] = { 0, 8 };        /* 8: a plausible size of a window */
+	const size_t used = 100 << 10;
+	uint64_t seed = 11;
+	size_t len[2];
+
+	/* the second half is like the first one: worth a reference to far away */
+	random_bytes(&seed, page, sizeof(page) / 2);
+	memcpy(page + sizeof(page) / 2, page, sizeof(page) / 2);
+	for (size_t i = 0; i < 2; i++) {
+		uint16_t *volatile memory = malloc(used);
+		void *packer;
+
+		for (size_t k = 0; k < used / sizeof(*memory); k++)
+			memory[k] = fill[i];
+		free(memory);
+		packer = codec->pack_open(level, sizeof(page));
+		len[i] = codec->pack(packer, packed[i], sizeof(page), page, sizeof(page));
+		codec->pack_close(packer);
+	}
+	CHECK_INT(len[0], len[1]);
+	CHECK(!memcmp(packed[0], packed[1], len[0]));
+}
+
 static void test_garbage(const struct codec *codec)
 {
 	static unsigned char page[4096], junk[256];
@@ -108,6 +135,8 @@ int main(void)
 		test_round_trips(codec, codec->default_level);
 		test_round_trips(codec, codec->max_level);
 		test_reuse(codec);
+		test_used_memory(codec, codec->min_level);
+		test_used_memory(codec, codec->default_level);
 		test_garbage(codec);
 	}
 	return check_done();
