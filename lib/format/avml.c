@@ -230,12 +230,13 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 	struct avml_source *a = (struct avml_source *)s;
 	CLEANUP_FREE unsigned char *space = malloc(3 * MAX_FRAME);
 	const uint64_t first = paddr;
-	unsigned char *p = buf, *out = space + 2 * MAX_FRAME;
+	unsigned char *p = buf, *out;
 	struct gdump_error *err;
 	bool some = false;
 
 	if (!space)
 		return error_nomem();
+	out = space + 2 * MAX_FRAME;
 	for (size_t i = pieces_after(&a->frames, paddr); len && i < a->frames.num; i++) {
 		const struct piece *x = &a->frames.list[i];
 		size_t gap = x->paddr > paddr ? (size_t)MIN(x->paddr - paddr, len) : 0;

@@ -147,7 +147,7 @@ struct gdump_error *pv_meta_count(const struct pv_meta *m, uint64_t count[4], ui
 	memset(count, 0, 4 * sizeof(*count));
 	for (size_t i = 0; i < m->num_loads; i++) {
 		const struct pv_load *l = &m->loads[i];
-		size_t n;
+		size_t n = 0;
 
 		for (uint64_t off = 0; !err && off < l->there; off += n * PV_PAGE) {
 			err = pv_meta_read(m, l->paddr + off, COUNT_PAGES, buf, &n);
