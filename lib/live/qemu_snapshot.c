@@ -20,8 +20,10 @@
  *
  * The little memory of devices that the stream has under no clear name is read directly.
  *
- * While the stream lasts, the guest may wait for pages that it wants to write to: so we
- * read without a pause, and buffer.
+ * While the stream lasts, the guest may wait for pages that it wants to write to, if the
+ * pipe is full: so that never becomes full, and we buffer.  But QEMU writes page by page,
+ * and who waits for the next one costs both a change of tasks for each.  So a read that
+ * brought little is followed by a nap, in which much less comes than the pipe can hold.
  *
  * A snapshot that breaks off, be it by migrate_cancel or by a closed pipe, leaves
  * the memory write-protected (QEMU 7.2), and the guest hangs at its next write.  So
@@ -38,6 +40,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "../migration/cpus.h"
 #include "../util/bits.h"
@@ -51,7 +54,12 @@
 #define SNAPSHOT_FD "guestdump-snapshot"
 
 enum {
-	PIPE_SIZE = 1 << 20,
+	PIPE_SIZE = 1 << 20,            /* that everybody may have              */
+	PIPE_SIZE_ROOT = 4 << 20,
+	LITTLE = 128 << 10,             /* a read brought less: nap longer      */
+	MUCH = 384 << 10,               /* more: nap less long                  */
+	NAP_MIN_US = 50,
+	NAP_MAX_US = 500,
 	TICK_MS = 100,
 	DRAIN_MS = 30000,               /* for more to come                     */
 	END_US = 30000000,              /* for a migration to end               */
@@ -71,6 +79,7 @@ struct snapshot {
 	const struct page_taker *to;
 	uint64_t read_us;               /* when we last got something; 0: nothing yet */
 	uint64_t stalled_us;            /* the longest time that we did not ask */
+	unsigned int nap_us;            /* before we read again                 */
 	unsigned char *tail;            /* the devices' states                  */
 	size_t tail_len, tail_cap;
 };
@@ -217,7 +226,8 @@ static struct gdump_error *start(struct snapshot *s)
 		close(s->fd);
 	s->fd = fds[0];
 	theirs = fds[1];
-	fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE);
+	if (fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE_ROOT) < 0)
+		fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE);
 	fcntl(s->fd, F_SETFL, O_NONBLOCK);
 	err = guest_guard_pipe(&s->qemu->guest, SNAPSHOT_FD, s->fd);
 	if (!err)
@@ -266,17 +276,37 @@ static void count_stall(struct snapshot *s)
 		s->stalled_us = MAX(s->stalled_us, now - s->read_us);
 }
 
+/* @got bytes came: how long it is worth to wait for more */
+static void choose_nap(struct snapshot *s, size_t got)
+{
+	if (got < LITTLE)
+		s->nap_us = MIN(MAX(2 * s->nap_us, (unsigned int)NAP_MIN_US),
+				(unsigned int)NAP_MAX_US);
+	else if (got > MUCH)
+		s->nap_us /= 4;
+}
+
+static void nap(const struct snapshot *s)
+{
+	const struct timespec time = { .tv_nsec = s->nap_us * 1000L };
+
+	if (s->nap_us)
+		nanosleep(&time, NULL);
+}
+
 static struct gdump_error *read_some(struct migration_reader *r, void *buf, size_t len, size_t *got)
 {
 	struct snapshot *s = (struct snapshot *)((char *)r - offsetof(struct snapshot, reader));
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
 
 	count_stall(s);
+	nap(s);
 	for (;;) {
 		ssize_t n = read(s->fd, buf, len);
 
 		if (n >= 0) {
 			*got = (size_t)n;
+			choose_nap(s, *got);
 			s->read_us = clock_us();
 			return NULL;
 		}
@@ -423,7 +453,7 @@ static struct gdump_error *run_stream(struct snapshot *s, bool held)
 	size_t len;
 
 	s->reader = (struct migration_reader){ .read = read_some };
-	s->read_us = s->stalled_us = 0;
+	s->read_us = s->stalled_us = s->nap_us = 0;
 	s->let_go = false;
 	err = migration_run(&m, &s->reader, 0, &events);
 	if (!err && !m.ram_done)
