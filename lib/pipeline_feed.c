@@ -20,8 +20,7 @@ static bool feeder_claim(struct pipeline *p)
 	while (p->claimed - p->stored == p->num_slots && p->claimed < p->end)
 		pthread_cond_wait(&p->change, &p->lock);
 	if (p->claimed < p->end) {
-		p->feeding = slot_at(p, p->claimed++);
-		p->feeding->state = SLOT_CLAIMED;
+		p->feeding = claim_slot(p);
 		p->feeding->batch.num_pages = p->feeding->batch.num_lost = 0;
 		p->feeding->batch.data_len = 0;
 	}

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "pipeline.h"
+#include "util/cleanup.h"
 
 enum slot_state {
 	SLOT_FREE,
@@ -22,7 +23,8 @@ enum slot_state {
 struct slot {
 	struct batch batch;
 	enum slot_state state;
-	unsigned char *buf;             /* pages, as read, then as packed       */
+	unsigned char *buf;             /* pages, as read, then as packed; from
+					 * its claim until it is stored         */
 	const unsigned char **src;      /* each page of the batch, in buf or lent */
 	bool lent;                      /* some are the source's                */
 	struct gdump_error *err;
@@ -53,6 +55,8 @@ struct pipeline {
 
 	struct slot *ring;
 	unsigned int num_slots;
+	unsigned char **bufs;           /* those that no slot has, last used last */
+	unsigned int num_bufs;
 
 	/* of a source that pushes */
 	bool pushes;
@@ -96,4 +100,20 @@ MUST_CHECK struct gdump_error *feeder_end(struct pipeline *p);
 static inline struct slot *slot_at(struct pipeline *p, uint64_t n)
 {
 	return &p->ring[n % p->num_slots];
+}
+
+/* Lock held: the next slot, which must be free, with no pages yet. */
+static inline struct slot *claim_slot(struct pipeline *p)
+{
+	struct slot *s = slot_at(p, p->claimed++);
+
+	s->state = SLOT_CLAIMED;
+	s->buf = p->bufs[--p->num_bufs];
+	return s;
+}
+
+/* Lock held: its batch is stored. */
+static inline void release_buf(struct pipeline *p, struct slot *s)
+{
+	p->bufs[p->num_bufs++] = TAKE_PTR(s->buf);
 }

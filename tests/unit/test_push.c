@@ -29,6 +29,7 @@ struct pusher {
 	size_t num;
 	size_t fail_at, slow_at;        /* in that order                        */
 	bool all_anyway;                /* goes on when nobody wants any more   */
+	const struct keeper *waits;     /* for it to store each batch           */
 	atomic_size_t pushed;
 	atomic_int over, all_read;
 };
@@ -42,6 +43,8 @@ struct keeper {
 	atomic_size_t stored;
 	struct pusher *pusher;
 	size_t most_ahead;              /* pages that wait between the two      */
+	const unsigned char *bufs[8];   /* all that data were in                */
+	size_t num_bufs;
 };
 
 static void fill_page(unsigned char *page, uint64_t pfn, unsigned int version)
@@ -67,6 +70,8 @@ static struct gdump_error *push(struct source *s, const struct page_taker *to)
 		}
 		if (i == f->slow_at)
 			usleep(50000);
+		while (f->waits && i % BATCH_PAGES == 0 && atomic_load(&f->waits->stored) < i)
+			usleep(100);
 		/* another time it is not the same any more */
 		fill_page(page, pfn, seen[pfn]++);
 		page_err = to->page(to->arg, pfn, is_zero(page, PAGE) ? NULL : page);
@@ -132,6 +137,16 @@ static struct gdump_error *place(struct writer *w, struct batch *b)
 	return NULL;
 }
 
+static void count_buf(struct keeper *k, const unsigned char *buf)
+{
+	size_t i = 0;
+
+	while (i < k->num_bufs && k->bufs[i] != buf)
+		i++;
+	if (i == k->num_bufs && i < ARRAY_SIZE(k->bufs))
+		k->bufs[k->num_bufs++] = buf;
+}
+
 static struct gdump_error *store(struct writer *writer, const struct batch *b)
 {
 	struct keeper *k = (struct keeper *)writer;
@@ -140,6 +155,8 @@ static struct gdump_error *store(struct writer *writer, const struct batch *b)
 
 	k->most_ahead = MAX(k->most_ahead, ahead);
 	usleep(k->store_us);
+	if (k->pusher->waits)
+		count_buf(k, data);
 	for (size_t i = 0; i < b->num_pages; i++) {
 		const struct page *p = &b->pages[i];
 
@@ -373,6 +390,23 @@ static void test_slow_store(void)
 	}
 }
 
+/* Where the workers keep up a large buffer stays untouched, but for what they need. */
+static void test_few_buffers(void)
+{
+	struct pusher *f = pusher_create();
+	struct keeper *k = keeper_create(f);
+	struct gdump_result result;
+
+	f->waits = k;
+	f->num = 2500 / BATCH_PAGES * BATCH_PAGES;
+	CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 1, .buffer = 8 << 20 },
+		     &result));
+	/* one is filled while the other is about to be given back */
+	CHECK(k->num_bufs >= 1 && k->num_bufs <= 2);
+	free(result.why);
+	free(k);
+}
+
 int main(void)
 {
 	test_any_order();
@@ -382,5 +416,6 @@ int main(void)
 	test_cancel();
 	test_failures();
 	test_slow_store();
+	test_few_buffers();
 	return check_done();
 }
