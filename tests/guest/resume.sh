@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# tests/guest/resume.sh [PART...]
+# tests/guest/resume.sh [--kills N] [PART...]
 #
 # Whatever happens to a dump, the guest goes on: it answers on its console and QEMU calls
 # it running, the monitor is free again, no process of ours is left, and a file under the
@@ -9,11 +9,17 @@
 #
 # test: resume 300 success output pipe monitor two qemu_busy paused torn disk signals
 # test: kill 300 kill qemu_dies
+# test: kill-200 2400 --kills 200 kill
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 kills=20
+if [ "${1:-}" = --kills ]; then
+	requires_full
+	kills=$2
+	shift 2
+fi
 
 start_guest vm --mem 1G
 cd "$tmp"
