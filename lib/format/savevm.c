@@ -14,19 +14,16 @@
  *
  * Facts: see the headers of migration/; for mapped-ram QEMU's docs/devel/migration/mapped-ram.rst.
  */
-#include "savevm.h"
+#include "savevm_source.h"
 
 #include <elf.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../arch/arch.h"
-#include "../codec/codec.h"
 #include "../kernel/find_vmcoreinfo.h"
 #include "../migration/cpus.h"
-#include "../migration/pages.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
@@ -35,363 +32,11 @@ enum {
 	DESCRIPTION_MOST = 64 << 20,    /* so far from the end, and then so far */
 	MAX_DEVICE_BYTES = 256 << 20,
 	MAX_EARLY_BYTES = 16 << 20,
-	MAX_RUN = 128,                  /* pages read at once                   */
-	PAGE_HEADER = 8,                /* between two pages in a row           */
-};
-
-struct savevm {
-	struct source source;
-	struct source_ops ops;          /* with the format's name               */
-	struct bytes *in;
-	struct migration m;             /* its blocks                           */
-	struct page_index index;
-	struct migration_layout layout;
-	unsigned char **bitmaps;        /* mapped-ram: by block                 */
-	bool big_longs;                 /* they come from a big-endian host     */
-
-	/* only while it is opened */
-	struct devices devices;
-	unsigned char *early, *late;    /* devices before and behind the RAM    */
-	size_t early_len;
 };
 
 static bool savevm_probe(const unsigned char *head, size_t len)
 {
 	return len >= 8 && !memcmp(head, "QEVM", 4) && !head[4] && !head[5] && !head[6];
-}
-
-/* Reading pages ----------------------------------------------------------- */
-
-static bool mapped_bit(const struct savevm *v, uint32_t block, uint64_t n)
-{
-	const uint64_t byte = v->big_longs ? n / 64 * 8 + 7 - n % 64 / 8 : n / 8;
-
-	return v->bitmaps[block][byte] >> n % 8 & 1;
-}
-
-static struct gdump_error *page_error(const struct savevm *v, uint32_t block, uint64_t off,
-				      const char *what)
-{
-	return error_new(GDUMP_ERR_CORRUPT, "offset 0x%" PRIx64 " of memory block '%s': %s", off,
-			 v->m.blocks[block].name, what);
-}
-
-/* The length in front of packed data was checked when the stream was read, but the
- * file may have changed.
- */
-static struct gdump_error *read_packed(const struct savevm *v, uint64_t pos, size_t len_size,
-				       unsigned char *buf, size_t cap, size_t *ret)
-{
-	unsigned char head[4];
-	struct gdump_error *err = bytes_read(v->in, pos - len_size, head, len_size);
-
-	if (err)
-		return err;
-	*ret = len_size == 2 ? load_be16(head) : load_be32(head);
-	if (*ret > cap)
-		return error_new(GDUMP_ERR_CORRUPT, "the file changed while it was read");
-	return bytes_read(v->in, pos, buf, *ret);
-}
-
-static struct gdump_error *unpack_zlib(const struct savevm *v, uint64_t pos, unsigned char *page)
-{
-	const size_t size = v->m.page_size, cap = 2 * size;
-	CLEANUP_FREE unsigned char *buf = malloc(cap);
-	struct gdump_error *err;
-	void *state;
-	size_t len;
-	bool ok;
-
-	if (!buf)
-		return error_nomem();
-	err = read_packed(v, pos, 4, buf, cap, &len);
-	if (err)
-		return err;
-	state = codec_zlib.unpack_open();
-	if (!state)
-		return error_nomem();
-	ok = codec_zlib.unpack(state, page, size, buf, len);
-	codec_zlib.unpack_close(state);
-	return ok ? NULL : error_new(GDUMP_ERR_CORRUPT, "the page at offset %" PRIu64
-				     " of the file is not what zlib makes", pos);
-}
-
-/* An entry that is no delta */
-static struct gdump_error *load_whole(const struct savevm *v, uint64_t entry, unsigned char *page)
-{
-	const size_t size = v->m.page_size;
-	const uint64_t value = entry_value(entry);
-
-	switch (entry_form(entry)) {
-	case PAGE_AT:
-		return bytes_read(v->in, value, page, size);
-	case PAGE_ZLIB_AT:
-		return unpack_zlib(v, value, page);
-	default:                        /* PAGE_NEVER has the value 0, too */
-		memset(page, (int)value, size);
-		return NULL;
-	}
-}
-
-static struct gdump_error *apply_delta(const struct savevm *v, uint64_t pos, unsigned char *page)
-{
-	const size_t size = v->m.page_size;
-	CLEANUP_FREE unsigned char *buf = malloc(size);
-	struct gdump_error *err;
-	size_t len;
-
-	if (!buf)
-		return error_nomem();
-	err = read_packed(v, pos, 2, buf, size, &len);
-	if (!err && !page_apply_delta(page, size, buf, len))
-		err = error_new(GDUMP_ERR_CORRUPT, "the XBZRLE page at offset %" PRIu64
-				" of the file makes no sense", pos);
-	return err;
-}
-
-/* Deltas lead from the newest to the oldest, and are applied the other way round. */
-static struct gdump_error *load_page(const struct savevm *v, uint64_t entry, unsigned char *page)
-{
-	const struct page_delta *deltas = v->index.deltas;
-	CLEANUP_FREE uint64_t *chain = NULL;
-	struct gdump_error *err;
-	size_t num = 0;
-	uint64_t e;
-
-	for (e = entry; entry_form(e) == PAGE_DELTA; e = deltas[entry_value(e)].before)
-		num++;
-	chain = malloc((num + 1) * sizeof(*chain));
-	if (!chain)
-		return error_nomem();
-	num = 0;
-	for (e = entry; entry_form(e) == PAGE_DELTA; e = deltas[entry_value(e)].before)
-		chain[num++] = deltas[entry_value(e)].pos;
-	err = load_whole(v, e, page);
-	while (!err && num)
-		err = apply_delta(v, chain[--num], page);
-	return err;
-}
-
-static struct gdump_error *read_part(const struct savevm *v, uint64_t entry, size_t from,
-				     void *buf, size_t len)
-{
-	CLEANUP_FREE unsigned char *page = NULL;
-	struct gdump_error *err;
-
-	if (entry_form(entry) == PAGE_AT)
-		return bytes_read(v->in, entry_value(entry) + from, buf, len);
-	if (entry_form(entry) == PAGE_NEVER && v->source.image.incomplete)
-		return error_new(GDUMP_ERR_NODATA, "the file ended before this page was in it");
-	if (entry_form(entry) <= PAGE_FILL) {
-		memset(buf, (int)entry_value(entry), len);
-		return NULL;
-	}
-	page = malloc(v->m.page_size);
-	if (!page)
-		return error_nomem();
-	err = load_page(v, entry, page);
-	if (!err)
-		memcpy(buf, page + from, len);
-	return err;
-}
-
-/* How many pages from number @n on, at most @max, follow each other in the file */
-static size_t run_length(const struct savevm *v, uint32_t block, uint64_t n, size_t max)
-{
-	const uint64_t first = page_index_at(&v->index, block, n);
-	size_t num = 1;
-
-	if (entry_form(first) != PAGE_AT)
-		return 0;
-	max = MIN(max, MAX_RUN);
-	while (num < max && page_index_at(&v->index, block, n + num) ==
-				    first + num * (v->m.page_size + PAGE_HEADER))
-		num++;
-	return num;
-}
-
-/* Read them as one piece, as far as @buf goes, and close the gaps; what did not fit
- * is the last page's end.
- */
-static struct gdump_error *read_run(const struct savevm *v, uint64_t pos, unsigned char *buf,
-				    size_t num)
-{
-	const size_t size = v->m.page_size, all = num * size, gaps = (num - 1) * PAGE_HEADER;
-	struct gdump_error *err = bytes_read(v->in, pos, buf, all);
-
-	if (err)
-		return err;
-	for (size_t i = 1; i < num; i++) {
-		const size_t from = i * (size + PAGE_HEADER);
-
-		memmove(buf + i * size, buf + from, MIN(size, all - from));
-	}
-	return bytes_read(v->in, pos + all, buf + all - gaps, gaps);
-}
-
-static struct gdump_error *read_mapped(const struct savevm *v, uint32_t block, uint64_t off,
-				       unsigned char *buf, size_t *len)
-{
-	const uint64_t size = v->m.page_size, n = off / size;
-	const bool there = mapped_bit(v, block, n);
-	uint64_t end = n + 1;
-
-	while (end * size < off + *len && mapped_bit(v, block, end) == there)
-		end++;
-	*len = (size_t)MIN(*len, end * size - off);
-	if (there)
-		return bytes_read(v->in, v->m.blocks[block].pages_off + off, buf, *len);
-	memset(buf, 0, *len);
-	return NULL;
-}
-
-/* Some of [off, off + len) of a block; @len becomes how much. */
-static struct gdump_error *read_some(const struct savevm *v, uint32_t block, uint64_t off,
-				     unsigned char *buf, size_t *len)
-{
-	const size_t size = v->m.page_size, from = off % size;
-	const uint64_t n = off / size;
-	struct gdump_error *err;
-	uint64_t entry;
-
-	if (v->bitmaps[block])
-		return read_mapped(v, block, off, buf, len);
-	entry = page_index_at(&v->index, block, n);
-	if (!from && *len >= size) {
-		const size_t run = run_length(v, block, n, *len / size);
-
-		if (run) {
-			*len = run * size;
-			return read_run(v, entry_value(entry), buf, run);
-		}
-	}
-	*len = MIN(*len, size - from);
-	err = read_part(v, entry, from, buf, *len);
-	return err && gdump_error_code(err) == GDUMP_ERR_CORRUPT ?
-		error_prefix(err, "offset 0x%" PRIx64 " of memory block '%s'", off,
-			     v->m.blocks[block].name) : err;
-}
-
-/* The number of the first region that ends behind @paddr */
-static size_t region_after(const struct savevm *v, uint64_t paddr)
-{
-	size_t lo = 0, hi = v->layout.num_regions;
-
-	while (lo < hi) {
-		const size_t mid = lo + (hi - lo) / 2;
-		const struct migration_region *r = &v->layout.regions[mid];
-
-		if (r->paddr + (r->size - 1) < paddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-static struct gdump_error *savevm_read(struct source *s, uint64_t paddr, void *buf, size_t len)
-{
-	struct savevm *v = (struct savevm *)s;
-	struct gdump_error *err = NULL;
-	unsigned char *p = buf;
-
-	/* one range may be several regions, without gaps */
-	for (size_t i = region_after(v, paddr); !err && len;) {
-		const struct migration_region *r = &v->layout.regions[i];
-		size_t n = (size_t)MIN(len, r->size - (paddr - r->paddr));
-
-		err = read_some(v, r->block, r->off + (paddr - r->paddr), p, &n);
-		p += n, paddr += n, len -= n;
-		if (paddr - r->paddr == r->size)
-			i++;
-	}
-	return err;
-}
-
-static enum page_state state_at(const struct savevm *v, uint32_t block, uint64_t n)
-{
-	enum page_form form;
-
-	if (v->bitmaps[block])
-		return mapped_bit(v, block, n) ? PAGE_THERE : PAGE_HOLE;
-	form = entry_form(page_index_at(&v->index, block, n));
-	if (form == PAGE_NEVER)
-		return v->source.image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
-	return form == PAGE_FILL && !entry_value(page_index_at(&v->index, block, n)) ? PAGE_HOLE
-										     : PAGE_THERE;
-}
-
-/* The kernel's page may be several of QEMU's. */
-static unsigned char page_state(const struct savevm *v, uint64_t paddr, uint64_t len)
-{
-	const size_t first = region_after(v, paddr);
-	unsigned char state = PAGE_HOLE;
-
-	for (size_t i = first; i < v->layout.num_regions; i++) {
-		const struct migration_region *r = &v->layout.regions[i];
-		const uint64_t begin = MAX(paddr, r->paddr);
-		const uint64_t end = MIN(paddr + (len - 1), r->paddr + (r->size - 1));
-
-		if (r->paddr > paddr + (len - 1))
-			break;
-		for (uint64_t n = (r->off + begin - r->paddr) / v->m.page_size;
-		     n <= (r->off + end - r->paddr) / v->m.page_size; n++) {
-			const enum page_state one = state_at(v, r->block, n);
-
-			if (one == PAGE_ABSENT)
-				return PAGE_ABSENT;
-			if (one == PAGE_THERE)
-				state = PAGE_THERE;
-		}
-	}
-	return state;
-}
-
-/* How many pages from @paddr on are in memory that was never sent: a quick way over
- * it, since a stream may claim far more memory than it has.
- */
-static uint64_t gap_at(const struct savevm *v, uint64_t paddr, uint64_t num)
-{
-	const uint32_t page_size = v->source.image.page_size;
-	const size_t i = region_after(v, paddr);
-	const struct migration_region *r = &v->layout.regions[i];
-	uint64_t off, gap;
-
-	if (i == v->layout.num_regions || r->paddr > paddr)
-		return 0;
-	off = r->off + (paddr - r->paddr);
-	gap = page_index_gap(&v->index, r->block, off / v->m.page_size) * v->m.page_size;
-	if (gap <= off % v->m.page_size)
-		return 0;
-	gap = MIN(gap - off % v->m.page_size, r->size - (paddr - r->paddr));
-	return MIN(gap / page_size, num);
-}
-
-static struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t num,
-				       unsigned char *state, bool holes)
-{
-	struct savevm *v = (struct savevm *)s;
-	const uint32_t page_size = s->image.page_size;
-	const int never = s->image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
-
-	(void)holes;                    /* they cost nothing */
-	for (size_t i = 0; i < num;) {
-		const uint64_t paddr = (pfn + i) * page_size;
-		const size_t gap = (size_t)gap_at(v, paddr, num - i);
-
-		if (gap)
-			memset(state + i, never, gap);
-		else
-			state[i] = page_state(v, paddr, page_size);
-		i += gap ? gap : 1;
-	}
-	return NULL;
-}
-
-static uint64_t savevm_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
-{
-	*state = s->image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
-	return gap_at((struct savevm *)s, pfn * s->image.page_size, num);
 }
 
 static void devices_drop(struct savevm *v)
@@ -460,7 +105,7 @@ static struct gdump_error *read_bitmap(struct savevm *v, uint32_t block)
 
 	if (!range_fits(b->bitmap_off, size, v->in->size) ||
 	    !range_fits(b->pages_off, b->size, v->in->size))
-		return page_error(v, block, 0, "its pages are past the end of the file");
+		return savevm_page_error(v, block, 0, "its pages are past the end of the file");
 	v->bitmaps[block] = malloc(size);
 	if (!v->bitmaps[block])
 		return error_nomem();
@@ -571,7 +216,7 @@ static struct gdump_error *check_ignored(const struct savevm *v)
 		const uint64_t num = v->index.blocks[block].num_pages;
 		uint64_t n = 0;
 
-		while (n < num && (v->bitmaps[block] ? !mapped_bit(v, block, n)
+		while (n < num && (v->bitmaps[block] ? !savevm_bit(v, block, n)
 						     : !page_index_at(&v->index, block, n)))
 			n++;
 		if (n == num)

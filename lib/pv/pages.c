@@ -11,41 +11,23 @@
  * OpenSSL's context of a cipher is for one thread at a time, and setting its key costs as
  * much as half a page: contexts wait in a pool, as many as threads have read at once.
  */
-#include "pv.h"
+#include "pv_source.h"
 
-#include <elf.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
-#include "cpu.h"
+#include "keys.h"
 
 enum {
 	CHUNK = 128,                    /* pages at once                        */
-	MAX_WARNINGS = 16,
 };
 
 struct idle {
 	struct idle *next;
 	struct xts *xts;
-};
-
-struct pv_source {
-	struct source source;
-	struct source *inner;
-	struct pv_meta meta;
-	struct pv_section compl;
-	uint32_t version;
-	struct gdump_error *broken;     /* why no key helps; NULL: one does     */
-	struct crypto *crypto;
-	struct pv_keys *keys;           /* NULL: locked                         */
-	struct gdump_error *lost;       /* what is wrong with the first lost CPU */
-	pthread_mutex_t lock;           /* of idle                              */
-	struct idle *idle;
 };
 
 /* What read() works on */
@@ -292,194 +274,6 @@ static uint64_t pv_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_s
 	return n && *state == PAGE_ABSENT ? n : 0;
 }
 
-/* What has components: memory without a place in the file has none, and may be claimed to
- * be endless.
- */
-static struct gdump_error *add_ranges(struct image *image, const struct image *from,
-				      const struct pv_meta *meta)
-{
-	struct gdump_error *err = NULL;
-	uint64_t absent = 0;
-
-	for (size_t i = 0; !err && i < meta->num_loads; i++) {
-		const struct pv_load *l = &meta->loads[i];
-		const struct gdump_range *r = image_range_at(from, l->paddr);
-
-		err = image_add_range(image, l->paddr, l->size, r ? r->kind : GDUMP_RANGE_RAM);
-		absent += (l->size - l->there) / PV_PAGE;
-	}
-	image->num_absent = absent;
-	return err;
-}
-
-/* Everything about @image but its notes */
-static struct gdump_error *copy_outline(struct image *image, const struct image *from,
-					const struct pv_meta *meta)
-{
-	struct gdump_error *err = NULL;
-
-	image->machine = from->machine;
-	image->is64 = from->is64;
-	image->big = from->big;
-	image->page_size = PV_PAGE;
-	image->incomplete = from->incomplete;
-	image->time = from->time;
-	if (meta->num_loads)
-		return add_ranges(image, from, meta);
-	for (size_t i = 0; !err && i < from->num_ranges; i++)
-		err = image_add_range(image, from->ranges[i].start, from->ranges[i].size,
-				      from->ranges[i].kind);
-	return err;
-}
-
-static bool is_cpu(const struct gdump_note *n)
-{
-	return n->type == NT_PV_CPU_DATA && !strcmp(n->name, "LINUX");
-}
-
-bool pv_has_cpus(const struct image *image)
-{
-	if (image->machine != EM_S390)
-		return false;
-	for (size_t i = 0; i < image->num_notes; i++) {
-		if (is_cpu(&image->notes[i]))
-			return true;
-	}
-	return false;
-}
-
-/* Of a CPU, or what the host knew of it, which is of no use */
-static bool is_of_cpu(const struct gdump_note *n)
-{
-	return !strcmp(n->name, "LINUX") || !strcmp(n->name, "CORE");
-}
-
-/* All notes that are not of CPUs; while locked, the areas of the CPUs as they are */
-static struct gdump_error *copy_notes(struct image *image, const struct image *from, bool locked)
-{
-	struct gdump_error *err = NULL;
-
-	for (size_t i = 0; !err && i < from->num_notes; i++) {
-		const struct gdump_note *n = &from->notes[i];
-
-		if (is_cpu(n) && locked)
-			image->num_cpus++;
-		if (is_cpu(n) ? locked : !is_of_cpu(n))
-			err = image_add_note(image, n->name, n->type, n->desc, n->size);
-	}
-	return err;
-}
-
-static PRINTF(2, 3) void warn(const struct gdump_open_options *opt, const char *fmt, ...)
-{
-	char message[256];
-	va_list ap;
-
-	if (!opt->warn)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
-	va_end(ap);
-	opt->warn(opt->warn_arg, message);
-}
-
-/* A CPU whose area cannot be opened is lost, and no other. */
-static struct gdump_error *lose_cpu(struct pv_source *p, struct image *image, size_t cpu,
-				    struct gdump_error *err, const struct gdump_open_options *opt)
-{
-	const enum gdump_code code = gdump_error_code(err);
-
-	err = error_prefix(err, "CPU %zu", cpu);
-	if (opt->strict || (code != GDUMP_ERR_CORRUPT && code != GDUMP_ERR_NODATA))
-		return err;
-	if (image->num_lost_cpus++ < MAX_WARNINGS)
-		warn(opt, "%s; its registers are lost and shown as zero", gdump_error_message(err));
-	if (p->lost)
-		gdump_error_destroy(err);
-	else
-		p->lost = err;
-	return NULL;
-}
-
-/* Add CPU @cpu with its area, NULL: it has none. */
-static struct gdump_error *add_cpu(struct pv_source *p, struct image *image, size_t cpu,
-				   const struct gdump_note *note,
-				   const struct gdump_open_options *opt)
-{
-	unsigned char plain[PV_CPU_SIZE];
-	struct gdump_error *err;
-
-	if (note)
-		err = pv_cpu_open(p->crypto, p->keys, note, plain);
-	else
-		err = error_new(GDUMP_ERR_NODATA,
-				"it has no area: whoever made the dump did not get it");
-	if (!err) {
-		if (pv_cpu_partial(plain))
-			warn(opt, "CPU %zu stopped inside of an instruction that the host was emulating: its registers may be half changed",
-			     cpu);
-		return pv_cpu_add_notes(image, cpu, plain);
-	}
-	err = lose_cpu(p, image, cpu, err, opt);
-	return err ? err : pv_cpu_add_notes(image, cpu, NULL);
-}
-
-static const struct gdump_note *area_of(const struct image *from, size_t cpu)
-{
-	const struct gdump_note *n;
-
-	for (size_t i = 0; (n = image_cpu_note(from, cpu, i)); i++) {
-		if (is_cpu(n))
-			return n;
-	}
-	return NULL;
-}
-
-static struct gdump_error *add_cpus(struct pv_source *p, struct image *image,
-				    const struct gdump_open_options *opt)
-{
-	const struct image *from = &p->inner->image;
-	struct gdump_error *err = NULL;
-	size_t cpu = 0;
-
-	for (; !err && cpu < from->num_noted; cpu++)
-		err = add_cpu(p, image, cpu, area_of(from, cpu), opt);
-	/* nothing that the host knew: areas only */
-	for (size_t i = 0; !err && !from->num_noted && i < from->num_notes; i++) {
-		if (is_cpu(&from->notes[i]))
-			err = add_cpu(p, image, cpu++, &from->notes[i], opt);
-	}
-	if (!err && image->num_lost_cpus > MAX_WARNINGS)
-		warn(opt, "%zu CPUs are lost", image->num_lost_cpus);
-	return err;
-}
-
-static void describe(struct pv_source *p, struct image *image)
-{
-	const char *what = p->broken ? "cannot be decrypted" : p->keys ? "decrypted" : "encrypted";
-
-	snprintf(image->detail, sizeof(image->detail), "%.60s, of a protected guest, %s",
-		 p->inner->image.detail, what);
-}
-
-/* What is known of the machine: more if there are keys */
-static struct gdump_error *make_image(struct pv_source *p, const struct gdump_open_options *opt,
-				      struct image *image)
-{
-	const struct image *from = &p->inner->image;
-	struct gdump_error *err = copy_outline(image, from, &p->meta);
-
-	image->decrypted = p->keys;
-	if (!err && p->keys)
-		err = add_cpus(p, image, opt);
-	if (!err)
-		err = copy_notes(image, from, !p->keys);
-	if (!err)
-		err = image_seal(image);
-	describe(p, image);
-	return err;
-}
-
 /* A strict user wants all of it or nothing. */
 static struct gdump_error *check_pages(const struct pv_source *p)
 {
@@ -514,7 +308,7 @@ static struct gdump_error *pv_unlock(struct source *s, const struct gdump_open_o
 	if (!err && opt->strict)
 		err = check_pages(p);
 	if (!err)
-		err = make_image(p, opt, &image);
+		err = pv_make_image(p, opt, &image);
 	if (err) {
 		image_deinit(&image);
 		return err;
@@ -522,7 +316,7 @@ static struct gdump_error *pv_unlock(struct source *s, const struct gdump_open_o
 	image_deinit(&s->image);
 	s->image = image;
 	if (p->meta.by_address)
-		warn(opt, "section pv_mem_meta is longer than the memory in the file: it is taken to be in the order of addresses");
+		pv_warn(opt, "section pv_mem_meta is longer than the memory in the file: it is taken to be in the order of addresses");
 	return NULL;
 }
 
@@ -644,7 +438,7 @@ struct gdump_error *pv_wrap(struct source *inner, struct pv_parts *parts, struct
 	if (p->broken && gdump_error_code(p->broken) == GDUMP_ERR_NOMEM)
 		err = TAKE_PTR(p->broken);
 	else
-		err = make_image(p, NULL, &p->source.image);
+		err = pv_make_image(p, NULL, &p->source.image);
 	if (err) {
 		p->inner = NULL;        /* still the caller's */
 		source_close(&p->source);

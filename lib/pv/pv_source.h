@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pv_source.h - a protected dump that is open, as the files that read it share it
+ *
+ *     pages.c     the source: its pages, and its lock
+ *     image.c     what is known of the machine
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "pv.h"
+
+struct pv_source {
+	struct source source;
+	struct source *inner;
+	struct pv_meta meta;
+	struct pv_section compl;
+	uint32_t version;
+	struct gdump_error *broken;     /* why no key helps; NULL: one does     */
+	struct crypto *crypto;
+	struct pv_keys *keys;           /* NULL: locked                         */
+	struct gdump_error *lost;       /* what is wrong with the first lost CPU */
+	pthread_mutex_t lock;           /* of idle                              */
+	struct idle *idle;
+};
+
+/* What is known of the machine: more if there are keys.  @opt may be NULL without. */
+MUST_CHECK struct gdump_error *pv_make_image(struct pv_source *p,
+					     const struct gdump_open_options *opt,
+					     struct image *image);
+
+PRINTF(2, 3) void pv_warn(const struct gdump_open_options *opt, const char *fmt, ...);
