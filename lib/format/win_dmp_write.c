@@ -138,6 +138,26 @@ static bool search_pages(struct win_writer *w, uint64_t pfn, size_t num, unsigne
 	return found;
 }
 
+/* Look through a range; most of it may be known to be empty, as a dump may claim that. */
+static bool search_range(struct win_writer *w, const struct gdump_range *r, unsigned char *buf,
+			 unsigned int *candidates)
+{
+	const uint64_t end = (r->start + (r->size - 1)) / WIN_PAGE + 1;
+	bool found = false;
+	uint64_t num;
+
+	for (uint64_t pfn = r->start / WIN_PAGE; !found && pfn < end; pfn += num) {
+		enum page_state state;
+
+		num = source_gap(w->spec->source, pfn, end - pfn, &state);
+		if (num)
+			continue;
+		num = MIN(end - pfn, SEARCH_PAGES);
+		found = search_pages(w, pfn, (size_t)num, buf, candidates);
+	}
+	return found;
+}
+
 static struct gdump_error *search_memory(struct win_writer *w, bool *found)
 {
 	const struct image *image = w->spec->image;
@@ -147,14 +167,8 @@ static struct gdump_error *search_memory(struct win_writer *w, bool *found)
 	if (!buf)
 		return error_nomem();
 	for (size_t i = 0; !*found && i < image->num_ranges; i++) {
-		const struct gdump_range *r = &image->ranges[i];
-		const uint64_t end = (r->start + (r->size - 1)) / WIN_PAGE + 1;
-
-		if (r->kind != GDUMP_RANGE_RAM)
-			continue;
-		for (uint64_t pfn = r->start / WIN_PAGE; !*found && pfn < end; pfn += SEARCH_PAGES)
-			*found = search_pages(w, pfn, (size_t)MIN(end - pfn, SEARCH_PAGES), buf,
-					      &candidates);
+		if (image->ranges[i].kind == GDUMP_RANGE_RAM)
+			*found = search_range(w, &image->ranges[i], buf, &candidates);
 	}
 	return NULL;
 }
