@@ -42,7 +42,7 @@ struct keeper {
 	unsigned int store_us;
 	atomic_size_t stored;
 	struct pusher *pusher;
-	size_t most_ahead;              /* pages that wait between the two      */
+	atomic_size_t most_ahead;       /* pages that wait between the two      */
 	const unsigned char *bufs[8];   /* all that data were in                */
 	size_t num_bufs;
 };
@@ -152,8 +152,10 @@ static struct gdump_error *store(struct writer *writer, const struct batch *b)
 	struct keeper *k = (struct keeper *)writer;
 	const unsigned char *data = b->data;
 	const size_t ahead = atomic_load(&k->pusher->pushed) - atomic_load(&k->stored);
+	size_t most = atomic_load(&k->most_ahead);
 
-	k->most_ahead = MAX(k->most_ahead, ahead);
+	while (most < ahead && !atomic_compare_exchange_weak(&k->most_ahead, &most, ahead))
+		;
 	usleep(k->store_us);
 	if (k->pusher->waits)
 		count_buf(k, data);
