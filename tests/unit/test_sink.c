@@ -322,6 +322,50 @@ static void test_flat_large(void)
 	free(got);
 }
 
+/* What is not in order waits in a temporary file for a sink that wants order. */
+static void test_spool(void)
+{
+	const size_t size = (2 << 20) + 10;     /* more than one piece, and a hole in it */
+	unsigned char *got = calloc(1, size);
+	struct sink *s;
+	int fds[2];
+
+	put_file("out", "");
+	fds[1] = open("out", O_WRONLY | O_APPEND);
+	CHECK_OK(sink_stream_create(fds[1], &s));
+	CHECK(!s->seeks);
+	CHECK_OK(sink_spool_create(s, ".", &s));
+	CHECK(s->seeks);
+	CHECK_OK(sink_write(s, size - 15, "last", 4));
+	CHECK_OK(sink_write(s, 0, "first", 5));
+	CHECK_INT(lseek(fds[1], 0, SEEK_END), 0);
+	CHECK_OK(s->ops->finish(s, size));
+	sink_close(s);
+	close(fds[1]);
+
+	fds[0] = open("out", O_RDONLY);
+	CHECK_INT(lseek(fds[0], 0, SEEK_END), size);
+	CHECK_INT(pread(fds[0], got, size, 0), size);
+	CHECK(!memcmp(got, "first", 6) && !memcmp(got + size - 15, "last", 5));
+	for (size_t i = 5; i < size - 15; i++)
+		got[0] |= got[i];
+	CHECK_INT(got[0], 'f');
+	close(fds[0]);
+	free(got);
+	unlink("out");
+}
+
+static void test_spool_errors(void)
+{
+	struct sink *inner, *s;
+
+	CHECK_OK(sink_stream_create(STDERR_FILENO, &inner));
+	CHECK_ERR(sink_spool_create(inner, NULL, &s), GDUMP_ERR_USAGE, "name a folder");
+	CHECK_OK(sink_stream_create(STDERR_FILENO, &inner));
+	CHECK_ERR(sink_spool_create(inner, "nowhere", &s), GDUMP_ERR_OS,
+		  "making a temporary file in nowhere");
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -342,6 +386,8 @@ int main(void)
 	test_flat();
 	test_flat_keep();
 	test_flat_large();
+	test_spool();
+	test_spool_errors();
 	CHECK(!rmdir(dir));
 	return check_done();
 }
