@@ -7,7 +7,7 @@
 #include "fake_monitor.h"
 #include "live/qmp.h"
 
-static const struct gdump_open_options patient = { .timeout_ms = 10000 };
+static const struct gdump_open_options patient = { .timeout_ms = 60000 };
 static const struct gdump_open_options hasty = { .timeout_ms = 1000 };
 
 /* Events come at any time; an answer may come in pieces, or over several lines. */
