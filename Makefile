@@ -16,6 +16,7 @@ help:
 	@echo 'make            configure $(BUILD)/ if needed, and build'
 	@echo 'make test       install what the tests need, build, run them; SUITE="unit ..." for some'
 	@echo 'make test-full  the same with the slow ones: all machines, crash, a kernel with debugging data'
+	@echo 'make coverage   which lines of lib/ the tests run; SUITE="unit ..." for the tests of some suites'
 	@echo 'make demo       dump a running guest and let other tools read the files'
 	@echo 'make bench      measure a release build; CASE=NAME for one case, or a pattern'
 	@echo 'make fuzz       hostile input for MINUTES=60 minutes; TARGET="dump ..." for some'
@@ -38,6 +39,9 @@ test: setup-test
 test-full: setup-full
 	@$(MAKE) --no-print-directory all
 	@GUESTDUMP_FULL=1 tests/run $(SUITE)
+
+coverage: setup-full
+	@tests/coverage $(BUILD)/coverage $(SUITE)
 
 demo: setup-test
 	@$(MAKE) --no-print-directory all
@@ -64,5 +68,5 @@ distclean:
 	rm -rf $(BUILD) $(RELEASE)
 
 export BUILD
-.PHONY: all help test test-full demo bench fuzz install clean distclean
+.PHONY: all help test test-full coverage demo bench fuzz install clean distclean
 .PRECIOUS: %/build.ninja

@@ -23,16 +23,16 @@
 
 #include "tool.h"
 
-/* The checker for leaks looks into its own process */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
+/* The checker for leaks looks into its own process, and coverage is written into the build */
+#if defined(COVERAGE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define INSTRUMENTED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
+#define INSTRUMENTED 1
 #endif
 #endif
-#ifndef SANITIZED
-#define SANITIZED 0
+#ifndef INSTRUMENTED
+#define INSTRUMENTED 0
 #endif
 
 /* One number on all architectures */
@@ -250,7 +250,7 @@ void confine(const struct input *in, const char *from, char *const *parts, int n
 	const char *files, *calls;
 	int abi = 0;
 
-	if (in->no_confine || SANITIZED)
+	if (in->no_confine || INSTRUMENTED)
 		return;
 	/* no core file with a guest's memory in it, and nobody else of this user looks on */
 	prctl(PR_SET_DUMPABLE, 0);

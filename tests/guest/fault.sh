@@ -12,7 +12,7 @@ set -euo pipefail
 requires /usr/bin/python3
 preload=$1/tests/fault/fault-preload.so
 [ -e "$preload" ] || skip "needs the GNU C library"
-! grep -qs "__asan_init\|__tsan_init" "$GUESTDUMP" || skip "a sanitizer has allocations of its own"
+! grep -qs "__asan_init\|__tsan_init\|__gcov_" "$GUESTDUMP" || skip "an instrumented program has calls of its own"
 
 most=--most=4
 [ -z "${GUESTDUMP_FULL:-}" ] || most=--most=400
