@@ -40,6 +40,7 @@ struct keeper {
 	unsigned char times[NUM_PAGES]; /* that a page came                     */
 	uint64_t fail_at;               /* page that cannot be stored           */
 	unsigned int store_us;
+	size_t wants_ahead;             /* it stores nothing before so many wait */
 	atomic_size_t stored;
 	struct pusher *pusher;
 	atomic_size_t most_ahead;       /* pages that wait between the two      */
@@ -147,13 +148,32 @@ static void count_buf(struct keeper *k, const unsigned char *buf)
 		k->bufs[k->num_bufs++] = buf;
 }
 
+static size_t pages_ahead(const struct keeper *k)
+{
+	return atomic_load(&k->pusher->pushed) - atomic_load(&k->stored);
+}
+
+/* A disk that is slower than what pushes, however busy the machine is; if that stands still
+ * before so many wait, once for ten seconds.
+ */
+static void wait_for_more(struct keeper *k)
+{
+	unsigned int ms = 0;
+
+	while (pages_ahead(k) < k->wants_ahead && !atomic_load(&k->pusher->over) && ms++ < 10000)
+		usleep(1000);
+	if (ms > 10000)
+		k->wants_ahead = 0;
+}
+
 static struct gdump_error *store(struct writer *writer, const struct batch *b)
 {
 	struct keeper *k = (struct keeper *)writer;
 	const unsigned char *data = b->data;
-	const size_t ahead = atomic_load(&k->pusher->pushed) - atomic_load(&k->stored);
-	size_t most = atomic_load(&k->most_ahead);
+	size_t ahead, most = atomic_load(&k->most_ahead);
 
+	wait_for_more(k);
+	ahead = pages_ahead(k);
 	while (most < ahead && !atomic_compare_exchange_weak(&k->most_ahead, &most, ahead))
 		;
 	usleep(k->store_us);
@@ -381,7 +401,7 @@ static void test_slow_store(void)
 		const size_t room = MAX(buffers[i] / PAGE, SLOTS * BATCH_PAGES);
 		struct gdump_result result;
 
-		k->store_us = 20000;
+		k->wants_ahead = room - BATCH_PAGES;
 		CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 1,
 								    .buffer = buffers[i] },
 			     &result));
