@@ -36,35 +36,6 @@ static const struct writer_ops counter_ops = {
 	.store = counter_store,
 };
 
-/* The same plan with only one in @step of the pages that it keeps. */
-static struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,
-				     struct gdump_plan **ret)
-{
-	const size_t words = (size_t)div_up(plan->num_pages, 64) + 1;
-	CLEANUP_PLAN struct gdump_plan *thin = malloc(sizeof(*thin));
-	struct plan_cursor c = { 0 };
-	uint64_t n = 0;
-
-	if (!thin)
-		return error_nomem();
-	*thin = *plan;
-	thin->borrows_keep = false;
-	thin->keep = calloc(words, sizeof(*thin->keep));
-	thin->extents = malloc((plan->num_extents + 1) * sizeof(*thin->extents));
-	if (!thin->keep || !thin->extents)
-		return error_nomem();
-	memcpy(thin->extents, plan->extents, plan->num_extents * sizeof(*thin->extents));
-	thin->kept = 0;
-	while (plan_next(plan, &c) != UINT64_MAX) {
-		if (n++ % step == 0) {
-			bit_set(thin->keep, plan->extents[c.extent].index + c.page - 1);
-			thin->kept++;
-		}
-	}
-	*ret = TAKE_PTR(thin);
-	return NULL;
-}
-
 struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *plan,
 				   const struct gdump_write_options *options, uint64_t *ret)
 {

@@ -7,7 +7,11 @@
 #include "kernel/filter.h"
 #include "util/bits.h"
 
-enum { SCAN_PAGES = 4096, RANK_PAGES = 4096 };
+enum {
+	SCAN_PAGES = 4096,
+	RANK_PAGES = 4096,
+	BLOCK_PAGES = 32768,            /* of the plan: 4 KiB of its bits       */
+};
 
 /* The pages that the ranges touch. */
 static struct gdump_error *extents_create(struct gdump_plan *plan, const struct image *image)
@@ -37,6 +41,18 @@ static struct gdump_error *extents_create(struct gdump_plan *plan, const struct 
 	return NULL;
 }
 
+/* Bits for all pages, none of them kept */
+static struct gdump_error *bits_create(struct gdump_plan *plan)
+{
+	plan->kept = 0;
+	plan->borrows_keep = false;
+	/* what is not touched of it, as the input has no such pages, is no memory */
+	plan->keep = calloc((size_t)div_up(plan->num_pages, 64) + 1, sizeof(*plan->keep));
+	plan->used = calloc((size_t)div_up(plan->num_pages, 64 * BLOCK_PAGES) + 1,
+			    sizeof(*plan->used));
+	return plan->keep && plan->used ? NULL : error_nomem();
+}
+
 /* Keep pages [index, index + num), which were not. */
 static void keep_pages(struct gdump_plan *plan, uint64_t index, uint64_t num)
 {
@@ -44,6 +60,7 @@ static void keep_pages(struct gdump_plan *plan, uint64_t index, uint64_t num)
 	for (uint64_t n; num; index += n, num -= n) {
 		n = MIN(num, 64 - index % 64);
 		plan->keep[index / 64] |= ~(uint64_t)0 >> (64 - n) << index % 64;
+		bit_set(plan->used, index / BLOCK_PAGES);
 	}
 }
 
@@ -106,11 +123,9 @@ static struct gdump_error *create(struct source *s, unsigned int drop, bool surv
 	err = extents_create(plan, &s->image);
 	if (err)
 		return err;
-	/* what is not touched of it, as the input has no such pages, is no memory */
-	plan->keep = calloc((size_t)div_up(plan->num_pages, 64) + 1, sizeof(*plan->keep));
-	if (!plan->keep)
-		return error_nomem();
-	err = keep_all(plan, s);
+	err = bits_create(plan);
+	if (!err)
+		err = keep_all(plan, s);
 	if (err)
 		return err;
 	if (drop) {
@@ -135,13 +150,51 @@ struct gdump_error *plan_survey(struct source *s, struct gdump_plan **ret)
 	return create(s, 31, true, ret);
 }
 
+/* The next bit in [i, end) that is @set, or @end. */
+static uint64_t next_bit(const uint64_t *bits, uint64_t i, uint64_t end, bool set)
+{
+	const uint64_t flip = set ? 0 : ~(uint64_t)0;
+	uint64_t word;
+
+	if (i >= end)
+		return end;
+	word = (bits[i / 64] ^ flip) & ~(uint64_t)0 << i % 64;
+	i -= i % 64;
+	while (!word) {
+		i += 64;
+		if (i >= end)
+			return end;
+		word = bits[i / 64] ^ flip;
+	}
+	i += (unsigned int)__builtin_ctzll(word);
+	return MIN(i, end);
+}
+
+/* The same of the plan's pages that are kept.  Where none ever was, nothing is looked at:
+ * to read what was not touched costs the time, and on some machines the memory.
+ */
+static uint64_t next_kept(const struct gdump_plan *plan, uint64_t i, uint64_t end)
+{
+	while (i < end && !bit_test(plan->keep, i)) {
+		const uint64_t last = div_up(end, BLOCK_PAGES);
+		const uint64_t block = next_bit(plan->used, i / BLOCK_PAGES, last, true);
+
+		i = MAX(i, block * BLOCK_PAGES);
+		i = next_bit(plan->keep, i, MIN(end, (block + 1) * BLOCK_PAGES), true);
+	}
+	return MIN(i, end);
+}
+
 /* How many of pages [from, to) are kept. */
 static uint64_t count_kept(const struct gdump_plan *plan, uint64_t from, uint64_t to)
 {
 	uint64_t count = 0;
 
 	for (uint64_t n; from < to; from += n) {
-		n = MIN(to - from, 64 - from % 64);
+		n = MIN(to - from, BLOCK_PAGES - from % BLOCK_PAGES);
+		if (!bit_test(plan->used, from / BLOCK_PAGES))
+			continue;
+		n = MIN(n, 64 - from % 64);
 		count += (unsigned int)__builtin_popcountll(plan->keep[from / 64] >> from % 64
 							    << (64 - n));
 	}
@@ -227,36 +280,18 @@ void gdump_plan_destroy(struct gdump_plan *plan)
 	if (!plan)
 		return;
 	free(plan->extents);
-	if (!plan->borrows_keep)
+	if (!plan->borrows_keep) {
 		free(plan->keep);
-	free(plan);
-}
-
-/* The next bit in [i, end) that is @set, or @end. */
-static uint64_t next_bit(const uint64_t *bits, uint64_t i, uint64_t end, bool set)
-{
-	const uint64_t flip = set ? 0 : ~(uint64_t)0;
-	uint64_t word;
-
-	if (i >= end)
-		return end;
-	word = (bits[i / 64] ^ flip) & ~(uint64_t)0 << i % 64;
-	i -= i % 64;
-	while (!word) {
-		i += 64;
-		if (i >= end)
-			return end;
-		word = bits[i / 64] ^ flip;
+		free(plan->used);
 	}
-	i += (unsigned int)__builtin_ctzll(word);
-	return MIN(i, end);
+	free(plan);
 }
 
 uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c)
 {
 	for (; c->extent < plan->num_extents; c->extent++, c->page = 0) {
 		const struct extent *x = &plan->extents[c->extent];
-		uint64_t i = next_bit(plan->keep, x->index + c->page, x->index + x->num, true);
+		uint64_t i = next_kept(plan, x->index + c->page, x->index + x->num);
 
 		if (i < x->index + x->num) {
 			c->page = i - x->index + 1;
@@ -264,6 +299,34 @@ uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c)
 		}
 	}
 	return UINT64_MAX;
+}
+
+struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,
+			      struct gdump_plan **ret)
+{
+	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
+	CLEANUP_PLAN struct gdump_plan *thin = malloc(sizeof(*thin));
+	struct gdump_error *err;
+	struct plan_cursor c = { 0 };
+	uint64_t n = 0;
+
+	if (!thin)
+		return error_nomem();
+	*thin = *plan;
+	thin->extents = malloc(size);
+	err = bits_create(thin);
+	if (!err && !thin->extents)
+		err = error_nomem();
+	if (err)
+		return err;
+	memcpy(thin->extents, plan->extents, size);
+	while (plan_next(plan, &c) != UINT64_MAX) {
+		if (n++ % step == 0)
+			keep_pages(thin, plan->extents[c.extent].index + c.page - 1, 1);
+	}
+	*ret = thin;
+	thin = NULL;
+	return NULL;
 }
 
 uint64_t plan_end_pfn(const struct gdump_plan *plan)
@@ -300,7 +363,7 @@ void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
 		const uint64_t first = i - (from - pfn);
 
 		for (; from < to && i < stop; i = next) {
-			i = kept ? next_bit(plan->keep, i, stop, true) : i;
+			i = kept ? next_kept(plan, i, stop) : i;
 			next = kept ? next_bit(plan->keep, i, stop, false) : stop;
 			set_bits(buf, i - first, next - first);
 		}
@@ -343,18 +406,20 @@ bool plan_covers(const struct gdump_plan *plan, uint64_t pfn, uint64_t *from, ui
 	return true;
 }
 
-/* Clear bits [i, end) and count those that were set. */
-static uint64_t clear_bits(uint64_t *bits, uint64_t i, uint64_t end)
+/* Keep none of pages [i, end), and count those that were kept. */
+static uint64_t clear_bits(struct gdump_plan *plan, uint64_t i, uint64_t end)
 {
 	uint64_t count = 0;
 
-	while (i < end) {
-		const uint64_t n = MIN(end - i, 64 - i % 64);
-		const uint64_t mask = (n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1) << i % 64;
+	for (uint64_t n; i < end; i += n) {
+		n = MIN(end - i, BLOCK_PAGES - i % BLOCK_PAGES);
+		if (!bit_test(plan->used, i / BLOCK_PAGES))
+			continue;
+		n = MIN(n, 64 - i % 64);
+		const uint64_t mask = ~(uint64_t)0 >> (64 - n) << i % 64;
 
 		count += (unsigned int)__builtin_popcountll(
-			__atomic_fetch_and(&bits[i / 64], ~mask, __ATOMIC_RELAXED) & mask);
-		i += n;
+			__atomic_fetch_and(&plan->keep[i / 64], ~mask, __ATOMIC_RELAXED) & mask);
 	}
 	return count;
 }
@@ -369,9 +434,34 @@ uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num)
 
 		if (from >= to)
 			break;
-		count += clear_bits(plan->keep, x->index + (from - x->pfn), x->index + (to - x->pfn));
+		count += clear_bits(plan, x->index + (from - x->pfn), x->index + (to - x->pfn));
 	}
 	return count;
+}
+
+/* All bits of @plan that may be set */
+static void copy_kept(const struct gdump_plan *plan, uint64_t *to, const uint64_t *from)
+{
+	const uint64_t num = div_up(plan->num_pages, 64), step = BLOCK_PAGES / 64;
+
+	for (uint64_t i = 0; i < num; i += step) {
+		if (bit_test(plan->used, i / step))
+			memcpy(to + i, from + i, (size_t)MIN(step, num - i) * sizeof(*to));
+	}
+}
+
+uint64_t *plan_save(const struct gdump_plan *plan)
+{
+	uint64_t *saved = calloc((size_t)div_up(plan->num_pages, 64) + 1, sizeof(*saved));
+
+	if (saved)
+		copy_kept(plan, saved, plan->keep);
+	return saved;
+}
+
+void plan_restore(struct gdump_plan *plan, const uint64_t *saved)
+{
+	copy_kept(plan, plan->keep, saved);
 }
 
 const char *gdump_plan_warning(const struct gdump_plan *plan)
@@ -402,7 +492,8 @@ uint64_t plan_run(const struct gdump_plan *plan, uint64_t pfn, bool *kept)
 	uint64_t i = x->index + (pfn - x->pfn);
 
 	*kept = bit_test(plan->keep, i);
-	return next_bit(plan->keep, i, x->index + x->num, !*kept) - i;
+	return (*kept ? next_bit(plan->keep, i, x->index + x->num, false)
+		      : next_kept(plan, i, x->index + x->num)) - i;
 }
 
 uint64_t gdump_plan_kept(const struct gdump_plan *plan)

@@ -20,7 +20,8 @@ struct gdump_plan {
 	struct extent *extents;         /* ascending, not adjacent              */
 	size_t num_extents;
 	uint64_t *keep;                 /* by page number in the plan           */
-	bool borrows_keep;              /* of the plan that was trimmed         */
+	uint64_t *used;                 /* by 32768 of them: some were kept at first */
+	bool borrows_keep;              /* and used, of the plan that was trimmed */
 	uint64_t num_pages;             /* of all extents                       */
 	uint64_t kept;
 	uint64_t dropped[8];            /* by bit of enum gdump_drop            */
@@ -42,6 +43,10 @@ MUST_CHECK struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_
  * @plan, which must outlive it.
  */
 MUST_CHECK struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
+					 struct gdump_plan **ret);
+
+/* The same plan with only one in @step of the pages that it keeps. */
+MUST_CHECK struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,
 					 struct gdump_plan **ret);
 
 /* How many kept pages are below a page, for many of them: a table of counts. */
@@ -71,6 +76,10 @@ bool plan_page(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index);
  * Safe from many threads; the counts of @plan are the caller's business.
  */
 uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num);
+
+/* Which pages are kept, to be put back; free() it.  NULL: no memory */
+uint64_t *plan_save(const struct gdump_plan *plan);
+void plan_restore(struct gdump_plan *plan, const uint64_t *saved);
 
 /* The first pages [*@from, *@to) at or behind @pfn that lie in an extent; false: none do. */
 bool plan_covers(const struct gdump_plan *plan, uint64_t pfn, uint64_t *from, uint64_t *to);

@@ -279,7 +279,6 @@ static struct gdump_error *judge_all(struct filter *f)
 /* Judge all pages; when too many come out as free, all again with those kept. */
 static struct gdump_error *judge_checked(struct filter *f)
 {
-	const size_t size = (size_t)div_up(f->plan->num_pages, 64) * sizeof(*f->plan->keep);
 	const uint64_t limit = f->drop & GDUMP_DROP_FREE ? max_free(f) : UINT64_MAX;
 	const uint64_t *found = &f->dropped[log2_u64(GDUMP_DROP_FREE)];
 	CLEANUP_FREE uint64_t *saved = NULL;
@@ -287,17 +286,16 @@ static struct gdump_error *judge_checked(struct filter *f)
 
 	if (limit == UINT64_MAX)
 		return judge_all(f);
-	saved = malloc(size + 1);
+	saved = plan_save(f->plan);
 	if (!saved)
 		return error_nomem();
-	memcpy(saved, f->plan->keep, size);
 	err = judge_all(f);
 	if (err || *found <= limit)
 		return err;
 	snprintf(f->plan->warning, sizeof(f->plan->warning),
 		 "free pages are kept: %llu look free, but the guest's kernel counts fewer",
 		 (unsigned long long)*found);
-	memcpy(f->plan->keep, saved, size);
+	plan_restore(f->plan, saved);
 	f->drop &= ~(unsigned int)GDUMP_DROP_FREE;
 	return judge_all(f);
 }
