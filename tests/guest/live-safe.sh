@@ -67,7 +67,7 @@ cleanup_fn end_child
 snapshot_runs() { [ "$(migration)" = active ] || ! kill -0 "$child" 2>/dev/null; }
 
 # not the defaults, so that it shows if they are lost
-monitor '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 12345678}}' \
+monitor '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 56789012}}' \
 	'{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "events", "state": true}]}}'
 settings >before
 guest_console 'moment 16384 >/dev/null 2>&1 & echo started' >started
@@ -216,7 +216,7 @@ part_refused() {
 		'{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}'
 	dump_fails 1 --live=try
 	grep 'is being migrated' dump.err || fail "a migration: $(cat dump.err)"
-	monitor migrate_cancel '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 12345678}}'
+	monitor migrate_cancel '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 56789012}}'
 	check "a migration"
 
 	# the guest stands still: there is nothing to be live about
