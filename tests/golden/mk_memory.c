@@ -17,14 +17,18 @@ static uint64_t mix(uint64_t z)
 
 static unsigned char byte_at(uint64_t addr, enum fill_kind fill)
 {
-	char line[40];
+	static uint64_t line_addr = 1;          /* of none yet */
+	static char line[40];
 
 	if (fill == FILL_ZERO || fill == FILL_ABSENT)
 		return 0;
 	if (fill == FILL_RANDOM)
 		return (unsigned char)(mix(addr / 8 * 0x9e3779b97f4a7c15 + 1) >> 8 * (addr % 8));
-	snprintf(line, sizeof(line), "guest memory at %015llx\n",
-		 (unsigned long long)(addr & ~(uint64_t)31));
+	if (line_addr != (addr & ~(uint64_t)31)) {
+		line_addr = addr & ~(uint64_t)31;
+		snprintf(line, sizeof(line), "guest memory at %015llx\n",
+			 (unsigned long long)line_addr);
+	}
 	return (unsigned char)line[addr % 32];
 }
 

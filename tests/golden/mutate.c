@@ -244,6 +244,14 @@ static bool is_boring(const char *name)
 	return i > 2 && i % 41 && strncmp(name, "record", 6) && strncmp(name, "phdr", 4);
 }
 
+/* With $GUESTDUMP_QUICK, one of three is tried. */
+static bool is_for_longer(void)
+{
+	static unsigned int turn;
+
+	return getenv("GUESTDUMP_QUICK") && turn++ % 3;
+}
+
 static void mutate_field(const struct field *f, unsigned char *buf, size_t len, bool big,
 			 const char *name, const struct memory *m)
 {
@@ -254,7 +262,7 @@ static void mutate_field(const struct field *f, unsigned char *buf, size_t len, 
 	char what[256];
 
 	for (size_t i = 0; f->size && i < sizeof(values) / sizeof(values[0]); i++) {
-		if ((values[i] & top) == old)
+		if ((values[i] & top) == old || is_for_longer())
 			continue;
 		set(buf + f->off, f->size, values[i], big);
 		write_file("dump", buf, len);
