@@ -51,7 +51,7 @@ static inline struct gdump_error *fake_read(struct source *s, uint64_t paddr, vo
 {
 	struct fake *f = (struct fake *)s;
 
-	if (!f->is_kept)
+	if (!f->is_kept && seed_wanted())
 		fake_keep(f);
 	f->is_kept = true;
 	memcpy(buf, f->memory + paddr, len);

@@ -7,12 +7,18 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 enum { SEED_SIZE = 128 << 10, SEEDS_MAX = 40 };
+
+static inline bool seed_wanted(void)
+{
+	return getenv("GUESTDUMP_SEEDS");
+}
 
 static inline void seed_keep(const char *kind, const void *p, size_t len)
 {
