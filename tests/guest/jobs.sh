@@ -13,7 +13,7 @@ cd "$tmp"
 export XDG_RUNTIME_DIR=$tmp/run
 mkdir -m 700 run
 
-slow=(-j 1 -C zlib:9)
+slow=(-j 1 -C zstd:22)
 
 # shellcheck disable=SC2317 # called at the end
 end_jobs() { [ -z "${id:-}" ] || kill -9 "$id" 2>/dev/null; }

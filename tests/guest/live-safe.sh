@@ -20,7 +20,7 @@ mkdir "$add/bin"
 gcc -static -O1 -o "$add/bin/moment" "$here/moment.c" 2>"$add/gcc" ||
 	skip "no static libc to compile a program for the guest"
 rm "$add/gcc"
-start_guest vm --mem 512M --add "$add"
+start_guest vm --mem 256M --add "$add"
 cd "$tmp"
 
 monitor() { "$guest" qmp "$guest_dir" "$@" >monitor.out || fail "QEMU: $(cat monitor.out)"; }
@@ -67,10 +67,10 @@ cleanup_fn end_child
 snapshot_runs() { [ "$(migration)" = active ] || ! kill -0 "$child" 2>/dev/null; }
 
 # not the defaults, so that it shows if they are lost
-monitor '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 56789012}}' \
+monitor '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 23456789}}' \
 	'{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "events", "state": true}]}}'
 settings >before
-guest_console 'moment 16384 >/dev/null 2>&1 & echo started' >started
+guest_console 'moment 8192 >/dev/null 2>&1 & echo started' >started
 sleep 2
 
 part_signals() {
@@ -216,7 +216,7 @@ part_refused() {
 		'{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}'
 	dump_fails 1 --live=try
 	grep 'is being migrated' dump.err || fail "a migration: $(cat dump.err)"
-	monitor migrate_cancel '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 56789012}}'
+	monitor migrate_cancel '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 23456789}}'
 	check "a migration"
 
 	# the guest stands still: there is nothing to be live about
