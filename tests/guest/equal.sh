@@ -24,6 +24,7 @@ shift $(($# < 2 ? $# : 2))
 
 requires /usr/bin/python3
 if [ "$size" = 5G ]; then
+	[ "$kind" = plain ] || requires_full
 	available=$(awk '$1 == "MemAvailable:" { print int($2 / 1048576) }' /proc/meminfo)
 	[ "$available" -ge 8 ] || skip "needs 8 GiB of free memory"
 fi
@@ -77,6 +78,7 @@ fi
 # by a user who has the monitor and nothing else
 nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all)
 if [ "$size" = 5G ]; then
+	[ "$kind" = plain ] || requires_full
 	:
 elif [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
 	echo "left out: another user (needs root and setpriv)"
