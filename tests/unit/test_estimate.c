@@ -59,7 +59,7 @@ static void test_close_to_written(const char *format, const char *codec)
 		.size = sizeof(opt), .format = format, .codec = codec, .result = &result,
 	};
 	struct gdump_plan *plan;
-	struct source s;
+	struct source s = { 0 };
 	struct gdump g;
 	uint64_t bytes, size;
 
@@ -80,7 +80,7 @@ static void test_errors(void)
 {
 	const struct gdump_write_options no_codec = { .size = sizeof(no_codec), .codec = "no-codec" };
 	struct gdump_plan *plan;
-	struct source s;
+	struct source s = { 0 };
 	struct gdump g;
 	uint64_t bytes;
 
