@@ -3,13 +3,11 @@
  * estimate.c - how large a dump would be, from a sample of its pages
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "dump.h"
 #include "pipeline.h"
 #include "settings.h"
 #include "util/bits.h"
-#include "util/cleanup.h"
 
 enum { SAMPLE_PAGES = 16384 };
 

@@ -6,6 +6,7 @@
 
 #include "kernel/filter.h"
 #include "util/bits.h"
+#include "util/cleanup.h"
 
 enum {
 	SCAN_PAGES = 4096,
@@ -135,8 +136,7 @@ static struct gdump_error *create(struct source *s, unsigned int drop, bool surv
 		if (err)
 			return err;
 	}
-	*ret = plan;
-	plan = NULL;
+	*ret = TAKE_PTR(plan);
 	return NULL;
 }
 
@@ -185,18 +185,27 @@ static uint64_t next_kept(const struct gdump_plan *plan, uint64_t i, uint64_t en
 	return MIN(i, end);
 }
 
-/* How many of pages [from, to) are kept. */
-static uint64_t count_kept(const struct gdump_plan *plan, uint64_t from, uint64_t to)
+/* How many pages from @i on, before @end, one look tells of: @mask is their bits in a word
+ * of the plan's, or 0 where none ever was kept.
+ */
+static uint64_t step(const struct gdump_plan *plan, uint64_t i, uint64_t end, uint64_t *mask)
 {
-	uint64_t count = 0;
+	const bool used = bit_test(plan->used, i / BLOCK_PAGES);
+	const uint64_t n = MIN(end - i, used ? 64 - i % 64 : BLOCK_PAGES - i % BLOCK_PAGES);
 
-	for (uint64_t n; from < to; from += n) {
-		n = MIN(to - from, BLOCK_PAGES - from % BLOCK_PAGES);
-		if (!bit_test(plan->used, from / BLOCK_PAGES))
-			continue;
-		n = MIN(n, 64 - from % 64);
-		count += (unsigned int)__builtin_popcountll(plan->keep[from / 64] >> from % 64
-							    << (64 - n));
+	*mask = used ? ~(uint64_t)0 >> (64 - n) << i % 64 : 0;
+	return n;
+}
+
+/* How many of pages [i, end) are kept. */
+static uint64_t count_kept(const struct gdump_plan *plan, uint64_t i, uint64_t end)
+{
+	uint64_t count = 0, mask;
+
+	for (uint64_t n; i < end; i += n) {
+		n = step(plan, i, end, &mask);
+		if (mask)
+			count += (unsigned int)__builtin_popcountll(plan->keep[i / 64] & mask);
 	}
 	return count;
 }
@@ -213,23 +222,33 @@ static uint64_t ram_end_pfn(const struct gdump_plan *plan, const struct image *i
 	return plan_end_pfn(plan);
 }
 
+/* A copy with extents of its own, but @plan's bits; NULL: no memory */
+static struct gdump_plan *borrow(const struct gdump_plan *plan)
+{
+	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
+	CLEANUP_PLAN struct gdump_plan *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *plan;
+	copy->borrows_keep = true;
+	copy->extents = malloc(size);
+	if (!copy->extents)
+		return NULL;
+	memcpy(copy->extents, plan->extents, size);
+	return TAKE_PTR(copy);
+}
+
 struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
 			      struct gdump_plan **ret)
 {
 	const uint64_t end = ram_end_pfn(plan, image);
-	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
-	CLEANUP_PLAN struct gdump_plan *trimmed = malloc(sizeof(*trimmed));
+	CLEANUP_PLAN struct gdump_plan *trimmed = borrow(plan);
 	struct extent *x;
 	uint64_t cut;
 
 	if (!trimmed)
 		return error_nomem();
-	*trimmed = *plan;
-	trimmed->borrows_keep = true;
-	trimmed->extents = malloc(size);
-	if (!trimmed->extents)
-		return error_nomem();
-	memcpy(trimmed->extents, plan->extents, size);
 	for (; trimmed->num_extents; trimmed->num_extents--) {
 		x = &trimmed->extents[trimmed->num_extents - 1];
 		cut = x->pfn + x->num > end ? MIN(x->pfn + x->num - end, x->num) : 0;
@@ -239,25 +258,19 @@ struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image 
 		if (x->num)
 			break;
 	}
-	*ret = trimmed;
-	trimmed = NULL;
+	*ret = TAKE_PTR(trimmed);
 	return NULL;
 }
 
 struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start, uint64_t end,
 			       struct gdump_plan **ret)
 {
-	CLEANUP_PLAN struct gdump_plan *part = malloc(sizeof(*part));
+	CLEANUP_PLAN struct gdump_plan *part = borrow(plan);
 
 	if (!part)
 		return error_nomem();
-	*part = *plan;
-	part->borrows_keep = true;
 	part->num_extents = 0;
 	part->num_pages = part->kept = 0;
-	part->extents = calloc(plan->num_extents + 1, sizeof(*part->extents));
-	if (!part->extents)
-		return error_nomem();
 	for (size_t i = 0; i < plan->num_extents; i++) {
 		struct extent x = plan->extents[i];
 		const uint64_t from = MAX(x.pfn, start), to = MIN(x.pfn + x.num, end);
@@ -270,8 +283,7 @@ struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start, ui
 		part->num_pages += x.num;
 		part->kept += count_kept(plan, x.index, x.index + x.num);
 	}
-	*ret = part;
-	part = NULL;
+	*ret = TAKE_PTR(part);
 	return NULL;
 }
 
@@ -304,28 +316,18 @@ uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c)
 struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,
 			      struct gdump_plan **ret)
 {
-	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
-	CLEANUP_PLAN struct gdump_plan *thin = malloc(sizeof(*thin));
-	struct gdump_error *err;
+	CLEANUP_PLAN struct gdump_plan *thin = borrow(plan);
+	struct gdump_error *err = thin ? bits_create(thin) : error_nomem();
 	struct plan_cursor c = { 0 };
 	uint64_t n = 0;
 
-	if (!thin)
-		return error_nomem();
-	*thin = *plan;
-	thin->extents = malloc(size);
-	err = bits_create(thin);
-	if (!err && !thin->extents)
-		err = error_nomem();
 	if (err)
 		return err;
-	memcpy(thin->extents, plan->extents, size);
 	while (plan_next(plan, &c) != UINT64_MAX) {
 		if (n++ % step == 0)
 			keep_pages(thin, plan->extents[c.extent].index + c.page - 1, 1);
 	}
-	*ret = thin;
-	thin = NULL;
+	*ret = TAKE_PTR(thin);
 	return NULL;
 }
 
@@ -409,17 +411,13 @@ bool plan_covers(const struct gdump_plan *plan, uint64_t pfn, uint64_t *from, ui
 /* Keep none of pages [i, end), and count those that were kept. */
 static uint64_t clear_bits(struct gdump_plan *plan, uint64_t i, uint64_t end)
 {
-	uint64_t count = 0;
+	uint64_t count = 0, mask;
 
 	for (uint64_t n; i < end; i += n) {
-		n = MIN(end - i, BLOCK_PAGES - i % BLOCK_PAGES);
-		if (!bit_test(plan->used, i / BLOCK_PAGES))
-			continue;
-		n = MIN(n, 64 - i % 64);
-		const uint64_t mask = ~(uint64_t)0 >> (64 - n) << i % 64;
-
-		count += (unsigned int)__builtin_popcountll(
-			__atomic_fetch_and(&plan->keep[i / 64], ~mask, __ATOMIC_RELAXED) & mask);
+		n = step(plan, i, end, &mask);
+		if (mask)
+			count += (unsigned int)__builtin_popcountll(
+				__atomic_fetch_and(&plan->keep[i / 64], ~mask, __ATOMIC_RELAXED) & mask);
 	}
 	return count;
 }
