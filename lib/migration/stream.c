@@ -30,8 +30,6 @@ enum {
 
 static const unsigned char magic[] = { 'Q', 'E', 'V', 'M' };
 
-/* Sections ---------------------------------------------------------------- */
-
 static struct gdump_error *take_page_bits(struct migration *m)
 {
 	uint32_t bits = 0;

@@ -24,6 +24,11 @@ enum {
 	NAME_SIZE = 64,
 };
 
+/* Pages that a dump claims: a plan has a bit for each, which is not touched for this, but
+ * too much for tests/fuzz/run in one piece
+ */
+static const uint64_t max_claimed = (uint64_t)1 << 29;
+
 static const struct kind {
 	const char *format;
 	bool flatten, paging, rereads;
@@ -191,9 +196,8 @@ static void use(struct gdump *g, size_t size)
 	look_at_memory(g);
 	is_good(gdump_protection(g, &protection));
 	is_good(gdump_log(g, look_at_record, NULL));
-	/* a plan has a bit for each page that is claimed: not touched, but too much for tests/fuzz/run */
 	if (gdump_info(g)->num_pages - gdump_info(g)->num_excluded > MAX_PAGES ||
-	    gdump_info(g)->num_pages >= (uint64_t)1 << 29)
+	    gdump_info(g)->num_pages >= max_claimed)
 		return;
 	if (!is_good(gdump_plan_create(g, size % 3 ? 31 : 0, &plan)))
 		plan = NULL;

@@ -27,9 +27,13 @@ static inline void fake_keep(const struct fake *f)
 {
 	const struct image *image = &f->source.image;
 	const size_t max = f->size * 2 + 65536;
-	unsigned char *buf = malloc(max);
-	struct cursor c = cursor_init(buf, max, false, true);
+	unsigned char *buf;
+	struct cursor c;
 
+	if (!seed_wanted())
+		return;
+	buf = malloc(max);
+	c = cursor_init(buf, max, false, true);
 	put_u16(&c, image->machine);
 	put_u16(&c, 0);
 	put_u16(&c, (uint16_t)image->vmcoreinfo_size);
@@ -51,7 +55,7 @@ static inline struct gdump_error *fake_read(struct source *s, uint64_t paddr, vo
 {
 	struct fake *f = (struct fake *)s;
 
-	if (!f->is_kept && seed_wanted())
+	if (!f->is_kept)
 		fake_keep(f);
 	f->is_kept = true;
 	memcpy(buf, f->memory + paddr, len);
