@@ -11,3 +11,7 @@ for option in --detach --private-anyway --live --live=try --buffer=1M --no-direc
 		fail "convert $option: $(cat "$tmp/err")"
 	[ ! -e "$tmp/out" ] || fail "convert $option: there is a file"
 done
+
+# Nothing of a message is a command to the terminal
+fails_with 1 "$GUESTDUMP" info "$tmp/"$'bell\a\e[2J' 2>"$tmp/err"
+grep -qF 'bell\x07\x1b[2J' "$tmp/err" || fail "a control character in a message: $(cat -v "$tmp/err")"

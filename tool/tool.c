@@ -16,16 +16,41 @@
 
 enum { STUCK_SECONDS = 5 };
 
+/* What a terminal takes for a command as \xNN; names of files may be more than ASCII. */
+static void put_escaped(FILE *out, const char *text, size_t len, bool ascii)
+{
+	for (size_t i = 0; i < len; i++) {
+		const unsigned char c = (unsigned char)text[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f || (ascii && c > 0x7f))
+			fprintf(out, "\\x%02x", c);
+		else
+			putc(c, out);
+	}
+}
+
+void print_escaped(const char *text, size_t len)
+{
+	put_escaped(stdout, text, len, true);
+}
+
 void say(const char *fmt, ...)
 {
+	char *text = NULL;
 	va_list ap;
 
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
 	progress_clear();
 	fputs("guestdump: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
+	if (text)
+		put_escaped(stderr, text, strlen(text), false);
+	else
+		fputs("out of memory", stderr);
 	fputc('\n', stderr);
+	free(text);
 }
 
 void say_warning(void *arg, const char *message)
@@ -79,18 +104,6 @@ int finish_stdout(int status)
 		return status ? status : EXIT_FAILED;
 	}
 	return status;
-}
-
-void print_escaped(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		const unsigned char c = (unsigned char)text[i];
-
-		if (c == '\t' || (c >= ' ' && c < 0x7f))
-			putchar(c);
-		else
-			printf("\\x%02x", c);
-	}
 }
 
 struct size_text size_text(uint64_t bytes)
