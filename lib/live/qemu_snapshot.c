@@ -22,8 +22,10 @@
  *
  * While the stream lasts, the guest may wait for pages that it wants to write to, if the
  * pipe is full: so that never becomes full, and we buffer.  But QEMU writes page by page,
- * and who waits for the next one costs both a change of tasks for each.  So a read that
- * brought little is followed by a nap, in which much less comes than the pipe can hold.
+ * and who waits for the next one costs both a change of tasks for each.  So if a turn
+ * brought little, a nap comes before the next, in which much less comes than the pipe can
+ * hold.  And who copies out of a pipe locks it until all is copied.  So what is in there
+ * is moved to a pipe that is ours alone, which copies nothing, and is read from that one.
  *
  * A snapshot that breaks off, be it by migrate_cancel or by a closed pipe, leaves
  * the memory write-protected (QEMU 7.2), and the guest hangs at its next write.  So
@@ -73,6 +75,8 @@ struct snapshot {
 	bool started;                   /* the migration was                    */
 	bool let_go;                    /* the guest was, if we had stopped it  */
 	int fd;                         /* of the pipe                          */
+	int inner[2];                   /* the one that is ours alone           */
+	size_t moved;                   /* bytes in it                          */
 	struct mtree mtree;
 	struct block_map map;
 	struct migration_reader reader;
@@ -158,7 +162,7 @@ struct gdump_error *snapshot_prepare(struct qemu *qemu)
 
 	if (!s)
 		return error_nomem();
-	*s = (struct snapshot){ .qemu = qemu, .fd = -1 };
+	*s = (struct snapshot){ .qemu = qemu, .fd = -1, .inner = { -1, -1 } };
 	qemu->snapshot = s;
 	err = get_capability(qemu->guest.qmp, &was_on);
 	if (!err)
@@ -212,6 +216,29 @@ static struct gdump_error *wait_end(struct qmp *q, json_t **done)
 	}
 }
 
+/* A large one */
+static struct gdump_error *make_pipe(int fds[2])
+{
+	if (pipe2(fds, O_CLOEXEC))
+		return error_os(errno, "making a pipe");
+	if (fcntl(fds[0], F_SETPIPE_SZ, PIPE_SIZE_ROOT) < 0)
+		fcntl(fds[0], F_SETPIPE_SZ, PIPE_SIZE);
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	return NULL;
+}
+
+static void close_pipes(struct snapshot *s)
+{
+	int *fds[] = { &s->fd, &s->inner[0], &s->inner[1] };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+	s->moved = 0;
+}
+
 /* Give QEMU one end of a pipe and begin. */
 static struct gdump_error *start(struct snapshot *s)
 {
@@ -220,16 +247,15 @@ static struct gdump_error *start(struct snapshot *s)
 	struct gdump_error *err;
 	int fds[2];
 
-	if (pipe2(fds, O_CLOEXEC))
-		return error_os(errno, "making a pipe");
-	if (s->fd >= 0)
-		close(s->fd);
+	close_pipes(s);
+	err = make_pipe(fds);
+	if (err)
+		return err;
 	s->fd = fds[0];
 	theirs = fds[1];
-	if (fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE_ROOT) < 0)
-		fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE);
-	fcntl(s->fd, F_SETFL, O_NONBLOCK);
-	err = guest_guard_pipe(&s->qemu->guest, SNAPSHOT_FD, s->fd);
+	err = make_pipe(s->inner);
+	if (!err)
+		err = guest_guard_pipe(&s->qemu->guest, SNAPSHOT_FD, s->fd);
 	if (!err)
 		err = qmp_send_fd(q, SNAPSHOT_FD, theirs);
 	if (err)
@@ -294,28 +320,43 @@ static void nap(const struct snapshot *s)
 		nanosleep(&time, NULL);
 }
 
-static struct gdump_error *read_some(struct migration_reader *r, void *buf, size_t len, size_t *got)
+/* Move all that QEMU has sent to our own pipe, or wait until there is something. */
+static struct gdump_error *move_some(struct snapshot *s)
 {
-	struct snapshot *s = (struct snapshot *)((char *)r - offsetof(struct snapshot, reader));
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
 
 	count_stall(s);
 	nap(s);
 	for (;;) {
-		ssize_t n = read(s->fd, buf, len);
+		ssize_t n = splice(s->fd, NULL, s->inner[1], NULL, PIPE_SIZE_ROOT, SPLICE_F_NONBLOCK);
 
 		if (n >= 0) {
-			*got = (size_t)n;
-			choose_nap(s, *got);
+			s->moved = (size_t)n;
+			choose_nap(s, s->moved);
 			s->read_us = clock_us();
 			return NULL;
 		}
 		if (errno != EAGAIN && errno != EINTR)
-			return error_os(errno, "reading QEMU's snapshot from a pipe");
+			return error_os(errno, "moving QEMU's snapshot from pipe to pipe");
 		poll(&p, 1, TICK_MS);
 		if (s->to->stopped(s->to->arg))
 			return error_new(GDUMP_ERR_CANCELED, "canceled");
 	}
+}
+
+static struct gdump_error *read_some(struct migration_reader *r, void *buf, size_t len, size_t *got)
+{
+	struct snapshot *s = (struct snapshot *)((char *)r - offsetof(struct snapshot, reader));
+	struct gdump_error *err = s->moved ? NULL : move_some(s);
+	ssize_t n = 0;
+
+	if (!err && s->moved)
+		n = TEMP_FAILURE_RETRY(read(s->inner[0], buf, len));
+	if (n < 0)
+		return error_os(errno, "reading QEMU's snapshot from a pipe");
+	s->moved -= (size_t)n;
+	*got = (size_t)n;
+	return err;
 }
 
 /* Copy memory of devices from QEMU's process: all, or what is in no block. */
@@ -539,8 +580,7 @@ void snapshot_close(struct qemu *qemu)
 		drain(s);
 		gdump_error_destroy(wait_end(q, NULL));
 	}
-	if (s->fd >= 0)
-		close(s->fd);
+	close_pipes(s);
 	if (s->set)
 		gdump_error_destroy(set_capability(q, false));
 	guest_guard_undone(&qemu->guest);
