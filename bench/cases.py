@@ -48,6 +48,7 @@ DUMPS = {
     "zlib-31": dump("-c", "-d", "31"),
     "elf-31": dump("-E", "-d", "31"),
     "qemu-snapshot": Thing("qemu_snapshot", ()),
+    "qemu-snapshot-pipe": Thing("qemu_snapshot", ("pipe",)),
     "live-zlib0": needing("ISA-L", dump("--live", "-C", "zlib:0")),
     "live-elf": dump("--live", "-E"),
 }
@@ -141,6 +142,7 @@ TARGETS = [("%s/%s" % (memory, case), "%s/%s" % (memory, peer), what, target)
     ("plain/live-zlib0", "plain/qemu-snapshot", "wall", 1.25),
     ("plain/live-elf", "plain/qemu-snapshot", "more pause", 5),
     ("plain/live-elf", "plain/qemu-snapshot", "wall", 1.25),
+    ("plain/live-elf", "plain/qemu-snapshot-pipe", "wall", 1.25),
     ("convert/zlib", "convert/makedumpfile-zlib", "speed", 6),
     ("convert/zlib", "convert/makedumpfile-zlib", "size", 1.01),
     ("convert/lzo", "convert/makedumpfile-lzo", "speed", 6),
