@@ -265,6 +265,14 @@ static void print_json(const struct copy *c, const struct gdump_info *info, cons
 		(double)r->stalled_us / 1000);
 }
 
+static void say_paused(const struct copy *c, const struct gdump_info *info)
+{
+	if (info->is_live && !info->was_running)
+		say("the guest was not running before, and is not now");
+	else if (info->is_live)
+		say("the guest was paused for %.1f ms and runs again", (double)c->paused_us / 1000);
+}
+
 static void print_summary(const struct copy *c, const struct gdump_info *info)
 {
 	const struct gdump_result *r = &c->result;
@@ -283,10 +291,7 @@ static void print_summary(const struct copy *c, const struct gdump_info *info)
 	    size_text((uint64_t)((double)bytes / (seconds > 0.001 ? seconds : 0.001))).text,
 	    (unsigned long long)r->zero, (unsigned long long)r->packed,
 	    (unsigned long long)r->raw);
-	if (info->is_live && !info->was_running)
-		say("the guest was not running before, and is not now");
-	else if (info->is_live)
-		say("the guest was paused for %.1f ms and runs again", (double)c->paused_us / 1000);
+	say_paused(c, info);
 	if (info->runs_on)
 		say("QEMU's snapshot stood still for %.1f ms at most", (double)r->stalled_us / 1000);
 }
@@ -427,6 +432,8 @@ static int copy_opened(struct copy *c, struct gdump *g)
 		    (double)c->paused_us / 1000, progress_seconds() - c->canceled_at);
 	if (err)
 		status = print_failure(c, err);
+	if (err && !resume_err && c->canceled_at <= 0 && !progress_is_quiet() && !progress_is_json())
+		say_paused(c, info);
 	if (resume_err) {
 		int failed = fail(resume_err);
 
