@@ -187,11 +187,8 @@ struct gdump_error *guest_check(struct guest *g)
 /* Tell the guard something, see gdump_guard(). */
 static struct gdump_error *guest_tell_guard(const struct guest *g, const char *what, int fd)
 {
-	ssize_t n;
+	const ssize_t n = TEMP_FAILURE_RETRY(fd_send(g->guard_fd, what, strlen(what), fd));
 
-	do {
-		n = fd_send(g->guard_fd, what, strlen(what), fd);
-	} while (n < 0 && errno == EINTR);
 	return n > 0 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
 }
 
@@ -205,10 +202,8 @@ static struct gdump_error *guest_call_guard(struct guest *g, const char *what)
 
 	if (err)
 		return err;
-	do {
-		n = poll(&p, 1, GUARD_MS);
-	} while (n < 0 && errno == EINTR);
-	if (n != 1 || recv(p.fd, &c, 1, 0) != 1 || c != 'G')
+	n = (int)TEMP_FAILURE_RETRY(poll(&p, 1, GUARD_MS));
+	if (n != 1 || TEMP_FAILURE_RETRY(recv(p.fd, &c, 1, 0)) != 1 || c != 'G')
 		return error_new(GDUMP_ERR_REMOTE,
 				 "the process that guards the guest does not answer");
 	return NULL;
