@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
 #include "tool.h"
 
 static const struct command *const commands[] = {
@@ -57,6 +58,7 @@ int main(int argc, char **argv)
 		say("'%s' is not a command; guestdump --help shows what there is", name);
 		return EXIT_USAGE;
 	}
+	json_init();
 	signals_init();
 	return cmd->run(cmd, argc - 1, argv + 1);
 }
