@@ -352,26 +352,6 @@ static void set_bits(unsigned char *buf, uint64_t from, uint64_t to)
 		buf[from / 8] |= (unsigned char)(1 << from % 8);
 }
 
-void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
-		 unsigned char *buf, size_t len)
-{
-	const uint64_t end = pfn + 8 * (uint64_t)len;
-
-	memset(buf, 0, len);
-	for (size_t e = 0; e < plan->num_extents; e++) {
-		const struct extent *x = &plan->extents[e];
-		const uint64_t from = MAX(x->pfn, pfn), to = MIN(x->pfn + x->num, end);
-		uint64_t i = x->index + (from - x->pfn), stop = i + (to - from), next;
-		const uint64_t first = i - (from - pfn);
-
-		for (; from < to && i < stop; i = next) {
-			i = kept ? next_kept(plan, i, stop) : i;
-			next = kept ? next_bit(plan->keep, i, stop, false) : stop;
-			set_bits(buf, i - first, next - first);
-		}
-	}
-}
-
 /* The first extent that ends behind @pfn, or the number of all. */
 static size_t extent_from(const struct gdump_plan *plan, uint64_t pfn)
 {
@@ -387,6 +367,28 @@ static size_t extent_from(const struct gdump_plan *plan, uint64_t pfn)
 			hi = mid;
 	}
 	return lo;
+}
+
+void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
+		 unsigned char *buf, size_t len)
+{
+	const uint64_t end = pfn + 8 * (uint64_t)len;
+
+	memset(buf, 0, len);
+	for (size_t e = extent_from(plan, pfn); e < plan->num_extents; e++) {
+		const struct extent *x = &plan->extents[e];
+		const uint64_t from = MAX(x->pfn, pfn), to = MIN(x->pfn + x->num, end);
+		uint64_t i = x->index + (from - x->pfn), stop = i + (to - from), next;
+		const uint64_t first = i - (from - pfn);
+
+		if (from >= to)
+			break;
+		for (; i < stop; i = next) {
+			i = kept ? next_kept(plan, i, stop) : i;
+			next = kept ? next_bit(plan->keep, i, stop, false) : stop;
+			set_bits(buf, i - first, next - first);
+		}
+	}
 }
 
 /* The extent that holds @pfn, or NULL. */

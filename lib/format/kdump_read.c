@@ -93,12 +93,20 @@ static size_t same_bits(const unsigned char *bits, size_t i, size_t num, bool se
 	return i - first;
 }
 
+/* The run of bits that begins at *@run_start, if there is one, ends before @pfn. */
+static struct gdump_error *end_run(struct kdump_source *k, uint64_t *run_start, uint64_t pfn)
+{
+	const uint64_t bs = k->header.block_size, start = *run_start;
+
+	*run_start = UINT64_MAX;
+	return start == UINT64_MAX ? NULL :
+	       image_add_range(&k->source.image, start * bs, (pfn - start) * bs, GDUMP_RANGE_RAM);
+}
+
 /* Turn runs of bits into ranges; the runs may go on in the next chunk. */
 static struct gdump_error *add_runs(struct kdump_source *k, const unsigned char *bits,
 				    uint64_t first, size_t num, uint64_t *run_start)
 {
-	const uint64_t bs = k->header.block_size;
-
 	for (size_t i = 0; i < num; i++) {
 		struct gdump_error *err;
 		bool set;
@@ -111,37 +119,40 @@ static struct gdump_error *add_runs(struct kdump_source *k, const unsigned char 
 		set = bits[i / 8] >> i % 8 & 1;
 		if (set && *run_start == UINT64_MAX)
 			*run_start = first + i;
-		if (set || *run_start == UINT64_MAX)
+		if (set)
 			continue;
-		err = image_add_range(&k->source.image, *run_start * bs,
-				      (first + i - *run_start) * bs, GDUMP_RANGE_RAM);
+		err = end_run(k, run_start, first + i);
 		if (err)
 			return err;
-		*run_start = UINT64_MAX;
 	}
 	return NULL;
 }
 
+/* Holes of the file are passed over: there may be terabytes of them. */
 static struct gdump_error *read_ranges(struct kdump_source *k)
 {
 	enum { CHUNK = 65536 };
 	CLEANUP_FREE unsigned char *buf = malloc(CHUNK);
-	const uint64_t bs = k->header.block_size;
-	uint64_t run_start = UINT64_MAX;
+	uint64_t run_start = UINT64_MAX, num;
 	struct gdump_error *err = NULL;
 
 	if (!buf)
 		return error_nomem();
-	for (uint64_t pfn = 0; !err && pfn < k->max_mapnr; pfn += 8 * CHUNK) {
-		uint64_t num = MIN(k->max_mapnr - pfn, 8 * CHUNK);
+	for (uint64_t pfn = 0; !err && pfn < k->max_mapnr; pfn += num) {
+		const uint64_t off = k->layout.bitmap1 + pfn / 8, left = k->max_mapnr - pfn;
 
-		err = bytes_read(k->in, k->layout.bitmap1 + pfn / 8, buf, (size_t)div_up(num, 8));
+		num = 8 * bytes_hole(k->in, off, div_up(left, 8));
+		if (num) {
+			err = end_run(k, &run_start, pfn);
+			continue;
+		}
+		num = MIN(left, 8 * CHUNK);
+		err = bytes_read(k->in, off, buf, (size_t)div_up(num, 8));
 		if (!err)
 			err = add_runs(k, buf, pfn, (size_t)num, &run_start);
 	}
-	if (!err && run_start != UINT64_MAX)
-		err = image_add_range(&k->source.image, run_start * bs,
-				      (k->max_mapnr - run_start) * bs, GDUMP_RANGE_RAM);
+	if (!err)
+		err = end_run(k, &run_start, k->max_mapnr);
 	return error_prefix(err, "kdump bitmap 1");
 }
 

@@ -168,21 +168,39 @@ static struct gdump_error *write_headers(struct kdump_writer *w, bool complete)
 	return sink_write(w->sink, 0, buf, size);
 }
 
+/* From @done on, the first byte of a bitmap that is not just of pages that are not there,
+ * rounded down; or where it ends.  A file may claim a page at the end of all addresses.
+ */
+static uint64_t skip_absent(const struct kdump_writer *w, uint64_t done)
+{
+	uint64_t from, to;
+
+	if (!plan_covers(w->spec->plan, 8 * done, &from, &to))
+		return w->layout.bitmap_size;
+	return MAX(round_down(from / 8, CHUNK), done);
+}
+
 static struct gdump_error *write_bitmap(struct kdump_writer *w, bool kept, uint64_t off)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(CHUNK);
 	struct gdump_error *err = NULL;
+	uint64_t done = 0;
 
 	if (!buf)
 		return error_nomem();
-	for (uint64_t done = 0; !err && done < w->layout.bitmap_size; done += CHUNK) {
-		size_t n = (size_t)MIN(CHUNK, w->layout.bitmap_size - done);
+	while (!err) {
+		size_t n;
 
-		plan_bitmap(w->spec->plan, kept, 8 * done, buf, n);
 		/* what a file never gets reads as zero; a stream wants it all */
-		if (w->sink->seeks && is_zero(buf, n))
-			continue;
-		err = sink_write(w->sink, off + done, buf, n);
+		if (w->sink->seeks)
+			done = skip_absent(w, done);
+		if (done >= w->layout.bitmap_size)
+			break;
+		n = (size_t)MIN(CHUNK, w->layout.bitmap_size - done);
+		plan_bitmap(w->spec->plan, kept, 8 * done, buf, n);
+		if (!w->sink->seeks || !is_zero(buf, n))
+			err = sink_write(w->sink, off + done, buf, n);
+		done += n;
 	}
 	return err;
 }

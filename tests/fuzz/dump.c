@@ -153,13 +153,15 @@ static void reread(const char *path, const struct kind *kind, uint64_t lost)
 
 static const uint64_t HIGH_ADDRESS = (uint64_t)1 << 40;
 
-/* What cannot seek gets the bitmaps whole: gigabytes of zeros for a page at a high address. */
-static bool is_too_high(const struct gdump *g, const struct kind *kind, bool file)
+/* The bitmaps of a page up there are gigabytes of zeros: holes of a file, but nothing that
+ * is read soon, or goes soon through what cannot seek.
+ */
+static bool is_high(const struct gdump *g)
 {
 	const struct gdump_info *info = gdump_info(g);
 	const struct gdump_range *last;
 
-	if (!info->num_ranges || (file && !kind->flatten))
+	if (!info->num_ranges)
 		return false;
 	last = &info->ranges[info->num_ranges - 1];
 	return last->start + (last->size - 1) > HIGH_ADDRESS;
@@ -174,7 +176,8 @@ static void copy(struct gdump *g, const struct gdump_plan *plan, const struct ki
 	};
 	char name[NAME_SIZE + 16];
 
-	if (is_good(gdump_write(g, plan, file ? out_path() : "-", &opt)) && file && kind->rereads)
+	if (is_good(gdump_write(g, plan, file ? out_path() : "-", &opt)) && file && kind->rereads &&
+	    !is_high(g))
 		reread(out_path(), kind, result.unreadable);
 	free(result.left);
 	free(result.why);
@@ -190,6 +193,7 @@ static void use(struct gdump *g, size_t size)
 {
 	const struct gdump_write_options opt = { .size = sizeof(opt), .threads = 1 };
 	struct gdump_protection protection = { .size = sizeof(protection) };
+	const struct kind *kind = &kinds[size % ARRAY_SIZE(kinds)];
 	struct gdump_plan *plan = NULL;
 
 	look_at_info(g);
@@ -202,8 +206,8 @@ static void use(struct gdump *g, size_t size)
 	if (!is_good(gdump_plan_create(g, size % 3 ? 31 : 0, &plan)))
 		plan = NULL;
 	is_good(gdump_verify(g, &opt));
-	if (!is_too_high(g, &kinds[size % ARRAY_SIZE(kinds)], size % 16))
-		copy(g, plan, &kinds[size % ARRAY_SIZE(kinds)], size % 16);
+	if (!is_high(g) || (size % 16 && !kind->flatten))
+		copy(g, plan, kind, size % 16);
 	gdump_plan_destroy(plan);
 }
 
