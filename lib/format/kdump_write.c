@@ -168,39 +168,34 @@ static struct gdump_error *write_headers(struct kdump_writer *w, bool complete)
 	return sink_write(w->sink, 0, buf, size);
 }
 
-/* From @done on, the first byte of a bitmap that is not just of pages that are not there,
- * rounded down; or where it ends.  A file may claim a page at the end of all addresses.
+/* Where the next chunk of a bitmap is, from @off on.  What a file never gets reads as zero,
+ * and it may claim a page at the end of all addresses; a stream wants it all.
  */
-static uint64_t skip_absent(const struct kdump_writer *w, uint64_t done)
+static uint64_t next_chunk(const struct kdump_writer *w, uint64_t off)
 {
 	uint64_t from, to;
 
-	if (!plan_covers(w->spec->plan, 8 * done, &from, &to))
+	if (!w->sink->seeks)
+		return off;
+	if (!plan_covers(w->spec->plan, 8 * off, &from, &to))
 		return w->layout.bitmap_size;
-	return MAX(round_down(from / 8, CHUNK), done);
+	return MAX(round_down(from / 8, CHUNK), off);
 }
 
 static struct gdump_error *write_bitmap(struct kdump_writer *w, bool kept, uint64_t off)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(CHUNK);
 	struct gdump_error *err = NULL;
-	uint64_t done = 0;
+	size_t n;
 
 	if (!buf)
 		return error_nomem();
-	while (!err) {
-		size_t n;
-
-		/* what a file never gets reads as zero; a stream wants it all */
-		if (w->sink->seeks)
-			done = skip_absent(w, done);
-		if (done >= w->layout.bitmap_size)
-			break;
-		n = (size_t)MIN(CHUNK, w->layout.bitmap_size - done);
-		plan_bitmap(w->spec->plan, kept, 8 * done, buf, n);
+	for (uint64_t at = next_chunk(w, 0); !err && at < w->layout.bitmap_size;
+	     at = next_chunk(w, at + n)) {
+		n = (size_t)MIN(CHUNK, w->layout.bitmap_size - at);
+		plan_bitmap(w->spec->plan, kept, 8 * at, buf, n);
 		if (!w->sink->seeks || !is_zero(buf, n))
-			err = sink_write(w->sink, off + done, buf, n);
-		done += n;
+			err = sink_write(w->sink, off + at, buf, n);
 	}
 	return err;
 }
