@@ -68,7 +68,6 @@ struct copy {
 	unsigned int drops[MAX_LEVELS], num_drops;      /* one after the other */
 	bool dry_run;
 	bool detach;
-	bool has_length;
 	enum progress_style progress;
 	uint64_t paused_us;
 	double canceled_at;             /* seconds: a guest that runs on was    */
@@ -80,12 +79,39 @@ static int bad_value(const struct command *cmd, const char *option, const char *
 	return usage_error(cmd, "%s: '%s' is not %s", option, value, wanted);
 }
 
+/* Where an option that is just there is kept, or NULL: it is of another kind. */
+static bool *flag_of(struct copy *c, int opt)
+{
+	switch (opt) {
+	case 'F': return &c->write.flatten;
+	case OPT_PAGING: return &c->write.paging;
+	case OPT_DRY_RUN: return &c->dry_run;
+	case OPT_NO_CHECKSUM: return &c->write.no_checksum;
+	case OPT_FORCE: return &c->write.force;
+	case OPT_DETACH: return &c->detach;
+	case OPT_PRIVATE_ANYWAY: return &c->open.private_anyway;
+	case OPT_NO_DIRECT: return &c->open.no_direct;
+	default: return NULL;
+	}
+}
+
+/* What an option that names a codec stands for, or NULL. */
+static const char *codec_of(int opt)
+{
+	switch (opt) {
+	case 'c': return "zlib";
+	case 'l': return "lzo";
+	case 'p': return "snappy";
+	case 'z': return "zstd";
+	default: return NULL;
+	}
+}
+
 /* One option; EXIT_DONE, or what to exit with. */
 static int take_option(const struct command *cmd, struct copy *c, int opt, char *value)
 {
-	const char *codec = opt == 'c' ? "zlib" : opt == 'l' ? "lzo" : opt == 'p' ? "snappy" :
-			    opt == 'z' ? "zstd" : NULL;
-	bool good;
+	const char *codec = codec_of(opt);
+	bool *flag = flag_of(c, opt), good;
 	long n;
 
 	if (input_take(&c->input, opt, value, &good))
@@ -95,15 +121,16 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		c->write.codec = codec;
 		return EXIT_DONE;
 	}
+	if (flag) {
+		*flag = true;
+		return EXIT_DONE;
+	}
 	switch (opt) {
 	case 'f':
 		c->write.format = value;
 		return EXIT_DONE;
 	case 'E':
 		c->write.format = "elf";
-		return EXIT_DONE;
-	case 'F':
-		c->write.flatten = true;
 		return EXIT_DONE;
 	case 'C':
 		c->write.has_level = strchr(value, ':');
@@ -113,7 +140,7 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 	case 'd':
 		c->num_drops = parse_levels(value, c->drops, MAX_LEVELS);
 		if (!c->num_drops)
-			return bad_value(cmd, "--dump-level", optarg,
+			return bad_value(cmd, "--dump-level", value,
 					 "a level from 0 to 31, or a list of such");
 		return EXIT_DONE;
 	case 'x':
@@ -126,9 +153,6 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		if (!parse_number(value, 1, 256, &n))
 			return bad_value(cmd, "--threads", value, "a number from 1 to 256");
 		c->write.threads = (unsigned int)n;
-		return EXIT_DONE;
-	case OPT_PAGING:
-		c->write.paging = true;
 		return EXIT_DONE;
 	case OPT_SPLIT:
 		if (!parse_number(value, 1, 1000, &n))
@@ -159,24 +183,6 @@ static int take_option(const struct command *cmd, struct copy *c, int opt, char 
 		if (value && strcmp(value, "try"))
 			return bad_value(cmd, "--live", value, "\"try\", or nothing");
 		c->open.live = value ? GDUMP_LIVE_TRY : GDUMP_LIVE_YES;
-		return EXIT_DONE;
-	case OPT_DRY_RUN:
-		c->dry_run = true;
-		return EXIT_DONE;
-	case OPT_NO_CHECKSUM:
-		c->write.no_checksum = true;
-		return EXIT_DONE;
-	case OPT_FORCE:
-		c->write.force = true;
-		return EXIT_DONE;
-	case OPT_DETACH:
-		c->detach = true;
-		return EXIT_DONE;
-	case OPT_PRIVATE_ANYWAY:
-		c->open.private_anyway = true;
-		return EXIT_DONE;
-	case OPT_NO_DIRECT:
-		c->open.no_direct = true;
 		return EXIT_DONE;
 	case OPT_TIMEOUT:
 		if (!parse_number(value, 1, 3600, &n))
