@@ -23,6 +23,7 @@ static bool feeder_claim(struct pipeline *p)
 		p->feeding = claim_slot(p);
 		p->feeding->batch.num_pages = p->feeding->batch.num_lost = 0;
 		p->feeding->batch.data_len = 0;
+		p->fill = 0;
 	}
 	pthread_mutex_unlock(&p->lock);
 	return p->feeding;
@@ -37,10 +38,22 @@ static void feeder_publish(struct pipeline *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* The data of page @i of the batch, which feeder_room() may have given the place for */
+static void take_data(struct pipeline *p, size_t i, const unsigned char *data)
+{
+	const size_t page_size = p->plan->page_size;
+	unsigned char *buf = p->feeding->buf;
+	const bool in_place = (uintptr_t)data - (uintptr_t)buf < p->batch_pages * page_size;
+
+	if (!in_place)
+		data = memcpy(buf + p->fill, data, page_size);
+	p->feeding->src[i] = data;
+	p->fill = (size_t)(data - buf) + page_size;
+}
+
 static struct gdump_error *feeder_page(void *arg, uint64_t pfn, const void *data)
 {
 	struct pipeline *p = arg;
-	const size_t page_size = p->plan->page_size;
 	struct batch *b;
 	uint64_t index;
 	size_t i;
@@ -52,15 +65,41 @@ static struct gdump_error *feeder_page(void *arg, uint64_t pfn, const void *data
 	b = &p->feeding->batch;
 	i = b->num_pages++;
 	b->pages[i] = (struct page){ .pfn = pfn, .kind = data ? PAGE_RAW : PAGE_ZERO };
-	if (data) {
-		p->feeding->src[i] = p->feeding->buf + i * page_size;
-		memcpy(p->feeding->buf + i * page_size, data, page_size);
-	}
+	if (data)
+		take_data(p, i, data);
 	bit_set(p->fed, index);
 	p->num_fed++;
-	if (b->num_pages == p->batch_pages)
+	if (b->num_pages == p->batch_pages || p->fill == p->batch_pages * p->plan->page_size)
 		feeder_publish(p);
 	return NULL;
+}
+
+static bool feeder_wants(void *arg, uint64_t pfn)
+{
+	struct pipeline *p = arg;
+	uint64_t index;
+
+	return plan_page(p->plan, pfn, &index) && !bit_test(p->fed, index);
+}
+
+/* So many batches as keep the workers busy: the other slots are for pages that cannot wait.
+ * A batch that is nearly full is not worth reading to.
+ */
+static void *feeder_room(void *arg, size_t *num)
+{
+	struct pipeline *p = arg;
+	const size_t page_size = p->plan->page_size;
+	bool room;
+
+	if (p->feeding && p->fill > p->batch_pages / 4 * 3 * page_size)
+		feeder_publish(p);
+	pthread_mutex_lock(&p->lock);
+	room = p->claimed - p->stored <= (uint64_t)2 * p->opt->threads;
+	pthread_mutex_unlock(&p->lock);
+	if (!room || (!p->feeding && !feeder_claim(p)))
+		return NULL;
+	*num = MIN(p->batch_pages - p->fill / page_size, p->batch_pages - p->feeding->batch.num_pages);
+	return p->feeding->buf + p->fill;
 }
 
 static bool feeder_stopped(void *arg)
@@ -78,7 +117,8 @@ static void *feeder_run(void *arg)
 {
 	struct pipeline *p = arg;
 	const struct page_taker taker = {
-		.page = feeder_page, .stopped = feeder_stopped, .arg = p,
+		.page = feeder_page, .wants = feeder_wants, .room = feeder_room,
+		.stopped = feeder_stopped, .arg = p,
 	};
 	struct gdump_error *err = p->source->ops->push(p->source, &taker);
 

@@ -62,6 +62,7 @@ struct pipeline {
 	bool pushes;
 	pthread_t feeder;
 	struct slot *feeding;           /* the batch that is being filled       */
+	size_t fill;                    /* bytes of its buf that are in use     */
 	uint64_t *fed;                  /* a bit for each page of the plan      */
 	uint64_t num_fed;
 	struct gdump_error *feed_err;

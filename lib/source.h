@@ -35,6 +35,12 @@ struct page_taker {
 	 * passed over.
 	 */
 	struct gdump_error *(*page)(void *arg, uint64_t pfn, const void *data);
+	/* Whether page @pfn is wanted, and did not come yet. */
+	bool (*wants)(void *arg, uint64_t pfn);
+	/* Where *@num pages may be read to that are given next, so that page() need
+	 * not copy them.  NULL: who gives many now is kept waiting.
+	 */
+	void *(*room)(void *arg, size_t *num);
 	/* Whether nobody wants any more; to be asked while waiting. */
 	bool (*stopped)(void *arg);
 	void *arg;

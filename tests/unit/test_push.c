@@ -29,6 +29,8 @@ struct pusher {
 	size_t num;
 	size_t fail_at, slow_at;        /* in that order                        */
 	bool all_anyway;                /* goes on when nobody wants any more   */
+	bool in_place;                  /* writes pages to where there is room  */
+	size_t placed;                  /* pages that it did so                 */
 	const struct keeper *waits;     /* for it to store each batch           */
 	atomic_size_t pushed;
 	atomic_int over, all_read;
@@ -55,15 +57,32 @@ static void fill_page(unsigned char *page, uint64_t pfn, unsigned int version)
 		memcpy(page, &pfn, sizeof(pfn));
 }
 
+/* Where page @i of the order can be made: in the pipeline, as long as there is room */
+static unsigned char *place_for(struct pusher *f, const struct page_taker *to, size_t i,
+				unsigned char *page)
+{
+	size_t num = 0;
+	unsigned char *room = f->in_place && i % 3 ? to->room(to->arg, &num) : NULL;
+
+	if (!room)
+		return page;
+	CHECK(num > 0 && num <= BATCH_PAGES);
+	f->placed++;
+	memset(room, 0xee, num * PAGE);
+	/* not at the start: what is in front was not good */
+	return room + (num - 1) / 16 * PAGE;
+}
+
 static struct gdump_error *push(struct source *s, const struct page_taker *to)
 {
 	struct pusher *f = (struct pusher *)s;
-	unsigned char page[PAGE], seen[NUM_PAGES] = { 0 };
+	unsigned char buf[PAGE], seen[NUM_PAGES] = { 0 };
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; i < f->num; i++) {
 		const uint64_t pfn = f->order[i];
 		struct gdump_error *page_err;
+		unsigned char *page;
 
 		if (i == f->fail_at) {
 			err = error_new(GDUMP_ERR_REMOTE, "the stream broke off");
@@ -73,6 +92,9 @@ static struct gdump_error *push(struct source *s, const struct page_taker *to)
 			usleep(50000);
 		while (f->waits && i % BATCH_PAGES == 0 && atomic_load(&f->waits->stored) < i)
 			usleep(100);
+		if (seen[pfn])
+			CHECK(!to->wants(to->arg, pfn));
+		page = place_for(f, to, i, buf);
 		/* another time it is not the same any more */
 		fill_page(page, pfn, seen[pfn]++);
 		page_err = to->page(to->arg, pfn, is_zero(page, PAGE) ? NULL : page);
@@ -275,6 +297,26 @@ static void test_any_order(void)
 	}
 }
 
+/* Pages that are made where the pipeline has room need not be copied. */
+static void test_in_place(void)
+{
+	for (unsigned int i = 0; i < 6; i++) {
+		struct pusher *f = pusher_create();
+		struct keeper *k = keeper_create(f);
+		struct gdump_result result;
+
+		if (i >= 3)
+			shuffle(f, i);
+		f->in_place = true;
+		CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = i % 3 + 1 }, &result));
+		CHECK_INT(result.pages, 2500);
+		CHECK(f->placed > 0);
+		check_pages(k, 0, 1000);
+		check_pages(k, 1500, NUM_PAGES);
+		free(k);
+	}
+}
+
 /* Pages that come again, also long after, count once; so do pages that nobody asked for:
  * not at all.
  */
@@ -432,6 +474,7 @@ static void test_few_buffers(void)
 int main(void)
 {
 	test_any_order();
+	test_in_place();
 	test_again();
 	test_missing();
 	test_nothing_comes();
