@@ -154,7 +154,7 @@ static const char *confine_files(const struct rights *r, int *abi)
  * this architecture are left out.
  */
 static const char *const never[] = {
-	"execve", "execveat", "ptrace", "process_vm_writev", "pidfd_getfd", "kcmp",
+	"execve", "execveat", "ptrace", "process_vm_writev", "kcmp",
 	"bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "open_by_handle_at",
 	"mount", "umount", "umount2", "move_mount", "open_tree", "fsopen", "fsmount", "fspick",
 	"mount_setattr", "pivot_root", "chroot", "unshare", "setns", "swapon", "swapoff",
@@ -170,7 +170,7 @@ static const char *const never[] = {
 /* What only somebody needs who reads a running guest */
 static const char *const never_with_files[] = {
 	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
-	"process_vm_readv", "pidfd_open", "fork", "vfork",
+	"process_vm_readv", "pidfd_open", "pidfd_getfd", "fork", "vfork",
 };
 
 static bool refuse(scmp_filter_ctx ctx, const char *const *names, size_t num)

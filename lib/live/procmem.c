@@ -35,6 +35,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -46,7 +47,27 @@
 #include "../util/cleanup.h"
 #include "rights.h"
 
-#define PAGEMAP_THERE ((uint64_t)1 << 63 | (uint64_t)1 << 62)  /* present, swapped */
+/* In /proc/PID/pagemap, see the kernel's Documentation/admin-guide/mm/pagemap.rst */
+static const uint64_t pagemap_there = (uint64_t)1 << 63 | (uint64_t)1 << 62; /* present, swapped */
+static const uint64_t pagemap_protected = (uint64_t)1 << 57;    /* by userfaultfd; since Linux 5.14 */
+
+/* PAGEMAP_SCAN of <linux/fs.h>, since Linux 6.7 */
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+struct scanned {
+	uint64_t start, end, categories;
+};
+
+#define SCAN_PAGEMAP _IOWR('f', 16, struct scan_arg)
+
+enum {
+	SCAN_WRITTEN = 1 << 1,          /* not write-protected                  */
+	SCAN_PRESENT = 1 << 3,
+	SCAN_ZERO    = 1 << 5,          /* the page of zeros                    */
+};
 
 enum area_kind { AREA_PRIVATE, AREA_SHARED, AREA_HUGE, AREA_OPAQUE };
 
@@ -264,26 +285,33 @@ static int area_open_file(const struct procmem *pm, const struct area *a)
 	return fd;
 }
 
-/* The page tables' view of @num pages; without /proc/PID/pagemap all are there. */
-static void procmem_scan_tables(const struct procmem *pm, uint64_t addr, size_t num,
-				unsigned char *there)
+/* Which of @num pages have one of @bits in the page tables.  False: nothing is known. */
+static bool procmem_read_tables(const struct procmem *pm, uint64_t addr, size_t num,
+				uint64_t bits, unsigned char *has)
 {
 	uint64_t entries[1024];
 	ssize_t got;
 	size_t n;
 
-	for (; num; num -= n, there += n, addr += n * pm->page_size) {
+	for (; num; num -= n, has += n, addr += n * pm->page_size) {
 		n = MIN(num, ARRAY_SIZE(entries));
 		got = pm->pagemap < 0 ? -1 :
 		      pread(pm->pagemap, entries, n * sizeof(*entries),
 			    (off_t)(addr / pm->page_size * sizeof(*entries)));
-		if (got != (ssize_t)(n * sizeof(*entries))) {
-			memset(there, 1, num);
-			return;
-		}
+		if (got != (ssize_t)(n * sizeof(*entries)))
+			return false;
 		for (size_t i = 0; i < n; i++)
-			there[i] = !!(entries[i] & PAGEMAP_THERE);
+			has[i] = !!(entries[i] & bits);
 	}
+	return true;
+}
+
+/* The page tables' view of @num pages; without /proc/PID/pagemap all are there. */
+static void procmem_scan_tables(const struct procmem *pm, uint64_t addr, size_t num,
+				unsigned char *there)
+{
+	if (!procmem_read_tables(pm, addr, num, pagemap_there, there))
+		memset(there, 1, num);
 }
 
 /* Whether QEMU's page tables have every page that the file in hugetlbfs has */
@@ -454,6 +482,43 @@ void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned 
 		else
 			memset(there, 1, n);
 	}
+}
+
+/* The same, and which of them are the page of zeros.  False: the kernel cannot tell. */
+static bool procmem_scan_protected(const struct procmem *pm, uint64_t addr, size_t num,
+				   unsigned char *is)
+{
+	struct scanned found[128];
+	struct scan_arg arg = {
+		.size = sizeof(arg), .start = addr, .end = addr + num * pm->page_size,
+		.vec = (uintptr_t)found, .vec_len = ARRAY_SIZE(found),
+		.category_mask = SCAN_PRESENT,
+		.return_mask = SCAN_PRESENT | SCAN_WRITTEN | SCAN_ZERO,
+	};
+
+	memset(is, PAGE_UNPROTECTED, num);
+	for (; arg.start < arg.end; arg.start = arg.walk_end) {
+		const int n = pm->pagemap < 0 ? -1 : ioctl(pm->pagemap, SCAN_PAGEMAP, &arg);
+
+		if (n < 0 || arg.walk_end <= arg.start)
+			return false;
+		for (int i = 0; i < n; i++) {
+			const size_t first = (found[i].start - addr) / pm->page_size;
+			const size_t behind = (found[i].end - addr) / pm->page_size;
+
+			if (!(found[i].categories & SCAN_WRITTEN))
+				memset(is + first, found[i].categories & SCAN_ZERO ?
+				       PAGE_PROTECTED_ZERO : PAGE_PROTECTED, behind - first);
+		}
+	}
+	return true;
+}
+
+void procmem_protected(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *is)
+{
+	if (!procmem_scan_protected(pm, addr, num, is) &&
+	    !procmem_read_tables(pm, addr, num, pagemap_protected, is))
+		memset(is, PAGE_UNPROTECTED, num);
 }
 
 /* Copy from a file that we map as well, leaving its holes alone. */

@@ -20,12 +20,16 @@
  *
  * The little memory of devices that the stream has under no clear name is read directly.
  *
+ * Meanwhile we read the memory ourselves, from its other end (see ahead.c): the stream alone
+ * would take several times as long.
+ *
  * While the stream lasts, the guest may wait for pages that it wants to write to, if the
  * pipe is full: so that never becomes full, and we buffer.  But QEMU writes page by page,
  * and who waits for the next one costs both a change of tasks for each.  So if a turn
- * brought little, a nap comes before the next, in which much less comes than the pipe can
- * hold.  And who copies out of a pipe locks it until all is copied.  So what is in there
- * is moved to a pipe that is ours alone, which copies nothing, and is read from that one.
+ * brought little, and there is nothing to be read, a nap comes before the next, in which
+ * much less comes than the pipe can hold.  And who copies out of a pipe locks it until all
+ * is copied.  So what is in there is moved to a pipe that is ours alone, which copies
+ * nothing, and is read from that one.
  *
  * A snapshot that breaks off, be it by migrate_cancel or by a closed pipe, leaves
  * the memory write-protected (QEMU 7.2), and the guest hangs at its next write.  So
@@ -48,6 +52,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
+#include "ahead.h"
 #include "blocks.h"
 
 #define CAPABILITY "background-snapshot"
@@ -80,6 +85,7 @@ struct snapshot {
 	struct mtree mtree;
 	struct block_map map;
 	struct migration_reader reader;
+	struct ahead ahead;
 	const struct page_taker *to;
 	uint64_t read_us;               /* when we last got something; 0: nothing yet */
 	uint64_t stalled_us;            /* the longest time that we did not ask */
@@ -320,14 +326,27 @@ static void nap(const struct snapshot *s)
 		nanosleep(&time, NULL);
 }
 
+/* Read ahead a little; else *@worked is false. */
+static struct gdump_error *work(struct snapshot *s, bool *worked)
+{
+	struct gdump_error *err = ahead_work(&s->ahead, worked);
+
+	if (!err && s->to->stopped(s->to->arg))
+		err = error_new(GDUMP_ERR_CANCELED, "canceled");
+	return err;
+}
+
 /* Move all that QEMU has sent to our own pipe, or wait until there is something. */
 static struct gdump_error *move_some(struct snapshot *s)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	bool worked = false;
+	struct gdump_error *err = work(s, &worked);
 
 	count_stall(s);
-	nap(s);
-	for (;;) {
+	if (!worked)
+		nap(s);
+	while (!err) {
 		ssize_t n = splice(s->fd, NULL, s->inner[1], NULL, PIPE_SIZE_ROOT, SPLICE_F_NONBLOCK);
 
 		if (n >= 0) {
@@ -338,10 +357,11 @@ static struct gdump_error *move_some(struct snapshot *s)
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return error_os(errno, "moving QEMU's snapshot from pipe to pipe");
-		poll(&p, 1, TICK_MS);
-		if (s->to->stopped(s->to->arg))
-			return error_new(GDUMP_ERR_CANCELED, "canceled");
+		err = work(s, &worked);
+		if (!worked)
+			poll(&p, 1, TICK_MS);
 	}
+	return err;
 }
 
 static struct gdump_error *read_some(struct migration_reader *r, void *buf, size_t len, size_t *got)
@@ -400,14 +420,17 @@ static struct gdump_error *take_blocks(void *arg, const struct migration *m)
 	return err ? err : push_devices(s, false);
 }
 
-/* The memory is write-protected.  To a guest that we stopped, newer versions of QEMU leave
+/* The memory is write-protected, and we may read ahead.  To a guest that we stopped, newer versions of QEMU leave
  * it to us to go on.  They may write to its memory for that, and wait for us to read: so
  * there is no waiting for an answer here.
  */
 static struct gdump_error *let_go(struct snapshot *s)
 {
+	struct qmp *q = s->qemu->guest.qmp;
+
 	s->let_go = true;
-	return s->qemu->guest.stopped ? qmp_post(s->qemu->guest.qmp, "cont") : NULL;
+	ahead_begin(&s->ahead, qmp_pid(q));
+	return s->qemu->guest.stopped ? qmp_post(q, "cont") : NULL;
 }
 
 static struct gdump_error *take_page(void *arg, const struct migration_page *page)
@@ -527,6 +550,7 @@ static void drain(struct snapshot *s)
 static void forget(struct snapshot *s)
 {
 	block_map_deinit(&s->map);
+	ahead_end(&s->ahead);
 	free(s->tail);
 	s->tail = NULL;
 	s->tail_len = 0;
@@ -540,6 +564,10 @@ struct gdump_error *snapshot_push(struct source *source, const struct page_taker
 	bool held;
 
 	s->to = to;
+	s->ahead = (struct ahead){
+		.mem = qemu->mem, .slots = qemu->layout.slots, .num_slots = qemu->layout.num_slots,
+		.page_size = source->image.page_size, .to = to,
+	};
 	if (!cpus_has_notes_of(&source->image))
 		err = qemu_hold(source);
 	held = qemu->guest.stopped;
@@ -549,8 +577,10 @@ struct gdump_error *snapshot_push(struct source *source, const struct page_taker
 		err = start(s);
 	if (!err)
 		err = run_stream(s, held);
-	if (err && s->started)
+	if (err && s->started) {
+		ahead_cancel(&s->ahead);
 		drain(s);
+	}
 	if (s->started)
 		why = finish(s);
 	forget(s);

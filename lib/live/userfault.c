@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * userfault.c - another process's write protection by userfaultfd(2), and how to lift it
+ *
+ * Whoever has such a descriptor acts on the memory of the process that made it.  So a
+ * copy of it does, which pidfd_getfd(2) gives to those who may trace the process.
+ */
+#include "userfault.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../util/cleanup.h"
+
+static bool is_userfault(int dir, const char *name)
+{
+	static const char wanted[] = "anon_inode:[userfaultfd]";
+	char target[sizeof(wanted)];
+	const ssize_t len = readlinkat(dir, name, target, sizeof(target));
+
+	return len == sizeof(wanted) - 1 && !memcmp(target, wanted, sizeof(wanted) - 1);
+}
+
+void userfault_open(struct userfault *u, pid_t pid)
+{
+	CLEANUP_FD int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct dirent *entry;
+	char path[40];
+	DIR *dir;
+	int fd;
+
+	*u = (struct userfault){ .num = 0 };
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = pidfd < 0 ? NULL : opendir(path);
+	while (dir && u->num < MAX_USERFAULTS && (entry = readdir(dir))) {
+		if (!is_userfault(dirfd(dir), entry->d_name))
+			continue;
+		fd = (int)syscall(SYS_pidfd_getfd, pidfd, atoi(entry->d_name), 0);
+		if (fd >= 0)
+			u->fds[u->num++] = fd;
+	}
+	if (dir)
+		closedir(dir);
+}
+
+void userfault_close(struct userfault *u)
+{
+	while (u->num)
+		close(u->fds[--u->num]);
+}
+
+bool userfault_lift(const struct userfault *u, uint64_t addr, uint64_t len)
+{
+	for (size_t i = 0; i < u->num; i++) {
+		struct uffdio_writeprotect lift = { .range = { .start = addr, .len = len } };
+
+		if (!TEMP_FAILURE_RETRY(ioctl(u->fds[i], UFFDIO_WRITEPROTECT, &lift)))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_ahead.c - reading a process's memory as it was when it was write-protected
+ *
+ * The process is a real one, and the protection the kernel's.  It has numbered pages, of
+ * which every fifth was never written to, protects them and waits.  It does what it is told
+ * by the letters that come through a socket, and answers each.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "live/ahead.h"
+#include "util/bits.h"
+
+enum {
+	PAGES = 640,                    /* of the host                          */
+	ROM = 16,                       /* of these: never protected            */
+	CHANGED = 30,                   /* the one that is sent and written to  */
+	LATE = 100,                      /* the one that is written to at the end */
+	PATIENCE = 10000,               /* milliseconds                         */
+	SKIP = 77,                      /* exit status: userfaultfd(2) is not to be had */
+};
+
+static size_t page;
+
+struct other {
+	pid_t pid;
+	int control;
+	unsigned char *memory;
+};
+
+static bool is_empty(size_t i)
+{
+	return i % 5 == 4;
+}
+
+static void fill(unsigned char *p, size_t i)
+{
+	memset(p, (int)(i % 200 + 1), page);
+	memcpy(p, &i, sizeof(i));
+}
+
+/* In the process -------------------------------------------------------------- */
+
+static int protect(int fd, unsigned char *addr, size_t num, bool on)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { .start = (uintptr_t)addr, .len = num * page },
+		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	return ioctl(fd, UFFDIO_WRITEPROTECT, &wp);
+}
+
+/* As QEMU does it: what was never written to is read, to have something to protect. */
+static int protect_all(unsigned char *memory)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
+	struct uffdio_register all = {
+		.range = { .start = (uintptr_t)(memory + ROM * page), .len = (PAGES - ROM) * page },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	for (size_t i = 0; i < PAGES; i++) {
+		if (!is_empty(i))
+			fill(memory + i * page, i);
+		*(volatile unsigned char *)(memory + i * page);
+	}
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &all) ||
+	    protect(fd, memory + ROM * page, PAGES - ROM, true))
+		_exit(SKIP);
+	return fd;
+}
+
+static void live(unsigned char *memory, int control)
+{
+	int fd = protect_all(memory);
+	char c;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_DUMPABLE, 1);
+	if (write(control, "p", 1) != 1)
+		_exit(1);
+	while (read(control, &c, 1) == 1) {
+		if (c == 's')           /* send a page, and let it be written to */
+			protect(fd, memory + CHANGED * page, 1, false);
+		if (c == 'w')
+			memory[CHANGED * page + 100] = 0xff;
+		if (c == 'l')           /* stands still if it is protected yet */
+			memory[LATE * page] = memory[(PAGES - 1) * page] = 0xff;
+		if (write(control, &c, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+/* Here ---------------------------------------------------------------------- */
+
+/* False: no userfaultfd(2) for us */
+static bool other_start(struct other *o)
+{
+	int pair[2], status;
+	char c;
+
+	o->memory = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0);
+	CHECK(o->memory != MAP_FAILED && !socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	o->pid = fork();
+	if (!o->pid) {
+		close(pair[0]);
+		live(o->memory, pair[1]);
+	}
+	close(pair[1]);
+	o->control = pair[0];
+	if (read(o->control, &c, 1) == 1)
+		return true;
+	waitpid(o->pid, &status, 0);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == SKIP);
+	close(o->control);
+	munmap(o->memory, PAGES * page);
+	return false;
+}
+
+static void other_end(struct other *o)
+{
+	close(o->control);
+	kill(o->pid, SIGKILL);          /* it may wait for ever */
+	CHECK_INT(waitpid(o->pid, NULL, 0), o->pid);
+	munmap(o->memory, PAGES * page);
+}
+
+/* Whether it says within some time that it has done @what. */
+static bool answers(const struct other *o, char what, int ms)
+{
+	struct pollfd p = { .fd = o->control, .events = POLLIN };
+	char c = 0;
+
+	return poll(&p, 1, ms) > 0 && read(o->control, &c, 1) == 1 && c == what;
+}
+
+static bool tell(const struct other *o, char what, int ms)
+{
+	CHECK_INT(write(o->control, &what, 1), 1);
+	return answers(o, what, ms);
+}
+
+/* What came of each of the guest's pages */
+struct taken {
+	uint32_t page_size;
+	unsigned int times[PAGES];
+	bool unwanted[PAGES];
+	unsigned char *memory;
+	unsigned char room[64 * 65536];
+	size_t num_room;                /* 0: keep it waiting                   */
+	const struct other *other;
+	size_t change_at;               /* when this page is asked for: it is sent and written to */
+};
+
+static struct gdump_error *take(void *arg, uint64_t pfn, const void *data)
+{
+	struct taken *t = arg;
+
+	CHECK_INT(t->times[pfn]++, 0);
+	if (data)
+		memcpy(t->memory + pfn * t->page_size, data, t->page_size);
+	return NULL;
+}
+
+static bool wants(void *arg, uint64_t pfn)
+{
+	struct taken *t = arg;
+
+	if (pfn == t->change_at) {
+		t->change_at = SIZE_MAX;
+		CHECK(tell(t->other, 's', PATIENCE) && tell(t->other, 'w', PATIENCE));
+	}
+	return !t->times[pfn] && !t->unwanted[pfn];
+}
+
+static void *room(void *arg, size_t *num)
+{
+	struct taken *t = arg;
+
+	*num = t->num_room;
+	return t->num_room ? t->room : NULL;
+}
+
+static bool stopped(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void check_taken(const struct taken *t, uint64_t pfn, unsigned int times)
+{
+	const size_t num = t->page_size / page;
+	static unsigned char is[65536], zero[65536];
+
+	if (!CHECK_INT(t->times[pfn], times) || !times)
+		return;
+	for (size_t i = pfn * num; i < (pfn + 1) * num; i++) {
+		fill(is, i);
+		CHECK(!memcmp(t->memory + i * page, is_empty(i) ? zero : is, page));
+	}
+}
+
+static void run(struct ahead *a, enum ahead_phase until)
+{
+	bool worked;
+
+	for (int i = 0; i < 10000 && a->phase != until; i++)
+		CHECK_OK(ahead_work(a, &worked));
+	CHECK_INT(a->phase, until);
+}
+
+/* False: it could not be done. */
+static bool test_reading(uint32_t page_size, size_t num_room)
+{
+	struct slot slots[2];
+	struct procmem *mem = NULL;
+	struct taken *t = calloc(1, sizeof(*t));
+	const struct page_taker to = {
+		.page = take, .wants = wants, .room = room, .stopped = stopped, .arg = t,
+	};
+	struct ahead a = { .slots = slots, .num_slots = 2, .page_size = page_size, .to = &to };
+	const uint64_t changed = CHANGED * page / page_size;
+	struct other other;
+	bool worked;
+
+	if (!other_start(&other)) {
+		free(t);
+		return false;
+	}
+	*t = (struct taken){ .page_size = page_size, .num_room = num_room, .other = &other,
+			     .memory = calloc(PAGES, page), .change_at = changed };
+	t->unwanted[600 * page / page_size] = true;
+	slots[0] = (struct slot){ .size = ROM * page, .hva = (uintptr_t)other.memory,
+				  .kind = GDUMP_RANGE_DEVICE };
+	slots[1] = (struct slot){ .paddr = ROM * page, .size = (PAGES - ROM) * page,
+				  .hva = (uintptr_t)(other.memory + ROM * page) };
+	CHECK_OK(procmem_open(other.pid, &mem));
+	CHECK_OK(procmem_use(mem, (uintptr_t)other.memory, PAGES * page));
+	a.mem = mem;
+
+	/* before it has begun there is nothing to do */
+	CHECK_OK(ahead_work(&a, &worked));
+	CHECK(!worked);
+	ahead_begin(&a, other.pid);
+	t->num_room = 0;
+	CHECK_OK(ahead_work(&a, &worked));
+	CHECK(!worked);
+	t->num_room = num_room;
+
+	/* of the first pass the page that was let go is missing, and what is not protected */
+	run(&a, AHEAD_WAITING);
+	CHECK_INT(a.missed, 1 + ROM * page / page_size);
+	check_taken(t, changed, 0);
+	check_taken(t, 0, 0);
+	CHECK(!tell(&other, 'l', 100));
+
+	/* it comes; ROM is read as it is; then nothing is protected any more */
+	t->times[changed] = 1;
+	run(&a, AHEAD_OVER);
+	CHECK_INT(a.passes, 2);
+	for (uint64_t pfn = 0; pfn < PAGES * page / page_size; pfn++) {
+		if (pfn != changed)
+			check_taken(t, pfn, !t->unwanted[pfn]);
+	}
+	CHECK_OK(ahead_work(&a, &worked));
+	CHECK(!worked);
+	CHECK(answers(&other, 'l', PATIENCE));
+	ahead_end(&a);
+	procmem_close(mem);
+	other_end(&other);
+	free(t->memory);
+	free(t);
+	return true;
+}
+
+int main(void)
+{
+	page = (size_t)sysconf(_SC_PAGESIZE);
+	if (!test_reading((uint32_t)page, 64)) {
+		printf("SKIP: no write protection by userfaultfd(2) for this user\n");
+		return SKIP;
+	}
+	test_reading((uint32_t)page, 1);
+	test_reading((uint32_t)page * 4, 16);
+	return check_done();
+}
