@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <guestdump.h>
@@ -21,6 +22,7 @@ enum {
 	MAX_PAGES = 1 << 14,    /* of a dump that is read as a whole: such a one is
 				 * an honest lot of work                        */
 	MAX_VERIFIED = 1 << 22, /* of one that we wrote, with holes             */
+	MAX_REREAD = 64 << 20,  /* bytes of it: some formats have room for what is not there */
 	MAX_READS = 16,
 	NAME_SIZE = 64,
 };
@@ -142,9 +144,13 @@ static void look_at_memory(struct gdump *g)
 static void reread(const char *path, const struct kind *kind, uint64_t lost)
 {
 	const struct gdump_write_options opt = { .size = sizeof(opt), .threads = 1 };
+	struct gdump_error *err;
 	struct gdump *g = NULL;
-	struct gdump_error *err = gdump_open(path, NULL, &g);
+	struct stat st;
 
+	if (!stat(path, &st) && st.st_blocks * 512 > MAX_REREAD)
+		return;
+	err = gdump_open(path, NULL, &g);
 	/* not the holes of a terabyte, one page after the other */
 	if (!err && !lost && gdump_info(g)->num_pages < MAX_VERIFIED)
 		err = gdump_verify(g, &opt);
