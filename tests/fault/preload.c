@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -165,6 +166,24 @@ ssize_t process_vm_readv(pid_t pid, const struct iovec *to, unsigned long num_to
 		return NEXT(process_vm_readv)(pid, &half, 1, from, num_from, flags);
 	}
 	return NEXT(process_vm_readv)(pid, to, num_to, from, num_from, flags);
+}
+
+ssize_t splice(int from, off64_t *off_from, int to, off64_t *off_to, size_t len, unsigned int flags)
+{
+	if (fails_reading(from, __func__))
+		return -1;
+	return NEXT(splice)(from, off_from, to, off_to, shortened(from, len, __func__), flags);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	return fails_reading(fd, __func__) ? -1 : NEXT(ioctl)(fd, request, arg);
 }
 
 int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t len)
