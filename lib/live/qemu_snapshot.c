@@ -53,6 +53,7 @@
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "ahead.h"
+#include "assembly.h"
 #include "blocks.h"
 
 #define CAPABILITY "background-snapshot"
@@ -86,6 +87,7 @@ struct snapshot {
 	struct block_map map;
 	struct migration_reader reader;
 	struct ahead ahead;
+	struct assembly assembly;       /* where the guest's pages are larger   */
 	const struct page_taker *to;
 	uint64_t read_us;               /* when we last got something; 0: nothing yet */
 	uint64_t stalled_us;            /* the longest time that we did not ask */
@@ -407,15 +409,17 @@ static struct gdump_error *push_devices(struct snapshot *s, bool all)
 static struct gdump_error *take_blocks(void *arg, const struct migration *m)
 {
 	struct snapshot *s = arg;
+	const uint32_t page_size = s->qemu->source.image.page_size;
 	struct gdump_error *err;
 
 	if (m->mapped_ram)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "QEMU's snapshot cannot come through a pipe: mapped-ram is on");
-	if (m->page_size != s->qemu->source.image.page_size)
+	if (m->page_size > page_size || page_size / m->page_size > 64)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "QEMU's snapshot has pages of %u bytes, the guest's kernel of %u",
-				 m->page_size, s->qemu->source.image.page_size);
+				 m->page_size, page_size);
+	s->assembly = (struct assembly){ .page_size = page_size, .part_size = m->page_size };
 	err = block_map_make(&s->map, &s->mtree, &s->qemu->layout, m);
 	return err ? err : push_devices(s, false);
 }
@@ -433,10 +437,25 @@ static struct gdump_error *let_go(struct snapshot *s)
 	return s->qemu->guest.stopped ? qmp_post(q, "cont") : NULL;
 }
 
+/* What is at @paddr, a page of QEMU's; NULL: it is zero. */
+static struct gdump_error *give(struct snapshot *s, uint64_t paddr, const void *data)
+{
+	struct assembly *a = &s->assembly;
+	const uint64_t pfn = paddr / a->page_size;
+	const struct page_taker *to = s->to;
+	struct gdump_error *err;
+
+	if (a->page_size == a->part_size)
+		return to->page(to->arg, pfn, data);
+	if (!to->wants(to->arg, pfn))
+		return NULL;
+	err = assembly_add(a, paddr, data, &data);
+	return err || !data ? err : to->page(to->arg, pfn, data);
+}
+
 static struct gdump_error *take_page(void *arg, const struct migration_page *page)
 {
 	struct snapshot *s = arg;
-	const uint32_t page_size = s->qemu->source.image.page_size;
 	struct gdump_error *err = s->let_go ? NULL : let_go(s);
 	uint64_t paddr;
 	size_t i = 0;
@@ -447,8 +466,7 @@ static struct gdump_error *take_page(void *arg, const struct migration_page *pag
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "QEMU's snapshot has a page in a form that no snapshot has: is compression on?");
 	while (!err && block_map_next(&s->map, page->block, page->off, &i, &paddr))
-		err = s->to->page(s->to->arg, paddr / page_size,
-				  page->kind == MIGRATION_RAW ? page->data : NULL);
+		err = give(s, paddr, page->kind == MIGRATION_RAW ? page->data : NULL);
 	return err;
 }
 
@@ -511,7 +529,7 @@ static struct gdump_error *run_stream(struct snapshot *s, bool held)
 	const struct migration_events events = {
 		.blocks = take_blocks, .page = take_page, .arg = s,
 	};
-	struct migration m = { .page_size = s->qemu->source.image.page_size };
+	struct migration m = { .page_size = 0 };
 	struct gdump_error *err;
 	const unsigned char *ahead;
 	size_t len;
@@ -551,6 +569,7 @@ static void forget(struct snapshot *s)
 {
 	block_map_deinit(&s->map);
 	ahead_end(&s->ahead);
+	assembly_deinit(&s->assembly);
 	free(s->tail);
 	s->tail = NULL;
 	s->tail_len = 0;

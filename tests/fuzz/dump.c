@@ -140,8 +140,8 @@ static void look_at_memory(struct gdump *g)
 	}
 }
 
-/* What was written can be read, all of it if nothing was @lost. */
-static void reread(const char *path, const struct kind *kind, uint64_t lost)
+/* What was written can be read, all of it if nothing may be @lost. */
+static void reread(const char *path, const struct kind *kind, bool lost)
 {
 	const struct gdump_write_options opt = { .size = sizeof(opt), .threads = 1 };
 	struct gdump_error *err;
@@ -182,11 +182,13 @@ static void copy(struct gdump *g, const struct gdump_plan *plan, const struct ki
 		.size = sizeof(opt), .threads = 1, .force = true, .format = kind->format,
 		.flatten = kind->flatten, .paging = kind->paging, .result = &result,
 	};
+	/* its pages are copied unseen, good or not */
+	const bool unseen = !strncmp(gdump_info(g)->detail, "flattened", 9);
 	char name[NAME_SIZE + 16];
 
 	if (is_good(gdump_write(g, plan, file ? out_path() : "-", &opt)) && file && kind->rereads &&
 	    !is_high(g))
-		reread(out_path(), kind, result.unreadable);
+		reread(out_path(), kind, unseen || result.unreadable);
 	free(result.left);
 	free(result.why);
 	snprintf(name, sizeof(name), "%s.incomplete", out_path());

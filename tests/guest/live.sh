@@ -41,7 +41,8 @@ options=() qemu=() mem=320M filled=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--full) requires_full; shift ;;
-	--arch | --memory) options=("$1" "$2"); shift 2 ;;
+	--arch) options=("$1" "$2"); [ "$2" != ppc64le ] || mem=512M; shift 2 ;;
+	--memory) options=("$1" "$2"); shift 2 ;;
 	--newer) requires_full; newer_qemu; shift ;;
 	--filled) filled=$2 mem=3G; shift 2 ;;
 	--machine) qemu=(-machine "$2") mem=512M; shift 2 ;;
