@@ -28,42 +28,41 @@ static int by_pfn(const void *a, const void *b)
 	return (x->pfn > y->pfn) - (x->pfn < y->pfn);
 }
 
-/* The page that is made as @pfn, a new one if need be. */
-static struct gdump_error *find(struct assembly *a, uint64_t pfn, struct unfinished **ret)
+/* The page that is made as @pfn, a new one if need be; NULL: see *@err. */
+static struct unfinished *find(struct assembly *a, uint64_t pfn, struct gdump_error **err)
 {
 	const struct unfinished key = { .pfn = pfn };
 	struct unfinished **node = tfind(&key, &a->tree, by_pfn), *u;
 
-	if (node) {
-		*ret = *node;
-		return NULL;
-	}
-	if (a->num >= max_kept / a->page_size)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
+	if (node)
+		return *node;
+	if (a->num >= max_kept / a->page_size) {
+		*err = error_new(GDUMP_ERR_UNSUPPORTED,
 				 "the guest writes to parts of too many pages: of %zu, some is missing still",
 				 a->num);
+		return NULL;
+	}
 	u = calloc(1, sizeof(*u) + a->page_size);
-	if (!u)
-		return error_nomem();
-	u->pfn = pfn;
-	if (!tsearch(u, &a->tree, by_pfn)) {
+	if (u)
+		u->pfn = pfn;
+	if (!u || !tsearch(u, &a->tree, by_pfn)) {
 		free(u);
-		return error_nomem();
+		*err = error_nomem();
+		return NULL;
 	}
 	a->num++;
-	*ret = u;
-	return NULL;
+	return u;
 }
 
 struct gdump_error *assembly_add(struct assembly *a, uint64_t paddr, const void *data,
 				 const void **page)
 {
 	const uint32_t off = (uint32_t)(paddr % a->page_size), num = a->page_size / a->part_size;
-	struct unfinished *u = NULL;
-	struct gdump_error *err = find(a, paddr / a->page_size, &u);
+	struct gdump_error *err = NULL;
+	struct unfinished *u = find(a, paddr / a->page_size, &err);
 
 	*page = NULL;
-	if (err)
+	if (!u)
 		return err;
 	if (data)
 		memcpy(u->data + off, data, a->part_size);
