@@ -275,7 +275,8 @@ static void check_pages(const struct keeper *k, uint64_t from, uint64_t to)
 	}
 }
 
-static void test_any_order(void)
+/* @in_place: pages are made where the pipeline has room, and need not be copied. */
+static void test_any_order(bool in_place)
 {
 	static const unsigned int threads[] = { 1, 2, 7 };
 
@@ -287,30 +288,12 @@ static void test_any_order(void)
 		if (i >= 3)
 			shuffle(f, i);
 		f->slow_at = i % 2 ? f->num - 1 : 0;
+		f->in_place = in_place;
 		CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = threads[i % 3] },
 			     &result));
 		CHECK_INT(result.pages, 2500);
 		CHECK_INT(result.unreadable, 0);
 		CHECK(!k->writer.incomplete);
-		check_pages(k, 0, 1000);
-		check_pages(k, 1500, NUM_PAGES);
-		free(k);
-	}
-}
-
-/* Pages that are made where the pipeline has room need not be copied. */
-static void test_in_place(void)
-{
-	for (unsigned int i = 0; i < 6; i++) {
-		struct pusher *f = pusher_create();
-		struct keeper *k = keeper_create(f);
-		struct gdump_result result;
-
-		if (i >= 3)
-			shuffle(f, i);
-		f->in_place = true;
-		CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = i % 3 + 1 }, &result));
-		CHECK_INT(result.pages, 2500);
 		check_pages(k, 0, 1000);
 		check_pages(k, 1500, NUM_PAGES);
 		free(k);
@@ -473,8 +456,8 @@ static void test_few_buffers(void)
 
 int main(void)
 {
-	test_any_order();
-	test_in_place();
+	test_any_order(false);
+	test_any_order(true);
 	test_again();
 	test_missing();
 	test_nothing_comes();
