@@ -36,28 +36,26 @@ enum {
 	PASSES_MAX = 4,
 };
 
-/* Begin with the last page again. */
-static void begin_pass(struct ahead *a)
+/* From the end of memory down */
+static void begin(struct ahead *a, enum ahead_phase phase)
 {
-	a->phase = AHEAD_READING;
-	a->passes++;
-	a->missed = a->waited = 0;
+	a->phase = phase;
 	a->left = a->num_slots;
 	a->end = UINT64_MAX;
 }
 
-static void begin_lifting(struct ahead *a)
+static void begin_pass(struct ahead *a)
 {
-	a->phase = AHEAD_LIFTING;
-	a->left = a->num_slots;
-	a->end = UINT64_MAX;
+	begin(a, AHEAD_READING);
+	a->passes++;
+	a->missed = a->waited = 0;
 }
 
 /* All pages were looked at: what now? */
 static void end_pass(struct ahead *a)
 {
 	if (!a->missed)
-		begin_lifting(a);
+		begin(a, AHEAD_LIFTING);
 	else
 		a->phase = a->passes < PASSES_MAX ? AHEAD_WAITING : AHEAD_OVER;
 }
@@ -67,11 +65,9 @@ static const struct slot *find_end(struct ahead *a, uint64_t *first)
 {
 	for (; a->left; a->left--, a->end = UINT64_MAX) {
 		const struct slot *s = &a->slots[a->left - 1];
-		const uint64_t last = s->paddr + (s->size - 1);
-		const uint64_t end = last / a->page_size + (last % a->page_size == a->page_size - 1);
 
-		*first = div_up(s->paddr, a->page_size);
-		a->end = MIN(a->end, end);
+		*first = s->paddr / a->page_size;
+		a->end = MIN(a->end, (s->paddr + (s->size - 1)) / a->page_size + 1);
 		if (a->end > *first)
 			return s;
 	}
@@ -218,8 +214,20 @@ static void lift_some(struct ahead *a)
 	}
 }
 
+/* Whether each page is in one slot: a part of one would not be looked at, nor missed. */
+static bool has_whole_pages(const struct ahead *a)
+{
+	for (size_t i = 0; i < a->num_slots; i++) {
+		if ((a->slots[i].paddr | a->slots[i].size) % a->page_size)
+			return false;
+	}
+	return true;
+}
+
 void ahead_begin(struct ahead *a, pid_t pid)
 {
+	if (!has_whole_pages(a))
+		return;
 	userfault_open(&a->userfault, pid);
 	begin_pass(a);
 }
@@ -249,7 +257,7 @@ void ahead_cancel(struct ahead *a)
 	if (a->phase == AHEAD_IDLE || a->phase == AHEAD_OVER)
 		return;
 	if (a->phase != AHEAD_LIFTING)
-		begin_lifting(a);
+		begin(a, AHEAD_LIFTING);
 	while (a->phase == AHEAD_LIFTING)
 		lift_some(a);
 }

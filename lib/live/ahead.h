@@ -34,7 +34,9 @@ struct ahead {
 	struct userfault userfault;
 };
 
-/* The memory of process @pid is write-protected: from now on there is work. */
+/* The memory of process @pid is write-protected: from now on there is work, unless some
+ * slot ends within a page.
+ */
 void ahead_begin(struct ahead *a, pid_t pid);
 /* Do a little of it, which takes less time than the pipe needs to become full.
  * To be called once all is read that QEMU had sent when the last call returned.

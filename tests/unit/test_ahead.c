@@ -290,9 +290,26 @@ static bool test_reading(uint32_t page_size, size_t num_room)
 	return true;
 }
 
+/* A page that is in two slots would be looked at in neither: so there is no work. */
+static void test_parts_of_pages(void)
+{
+	const struct slot slots[] = {
+		{ .size = 5 * page }, { .paddr = 5 * page, .size = 3 * page },
+	};
+	struct ahead a = { .slots = slots, .num_slots = 2, .page_size = (uint32_t)page * 4 };
+	bool worked;
+
+	ahead_begin(&a, getpid());
+	CHECK_OK(ahead_work(&a, &worked));
+	CHECK(!worked);
+	ahead_cancel(&a);
+	ahead_end(&a);
+}
+
 int main(void)
 {
 	page = (size_t)sysconf(_SC_PAGESIZE);
+	test_parts_of_pages();
 	if (!test_reading((uint32_t)page, 64)) {
 		printf("SKIP: no write protection by userfaultfd(2) for this user\n");
 		return SKIP;
