@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "guestdump.h"
-#include "pipeline.h"
-#include "source.h"
+#include "write/pipeline.h"
+#include "machine/source.h"
 #include "util/bits.h"
 
 enum { PAGE = 4096, READ_BYTES = 512 << 10, LEVEL = 31 };

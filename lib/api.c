@@ -13,7 +13,7 @@
 #include "kernel/printk.h"
 #include "kernel/state.h"
 #include "kernel/tasks.h"
-#include "plan.h"
+#include "write/plan.h"
 #include "util/bits.h"
 #include "util/cursor.h"
 

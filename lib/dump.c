@@ -16,7 +16,7 @@
 #include "format/format.h"
 #include "format/ranges.h"
 #include "parallel.h"
-#include "pipeline.h"
+#include "write/pipeline.h"
 #include "settings.h"
 #include "split.h"
 #include "util/bits.h"

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "source.h"
+#include "machine/source.h"
 
 struct gdump {
 	struct source *source;

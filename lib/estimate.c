@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "dump.h"
-#include "pipeline.h"
+#include "write/pipeline.h"
 #include "settings.h"
 #include "util/bits.h"
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "dump.h"
-#include "plan.h"
+#include "write/plan.h"
 #include "util/bits.h"
 
 struct gdump_job {

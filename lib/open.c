@@ -12,7 +12,7 @@
 #include "kernel/find_vmcoreinfo.h"
 #include "kernel/uts.h"
 #include "live/live.h"
-#include "plan.h"
+#include "write/plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline.h"
+#include "write/pipeline.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
 

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "dump.h"
-#include "plan.h"
+#include "write/plan.h"
 #include "settings.h"
 
 enum { MAX_PARTS = 1000 };

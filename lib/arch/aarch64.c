@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
 
-#include "../image.h"
-#include "../kernel/paging.h"
-#include "../kernel/vmcoreinfo.h"
+#include "../machine/image.h"
+#include "../machine/walker.h"
+#include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "arch.h"
 

@@ -76,7 +76,7 @@ struct arch {
 	 * May be NULL.
 	 */
 	bool (*vmcoreinfo)(struct source *s, struct vmcoreinfo_place *ret);
-	/* The kernel's page tables by VMCOREINFO; see kernel/paging.h.  @ret has
+	/* The kernel's page tables by VMCOREINFO; see machine/walker.h.  @ret has
 	 * its defaults: 8 byte entries in the dump's byte order.
 	 */
 	bool (*paging)(struct source *s, struct paging *ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
 
-#include "../image.h"
+#include "../machine/image.h"
 #include "arch.h"
 
 #define R(n) { "r" #n, 72 + 4 * n, 4 }

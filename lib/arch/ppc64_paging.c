@@ -10,9 +10,9 @@
  */
 #include <stdlib.h>
 
-#include "../image.h"
-#include "../kernel/paging.h"
-#include "../kernel/vmcoreinfo.h"
+#include "../machine/image.h"
+#include "../machine/walker.h"
+#include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "../util/cursor.h"
 #include "arch.h"

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../image.h"
-#include "../kernel/paging.h"
-#include "../kernel/vmcoreinfo.h"
+#include "../machine/image.h"
+#include "../machine/walker.h"
+#include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"

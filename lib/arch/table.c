@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "../image.h"
-#include "../kernel/vmcoreinfo.h"
+#include "../machine/image.h"
+#include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
 
 static const struct arch *const arches[] = {

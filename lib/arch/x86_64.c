@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
 
-#include "../kernel/paging.h"
-#include "../kernel/vmcoreinfo.h"
+#include "../machine/walker.h"
+#include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "arch.h"
 

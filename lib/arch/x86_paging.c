@@ -5,8 +5,8 @@
  * By the control registers in QEMU's note.  Source: Intel's manual, volume 3,
  * chapter 4.
  */
-#include "../image.h"
-#include "../kernel/paging.h"
+#include "../machine/image.h"
+#include "../machine/walker.h"
 #include "../util/cursor.h"
 #include "arch.h"
 

@@ -33,7 +33,7 @@
 
 #include "../arch/arch.h"
 #include "../kernel/mappings.h"
-#include "../kernel/vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "pieces.h"

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "../bytes/bytes.h"
-#include "../source.h"
-#include "../writer.h"
+#include "../machine/source.h"
+#include "../write/writer.h"
 
 struct ranges;
 

@@ -17,7 +17,7 @@
 
 #include "../arch/arch.h"
 #include "../codec/codec.h"
-#include "../kernel/vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 

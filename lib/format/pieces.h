@@ -9,7 +9,7 @@
 #pragma once
 
 #include "../bytes/bytes.h"
-#include "../writer.h"
+#include "../write/writer.h"
 
 struct piece {
 	uint64_t paddr, size;           /* size is above 0                      */

@@ -18,7 +18,7 @@
  */
 #pragma once
 
-#include "../image.h"
+#include "../machine/image.h"
 
 struct place {
 	uint64_t paddr, size, off;

@@ -26,8 +26,8 @@
  */
 #pragma once
 
-#include "../source.h"
-#include "../writer.h"
+#include "../machine/source.h"
+#include "../write/writer.h"
 
 enum {
 	S390_HEADER = 4096, S390_END = 16, S390_PAGE = 4096,

@@ -17,7 +17,7 @@
  */
 #pragma once
 
-#include "../kernel/paging.h"
+#include "../machine/walker.h"
 #include "pieces.h"
 
 enum {

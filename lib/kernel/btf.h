@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "paging.h"
+#include "../machine/walker.h"
 
 struct btf {
 	unsigned char *data;            /* of all                               */

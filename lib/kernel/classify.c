@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../util/bits.h"
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 
 enum { MAX_ORDER = 22 };
 

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "../image.h"
+#include "../machine/image.h"
 
 /* A page type in _mapcount: counts only under its mask.  mask 0: unknown. */
 struct page_type {

@@ -25,7 +25,7 @@
 #include "../util/cleanup.h"
 #include "classify.h"
 #include "memmap.h"
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 #include "zones.h"
 
 enum { CHUNK_PAGES = 32768, MAX_PAGE_STRUCT = 256, MAX_BLOCK_ORDER = 13, PAGE_FLAGS = 0xfffff,

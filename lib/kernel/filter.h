@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../plan.h"
+#include "../write/plan.h"
 
 /* Leave out of @plan what @drop (enum gdump_drop) asks for and the guest's
  * struct pages prove.  Where they cannot be read or contradict themselves pages

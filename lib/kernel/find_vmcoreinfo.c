@@ -22,9 +22,9 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
-#include "paging.h"
+#include "../machine/walker.h"
 #include "uts.h"
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 
 enum {
 	NOTE_ALIGN = 4096,              /* pages are not smaller                */

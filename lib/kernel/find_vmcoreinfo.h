@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "../source.h"
+#include "../machine/source.h"
 
 /* How much speaks for a note; what comes later is better. */
 enum vmcoreinfo_trust {

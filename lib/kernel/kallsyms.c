@@ -17,7 +17,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 
 enum {
 	NUM_TOKENS = 256,

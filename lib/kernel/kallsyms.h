@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "paging.h"
+#include "../machine/walker.h"
 
 struct ksym {
 	const char *name;

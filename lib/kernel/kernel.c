@@ -8,7 +8,7 @@
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
 #include "kallsyms.h"
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 
 enum {
 	SCAN_SIZE = 256 << 20,          /* no image is larger                   */

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "paging.h"
+#include "../machine/walker.h"
 
 /* Ascending by vaddr; what is contiguous in both is one. */
 struct mappings {

@@ -7,7 +7,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 
 /* Flags in the low bits of section_mem_map; 7.x uses six. */
 enum {

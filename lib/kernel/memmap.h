@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "paging.h"
+#include "../machine/walker.h"
 
 struct section {
 	uint64_t pfn;                   /* of its first page                    */

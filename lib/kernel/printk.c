@@ -20,8 +20,8 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
-#include "paging.h"
-#include "vmcoreinfo.h"
+#include "../machine/walker.h"
+#include "../machine/vmcoreinfo.h"
 
 enum {
 	MAX_COUNT_BITS = 24,

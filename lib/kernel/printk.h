@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../source.h"
+#include "../machine/source.h"
 
 /* Call @fn for each record that is still in the ring, the oldest first.  Works
  * from VMCOREINFO and memory alone; GDUMP_ERR_UNSUPPORTED says what is missing.

@@ -16,7 +16,7 @@
 #include "../util/bits.h"
 #include "kernel.h"
 #include "printk.h"
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 
 static const uint64_t second = 1000000000;
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../source.h"
+#include "../machine/source.h"
 
 /* Fill all but .size of @ret with what can be found out, see gdump_kernel(). */
 MUST_CHECK struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret);

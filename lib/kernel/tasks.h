@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../source.h"
+#include "../machine/source.h"
 
 /* Call @fn for each task, see gdump_tasks(). */
 MUST_CHECK struct gdump_error *tasks_read(struct source *s, gdump_task_fn *fn, void *arg);

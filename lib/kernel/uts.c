@@ -5,7 +5,7 @@
 
 #include "../arch/arch.h"
 #include "../util/bits.h"
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 
 /* struct new_utsname: six fields of 65 bytes */
 enum { SYSNAME, NODENAME, RELEASE, VERSION, MACHINE, DOMAINNAME, NUM_FIELDS };

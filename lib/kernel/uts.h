@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "../source.h"
+#include "../machine/source.h"
 
 /* Where VMCOREINFO says that the kernel has what uname prints: six fields of 65 bytes. */
 bool uts_paddr(const struct image *image, uint64_t *paddr);

@@ -7,7 +7,7 @@
  */
 #include "zones.h"
 
-#include "vmcoreinfo.h"
+#include "../machine/vmcoreinfo.h"
 
 enum { MAX_NODES = 4096, MAX_ZONES = 8 };
 

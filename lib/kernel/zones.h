@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "paging.h"
+#include "../machine/walker.h"
 
 /* How many pages of all zones are free; false: VMCOREINFO does not lead there. */
 bool zones_free_pages(struct walker *w, uint64_t *ret);

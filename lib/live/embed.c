@@ -12,7 +12,7 @@
  * resume() did.  Every way out passes through embed_resume().
  *
  * The memory of a protected guest is encrypted when we read it, and of use only in a
- * whole dump (see pv/capture.h): outside of one it is locked.  It is always copied by the
+ * whole dump (see kvm_protected.h): outside of one it is locked.  It is always copied by the
  * kernel, as a page that cannot be encrypted would kill who looks at it.  The guest does
  * not go on before that dump has ended.
  */
@@ -29,7 +29,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
-#include "../pv/capture.h"
+#include "kvm_protected.h"
 #include "live.h"
 #include "slots.h"
 

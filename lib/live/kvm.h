@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "../image.h"
+#include "../machine/image.h"
 
 /* As ioctl(2).  Tests have one of their own. */
 typedef int kvm_ioctl_fn(int fd, unsigned long request, void *arg);

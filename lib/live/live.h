@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../source.h"
+#include "../machine/source.h"
 #include "kvm.h"
 
 /* QEMU by its QMP socket @path.  @opt is never NULL. */

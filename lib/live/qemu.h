@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../source.h"
+#include "../machine/source.h"
 #include "guest.h"
 #include "layout.h"
 #include "procmem.h"

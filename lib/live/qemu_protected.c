@@ -2,7 +2,7 @@
 /*
  * qemu_protected.c - a protected guest of QEMU's
  *
- * Theory of operation.  KVM gives the dump of a protected guest (see pv/capture.h) only to
+ * Theory of operation.  KVM gives the dump of a protected guest (see kvm_protected.h) only to
  * QEMU, so QEMU dumps, all of it, in one go; we take what comes out of the pipe: the
  * machine and the CPUs in the head, memory, then the sections, whose headers are in the
  * head as well.  Our own file is made of that as of any other source.

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "../source.h"
+#include "../machine/source.h"
 #include "../util/bits.h"
 
 size_t slots_find(const struct slot *slots, size_t num, uint64_t paddr)

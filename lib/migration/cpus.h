@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../image.h"
+#include "../machine/image.h"
 #include "devices.h"
 
 /* Add the notes that QEMU's own dump of the same guest would have: NT_PRSTATUS of

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../image.h"
+#include "../machine/image.h"
 #include "keys.h"
 
 enum {

@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "../source.h"
+#include "../machine/source.h"
 #include "meta.h"
 
 /* A section of the file, by its place */

@@ -23,7 +23,7 @@
 #include "kernel/state.h"
 #include "kernel/tasks.h"
 #include "kernel/uts.h"
-#include "plan.h"
+#include "write/plan.h"
 #include "util/bits.h"
 #include "util/cursor.h"
 

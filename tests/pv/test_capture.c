@@ -18,7 +18,7 @@
 
 #include "dump.h"
 #include "live/live.h"
-#include "pv/kvm_abi.h"
+#include "live/kvm_abi.h"
 #include "uv.h"
 
 _Static_assert(sizeof(struct pv_cmd) == sizeof(struct kvm_pv_cmd), "");

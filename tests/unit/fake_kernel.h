@@ -10,7 +10,7 @@
 #include "check.h"
 #include "random.h"
 #include "seed.h"
-#include "source.h"
+#include "machine/source.h"
 #include "util/cursor.h"
 
 struct fake {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fake_kernel.h"
 
-#include "plan.h"
+#include "write/plan.h"
 #include "util/bits.h"
 
 enum {

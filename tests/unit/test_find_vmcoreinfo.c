@@ -2,7 +2,7 @@
 #include "fake_kernel.h"
 
 #include "kernel/find_vmcoreinfo.h"
-#include "kernel/vmcoreinfo.h"
+#include "machine/vmcoreinfo.h"
 
 enum { MEMORY = 1 << 20, TOP = 0x1000, MIDDLE = 0x2000, LOW = 0x3000,
        CR0 = 392, CR3 = 416, QEMU_NOTE = 440 };

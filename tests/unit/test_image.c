@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "arch/arch.h"
-#include "image.h"
+#include "machine/image.h"
 #include "random.h"
 #include "util/cursor.h"
 

@@ -11,7 +11,7 @@
 #include "migration/layout.h"
 #include "migration/pages.h"
 #include "random.h"
-#include "source.h"
+#include "machine/source.h"
 
 enum { PAGE = 4096, MiB = 1 << 20 };
 #define GiB ((uint64_t)1 << 30)

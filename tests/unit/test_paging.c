@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fake_kernel.h"
 
-#include "kernel/paging.h"
+#include "machine/walker.h"
 
 enum { MEMORY = 1 << 20 };
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "codec/codec.h"
-#include "pipeline.h"
+#include "write/pipeline.h"
 #include "util/bits.h"
 #include "util/cursor.h"
 

@@ -4,7 +4,7 @@
 #include <elf.h>
 #include <stdlib.h>
 
-#include "plan.h"
+#include "write/plan.h"
 #include "random.h"
 #include "util/bits.h"
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "pipeline.h"
+#include "write/pipeline.h"
 #include "random.h"
 #include "util/bits.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check.h"
 
-#include "kernel/vmcoreinfo.h"
+#include "machine/vmcoreinfo.h"
 
 static const char text[] =
 	"OSRELEASE=6.1.0\n"

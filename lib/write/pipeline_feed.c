@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/bits.h"
-#include "util/cleanup.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
 
 /* Wait for a free slot and begin to fill it.  False: nothing is wanted. */
 static bool feeder_claim(struct pipeline *p)

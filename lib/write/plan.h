@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "source.h"
+#include "../machine/source.h"
 
 /* Pages [pfn, pfn + num) of memory; the first has number @index in the plan. */
 struct extent {

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "../image.h"
+#include "image.h"
 
 /* The value of @key, or NULL; @len bytes, not terminated. */
 const char *vmcoreinfo_get(const struct image *image, const char *key, size_t *len);

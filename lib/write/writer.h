@@ -10,9 +10,9 @@
  */
 #pragma once
 
-#include "error.h"
+#include "../error.h"
 #include "plan.h"
-#include "sink/sink.h"
+#include "../sink/sink.h"
 
 struct codec;
 

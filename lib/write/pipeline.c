@@ -45,9 +45,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "codec/codec.h"
-#include "util/bits.h"
-#include "util/cleanup.h"
+#include "../codec/codec.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
 
 enum {
 	BATCH_BYTES = 512 * 1024,

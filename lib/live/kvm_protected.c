@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * capture.c - the dump of a protected s390x guest, by KVM's ioctls
+ * kvm_protected.c - the dump of a protected s390x guest, by KVM's ioctls
  *
  * Theory of operation.  INIT blocks all CPUs of the guest, and only COMPLETE lets them
  * go.  So ->active is true from INIT on until COMPLETE was done, and until then
@@ -18,7 +18,7 @@
  *
  * Facts: Linux's arch/s390/kvm/kvm-s390.c and pv.c, QEMU's target/s390x.
  */
-#include "capture.h"
+#include "kvm_protected.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,13 +26,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../source.h"
+#include "../machine/source.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
-#include "cpu.h"
-#include "keys.h"
+#include "../pv/cpu.h"
+#include "../pv/keys.h"
 #include "kvm_abi.h"
-#include "meta.h"
+#include "../pv/meta.h"
 
 enum {
 	MIB = 1 << 20,

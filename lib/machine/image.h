@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "error.h"
+#include "../error.h"
 
 struct arch;
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/filter.h"
-#include "util/bits.h"
-#include "util/cleanup.h"
+#include "../kernel/filter.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
 
 enum {
 	SCAN_PAGES = 4096,

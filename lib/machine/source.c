@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/bits.h"
+#include "../util/bits.h"
 
 void source_init(struct source *s, const struct source_ops *ops)
 {

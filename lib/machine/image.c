@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/arch.h"
-#include "kernel/vmcoreinfo.h"
-#include "util/bits.h"
-#include "util/cursor.h"
+#include "../arch/arch.h"
+#include "vmcoreinfo.h"
+#include "../util/bits.h"
+#include "../util/cursor.h"
 
 enum {
 	MAX_RANGES = 1 << 20,

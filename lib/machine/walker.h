@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * paging.h - a guest's page tables
+ * walker.h - a guest's page tables
  *
  * What differs from CPU to CPU is a description: how the levels divide an
  * address, and what an entry means.  The walk is one for all.  Tables are
@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "../source.h"
+#include "source.h"
 
 enum { PAGING_MAX_LEVELS = 6 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * capture.h - the dump of a protected s390x guest, as its VMM may take it
+ * kvm_protected.h - the dump of a protected s390x guest, as its VMM may take it
  *
  * KVM lets only the process that has made the VM ask the Ultravisor for a dump.  The
  * order is: begin (INIT, then each CPU), read memory, states (in pieces), complete; and
@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "../live/kvm.h"
+#include "kvm.h"
 
 struct capture;
 

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#include "codec/codec.h"
-#include "util/bits.h"
-#include "util/cleanup.h"
+#include "../codec/codec.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
 
 /* Pages [i, i + n) of a batch are neighbours in memory. */
 static size_t run_length(const struct batch *b, size_t i)

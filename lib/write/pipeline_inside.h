@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 #include "pipeline.h"
-#include "util/cleanup.h"
+#include "../util/cleanup.h"
 
 enum slot_state {
 	SLOT_FREE,
