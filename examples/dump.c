@@ -52,12 +52,12 @@ int main(int argc, char **argv)
 	       info->release ? info->release : "unknown");
 	err = gdump_write(g, NULL, argv[2], &write);
 	gdump_close(g);                 /* if the guest still stands, it goes on */
-	if (result.left)
-		fprintf(stderr, "\ndump: what was written so far is in %s", result.left);
-	if (result.why)
-		fprintf(stderr, "\ndump: a page is lost: %s", result.why);
-	free(result.left);
-	free(result.why);
+	if (result.partial_path)
+		fprintf(stderr, "\ndump: what was written so far is in %s", result.partial_path);
+	if (result.first_error)
+		fprintf(stderr, "\ndump: a page is lost: %s", result.first_error);
+	free(result.partial_path);
+	free(result.first_error);
 	if (err)
 		return fail(err);
 	printf("%s: %llu pages in %llu bytes\n", argv[2], (unsigned long long)result.pages,

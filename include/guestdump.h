@@ -82,7 +82,7 @@ typedef void gdump_warn_fn(void *arg, const char *message);
 typedef bool gdump_cancel_fn(void *arg);
 
 /* Guest-physical memory in a file that says nothing of itself. */
-struct gdump_place {
+struct gdump_extent {
 	uint64_t start, size;           /* of memory, in bytes                  */
 	uint64_t offset;                /* of it in the file                    */
 };
@@ -123,8 +123,8 @@ struct gdump_open_options {
 	 * tells, which gdump_write() writes beside a raw file; without that,
 	 * and with format "raw", each byte is at its address.
 	 */
-	const struct gdump_place *places;
-	size_t num_places;
+	const struct gdump_extent *extents;
+	size_t num_extents;
 	/* The file with the customer communication key, 32 bytes, of a protected
 	 * guest's owner; it is read once and never shown.  NULL: none
 	 */
@@ -139,7 +139,7 @@ struct gdump_open_options {
 	const char *spool_dir;
 	gdump_progress_fn *progress;    /* while that copy is made              */
 	void *progress_arg;
-	bool private_anyway;            /* dump memory that is private to the
+	bool allow_encrypted;           /* dump memory that is private to the
 					 * guest as the host sees it            */
 };
 
@@ -268,13 +268,13 @@ struct gdump_info {
 	uint64_t num_pages;             /* pages of all ranges                  */
 	uint64_t num_excluded;          /* of them not in the input             */
 	uint32_t dump_level;            /* what the input left out: gdump_drop  */
-	bool is_live;                   /* a running guest                      */
+	bool is_guest;                  /* a running guest                      */
 	bool was_running;               /* it ran when we came                  */
 	size_t num_lost_cpus;           /* their registers could not be read, as
 					 * their seal is broken, and are zero   */
 	bool is_locked;                 /* memory and registers are encrypted, and
 					 * no key was given                     */
-	bool runs_on;                   /* it goes on while it is written, see
+	bool live;                      /* it goes on while it is written, see
 					 * enum gdump_live                      */
 };
 
@@ -340,7 +340,7 @@ struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg);
 struct gdump_kernel {
 	size_t size;                    /* = sizeof this struct                 */
 	bool has_uptime;
-	bool uptime_is_least;           /* it is the time of the log's last line,
+	bool uptime_is_lower_bound;     /* it is the time of the log's last line,
 					 * as nothing else tells                */
 	uint64_t uptime;                /* in seconds, as of the last tick      */
 	uint64_t boot_time;             /* seconds since 1970 by the guest's
@@ -425,16 +425,16 @@ struct gdump_result {
 	size_t size;                    /* = sizeof this struct                 */
 	uint64_t pages;                 /* pages that the dump holds            */
 	uint64_t zero;                  /* of them all zero                     */
-	uint64_t packed;                /* stored compressed                    */
-	uint64_t raw;                   /* stored as they are                   */
+	uint64_t compressed;            /* stored compressed                    */
+	uint64_t uncompressed;          /* stored as they are                   */
 	uint64_t unreadable;            /* could not be read: lost in the dump,
 					 * which is marked as incomplete        */
 	uint64_t bytes;                 /* size of the output                   */
 	/* NULL or freed by the caller with free() */
-	char *left;                     /* the file that a cut short dump left; of a
+	char *partial_path;             /* the file that a cut short dump left; of a
 					 * split one the first of them          */
-	char *why;                      /* why the first lost page was          */
-	uint64_t filled;                /* pages that were left out, but stand
+	char *first_error;              /* why the first lost page was          */
+	uint64_t zero_filled;           /* pages that were left out, but stand
 					 * as zeros where the format cannot
 					 * tell                                 */
 	uint64_t lost_cpus;             /* whose registers the firmware did not
@@ -458,7 +458,7 @@ struct gdump_write_options {
 	bool resume_guest;              /* let a paused guest go on as soon as
 					 * the last page has been read          */
 	uint64_t buffer;                /* with it: pages may wait in so many
-					 * bytes of memory to be packed later; 0:
+					 * bytes of memory to be compressed later; 0:
 					 * 256 MiB for a plan that leaves pages
 					 * out by kind and for a guest that runs
 					 * on, else none                        */
@@ -503,7 +503,7 @@ GDUMP_MUST_CHECK
 struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *plan,
 				   const struct gdump_write_options *opt, uint64_t *ret);
 
-/* Read every byte of @g, unpack every page and count what is there.  The checksum that
+/* Read every byte of @g, decompress every page and count what is there.  The checksum that
  * gdump_write() put behind the file, if there is one, must be right.  Broken
  * pages are GDUMP_ERR_CORRUPT, which tells how many and the first.  Of @opt,
  * threads, progress and result matter.

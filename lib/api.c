@@ -33,10 +33,10 @@ void write_result(struct gdump_result *to, const struct gdump_result *result)
 		to->size = size;
 	}
 	/* what the caller does not take is his no more */
-	if (size < offsetof(struct gdump_result, left) + sizeof(result->left))
-		free(result->left);
-	if (size < offsetof(struct gdump_result, why) + sizeof(result->why))
-		free(result->why);
+	if (size < offsetof(struct gdump_result, partial_path) + sizeof(result->partial_path))
+		free(result->partial_path);
+	if (size < offsetof(struct gdump_result, first_error) + sizeof(result->first_error))
+		free(result->first_error);
 }
 
 const struct gdump_info *gdump_info(const struct gdump *g)

@@ -66,7 +66,7 @@ static struct gdump_error *open_beside(const char *path, bool force, const struc
 {
 	CLEANUP_FREE char *name = NULL;
 
-	if (!format->sidecar || !sink->left)
+	if (!format->sidecar || !sink->partial_path)
 		return NULL;
 	name = ranges_path(path);
 	return name ? sink_file_create(name, force, ret) : error_nomem();
@@ -86,20 +86,20 @@ static struct gdump_error *resume(void *arg)
  */
 static void keep_rest(struct sink *sink, struct gdump_result *result, bool whole)
 {
-	if (sink->left && result->pages && !whole) {
+	if (sink->partial_path && result->pages && !whole) {
 		sink->keep = true;
-		result->left = strdup(sink->left);
+		result->partial_path = strdup(sink->partial_path);
 	}
 }
 
 /* How much memory may be read ahead, so that a guest may go on before it is
- * packed: a small dump is worth it, for a large one it makes no difference.  One that
+ * compressed: a small dump is worth it, for a large one it makes no difference.  One that
  * runs on waits only if there is no room.
  */
 static uint64_t buffer_size(const struct gdump *g, const struct gdump_plan *plan,
 			    const struct gdump_write_options *opt)
 {
-	if (!opt->resume_guest || !g->source->is_live || !g->source->was_running)
+	if (!opt->resume_guest || !g->source->is_guest || !g->source->was_running)
 		return 0;
 	if (opt->buffer)
 		return opt->buffer;
@@ -116,8 +116,8 @@ static struct gdump_error *write_pages(struct gdump *g, struct write_spec *spec,
 	const struct pipeline_options run = {
 		.threads = set->threads, .store_in_order = !spec->sink->seeks,
 		.push = g->source->ops->push, .buffer = buffer_size(g, spec->plan, opt),
-		/* a level that was asked for is worth packing anew */
-		.keep_packed = !opt->level && !opt->has_level,
+		/* a level that was asked for is worth compressing anew */
+		.keep_compressed = !opt->level && !opt->has_level,
 		.progress = opt->progress, .progress_arg = opt->progress_arg,
 		.all_read = opt->resume_guest && !g->source->dump ? resume : NULL, .all_read_arg = g->source,
 	};
@@ -125,7 +125,7 @@ static struct gdump_error *write_pages(struct gdump *g, struct write_spec *spec,
 	struct gdump_error *err = set->format->create(spec, &writer);
 
 	if (!err) {
-		result->filled = writer->filled;
+		result->zero_filled = writer->zero_filled;
 		result->lost_cpus += writer->lost_cpus;
 	}
 	if (!err)
@@ -213,7 +213,7 @@ static struct gdump_error *settle(const struct gdump *g, const struct gdump_writ
 		return error_new(GDUMP_ERR_USAGE,
 				 "a guest that runs on does not give its pages in order: write one file, and split that with guestdump convert");
 	if (set->codec && !opt->level && !opt->has_level)
-		set->level = set->codec->hasty_level;
+		set->level = set->codec->live_level;
 	return opt->paging ? source_hold(g->source) : NULL;
 }
 
@@ -340,7 +340,7 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 	if (!err && result.unreadable)
 		err = error_new(GDUMP_ERR_CORRUPT, "%llu pages are broken; the first: %s",
 				(unsigned long long)result.unreadable,
-				result.why ? result.why : "unknown");
+				result.first_error ? result.first_error : "unknown");
 	for (size_t i = 0; !err && i < g->source->num_files; i++)
 		err = check_sum(g->source, i, run.threads, &result);
 	write_result(opt.result, &result);

@@ -56,10 +56,10 @@ struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *pla
 	counter.writer.level = set.level;
 	run.threads = set.threads;
 	err = pipeline_run(g->source, thin, &counter.writer, &run, &result);
-	free(result.why);
+	free(result.first_error);
 	if (err)
 		return error_prefix(err, "%s", g->where);
 	*ret = counter.bytes * step + image_notes_size(&g->source->image) +
-	       (set.format->packs ? kept * 24 + plan_end_pfn(plan) / 4 : 0);
+	       (set.format->compresses ? kept * 24 + plan_end_pfn(plan) / 4 : 0);
 	return NULL;
 }

@@ -110,7 +110,7 @@ static struct gdump_error *named_format(const struct gdump_open_options *opt,
 		return error_new(GDUMP_ERR_USAGE,
 				 "format '%s' cannot be read; guestdump list shows what can",
 				 opt->format);
-	if (*ret && opt->num_places && !(*ret)->open_at)
+	if (*ret && opt->num_extents && !(*ret)->open_at)
 		return error_new(GDUMP_ERR_USAGE, "format %s says itself where its memory is",
 				 (*ret)->name);
 	return NULL;
@@ -123,14 +123,14 @@ static struct gdump_error *find_ranges(const char *path, const struct gdump_open
 				       const struct format **format, struct ranges *ret)
 {
 	struct gdump_error *err = NULL;
-	bool found = opt->num_places;
+	bool found = opt->num_extents;
 
 	if (*format && !(*format)->open_at)
 		return NULL;
 	if (!found && strcmp(path, "-"))
 		err = ranges_load(path, ret, &found);
-	for (size_t i = 0; !err && i < opt->num_places; i++) {
-		const struct gdump_place *p = &opt->places[i];
+	for (size_t i = 0; !err && i < opt->num_extents; i++) {
+		const struct gdump_extent *p = &opt->extents[i];
 		const struct place place = { p->start, p->size, p->offset, GDUMP_RANGE_RAM };
 
 		err = ranges_add(ret, &place);
@@ -214,7 +214,7 @@ static struct gdump_error *open_source(const char *where, const struct gdump_ope
 
 		if (strncmp(where, sources[i].scheme, len))
 			continue;
-		if (opt->format || opt->num_places || opt->num_parts)
+		if (opt->format || opt->num_extents || opt->num_parts)
 			return error_new(GDUMP_ERR_USAGE,
 					 "is a running guest: only files have formats and ranges");
 		return sources[i].open(where + len, opt, ret);
@@ -257,11 +257,11 @@ static void fill_info(struct gdump *g)
 		.num_pages = count_pages(image),
 		.num_excluded = image->num_absent,
 		.dump_level = image->dump_level,
-		.is_live = s->is_live,
+		.is_guest = s->is_guest,
 		.was_running = s->was_running,
 		.num_lost_cpus = image->num_lost_cpus,
 		.is_locked = source_is_locked(s),
-		.runs_on = s->ops->push,
+		.live = s->ops->push,
 	};
 }
 

@@ -17,7 +17,7 @@ static struct gdump_error *find_codec(const char *name, const struct gdump_write
 				 "codec '%s' is unknown; guestdump list shows what there is", name);
 	if (!c->library)
 		return error_new(GDUMP_ERR_UNSUPPORTED, "this build has no %s", name);
-	if (!c->pack) {
+	if (!c->compress) {
 		set->codec = NULL;
 		return NULL;
 	}
@@ -42,7 +42,7 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 	if (opt->codec && codec != opt->codec && strcmp(codec, opt->codec))
 		return error_new(GDUMP_ERR_USAGE, "format '%s' does not go with codec '%s'", name,
 				 opt->codec);
-	if (codec && strcmp(codec, "none") && !set->format->packs)
+	if (codec && strcmp(codec, "none") && !set->format->compresses)
 		return error_new(GDUMP_ERR_USAGE, "format '%s' does not compress; leave codec '%s' out",
 				 name, codec);
 	if (opt->flatten && !set->format->seeks)

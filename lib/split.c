@@ -124,12 +124,12 @@ static void add_result(struct gdump_result *to, struct gdump_result *from)
 {
 	to->pages += from->pages;
 	to->zero += from->zero;
-	to->packed += from->packed;
-	to->raw += from->raw;
+	to->compressed += from->compressed;
+	to->uncompressed += from->uncompressed;
 	to->unreadable += from->unreadable;
-	if (!to->why)
-		to->why = TAKE_PTR(from->why);
-	free(from->why);
+	if (!to->first_error)
+		to->first_error = TAKE_PTR(from->first_error);
+	free(from->first_error);
 }
 
 static struct gdump_error *write_part(struct split *s, struct part *p)
@@ -184,7 +184,7 @@ static void keep_rest(struct split *s)
 		return;
 	for (unsigned int i = s->finished; i < s->num; i++)
 		s->parts[i].sink->keep = true;
-	s->result->left = strdup(s->parts[s->finished].sink->left);
+	s->result->partial_path = strdup(s->parts[s->finished].sink->partial_path);
 }
 
 static void split_deinit(struct split *s)

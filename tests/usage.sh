@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 tmpdir
 
-for option in --detach --private-anyway --live --live=try --buffer=1M --no-direct --timeout=3; do
+for option in --detach --allow-encrypted --live --live=try --buffer=1M --no-direct --timeout=3; do
 	fails_with 2 "$GUESTDUMP" convert "$option" "$tmp/in" "$tmp/out" 2>"$tmp/err"
 	grep -q -- "${option%=*} is for running guests: guestdump dump" "$tmp/err" ||
 		fail "convert $option: $(cat "$tmp/err")"

@@ -25,7 +25,7 @@ enum {
 };
 
 enum { MAX_LEVELS = 32 };
-enum { OPT_DETACH = 1024, OPT_PRIVATE_ANYWAY };
+enum { OPT_DETACH = 1024, OPT_ALLOW_ENCRYPTED };
 enum { OPT_SPLIT = 768, OPT_PAGING };
 
 static const char short_options[] = "+f:FC:clpzEd:x:j:qh" INPUT_SHORT;
@@ -51,7 +51,7 @@ static const struct option long_options[] = {
 	{ "live",       optional_argument, NULL, OPT_LIVE },
 	{ "timeout",    required_argument, NULL, OPT_TIMEOUT },
 	{ "detach",     no_argument,       NULL, OPT_DETACH },
-	{ "private-anyway", no_argument,   NULL, OPT_PRIVATE_ANYWAY },
+	{ "allow-encrypted", no_argument,   NULL, OPT_ALLOW_ENCRYPTED },
 	INPUT_OPTIONS,
 	{ "help",       no_argument,       NULL, 'h' },
 	{ 0 },
@@ -89,7 +89,7 @@ static bool *flag_of(struct copy *c, int opt)
 	case OPT_NO_CHECKSUM: return &c->write.no_checksum;
 	case OPT_FORCE: return &c->write.force;
 	case OPT_DETACH: return &c->detach;
-	case OPT_PRIVATE_ANYWAY: return &c->open.private_anyway;
+	case OPT_ALLOW_ENCRYPTED: return &c->open.allow_encrypted;
 	case OPT_NO_DIRECT: return &c->open.no_direct;
 	default: return NULL;
 	}
@@ -207,7 +207,7 @@ static const char *long_name(int opt)
 static bool needs_guest(int opt)
 {
 	static const int options[] = {
-		OPT_BUFFER, OPT_LIVE, OPT_DETACH, OPT_PRIVATE_ANYWAY, OPT_NO_DIRECT, OPT_TIMEOUT,
+		OPT_BUFFER, OPT_LIVE, OPT_DETACH, OPT_ALLOW_ENCRYPTED, OPT_NO_DIRECT, OPT_TIMEOUT,
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
@@ -262,20 +262,20 @@ static void print_json(const struct copy *c, const struct gdump_info *info, cons
 	const struct gdump_result *r = &c->result;
 
 	fprintf(stderr,
-		"{\"event\": \"%s\", \"pages\": %llu, \"zero\": %llu, \"packed\": %llu, \"raw\": %llu, "
-		"\"unreadable\": %llu, \"filled\": %llu, \"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f, \"stalled_ms\": %.3f}\n",
+		"{\"event\": \"%s\", \"pages\": %llu, \"zero\": %llu, \"compressed\": %llu, \"uncompressed\": %llu, "
+		"\"unreadable\": %llu, \"zero_filled\": %llu, \"page_size\": %u, \"bytes\": %llu, \"seconds\": %.3f, \"paused_ms\": %.3f, \"stalled_ms\": %.3f}\n",
 		event, (unsigned long long)r->pages, (unsigned long long)r->zero,
-		(unsigned long long)r->packed, (unsigned long long)r->raw,
-		(unsigned long long)r->unreadable, (unsigned long long)r->filled, info->page_size,
+		(unsigned long long)r->compressed, (unsigned long long)r->uncompressed,
+		(unsigned long long)r->unreadable, (unsigned long long)r->zero_filled, info->page_size,
 		(unsigned long long)r->bytes, progress_seconds(), (double)c->paused_us / 1000,
 		(double)r->stalled_us / 1000);
 }
 
 static void say_paused(const struct copy *c, const struct gdump_info *info)
 {
-	if (info->is_live && !info->was_running)
+	if (info->is_guest && !info->was_running)
 		say("the guest was not running before, and is not now");
-	else if (info->is_live)
+	else if (info->is_guest)
 		say("the guest was paused for %.1f ms and runs again", (double)c->paused_us / 1000);
 }
 
@@ -291,14 +291,14 @@ static void print_summary(const struct copy *c, const struct gdump_info *info)
 	}
 	if (progress_is_quiet())
 		return;
-	say("%s: %s from %s of memory in %.2f s (%s/s); pages: %llu zero, %llu packed, %llu as they are",
+	say("%s: %s from %s of memory in %.2f s (%s/s); pages: %llu zero, %llu compressed, %llu as they are",
 	    !strcmp(c->to, "-") ? "standard output" : c->to, size_text(r->bytes).text,
 	    size_text(bytes).text, seconds,
 	    size_text((uint64_t)((double)bytes / (seconds > 0.001 ? seconds : 0.001))).text,
-	    (unsigned long long)r->zero, (unsigned long long)r->packed,
-	    (unsigned long long)r->raw);
+	    (unsigned long long)r->zero, (unsigned long long)r->compressed,
+	    (unsigned long long)r->uncompressed);
 	say_paused(c, info);
-	if (info->runs_on)
+	if (info->live)
 		say("QEMU's snapshot stood still for %.1f ms at most", (double)r->stalled_us / 1000);
 }
 
@@ -306,14 +306,14 @@ static int print_failure(const struct copy *c, struct gdump_error *err)
 {
 	int status = fail(err);
 
-	if (!c->result.left)
+	if (!c->result.partial_path)
 		return status;
 	if (c->write.split > 1)
 		say("%s to %s-%u.incomplete hold the %llu pages that were written, marked as incomplete",
-		    c->result.left, c->to, c->write.split, (unsigned long long)c->result.pages);
+		    c->result.partial_path, c->to, c->write.split, (unsigned long long)c->result.pages);
 	else
 		say("%s holds the %llu pages that were written, marked as incomplete",
-		    c->result.left, (unsigned long long)c->result.pages);
+		    c->result.partial_path, (unsigned long long)c->result.pages);
 	return status == EXIT_FAILED ? EXIT_INCOMPLETE : status;
 }
 
@@ -335,9 +335,9 @@ static void unlink_left(const struct copy *c)
 {
 	char path[PATH_MAX];
 
-	if (c->result.left)
-		unlink(c->result.left);
-	for (unsigned int i = 1; c->result.left && i <= c->write.split; i++) {
+	if (c->result.partial_path)
+		unlink(c->result.partial_path);
+	for (unsigned int i = 1; c->result.partial_path && i <= c->write.split; i++) {
 		snprintf(path, sizeof(path), "%s-%u.incomplete", c->to, i);
 		unlink(path);
 	}
@@ -359,8 +359,8 @@ static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
 		say("%s; trying level %u", gdump_error_message(err), c->drops[i + 1]);
 		gdump_error_destroy(err);
 		unlink_left(c);
-		free(c->result.left);
-		free(c->result.why);
+		free(c->result.partial_path);
+		free(c->result.first_error);
 		c->result = (struct gdump_result){ .size = sizeof(c->result) };
 	}
 	return err;
@@ -419,9 +419,9 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	int status = EXIT_DONE;
 
 	/* a protected guest can run again only when its dump has been ended */
-	if (info->is_live && info->is_locked)
+	if (info->is_guest && info->is_locked)
 		signals_be_patient();
-	if (info->runs_on) {
+	if (info->live) {
 		signals_unhurried();
 		c->write.progress = show_live;
 		c->write.progress_arg = c;
@@ -451,10 +451,10 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	if (c->result.unreadable)
 		say("%llu pages could not be read and are lost in %s; the first: %s",
 		    (unsigned long long)c->result.unreadable, c->to,
-		    c->result.why ? c->result.why : "unknown");
-	if (c->result.filled)
+		    c->result.first_error ? c->result.first_error : "unknown");
+	if (c->result.zero_filled)
 		say("%llu pages are not in the dump and are zero in %s: its format cannot leave them out",
-		    (unsigned long long)c->result.filled, c->to);
+		    (unsigned long long)c->result.zero_filled, c->to);
 	if (info->num_lost_cpus)
 		say("the registers of %zu of %zu CPUs could not be read and are zero in %s",
 		    info->num_lost_cpus, info->num_cpus, c->to);
@@ -531,8 +531,8 @@ static int copy_run(const struct command *cmd, struct copy *c)
 		detach_end(status);
 	if (fifo >= 0)
 		close(fifo);
-	free(c->result.left);
-	free(c->result.why);
+	free(c->result.partial_path);
+	free(c->result.first_error);
 	return status;
 }
 
@@ -562,7 +562,7 @@ static int cmd_copy(const struct command *cmd, int argc, char **argv)
 	"  -F, --flatten             kdump in makedumpfile's flattened form; chosen by itself\n" \
 	"                            when OUTPUT cannot seek\n" \
 	"  -C, --compress CODEC[:LEVEL]\n" \
-	"                            how kdump packs pages: zlib (default), lzo, snappy, zstd\n" \
+	"                            how kdump compresses pages: zlib (default), lzo, snappy, zstd\n" \
 	"                            or none; zlib:0 and zstd:-5 are faster than their default\n" \
 	"  -c, -l, -p, -z            short for --compress zlib, lzo, snappy, zstd\n" \
 	"  -d, --dump-level N        leave pages out, the sum of: 1 zero, 2 cache, 4 private cache,\n" \
@@ -585,14 +585,14 @@ const struct command command_dump = {
 	.usage = "dump [OPTION]... GUEST OUTPUT",
 	.summary = "Take a dump of a running guest (qmp:SOCKET) into a file or - for standard output",
 	.help = COPY_HELP
-		"      --buffer SIZE         read so much ahead of packing, so that the guest goes on earlier;\n"
+		"      --buffer SIZE         read so much ahead of compressing, so that the guest goes on earlier;\n"
 		"                            256M with --live or a dump level above 1\n"
 		"      --live[=try]          the guest goes on: memory as it is at one moment, and a pause\n"
 		"                            of milliseconds; with =try the usual pause where QEMU or\n"
 		"                            the host cannot do it\n"
 		"      --detach              return when the dump has begun, and print the number under\n"
 		"                            which guestdump jobs shows it\n"
-		"      --private-anyway      dump memory that is private to the guest (SEV, TDX) as the\n"
+		"      --allow-encrypted      dump memory that is private to the guest (SEV, TDX) as the\n"
 		"                            host sees it\n"
 		"      --no-direct           let QEMU read the memory: slower, but needs no rights\n"
 		"      --timeout SECONDS     how long to wait for an answer of QEMU (30)\n"

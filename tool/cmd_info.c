@@ -136,7 +136,7 @@ static int print_text(struct gdump *g, const struct gdump_protection *protection
 		bytes += info->ranges[i].size;
 	printf("%s: %s%s\n", where, info->detail,
 	       info->incomplete ? ", INCOMPLETE: it was cut short" : "");
-	if (info->is_live)
+	if (info->is_guest)
 		printf("state       %s\n", info->was_running ? "running" : "not running");
 	printf("machine     %s, %s-endian, %zu CPU%s, pages of %u bytes\n", info->arch,
 	       info->big_endian ? "big" : "little", info->num_cpus,
@@ -145,7 +145,7 @@ static int print_text(struct gdump *g, const struct gdump_protection *protection
 	print_kernel(info);
 	printf("memory      %s in %zu range%s, %" PRIu64 " pages", size_text(bytes).text,
 	       info->num_ranges, info->num_ranges == 1 ? "" : "s", info->num_pages);
-	if (!info->is_live)
+	if (!info->is_guest)
 		printf(", %" PRIu64 " of them not in the dump (level %u)", info->num_excluded,
 		       info->dump_level);
 	printf("\n");
@@ -223,7 +223,7 @@ static int print_json(struct gdump *g, const struct gdump_protection *protection
 		      "input", where, "format", info->format, "detail", info->detail,
 		      "arch", info->arch, "page_size", (int)info->page_size,
 		      "big_endian", info->big_endian, "is_64bit", info->is_64bit,
-		      "incomplete", info->incomplete, "live", info->is_live,
+		      "incomplete", info->incomplete, "is_guest", info->is_guest,
 		      "was_running", info->was_running,
 		      "release", info->release, "version", info->version,
 		      "pages", (json_int_t)info->num_pages,

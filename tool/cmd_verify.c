@@ -48,7 +48,7 @@ static int verify_opened(const struct verify *v, const char *path, struct gdump 
 	progress_start(v->progress, path, info->page_size);
 	err = gdump_verify(g, &opt);
 	progress_end();
-	free(result.why);
+	free(result.first_error);
 	if (v->json)
 		print_json(path, &result, info, err);
 	if (err)
@@ -145,7 +145,7 @@ static int cmd_verify(const struct command *cmd, int argc, char **argv)
 const struct command command_verify = {
 	.name = "verify",
 	.usage = "verify [OPTION]... INPUT...",
-	.summary = "Read every byte of dumps, unpack every page, check every bound and checksum",
+	.summary = "Read every byte of dumps, decompress every page, check every bound and checksum",
 	.help = "The INPUTs may also be the parts of one dump; - is standard input.\n\n"
 		"      --json                one line of JSON for each INPUT\n"
 		"  -j, --threads N           how many threads; default: one for each CPU\n"

@@ -66,7 +66,7 @@ static void print_boot(const struct gdump_kernel *k)
 		print_time(k->boot_time);
 		printf(", ");
 	}
-	printf("%s", k->uptime_is_least ? "at least " : "");
+	printf("%s", k->uptime_is_lower_bound ? "at least " : "");
 	print_duration(k->uptime);
 	printf(" ago\n");
 }
@@ -175,7 +175,7 @@ static void add_kernel(const struct gdump_kernel *k, json_t *o)
 {
 	json_object_set_new(o, "uptime", k->has_uptime ? json_integer((json_int_t)k->uptime) :
 							  json_null());
-	json_object_set_new(o, "uptime_is_least", json_boolean(k->uptime_is_least));
+	json_object_set_new(o, "uptime_is_lower_bound", json_boolean(k->uptime_is_lower_bound));
 	json_object_set_new(o, "boot_time", k->boot_time ? json_integer((json_int_t)k->boot_time) :
 							    json_null());
 	json_object_set_new(o, "panic", json_panic(k));

@@ -108,7 +108,7 @@ bool parse_exclude(char *text, unsigned int *drop)
 	return true;
 }
 
-bool parse_place(char *text, struct gdump_place *ret)
+bool parse_extent(char *text, struct gdump_extent *ret)
 {
 	char *size = strchr(text, ':'), *offset = strchr(text, '@');
 
@@ -141,16 +141,16 @@ bool input_take(struct input *in, int opt, char *value, bool *good)
 	}
 	if (opt != OPT_RANGE)
 		return false;
-	*good = in->num_places < MAX_PLACES && parse_place(value, &in->places[in->num_places]);
-	in->num_places += *good;
+	*good = in->num_extents < MAX_EXTENTS && parse_extent(value, &in->extents[in->num_extents]);
+	in->num_extents += *good;
 	return true;
 }
 
 void input_apply(const struct input *in, struct gdump_open_options *opt)
 {
 	opt->format = in->format;
-	opt->places = in->places;
-	opt->num_places = in->num_places;
+	opt->extents = in->extents;
+	opt->num_extents = in->num_extents;
 	opt->key_file = in->key_file;
 	opt->strict = in->strict;
 }

@@ -24,7 +24,7 @@ unsigned int parse_levels(char *text, unsigned int *drops, unsigned int max);
 /* "zero,cache,private,user,free" */
 bool parse_exclude(char *text, unsigned int *drop);
 /* "ADDR:SIZE" or "ADDR:SIZE@OFFSET"; without it, OFFSET is ADDR.  Cuts @text. */
-bool parse_place(char *text, struct gdump_place *ret);
+bool parse_extent(char *text, struct gdump_extent *ret);
 
 /* What an input is, for commands that read files: these options, this help. */
 enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_STRICT, OPT_NO_CONFINE, OPT_VERBOSE, OPT_KEY = 'k' };
@@ -54,12 +54,12 @@ enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_STRICT, OPT_NO_CONFINE, OPT_VERBOS
 	"      --strict              refuse an encrypted INPUT that is not good in all parts\n" \
 	CONFINE_HELP
 
-enum { MAX_PLACES = 64 };
+enum { MAX_EXTENTS = 64 };
 
 struct input {
 	const char *format;
-	struct gdump_place places[MAX_PLACES];
-	size_t num_places;
+	struct gdump_extent extents[MAX_EXTENTS];
+	size_t num_extents;
 	const char *key_file;
 	bool strict;
 	bool no_confine, verbose;

@@ -87,7 +87,7 @@ void print_kinds(const struct gdump *g, const struct gdump_plan *plan)
 		return;
 	}
 	printf("pages       by what level 31 would do with them%s:\n",
-	       gdump_info(g)->is_live ? ", at about this moment" : "");
+	       gdump_info(g)->is_guest ? ", at about this moment" : "");
 	print_kind(g, gdump_plan_kept(plan), "kept");
 	for (size_t i = 0; i < NUM_KINDS; i++)
 		print_kind(g, gdump_plan_dropped(plan, kinds[i].why), kinds[i].name);

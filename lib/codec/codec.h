@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * codec.h - ways to pack one page
+ * codec.h - ways to compress one page
  *
  * A codec whose library is missing keeps its row, with NULL functions, so that
  * a message can name it.
@@ -16,18 +16,18 @@ struct codec {
 	const char *library;            /* with version; NULL: not in this build */
 	uint32_t kdump_flag;            /* names it in kdump's page descriptors */
 	int min_level, max_level, default_level;
-	int hasty_level;                /* where a guest waits meanwhile        */
+	int live_level;                 /* where a guest waits meanwhile        */
 	const char *level_note;         /* ends the message about a wrong level; NULL: none */
-	/* A packer is one thread's own.  NULL: out of memory. */
-	void *(*pack_open)(int level, size_t page_size);
+	/* A compressor is one thread's own.  NULL: out of memory. */
+	void *(*compress_open)(int level, size_t page_size);
 	/* Bytes written to @dst, at most @cap; 0: did not fit. */
-	size_t (*pack)(void *state, void *dst, size_t cap, const void *src, size_t len);
-	void (*pack_close)(void *state);
-	/* An unpacker is one thread's own. */
-	void *(*unpack_open)(void);
+	size_t (*compress)(void *state, void *dst, size_t cap, const void *src, size_t len);
+	void (*compress_close)(void *state);
+	/* An decompressor is one thread's own. */
+	void *(*decompress_open)(void);
 	/* Whether @src gave exactly @len bytes. */
-	bool (*unpack)(void *state, void *dst, size_t len, const void *src, size_t src_len);
-	void (*unpack_close)(void *state);
+	bool (*decompress)(void *state, void *dst, size_t len, const void *src, size_t src_len);
+	void (*decompress_close)(void *state);
 };
 
 #define CODECS(X) \

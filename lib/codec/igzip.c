@@ -24,7 +24,7 @@ struct igzip *igzip_open(void)
 	return z;
 }
 
-size_t igzip_pack(struct igzip *z, void *dst, size_t cap, const void *src, size_t len)
+size_t igzip_compress(struct igzip *z, void *dst, size_t cap, const void *src, size_t len)
 {
 	struct isal_zstream *s = &z->stream;
 
@@ -49,7 +49,7 @@ struct igzip *igzip_open(void)
 	return NULL;
 }
 
-size_t igzip_pack(struct igzip *z, void *dst, size_t cap, const void *src, size_t len)
+size_t igzip_compress(struct igzip *z, void *dst, size_t cap, const void *src, size_t len)
 {
 	(void)z, (void)dst, (void)cap, (void)src, (void)len;
 	return 0;

@@ -27,7 +27,7 @@ struct igzip;
 
 /* NULL: out of memory. */
 struct igzip *igzip_open(void);
-/* As struct codec's pack() */
-size_t igzip_pack(struct igzip *z, void *dst, size_t cap, const void *src, size_t len);
+/* As struct codec's compress() */
+size_t igzip_compress(struct igzip *z, void *dst, size_t cap, const void *src, size_t len);
 /* NULL is fine. */
 void igzip_close(struct igzip *z);

@@ -11,23 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The library writes past any limit but this one, so it packs to here first. */
-struct lzo_packer {
+/* The library writes past any limit but this one, so it compresses to here first. */
+struct lzo_compressor {
 	unsigned char *buf;
 	lzo_align_t work[LZO1X_1_MEM_COMPRESS / sizeof(lzo_align_t) + 1];
 };
 
-static void lzo_pack_close(void *state)
+static void lzo_compress_close(void *state)
 {
-	struct lzo_packer *p = state;
+	struct lzo_compressor *p = state;
 
 	free(p->buf);
 	free(p);
 }
 
-static void *lzo_pack_open(int level, size_t page_size)
+static void *lzo_compress_open(int level, size_t page_size)
 {
-	struct lzo_packer *p = calloc(1, sizeof(*p));
+	struct lzo_compressor *p = calloc(1, sizeof(*p));
 
 	(void)level;
 	if (!p)
@@ -35,13 +35,13 @@ static void *lzo_pack_open(int level, size_t page_size)
 	p->buf = malloc(page_size + page_size / 16 + 64 + 3);
 	if (p->buf && lzo_init() == LZO_E_OK)
 		return p;
-	lzo_pack_close(p);
+	lzo_compress_close(p);
 	return NULL;
 }
 
-static size_t lzo_pack(void *state, void *dst, size_t cap, const void *src, size_t len)
+static size_t lzo_compress_page(void *state, void *dst, size_t cap, const void *src, size_t len)
 {
-	struct lzo_packer *p = state;
+	struct lzo_compressor *p = state;
 	lzo_uint n = 0;
 
 	if (lzo1x_1_compress(src, len, p->buf, &n, p->work) != LZO_E_OK || n > cap)
@@ -50,15 +50,15 @@ static size_t lzo_pack(void *state, void *dst, size_t cap, const void *src, size
 	return n;
 }
 
-/* Unpacking needs no memory; the pipeline wants a state all the same. */
-static void *lzo_unpack_open(void)
+/* Decompressing needs no memory; the pipeline wants a state all the same. */
+static void *lzo_decompress_open(void)
 {
 	static char none;
 
 	return lzo_init() == LZO_E_OK ? &none : NULL;
 }
 
-static bool lzo_unpack(void *state, void *dst, size_t len, const void *src, size_t src_len)
+static bool lzo_decompress_page(void *state, void *dst, size_t len, const void *src, size_t src_len)
 {
 	lzo_uint n = len;
 
@@ -66,7 +66,7 @@ static bool lzo_unpack(void *state, void *dst, size_t len, const void *src, size
 	return lzo1x_decompress_safe(src, src_len, dst, &n, NULL) == LZO_E_OK && n == len;
 }
 
-static void lzo_unpack_close(void *state)
+static void lzo_decompress_close(void *state)
 {
 	(void)state;
 }
@@ -78,14 +78,14 @@ const struct codec codec_lzo = {
 	.min_level = 1,
 	.max_level = 1,
 	.default_level = 1,
-	.hasty_level = 1,
+	.live_level = 1,
 #ifdef HAVE_LZO
 	.library = "liblzo2 " LZO_VERSION_STRING,
-	.pack_open = lzo_pack_open,
-	.pack = lzo_pack,
-	.pack_close = lzo_pack_close,
-	.unpack_open = lzo_unpack_open,
-	.unpack = lzo_unpack,
-	.unpack_close = lzo_unpack_close,
+	.compress_open = lzo_compress_open,
+	.compress = lzo_compress_page,
+	.compress_close = lzo_compress_close,
+	.decompress_open = lzo_decompress_open,
+	.decompress = lzo_decompress_page,
+	.decompress_close = lzo_decompress_close,
 #endif
 };

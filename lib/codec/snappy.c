@@ -9,23 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The library wants room for the worst case, so it packs to here first. */
-struct snappy_packer {
+/* The library wants room for the worst case, so it compresses to here first. */
+struct snappy_compressor {
 	size_t room;
 	char *buf;
 };
 
-static void snappy_pack_close(void *state)
+static void snappy_compress_close(void *state)
 {
-	struct snappy_packer *p = state;
+	struct snappy_compressor *p = state;
 
 	free(p->buf);
 	free(p);
 }
 
-static void *snappy_pack_open(int level, size_t page_size)
+static void *snappy_compress_open(int level, size_t page_size)
 {
-	struct snappy_packer *p = calloc(1, sizeof(*p));
+	struct snappy_compressor *p = calloc(1, sizeof(*p));
 
 	(void)level;
 	if (!p)
@@ -34,13 +34,13 @@ static void *snappy_pack_open(int level, size_t page_size)
 	p->buf = malloc(p->room);
 	if (p->buf)
 		return p;
-	snappy_pack_close(p);
+	snappy_compress_close(p);
 	return NULL;
 }
 
-static size_t snappy_pack(void *state, void *dst, size_t cap, const void *src, size_t len)
+static size_t snappy_compress_page(void *state, void *dst, size_t cap, const void *src, size_t len)
 {
-	struct snappy_packer *p = state;
+	struct snappy_compressor *p = state;
 	size_t n = p->room;
 
 	if (snappy_compress(src, len, p->buf, &n) != SNAPPY_OK || n > cap)
@@ -49,15 +49,15 @@ static size_t snappy_pack(void *state, void *dst, size_t cap, const void *src, s
 	return n;
 }
 
-/* Unpacking needs no memory; the pipeline wants a state all the same. */
-static void *snappy_unpack_open(void)
+/* Decompressing needs no memory; the pipeline wants a state all the same. */
+static void *snappy_decompress_open(void)
 {
 	static char none;
 
 	return &none;
 }
 
-static bool snappy_unpack(void *state, void *dst, size_t len, const void *src, size_t src_len)
+static bool snappy_decompress_page(void *state, void *dst, size_t len, const void *src, size_t src_len)
 {
 	size_t n;
 
@@ -67,7 +67,7 @@ static bool snappy_unpack(void *state, void *dst, size_t len, const void *src, s
 	return snappy_uncompress(src, src_len, dst, &n) == SNAPPY_OK && n == len;
 }
 
-static void snappy_unpack_close(void *state)
+static void snappy_decompress_close(void *state)
 {
 	(void)state;
 }
@@ -79,14 +79,14 @@ const struct codec codec_snappy = {
 	.min_level = 1,
 	.max_level = 1,
 	.default_level = 1,
-	.hasty_level = 1,
+	.live_level = 1,
 #ifdef HAVE_SNAPPY
 	.library = "libsnappy " SNAPPY_VERSION_TEXT,
-	.pack_open = snappy_pack_open,
-	.pack = snappy_pack,
-	.pack_close = snappy_pack_close,
-	.unpack_open = snappy_unpack_open,
-	.unpack = snappy_unpack,
-	.unpack_close = snappy_unpack_close,
+	.compress_open = snappy_compress_open,
+	.compress = snappy_compress_page,
+	.compress_close = snappy_compress_close,
+	.decompress_open = snappy_decompress_open,
+	.decompress = snappy_decompress_page,
+	.decompress_close = snappy_decompress_close,
 #endif
 };

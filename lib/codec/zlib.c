@@ -2,7 +2,7 @@
 /*
  * codec/zlib.c - deflate with zlib's framing, which every reader has
  *
- * Packed and unpacked by libdeflate, which takes a whole page at a time and is
+ * Compressed and decompressed by libdeflate, which takes a whole page at a time and is
  * several times faster than zlib itself; zlib's uncompress() reads all of it.
  * Level 0 is ISA-L's, see igzip.h.
  */
@@ -20,23 +20,23 @@ enum { SAMPLE_SHORT = 128, SAMPLE_LONG = 1024, SAMPLE_STEP = 37 };
 #define EVEN(n) ((n) * (n) / 256u + (n))
 
 /* One of them */
-struct zlib_packer {
+struct zlib_compressor {
 	struct libdeflate_compressor *deflate;
 	struct igzip *igzip;
 };
 
-static void zlib_pack_close(void *state)
+static void zlib_compress_close(void *state)
 {
-	struct zlib_packer *p = state;
+	struct zlib_compressor *p = state;
 
 	libdeflate_free_compressor(p->deflate);
 	igzip_close(p->igzip);
 	free(p);
 }
 
-static void *zlib_pack_open(int level, size_t page_size)
+static void *zlib_compress_open(int level, size_t page_size)
 {
-	struct zlib_packer *p = calloc(1, sizeof(*p));
+	struct zlib_compressor *p = calloc(1, sizeof(*p));
 
 	(void)page_size;
 	if (!p)
@@ -47,7 +47,7 @@ static void *zlib_pack_open(int level, size_t page_size)
 		p->igzip = igzip_open();
 	if (p->deflate || p->igzip)
 		return p;
-	zlib_pack_close(p);
+	zlib_compress_close(p);
 	return NULL;
 }
 
@@ -66,7 +66,7 @@ static uint32_t sample(uint16_t *counts, const unsigned char *page, size_t len, 
 	return sum;
 }
 
-/* Encrypted or packed data, whose bytes are all equally frequent, would take as
+/* Encrypted or compressed data, whose bytes are all equally frequent, would take as
  * long as any other and not get smaller.  Most other pages are told by the first
  * few bytes.
  */
@@ -83,30 +83,30 @@ static bool looks_random(const unsigned char *page, size_t len)
 	return sample(counts, page, len, sum, SAMPLE_LONG) < EVEN(SAMPLE_LONG) * 115 / 100;
 }
 
-static size_t zlib_pack(void *state, void *dst, size_t cap, const void *src, size_t len)
+static size_t zlib_compress_page(void *state, void *dst, size_t cap, const void *src, size_t len)
 {
-	struct zlib_packer *p = state;
+	struct zlib_compressor *p = state;
 
 	if (p->igzip)
-		return igzip_pack(p->igzip, dst, cap, src, len);
+		return igzip_compress(p->igzip, dst, cap, src, len);
 	if (looks_random(src, len))
 		return 0;
 	return libdeflate_zlib_compress(p->deflate, src, len, dst, cap);
 }
 
-static void *zlib_unpack_open(void)
+static void *zlib_decompress_open(void)
 {
 	return libdeflate_alloc_decompressor();
 }
 
-static bool zlib_unpack(void *state, void *dst, size_t len, const void *src, size_t src_len)
+static bool zlib_decompress_page(void *state, void *dst, size_t len, const void *src, size_t src_len)
 {
 	/* without a place for the length it must be exactly @len */
 	return libdeflate_zlib_decompress(state, src, src_len, dst, len, NULL) ==
 	       LIBDEFLATE_SUCCESS;
 }
 
-static void zlib_unpack_close(void *state)
+static void zlib_decompress_close(void *state)
 {
 	libdeflate_free_decompressor(state);
 }
@@ -118,12 +118,12 @@ const struct codec codec_zlib = {
 	.min_level = IGZIP_MIN_LEVEL,
 	.max_level = 12,
 	.default_level = 1,
-	.hasty_level = IGZIP_MIN_LEVEL,
+	.live_level = IGZIP_MIN_LEVEL,
 	.level_note = IGZIP_MIN_LEVEL ? "; level 0 is ISA-L's, which this build does not have" : "",
-	.pack_open = zlib_pack_open,
-	.pack = zlib_pack,
-	.pack_close = zlib_pack_close,
-	.unpack_open = zlib_unpack_open,
-	.unpack = zlib_unpack,
-	.unpack_close = zlib_unpack_close,
+	.compress_open = zlib_compress_open,
+	.compress = zlib_compress_page,
+	.compress_close = zlib_compress_close,
+	.decompress_open = zlib_decompress_open,
+	.decompress = zlib_decompress_page,
+	.decompress_close = zlib_decompress_close,
 };

@@ -12,7 +12,7 @@
 #include <zstd.h>
 
 /* The context keeps its tables and its parameters from page to page. */
-static void *zstd_pack_open(int level, size_t page_size)
+static void *zstd_compress_open(int level, size_t page_size)
 {
 	ZSTD_CCtx *ctx = ZSTD_createCCtx();
 
@@ -23,30 +23,30 @@ static void *zstd_pack_open(int level, size_t page_size)
 	return NULL;
 }
 
-static size_t zstd_pack(void *state, void *dst, size_t cap, const void *src, size_t len)
+static size_t zstd_compress_page(void *state, void *dst, size_t cap, const void *src, size_t len)
 {
 	size_t n = ZSTD_compress2(state, dst, cap, src, len);
 
 	return ZSTD_isError(n) ? 0 : n;
 }
 
-static void zstd_pack_close(void *state)
+static void zstd_compress_close(void *state)
 {
 	ZSTD_freeCCtx(state);
 }
 
-static void *zstd_unpack_open(void)
+static void *zstd_decompress_open(void)
 {
 	return ZSTD_createDCtx();
 }
 
-/* Unpacked to its place at once, so no frame can ask for a window of its own. */
-static bool zstd_unpack(void *state, void *dst, size_t len, const void *src, size_t src_len)
+/* Uncompressed to its place at once, so no frame can ask for a window of its own. */
+static bool zstd_decompress_page(void *state, void *dst, size_t len, const void *src, size_t src_len)
 {
 	return ZSTD_decompressDCtx(state, dst, len, src, src_len) == len;
 }
 
-static void zstd_unpack_close(void *state)
+static void zstd_decompress_close(void *state)
 {
 	ZSTD_freeDCtx(state);
 }
@@ -58,14 +58,14 @@ const struct codec codec_zstd = {
 	.min_level = -100,
 	.max_level = 22,
 	.default_level = 1,
-	.hasty_level = -1,
+	.live_level = -1,
 #ifdef HAVE_ZSTD
 	.library = "libzstd " ZSTD_VERSION_STRING,
-	.pack_open = zstd_pack_open,
-	.pack = zstd_pack,
-	.pack_close = zstd_pack_close,
-	.unpack_open = zstd_unpack_open,
-	.unpack = zstd_unpack,
-	.unpack_close = zstd_unpack_close,
+	.compress_open = zstd_compress_open,
+	.compress = zstd_compress_page,
+	.compress_close = zstd_compress_close,
+	.decompress_open = zstd_decompress_open,
+	.decompress = zstd_decompress_page,
+	.decompress_close = zstd_decompress_close,
 #endif
 };

@@ -6,11 +6,11 @@
  *
  * The header is in lime.h; frames are those of snappy's framing_format.txt:
  *
- *     u8 type, u24 length, then for data: u32 masked CRC-32C of the unpacked
- *     bytes, at most 65536 of them, packed (type 0) or as they are (type 1)
+ *     u8 type, u24 length, then for data: u32 masked CRC-32C of the decompressed
+ *     bytes, at most 65536 of them, compressed (type 0) or as they are (type 1)
  *
  * Frames are found once, when the file is opened, by reading their first bytes
- * only, and unpacked when they are asked for.  AVML leaves out blocks that are
+ * only, and decompressed when they are asked for.  AVML leaves out blocks that are
  * all zero, so there are more ranges than the machine had.  Its uncompressed
  * files are LiME's.
  */
@@ -29,9 +29,9 @@
 enum {
 	FRAME_HEADER = 4,
 	FRAME_CRC = 4,
-	MAX_FRAME = 65536,              /* unpacked                             */
+	MAX_FRAME = 65536,              /* decompressed                             */
 	MAX_VARINT = 3,                 /* bytes of a length up to MAX_FRAME    */
-	FRAME_PACKED = 0x00,
+	FRAME_COMPRESSED = 0x00,
 	FRAME_PLAIN = 0x01,
 	FRAME_RESERVED = 0x02,          /* from here to FRAME_SKIPPED: an error */
 	FRAME_SKIPPED = 0x80,           /* from here on                         */
@@ -48,7 +48,7 @@ struct frame {
 	uint8_t type;
 	uint32_t len;                   /* behind the header                    */
 	uint32_t crc;
-	uint32_t size;                  /* unpacked; 0: no data                 */
+	uint32_t size;                  /* decompressed; 0: no data             */
 };
 
 static bool avml_probe(const unsigned char *head, size_t len)
@@ -200,8 +200,8 @@ static uint32_t unmask(uint32_t crc)
 	return crc >> 17 | crc << 15;
 }
 
-/* Unpack one frame to @out, which has its size; @buf is for what is packed. */
-static struct gdump_error *unpack_frame(struct avml_source *a, const struct piece *x,
+/* Decompress one frame to @out, which has its size; @buf is for what is compressed. */
+static struct gdump_error *decompress_frame(struct avml_source *a, const struct piece *x,
 					unsigned char *buf, unsigned char *out)
 {
 	unsigned char head[FRAME_HEADER + FRAME_CRC];
@@ -218,8 +218,8 @@ static struct gdump_error *unpack_frame(struct avml_source *a, const struct piec
 		err = bytes_read(a->in, x->off + sizeof(head), type ? out : buf, len);
 	if (err)
 		return err;
-	if (!type && !codec_snappy.unpack(NULL, out, (size_t)x->size, buf, len))
-		return bad_frame(x->off, "does not unpack to bytes:", x->size);
+	if (!type && !codec_snappy.decompress(NULL, out, (size_t)x->size, buf, len))
+		return bad_frame(x->off, "does not decompress to bytes:", x->size);
 	if (crc32c(out, (size_t)x->size) != unmask(crc))
 		return bad_frame(x->off, "its bytes do not have the checksum", crc);
 	return NULL;
@@ -246,7 +246,7 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 		p += gap, paddr += gap, len -= gap;
 		if (!len)
 			break;
-		err = unpack_frame(a, x, space, out);
+		err = decompress_frame(a, x, space, out);
 		if (err)
 			return error_prefix(err, "memory at 0x%llx", (unsigned long long)paddr);
 		skip = (size_t)(paddr - x->paddr);
@@ -292,9 +292,9 @@ static struct gdump_error *open_records(struct avml_source *a)
 	struct image *image = &a->source.image;
 	struct gdump_error *err;
 
-	if (!codec_snappy.unpack)
+	if (!codec_snappy.decompress)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "AVML is packed with snappy, which this build does not have");
+				 "AVML is compressed with snappy, which this build does not have");
 	err = index_file(a);
 	if (!err)
 		err = image_seal(image);
@@ -330,7 +330,7 @@ static struct gdump_error *avml_open(struct bytes *in, struct source **ret)
 
 const struct format format_avml = {
 	.name = "avml",
-	.summary = "AVML, packed with snappy; its uncompressed files are lime",
+	.summary = "AVML, compressed with snappy; its uncompressed files are lime",
 	.probe = avml_probe,
 	.open = avml_open,
 };

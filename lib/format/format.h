@@ -17,13 +17,13 @@ struct format {
 	bool splits;            /* one dump may be several files                */
 	bool any_order;         /* on a sink that seeks, store() takes batches whose
 				 * pages are not ascending                   */
-	bool packs;             /* pages may be compressed one by one           */
+	bool compresses;                /* pages may be compressed one by one   */
 	bool trims_devices;     /* readers derive sizes from the highest page   */
 	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */
 	bool ends_itself;       /* readers do not care what is behind its end   */
 	bool like_zgetdump;     /* decrypted, the file is zgetdump's to the last byte */
 	bool sections;          /* can hold those of a dump_ops                 */
-	const char *codec;      /* by default, where .packs                     */
+	const char *codec;              /* by default, where .compresses        */
 	/* Whether the first bytes of a file look like this format: pure. */
 	bool (*probe)(const unsigned char *head, size_t len);
 	/* Owns @in from now on, also when it fails. */

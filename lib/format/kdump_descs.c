@@ -171,13 +171,13 @@ bool kdump_is_lost(const struct kdump_part *part, const struct kdump_desc *d)
 static struct gdump_error *check_desc(const struct kdump_source *k,
 				      const struct kdump_part *part, const struct kdump_desc *d)
 {
-	const uint32_t bs = k->header.block_size, packed = d->flags & KDUMP_PACKED_MASK;
+	const uint32_t bs = k->header.block_size, compressed = d->flags & KDUMP_COMPRESSED_MASK;
 
 	if (!d->off)
 		return lost();
-	if (d->flags & ~(uint32_t)KDUMP_PACKED_MASK || (packed && !is_power_of_2(packed)))
+	if (d->flags & ~(uint32_t)KDUMP_COMPRESSED_MASK || (compressed && !is_power_of_2(compressed)))
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: unknown flags 0x%x", d->flags);
-	if (d->size > bs || (!packed && d->size != bs) || !d->size)
+	if (d->size > bs || (!compressed && d->size != bs) || !d->size)
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: %u bytes for a page of %u",
 				 d->size, bs);
 	if (k->source.image.incomplete && kdump_is_lost(part, d))

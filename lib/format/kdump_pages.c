@@ -18,22 +18,22 @@ enum {
 	SCAN_BLOCKS = 128,
 };
 
-/* What one call of kdump_read() needs to unpack. */
-struct unpack {
+/* What one call of kdump_read() needs to decompress. */
+struct decompress {
 	void *state[NUM_CODECS];
 };
 
-static void unpack_cleanup(struct unpack *u)
+static void decompress_cleanup(struct decompress *u)
 {
 	const struct codec *codec;
 
 	for (size_t i = 0; (codec = codec_at(i)); i++) {
 		if (u->state[i])
-			codec->unpack_close(u->state[i]);
+			codec->decompress_close(u->state[i]);
 	}
 }
 
-static struct gdump_error *unpack_page(struct unpack *u, const struct kdump_desc *d, void *dst,
+static struct gdump_error *decompress_page(struct decompress *u, const struct kdump_desc *d, void *dst,
 				       size_t len, const void *src)
 {
 	const struct codec *codec;
@@ -45,17 +45,17 @@ static struct gdump_error *unpack_page(struct unpack *u, const struct kdump_desc
 	}
 	while ((codec = codec_at(i)) && codec->kdump_flag != d->flags)
 		i++;
-	if (!codec || !codec->unpack)
+	if (!codec || !codec->decompress)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "is packed with %s, which this build does not have",
+				 "is compressed with %s, which this build does not have",
 				 codec ? codec->name : "an unknown codec");
 	if (!u->state[i])
-		u->state[i] = codec->unpack_open();
+		u->state[i] = codec->decompress_open();
 	if (!u->state[i])
 		return error_nomem();
-	if (!codec->unpack(u->state[i], dst, len, src, d->size))
+	if (!codec->decompress(u->state[i], dst, len, src, d->size))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "the %u bytes at offset 0x%llx do not unpack to a page with %s",
+				 "the %u bytes at offset 0x%llx do not decompress to a page with %s",
 				 d->size, (unsigned long long)d->off, codec->name);
 	return NULL;
 }
@@ -73,13 +73,13 @@ static size_t contiguous(const struct kdump_desc *d, size_t num, size_t *len)
 	return n;
 }
 
-/* Read and unpack @num whole pages, all in one part, to @buf. */
+/* Read and decompress @num whole pages, all in one part, to @buf. */
 static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size_t num,
 				      unsigned char *buf)
 {
 	const uint32_t bs = k->header.block_size;
 	const struct kdump_part *part = kdump_part_of(k, pfn);
-	__attribute__((__cleanup__(unpack_cleanup))) struct unpack u = { 0 };
+	__attribute__((__cleanup__(decompress_cleanup))) struct decompress u = { 0 };
 	CLEANUP_FREE struct kdump_desc *d = malloc(num * sizeof(*d));
 	CLEANUP_FREE unsigned char *data = NULL;
 	struct gdump_error *err;
@@ -104,7 +104,7 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 		}
 		err = bytes_read(part->in, d[i].off, data, len);
 		for (size_t j = 0; !err && j < n; j++) {
-			err = unpack_page(&u, &d[i + j], buf + (i + j) * bs, bs,
+			err = decompress_page(&u, &d[i + j], buf + (i + j) * bs, bs,
 					  data + (d[i + j].off - d[i].off));
 			err = kdump_page_error(err, pfn + i + j);
 		}
@@ -112,8 +112,8 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 	return err;
 }
 
-/* Whether pages that are back to back in @data unpack. */
-static struct gdump_error *check_packed(struct kdump_source *k, struct unpack *u,
+/* Whether pages that are back to back in @data decompress. */
+static struct gdump_error *check_compressed(struct kdump_source *k, struct decompress *u,
 					const struct kdump_desc *d, size_t num,
 					const unsigned char *data)
 {
@@ -121,18 +121,18 @@ static struct gdump_error *check_packed(struct kdump_source *k, struct unpack *u
 	struct gdump_error *err = page ? NULL : error_nomem();
 
 	for (size_t i = 0; !err && i < num; data += d[i++].size)
-		err = unpack_page(u, &d[i], page, k->header.block_size, data);
+		err = decompress_page(u, &d[i], page, k->header.block_size, data);
 	return err;
 }
 
-/* Take pages over that are all in one part and that @flag packed, if anything did. */
+/* Take pages over that are all in one part and that @flag compressed, if anything did. */
 static struct gdump_error *take_pages(struct kdump_source *k, const struct kdump_part *part,
 				      const struct kdump_desc *d, size_t num, unsigned char **at,
 				      struct stored_page *ret)
 {
 	/* to put a flattened file or parts in order is to copy them */
 	const bool check = !k->in->kind[0] && k->num_parts == 1;
-	__attribute__((__cleanup__(unpack_cleanup))) struct unpack u = { 0 };
+	__attribute__((__cleanup__(decompress_cleanup))) struct decompress u = { 0 };
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0, n, len; !err && i < num; i += n) {
@@ -145,7 +145,7 @@ static struct gdump_error *take_pages(struct kdump_source *k, const struct kdump
 			ret[j] = (struct stored_page){ d[j].size, d[j].flags };
 		err = bytes_read(part->in, d[i].off, *at, len);
 		if (!err && check)
-			err = check_packed(k, &u, d + i, n, *at);
+			err = check_compressed(k, &u, d + i, n, *at);
 		*at += len;
 	}
 	return err;

@@ -208,9 +208,9 @@ static uint16_t find_machine(const struct kdump_header *h)
 
 static const char *codec_name(uint32_t status)
 {
-	const struct codec *codec = codec_by_kdump_flag(status & KDUMP_PACKED_MASK);
+	const struct codec *codec = codec_by_kdump_flag(status & KDUMP_COMPRESSED_MASK);
 
-	return codec ? codec->name : "not packed";
+	return codec ? codec->name : "not compressed";
 }
 
 /* What the headers tell of the machine; seal() adds what VMCOREINFO knows. */
@@ -346,10 +346,10 @@ static struct gdump_error *kdump_open(struct bytes *in, struct source **ret)
 
 const struct format format_kdump = {
 	.name = "kdump",
-	.summary = "kdump-compressed, each page packed by itself; what crash and drgn like best",
+	.summary = "kdump-compressed, each page compressed by itself; what crash and drgn like best",
 	.seeks = true,
 	.splits = true,
-	.packs = true,
+	.compresses = true,
 	.trims_devices = true,
 	.codec = "zlib",
 	.any_order = true,

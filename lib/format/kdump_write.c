@@ -223,7 +223,7 @@ static void put_descs(const struct kdump_writer *w, const struct batch *b, unsig
 		/* all zero: lost */
 		put_u64(&c, zero ? w->layout.data : p->kind == PAGE_LOST ? 0 : off);
 		put_u32(&c, zero ? w->header.block_size : p->len);
-		put_u32(&c, p->kind == PAGE_PACKED ? w->writer.codec->kdump_flag : 0);
+		put_u32(&c, p->kind == PAGE_COMPRESSED ? w->writer.codec->kdump_flag : 0);
 		put_u64(&c, 0);
 		off += p->len;
 	}

@@ -4,7 +4,7 @@
  *
  * The header is in the byte order of the host that saved.  Its number of the
  * compression is that of a program through which the stream went as a whole; what
- * really is there is told by its first bytes, so a file whose stream was unpacked in
+ * really is there is told by its first bytes, so a file whose stream was decompressed in
  * place is fine.
  *
  * Facts: libvirt's src/qemu/qemu_saveimage.[ch].
@@ -25,7 +25,7 @@ static const char magic_done[] = "LibvirtQemudSave", magic_part[] = "LibvirtQemu
 /* By their first bytes */
 static const struct {
 	const char *program, *magic;
-} packers[] = {
+} compressors[] = {
 	{ "gzip",  "\x1f\x8b" },
 	{ "bzip2", "BZh" },
 	{ "xz",    "\xfd" "7zXZ" },
@@ -76,19 +76,19 @@ static struct gdump_error *read_domain(struct bytes *in, size_t len, struct doma
 	return err ? err : domain_parse(d, xml, len);
 }
 
-/* Unpacking may need as much space as the guest has memory: the user's business. */
+/* Decompressing may need as much space as the guest has memory: the user's business. */
 static struct gdump_error *check_stream(struct bytes *in, uint64_t pos)
 {
 	char head[8] = "";
 	struct gdump_error *err = bytes_read(in, pos, head,
 					     (size_t)MIN(in->size - pos, sizeof(head)));
 
-	for (size_t i = 0; !err && i < ARRAY_SIZE(packers); i++) {
-		if (!memcmp(head, packers[i].magic, strlen(packers[i].magic)))
+	for (size_t i = 0; !err && i < ARRAY_SIZE(compressors); i++) {
+		if (!memcmp(head, compressors[i].magic, strlen(compressors[i].magic)))
 			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "the memory is packed with %s; unpack it first: (head -c %llu FILE; tail -c +%llu FILE | %s -dc) > NEW",
-					 packers[i].program, (unsigned long long)pos,
-					 (unsigned long long)pos + 1, packers[i].program);
+					 "the memory is compressed with %s; decompress it first: (head -c %llu FILE; tail -c +%llu FILE | %s -dc) > NEW",
+					 compressors[i].program, (unsigned long long)pos,
+					 (unsigned long long)pos + 1, compressors[i].program);
 	}
 	return err;
 }

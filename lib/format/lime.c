@@ -38,7 +38,7 @@ struct lime_writer {
 	uint64_t end;
 };
 
-/* All of a LiME stream may be packed with zlib; its first two bytes tell. */
+/* All of a LiME stream may be compressed with zlib; its first two bytes tell. */
 static bool is_zlib(const unsigned char *head)
 {
 	return head[0] == 0x78 && (head[0] << 8 | head[1]) % 31 == 0;
@@ -160,7 +160,7 @@ static struct gdump_error *open_records(struct lime_source *l)
 
 	if (!err && is_zlib(head))
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
-				"is packed with zlib as a whole, as LiME's compress=1 does; unpack it first, with zlib-flate -uncompress or pigz -d -z");
+				"is compressed with zlib as a whole, as LiME's compress=1 does; decompress it first, with zlib-flate -uncompress or pigz -d -z");
 	if (!err)
 		err = read_records(l);
 	if (!err)
@@ -303,7 +303,7 @@ static struct gdump_error *lime_create(const struct write_spec *spec, struct wri
 	if (!w)
 		return error_nomem();
 	w->writer.ops = &lime_writer_ops;
-	w->writer.filled = spec->plan->num_pages - spec->plan->kept;
+	w->writer.zero_filled = spec->plan->num_pages - spec->plan->kept;
 	w->sink = spec->sink;
 	w->image = spec->image;
 	w->page_size = spec->plan->page_size;

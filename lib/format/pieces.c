@@ -197,11 +197,11 @@ static bool next_run(struct piece_walk *w)
 	size_t n = 1;
 
 	/* what is not raw has no data here, and is never written */
-	while (w->page < num && pages[w->page].kind != PAGE_RAW)
+	while (w->page < num && pages[w->page].kind != PAGE_UNCOMPRESSED)
 		w->page++;
 	if (w->page == num)
 		return false;
-	while (w->page + n < num && pages[w->page + n].kind == PAGE_RAW &&
+	while (w->page + n < num && pages[w->page + n].kind == PAGE_UNCOMPRESSED &&
 	       pages[w->page + n].pfn == pages[w->page].pfn + n)
 		n++;
 	w->data = w->next_data ? w->next_data : w->batch->data;

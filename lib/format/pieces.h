@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pieces.h - pieces of guest-physical memory that lie unpacked in a file
+ * pieces.h - pieces of guest-physical memory that lie decompressed in a file
  *
  * What ELF cores, LiME, raw files and Windows dumps have in common, for reading
  * and for writing.  A list is filled with pieces_add(), put in order with

@@ -252,7 +252,7 @@ static struct gdump_error *raw_create(const struct write_spec *spec, struct writ
 	if (!w)
 		return error_nomem();
 	w->writer.ops = &raw_writer_ops;
-	w->writer.filled = spec->plan->num_pages - spec->plan->kept;
+	w->writer.zero_filled = spec->plan->num_pages - spec->plan->kept;
 	w->spec = spec;
 	w->ranges.machine = spec->image->machine;
 	w->ranges.big = spec->image->big;

@@ -18,7 +18,7 @@
  * who does not find it has not got all.
  *
  * The extended form has, instead of all memory, segments: a page that tells where the
- * segment is, behind it its bytes.  Between them memory is zero.  Segments that are packed
+ * segment is, behind it its bytes.  Between them memory is zero.  Segments that are compressed
  * need the block size of the disk that they were on, and are not read.
  *
  * Facts: s390-tools' include/dump/s390_dump.h and zdump/; z/Architecture's Principles of

@@ -135,7 +135,7 @@ static struct gdump_error *read_segment(const struct s390_source *s, const struc
 	ret->last = get_u64(&c);
 	if (get_u32(&c))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "segment at offset 0x%llx is packed: let zgetdump copy it from its disk",
+				 "segment at offset 0x%llx is compressed: let zgetdump copy it from its disk",
 				 (unsigned long long)off);
 	if (ret->start < s->known || !range_fits(ret->start, ret->size, h->memory))
 		return error_new(GDUMP_ERR_CORRUPT,

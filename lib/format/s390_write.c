@@ -230,7 +230,7 @@ struct gdump_error *s390_create(const struct write_spec *spec, struct writer **r
 	if (!w)
 		return error_nomem();
 	w->writer.ops = &s390_writer_ops;
-	w->writer.filled = spec->plan->num_pages - spec->plan->kept;
+	w->writer.zero_filled = spec->plan->num_pages - spec->plan->kept;
 	w->spec = spec;
 	err = lay_out(w);
 	if (!err)

@@ -31,10 +31,10 @@ struct gdump_error *savevm_page_error(const struct savevm *v, uint32_t block, ui
 			 v->m.blocks[block].name, what);
 }
 
-/* The length in front of packed data was checked when the stream was read, but the
+/* The length in front of compressed data was checked when the stream was read, but the
  * file may have changed.
  */
-static struct gdump_error *read_packed(const struct savevm *v, uint64_t pos, size_t len_size,
+static struct gdump_error *read_compressed(const struct savevm *v, uint64_t pos, size_t len_size,
 				       unsigned char *buf, size_t cap, size_t *ret)
 {
 	unsigned char head[4];
@@ -48,7 +48,7 @@ static struct gdump_error *read_packed(const struct savevm *v, uint64_t pos, siz
 	return bytes_read(v->in, pos, buf, *ret);
 }
 
-static struct gdump_error *unpack_zlib(const struct savevm *v, uint64_t pos, unsigned char *page)
+static struct gdump_error *decompress_zlib(const struct savevm *v, uint64_t pos, unsigned char *page)
 {
 	const size_t size = v->m.page_size, cap = 2 * size;
 	CLEANUP_FREE unsigned char *buf = malloc(cap);
@@ -59,14 +59,14 @@ static struct gdump_error *unpack_zlib(const struct savevm *v, uint64_t pos, uns
 
 	if (!buf)
 		return error_nomem();
-	err = read_packed(v, pos, 4, buf, cap, &len);
+	err = read_compressed(v, pos, 4, buf, cap, &len);
 	if (err)
 		return err;
-	state = codec_zlib.unpack_open();
+	state = codec_zlib.decompress_open();
 	if (!state)
 		return error_nomem();
-	ok = codec_zlib.unpack(state, page, size, buf, len);
-	codec_zlib.unpack_close(state);
+	ok = codec_zlib.decompress(state, page, size, buf, len);
+	codec_zlib.decompress_close(state);
 	return ok ? NULL : error_new(GDUMP_ERR_CORRUPT, "the page at offset %" PRIu64
 				     " of the file is not what zlib makes", pos);
 }
@@ -81,7 +81,7 @@ static struct gdump_error *load_whole(const struct savevm *v, uint64_t entry, un
 	case PAGE_AT:
 		return bytes_read(v->in, value, page, size);
 	case PAGE_ZLIB_AT:
-		return unpack_zlib(v, value, page);
+		return decompress_zlib(v, value, page);
 	default:                        /* PAGE_NEVER has the value 0, too */
 		memset(page, (int)value, size);
 		return NULL;
@@ -97,7 +97,7 @@ static struct gdump_error *apply_delta(const struct savevm *v, uint64_t pos, uns
 
 	if (!buf)
 		return error_nomem();
-	err = read_packed(v, pos, 2, buf, size, &len);
+	err = read_compressed(v, pos, 2, buf, size, &len);
 	if (!err && !page_apply_delta(page, size, buf, len))
 		err = error_new(GDUMP_ERR_CORRUPT, "the XBZRLE page at offset %" PRIu64
 				" of the file makes no sense", pos);

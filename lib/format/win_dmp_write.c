@@ -331,7 +331,7 @@ static struct gdump_error *lay_out(struct win_writer *w)
 
 		err = pieces_add(&w->pieces, r->pfn * WIN_PAGE, r->num * WIN_PAGE, w->end);
 		w->end += r->num * WIN_PAGE;
-		w->writer.filled += r->num - count_kept(plan, r);
+		w->writer.zero_filled += r->num - count_kept(plan, r);
 	}
 	return err;
 }

@@ -123,7 +123,7 @@ struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret)
 	gdump_error_destroy(printk_read(s, take_record, &story));
 	if (!ret->has_uptime && story.last_ns) {
 		ret->uptime = story.last_ns / second;
-		ret->has_uptime = ret->uptime_is_least = true;
+		ret->has_uptime = ret->uptime_is_lower_bound = true;
 	}
 	return NULL;
 }

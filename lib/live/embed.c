@@ -382,7 +382,7 @@ static struct gdump_error *check_memory(struct embed *e)
 {
 	const struct gdump_guest *g = &e->guest;
 
-	if (g->memory == GDUMP_MEMORY_PRIVATE && !e->opt.private_anyway)
+	if (g->memory == GDUMP_MEMORY_PRIVATE && !e->opt.allow_encrypted)
 		return error_new(GDUMP_ERR_PROTECTED,
 				 "the memory is private to the guest: a dump of it would tell nothing");
 	if (g->memory != GDUMP_MEMORY_S390_PV)
@@ -407,7 +407,7 @@ static struct gdump_error *embed_begin(struct embed *e, kvm_ioctl_fn *fn)
 	struct image *image = &e->source.image;
 	struct gdump_error *err;
 
-	e->source.is_live = true;
+	e->source.is_guest = true;
 	e->source.was_running = e->guest.pause;
 	e->source.changes = e->guest.pause && !e->opt.pause_guest;
 	err = take_machine(e);

@@ -155,10 +155,10 @@ static struct gdump_error *guest_check_private(struct guest *g)
 	const char *by;
 	struct gdump_error *err = guest_protection(g, &by);
 
-	if (err || !by || g->private_anyway)
+	if (err || !by || g->allow_encrypted)
 		return err;
 	return error_new(GDUMP_ERR_PROTECTED,
-			 "the memory is private to the guest, by %s: the host sees it encrypted, and nobody could decrypt a dump of it (--private-anyway)",
+			 "the memory is private to the guest, by %s: the host sees it encrypted, and nobody could decrypt a dump of it (--allow-encrypted)",
 			 by);
 }
 

@@ -9,7 +9,7 @@
 struct guest {
 	struct qmp *qmp;
 	int guard_fd;                   /* see gdump_guard(); 0: none           */
-	bool private_anyway;            /* dump what only the guest can read    */
+	bool allow_encrypted;           /* dump what only the guest can read    */
 	bool may_be_protected;          /* by the Ultravisor of s390x           */
 	bool running;                   /* it was, when we came                 */
 	bool stopped;                   /* by us, or perhaps: then it must go on */

@@ -456,10 +456,10 @@ struct gdump_error *qemu_open(const char *path, const struct gdump_open_options 
 		return error_nomem();
 	s = &qemu->source;
 	source_init(s, &qemu_ops);
-	s->is_live = true;
+	s->is_guest = true;
 	qemu->opt = *opt;
 	qemu->guest.guard_fd = opt->guard_fd;
-	qemu->guest.private_anyway = opt->private_anyway;
+	qemu->guest.allow_encrypted = opt->allow_encrypted;
 	err = qemu_connect(qemu, path);
 	if (!err)
 		err = qemu_begin(qemu);

@@ -23,10 +23,10 @@ enum page_state {
 	PAGE_ABSENT,    /* not in the input: filtered out or lost               */
 };
 
-/* A page as a file of packed pages holds it. */
+/* A page as a file of compressed pages holds it. */
 struct stored_page {
 	uint32_t len;                   /* bytes; 0: it is zero                 */
-	uint32_t flag;                  /* the codec's kdump_flag; 0: not packed */
+	uint32_t flag;                  /* the codec's kdump_flag; 0: not compressed */
 };
 
 /* Whoever takes pages in whatever order they come. */
@@ -99,7 +99,7 @@ struct source_ops {
 	const void *(*borrow)(struct source *s, uint64_t paddr, size_t len);
 	/* Pages [pfn, pfn + num), which are all there, as the input holds them:
 	 * back to back in @buf, which has room for @num whole pages.  An error
-	 * where one is packed by another codec than that of @flag (kdump_flag),
+	 * where one is compressed by another codec than that of @flag (kdump_flag),
 	 * or is not good, so far as the source looks.  NULL: the input holds no
 	 * pages by themselves.
 	 */
@@ -143,7 +143,7 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	struct image image;
-	bool is_live;                   /* a guest, not a file                  */
+	bool is_guest;                  /* a guest, not a file                  */
 	bool was_running;               /* it ran when we came                  */
 	bool changes;                   /* it may run while we read             */
 	struct bytes **files;           /* that it was opened from and closes;

@@ -201,13 +201,13 @@ static struct gdump_error *take_block_name(struct migration *m)
 	return NULL;
 }
 
-/* Packed data is little longer than a page at most. */
-static struct gdump_error *take_packed_len(struct migration *m, uint32_t *len)
+/* Compressed data is little longer than a page at most. */
+static struct gdump_error *take_compressed_len(struct migration *m, uint32_t *len)
 {
 	struct gdump_error *err = stream_take_u32(m, len);
 
 	if (!err && (!*len || *len > m->page_size + m->page_size / 64 + 64))
-		err = stream_corrupt(m, "%s", "the length of a packed page makes no sense");
+		err = stream_corrupt(m, "%s", "the length of a compressed page makes no sense");
 	return err;
 }
 
@@ -252,7 +252,7 @@ static struct gdump_error *take_page(struct migration *m, uint32_t flags, uint64
 		break;
 	case RAM_COMPRESS_PAGE:
 		page.kind = MIGRATION_ZLIB;
-		err = take_packed_len(m, &page.len);
+		err = take_compressed_len(m, &page.len);
 		break;
 	case RAM_XBZRLE:
 		page.kind = MIGRATION_XBZRLE;

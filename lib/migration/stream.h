@@ -36,7 +36,7 @@ struct migration_block {
 enum migration_kind {
 	MIGRATION_RAW,
 	MIGRATION_FILL,                 /* all bytes are .fill                  */
-	MIGRATION_ZLIB,                 /* packed, until QEMU 9.0               */
+	MIGRATION_ZLIB,                 /* compressed, until QEMU 9.0           */
 	MIGRATION_XBZRLE,               /* changes to what was sent before      */
 };
 

@@ -86,7 +86,7 @@ struct gdump_error *sink_checksum_create(struct sink *inner, struct sink **ret)
 		return error_nomem();
 	}
 	c->sink = (struct sink){ .ops = &checksum_ops, .seeks = inner->seeks,
-				 .left = inner->left };
+				 .partial_path = inner->partial_path };
 	c->inner = inner;
 	*ret = &c->sink;
 	return NULL;

@@ -249,7 +249,7 @@ struct gdump_error *sink_file_create(const char *path, bool force, struct sink *
 	if (err)
 		return err;
 	push_start(f);
-	f->sink.left = f->temp_path;
+	f->sink.partial_path = f->temp_path;
 	guard = NULL;
 	*ret = &f->sink;
 	return NULL;

@@ -120,7 +120,7 @@ struct gdump_error *sink_flat_create(struct sink *inner, struct sink **ret)
 		sink_close(inner);
 		return error_nomem();
 	}
-	f->sink = (struct sink){ .ops = &flat_ops, .left = inner->left };
+	f->sink = (struct sink){ .ops = &flat_ops, .partial_path = inner->partial_path };
 	f->inner = inner;
 	c = cursor_init(f->buf, HEADER_SIZE, true, true);
 	put_bytes(&c, "makedumpfile\0\0\0", 16);

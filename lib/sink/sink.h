@@ -26,7 +26,7 @@ struct sink {
 	const struct sink_ops *ops;
 	bool seeks;
 	bool keep;                      /* cut short, but of use                */
-	const char *left;               /* the name it would stay under, or NULL */
+	const char *partial_path;       /* the name it would stay under, or NULL */
 };
 
 /* A file that appears as @path when it is finished. */

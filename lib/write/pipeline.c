@@ -8,17 +8,17 @@
  * lives in ring[n % num_slots] and is, one after the other,
  *
  *     claimed   a worker reads its pages
- *     read      (only where there is a hurry) it waits to be packed
- *     packing   a worker finds the zero pages and packs the others
- *     packed    it waits for its turn
+ *     read      (only where there is a hurry) it waits to be compressed
+ *     compressing   a worker finds the zero pages and compresses the others
+ *     compressed    it waits for its turn
  *     placed    the writer has given it its place in the file: in order of n
  *     stored    it is written; the slot is free
  *
  * All is done by the workers; each looks for the work nearest to the end: store
  * what is placed, place what is next, else claim a new batch and, while it is in
- * the cache, pack it.  Where there is a hurry (a guest stands still until all has
- * been read) claiming comes first, and packing waits, as long as there are slots.
- * place() is a few sums, so it runs under the lock; reading, packing and storing do not.  So the
+ * the cache, compress it.  Where there is a hurry (a guest stands still until all has
+ * been read) claiming comes first, and compressing waits, as long as there are slots.
+ * place() is a few sums, so it runs under the lock; reading, compressing and storing do not.  So the
  * layout of the file depends on the order of batches only, no worker waits for
  * another unless the ring is full, and writing is spread over all of them.
  * Where the sink cannot seek, batches are stored in order, one at a time.
@@ -88,17 +88,17 @@ static void count_read(struct pipeline *p)
 	pthread_cond_broadcast(&p->change);
 }
 
-/* Lock held, given up meanwhile: pack what was read. */
-static void pack_slot(struct worker *w, struct slot *s)
+/* Lock held, given up meanwhile: compress what was read. */
+static void compress_slot(struct worker *w, struct slot *s)
 {
-	s->state = SLOT_PACKING;
+	s->state = SLOT_COMPRESSING;
 	pthread_mutex_unlock(&w->p->lock);
-	batch_pack(w, s);
+	batch_compress(w, s);
 	pthread_mutex_lock(&w->p->lock);
-	s->state = SLOT_PACKED;
+	s->state = SLOT_COMPRESSED;
 }
 
-/* Lock held: claim a batch and read it; without a hurry also pack it.  False:
+/* Lock held: claim a batch and read it; without a hurry also compress it.  False:
  * there is none to claim.
  */
 static bool work_claim(struct worker *w)
@@ -127,28 +127,28 @@ static bool work_claim(struct worker *w)
 
 	taken = w->stored && batch_take(w, s);
 	err = taken ? NULL : batch_read(w, s);
-	/* what is lent is the source's until it is packed */
+	/* what is lent is the source's until it is compressed */
 	if (!err && s->lent && !taken)
-		batch_pack(w, s);
+		batch_compress(w, s);
 	pthread_mutex_lock(&p->lock);
 	count_read(p);
 	if (err)
 		fail(p, n, err);
-	s->state = !err && !s->lent && !taken ? SLOT_READ : SLOT_PACKED;
+	s->state = !err && !s->lent && !taken ? SLOT_READ : SLOT_COMPRESSED;
 	if (s->state == SLOT_READ && !p->hurry)
-		pack_slot(w, s);
+		compress_slot(w, s);
 	pthread_cond_broadcast(&p->change);
 	return true;
 }
 
-/* Lock held: pack the oldest batch that waits for it.  False: none does. */
-static bool work_pack(struct worker *w)
+/* Lock held: compress the oldest batch that waits for it.  False: none does. */
+static bool work_compress(struct worker *w)
 {
 	struct pipeline *p = w->p;
 
 	for (uint64_t n = p->placed; (p->hurry || p->pushes) && n < MIN(p->claimed, p->end); n++) {
 		if (slot_at(p, n)->state == SLOT_READ) {
-			pack_slot(w, slot_at(p, n));
+			compress_slot(w, slot_at(p, n));
 			pthread_cond_broadcast(&p->change);
 			return true;
 		}
@@ -162,7 +162,7 @@ static bool work_place(struct worker *w)
 	struct pipeline *p = w->p;
 	bool some = false;
 
-	while (p->placed < MIN(p->claimed, p->end) && slot_at(p, p->placed)->state == SLOT_PACKED) {
+	while (p->placed < MIN(p->claimed, p->end) && slot_at(p, p->placed)->state == SLOT_COMPRESSED) {
 		struct slot *s = slot_at(p, p->placed);
 		struct gdump_error *err = p->writer ? p->writer->ops->place(p->writer, &s->batch)
 						    : NULL;
@@ -194,8 +194,8 @@ static void count_stored(struct pipeline *p)
 		s->state = SLOT_FREE;
 		p->result->pages += s->count.pages;
 		p->result->zero += s->count.zero;
-		p->result->packed += s->count.packed;
-		p->result->raw += s->count.raw;
+		p->result->compressed += s->count.compressed;
+		p->result->uncompressed += s->count.uncompressed;
 		p->result->unreadable += s->count.unreadable;
 		if (!p->lost)
 			p->lost = TAKE_PTR(s->lost);
@@ -259,7 +259,7 @@ static bool work(struct worker *w)
 {
 	if (w->p->hurry && work_claim(w))
 		return true;
-	return work_place(w) || work_store(w) || work_pack(w) || work_claim(w);
+	return work_place(w) || work_store(w) || work_compress(w) || work_claim(w);
 }
 
 static void *worker_run(void *arg)
@@ -333,12 +333,12 @@ static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)
 	w->state = malloc(p->batch_pages);
 	if (!w->state)
 		return error_nomem();
-	if (codec && codec->pack_open) {
+	if (codec && codec->compress_open) {
 		w->spare = malloc(p->batch_pages * (size_t)p->plan->page_size);
-		w->packer = codec->pack_open(p->writer->level, p->plan->page_size);
-		if (!w->spare || !w->packer)
+		w->compressor = codec->compress_open(p->writer->level, p->plan->page_size);
+		if (!w->spare || !w->compressor)
 			return error_nomem();
-		if (p->opt->keep_packed && p->source->ops->stored)
+		if (p->opt->keep_compressed && p->source->ops->stored)
 			w->stored = calloc(p->batch_pages, sizeof(*w->stored));
 	}
 	p->running++;
@@ -350,8 +350,8 @@ static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)
 
 static void worker_free(struct worker *w, const struct codec *codec)
 {
-	if (w->packer)
-		codec->pack_close(w->packer);
+	if (w->compressor)
+		codec->compress_close(w->compressor);
 	free(w->spare);
 	free(w->stored);
 	free(w->state);
@@ -480,7 +480,7 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 	else
 		err = feed_err;
 	if (p.lost)
-		result->why = strdup(gdump_error_message(p.lost));
+		result->first_error = strdup(gdump_error_message(p.lost));
 	gdump_error_destroy(p.lost);
 	pipeline_deinit(&p);
 	if (err || !watch_err) {

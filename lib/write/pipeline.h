@@ -9,10 +9,10 @@
 struct pipeline_options {
 	unsigned int threads;           /* at least 1                           */
 	bool store_in_order;            /* the sink cannot seek                 */
-	bool keep_packed;               /* pages that are packed with the writer's
+	bool keep_compressed;           /* pages that are compressed with the writer's
 					 * codec already stay as they are       */
 	bool push;                      /* let the source push, instead of reading */
-	uint64_t buffer;                /* read ahead of packing, up to so many
+	uint64_t buffer;                /* read ahead of compressing, up to so many
 					 * bytes: somebody waits for all_read   */
 	gdump_progress_fn *progress;
 	void *progress_arg;
@@ -22,7 +22,7 @@ struct pipeline_options {
 
 /* A page that cannot be read for a reason of its own (it is not there, broken,
  * on a bad disk) is written as lost and counted; other errors end it all.
- * @w NULL: read, unpack and count only.  @result counts what was stored, also
+ * @w NULL: read, decompress and count only.  @result counts what was stored, also
  * on error.
  */
 MUST_CHECK struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan,

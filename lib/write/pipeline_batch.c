@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pipeline_batch.c - what a worker does with one batch: read it, pack it
+ * pipeline_batch.c - what a worker does with one batch: read it, compress it
  *
  * Nothing here is under the pipeline's lock: a batch is one worker's own.
  */
@@ -77,7 +77,7 @@ static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i
 		return NULL;
 	}
 	for (size_t k = 0; k < n; k++) {
-		s->batch.pages[i + k].kind = PAGE_RAW;
+		s->batch.pages[i + k].kind = PAGE_UNCOMPRESSED;
 		s->src[i + k] = src + k * page_size;
 	}
 	return err;
@@ -115,12 +115,12 @@ struct gdump_error *batch_read(struct worker *w, struct slot *s)
 	return err;
 }
 
-/* Move one page into the batch's data, packed if that helps. */
-static void pack_page(struct worker *w, struct slot *s, struct page *page, const unsigned char *src)
+/* Move one page into the batch's data, compressed if that helps. */
+static void compress_page(struct worker *w, struct slot *s, struct page *page, const unsigned char *src)
 {
 	const size_t page_size = w->p->plan->page_size;
 	const struct codec *codec = w->p->writer ? w->p->writer->codec : NULL;
-	unsigned char *dst = (w->packer ? w->spare : s->buf) + s->batch.data_len;
+	unsigned char *dst = (w->compressor ? w->spare : s->buf) + s->batch.data_len;
 	size_t n = 0;
 
 	if (page->kind == PAGE_LOST) {
@@ -132,28 +132,28 @@ static void pack_page(struct worker *w, struct slot *s, struct page *page, const
 		s->count.zero++;
 		return;
 	}
-	if (w->packer)
-		n = codec->pack(w->packer, dst, page_size - 1, src, page_size);
+	if (w->compressor)
+		n = codec->compress(w->compressor, dst, page_size - 1, src, page_size);
 	if (n) {
-		page->kind = PAGE_PACKED;
-		s->count.packed++;
+		page->kind = PAGE_COMPRESSED;
+		s->count.compressed++;
 	} else {
 		n = page_size;
 		/* pages before it may be zero: then it moves down */
 		if (w->p->writer && dst != src)
 			memmove(dst, src, n);
-		s->count.raw++;
+		s->count.uncompressed++;
 	}
 	page->len = (uint32_t)n;
 	s->batch.data_len += n;
 }
 
-void batch_pack(struct worker *w, struct slot *s)
+void batch_compress(struct worker *w, struct slot *s)
 {
 	s->count = (struct gdump_result){ .pages = s->batch.num_pages - s->batch.num_lost };
 	for (size_t i = 0; i < s->batch.num_pages; i++)
-		pack_page(w, s, &s->batch.pages[i], s->src[i]);
-	if (w->packer) {
+		compress_page(w, s, &s->batch.pages[i], s->src[i]);
+	if (w->compressor) {
 		unsigned char *read = s->buf;
 
 		s->buf = w->spare;
@@ -186,10 +186,10 @@ static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
 		struct page *page = &b->pages[i + k];
 
 		page->len = from->len;
-		page->kind = !from->len ? PAGE_ZERO : from->flag ? PAGE_PACKED : PAGE_RAW;
+		page->kind = !from->len ? PAGE_ZERO : from->flag ? PAGE_COMPRESSED : PAGE_UNCOMPRESSED;
 		s->count.zero += page->kind == PAGE_ZERO;
-		s->count.packed += page->kind == PAGE_PACKED;
-		s->count.raw += page->kind == PAGE_RAW;
+		s->count.compressed += page->kind == PAGE_COMPRESSED;
+		s->count.uncompressed += page->kind == PAGE_UNCOMPRESSED;
 		b->data_len += from->len;
 	}
 	return true;

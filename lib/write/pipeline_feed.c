@@ -64,7 +64,7 @@ static struct gdump_error *feeder_page(void *arg, uint64_t pfn, const void *data
 		return error_new(GDUMP_ERR_CANCELED, "canceled");
 	b = &p->feeding->batch;
 	i = b->num_pages++;
-	b->pages[i] = (struct page){ .pfn = pfn, .kind = data ? PAGE_RAW : PAGE_ZERO };
+	b->pages[i] = (struct page){ .pfn = pfn, .kind = data ? PAGE_UNCOMPRESSED : PAGE_ZERO };
 	if (data)
 		take_data(p, i, data);
 	bit_set(p->fed, index);

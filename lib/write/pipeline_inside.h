@@ -13,8 +13,8 @@ enum slot_state {
 	SLOT_FREE,
 	SLOT_CLAIMED,
 	SLOT_READ,
-	SLOT_PACKING,
-	SLOT_PACKED,
+	SLOT_COMPRESSING,
+	SLOT_COMPRESSED,
 	SLOT_PLACED,
 	SLOT_STORING,
 	SLOT_STORED,
@@ -23,7 +23,7 @@ enum slot_state {
 struct slot {
 	struct batch batch;
 	enum slot_state state;
-	unsigned char *buf;             /* pages, as read, then as packed; from
+	unsigned char *buf;             /* pages, as read, then as compressed; from
 					 * its claim until it is stored         */
 	const unsigned char **src;      /* each page of the batch, in buf or lent */
 	bool lent;                      /* some are the source's                */
@@ -50,7 +50,7 @@ struct pipeline {
 	uint64_t done_pages;
 	struct gdump_error *lost;       /* why the first lost page was          */
 	bool plan_done;
-	bool hurry;                     /* read first, pack later               */
+	bool hurry;                     /* read first, compress later           */
 	unsigned int running;           /* workers                              */
 
 	struct slot *ring;
@@ -73,10 +73,10 @@ struct worker {
 	struct pipeline *p;
 	pthread_t thread;
 	unsigned char *state;
-	unsigned char *spare;           /* to pack into; changes places with the
-					 * slot's buf; NULL: pages are not packed */
-	void *packer;
-	struct stored_page *stored;     /* NULL: pages are packed anew          */
+	unsigned char *spare;           /* to compress into; changes places with the
+					 * slot's buf; NULL: pages are not compressed */
+	void *compressor;
+	struct stored_page *stored;     /* NULL: pages are compressed anew      */
 	struct gdump_error *lost;       /* as in struct slot                    */
 };
 
@@ -84,8 +84,8 @@ struct worker {
 
 /* Read the pages of a batch; those that are broken by themselves are lost. */
 MUST_CHECK struct gdump_error *batch_read(struct worker *w, struct slot *s);
-/* Find the zero pages of what was read, and pack the others. */
-void batch_pack(struct worker *w, struct slot *s);
+/* Find the zero pages of what was read, and compress the others. */
+void batch_compress(struct worker *w, struct slot *s);
 /* Take over the pages as the input holds them.  False: they cannot stay so, or are
  * best read one by one.
  */

@@ -17,8 +17,8 @@
 struct codec;
 
 enum page_kind {
-	PAGE_RAW,
-	PAGE_PACKED,
+	PAGE_UNCOMPRESSED,
+	PAGE_COMPRESSED,
 	PAGE_ZERO,
 	PAGE_LOST,      /* it could not be read: the dump is incomplete         */
 };
@@ -32,7 +32,7 @@ struct page {
 struct batch {
 	struct page *pages;             /* ascending pfn                        */
 	size_t num_pages;
-	const unsigned char *data;      /* of PAGE_RAW and PAGE_PACKED pages,
+	const unsigned char *data;      /* of PAGE_UNCOMPRESSED and PAGE_COMPRESSED pages,
 					 * back to back in page order           */
 	size_t data_len;
 	size_t num_lost;
@@ -55,7 +55,7 @@ struct writer {
 	const struct writer_ops *ops;
 	const struct codec *codec;      /* NULL: pages stay raw                 */
 	int level;
-	uint64_t filled;                /* pages that are zero in the dump, as
+	uint64_t zero_filled;           /* pages that are zero in the dump, as
 					 * its format cannot leave them out     */
 	uint64_t lost_cpus;             /* whose registers have no place in the format */
 	bool incomplete;                /* pages were lost: finish() says so    */

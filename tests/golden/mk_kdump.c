@@ -35,7 +35,7 @@ struct kdump {
 };
 
 /* Bytes in @dst, and the flag of the codec; 0: leave the page as it is. */
-static size_t pack(const char *codec, unsigned char *dst, const unsigned char *src, size_t len,
+static size_t compress_page(const char *codec, unsigned char *dst, const unsigned char *src, size_t len,
 		   uint32_t *flag)
 {
 	uLongf zlen = ROOM;
@@ -223,7 +223,7 @@ static bool is_zero_page(const unsigned char *page, size_t len)
 static void put_page(struct out *o, const struct desc *d, const struct kdump *k, uint64_t pfn,
 		     size_t i)
 {
-	static unsigned char page[MAX_PAGE], packed[ROOM];
+	static unsigned char page[MAX_PAGE], compressed[ROOM];
 	struct out desc = { .big = d->big };
 	const unsigned char *data = page;
 	uint64_t off = o->len;
@@ -236,10 +236,10 @@ static void put_page(struct out *o, const struct desc *d, const struct kdump *k,
 	} else if (is_zero_page(page, d->page) && d->level & 1 && !option(d, "own-zero")) {
 		off = k->data;
 	} else {
-		n = pack(d->codec, packed, page, d->page, &flag);
-		data = n && n < d->page ? packed : page;
-		flag = data == packed ? flag : 0;
-		n = data == packed ? n : d->page;
+		n = compress_page(d->codec, compressed, page, d->page, &flag);
+		data = n && n < d->page ? compressed : page;
+		flag = data == compressed ? flag : 0;
+		n = data == compressed ? n : d->page;
 		put_data(o, data, n);
 	}
 	put(&desc, NULL, off, 8);

@@ -4,8 +4,8 @@
  *
  * lime, avml   a header of 32 bytes for each range, and the memory.  Options: reverse
  *              (the last range first), again (the first range once more, at the end).
- *              avml packs it in frames with snappy; exit status 77: not in this build
- * raw          no header.  Options: packed (one range behind the other; else each at the
+ *              avml compresses it in frames with snappy; exit status 77: not in this build
+ * raw          no header.  Options: compressed (one range behind the other; else each at the
  *              place that is its address), sidecar (FILE.ranges tells what is where; else
  *              --inputs does)
  */
@@ -65,23 +65,23 @@ static uint32_t checksum(const unsigned char *p, size_t len)
 	return (crc >> 15 | crc << 17) + 0xa282ead8;
 }
 
-/* The second of three frames is not packed, as if that had not helped. */
+/* The second of three frames is not compressed, as if that had not helped. */
 static void put_frame(struct out *o, const unsigned char *data, size_t len, size_t i)
 {
-	static char packed[131072];
-	size_t n = sizeof(packed);
+	static char compressed[131072];
+	size_t n = sizeof(compressed);
 	const bool plain = i % 3 == 1;
 
-	if (snappy_compress((const char *)data, len, packed, &n) != SNAPPY_OK)
+	if (snappy_compress((const char *)data, len, compressed, &n) != SNAPPY_OK)
 		die("snappy");
 	put(o, numbered("frame", i, ".type"), plain, 1);
 	put(o, numbered("frame", i, ".len"), (plain ? len : n) + 4, 3);
 	put(o, numbered("frame", i, ".crc"), checksum(data, len), 4);
 	mark(o, numbered("frame", i, ".data"), o->len, 2);
-	put_data(o, plain ? (const void *)data : packed, plain ? len : n);
+	put_data(o, plain ? (const void *)data : compressed, plain ? len : n);
 }
 
-static void put_packed(struct out *o, const struct desc *d, const struct area *r, size_t i)
+static void put_compressed(struct out *o, const struct desc *d, const struct area *r, size_t i)
 {
 	enum { FRAME = 65536 };
 	unsigned char *buf = memory_of(d, r->start, r->size);
@@ -97,7 +97,7 @@ static void put_packed(struct out *o, const struct desc *d, const struct area *r
 	free(buf);
 }
 #else
-static void put_packed(struct out *o, const struct desc *d, const struct area *r, size_t i)
+static void put_compressed(struct out *o, const struct desc *d, const struct area *r, size_t i)
 {
 	(void)o, (void)d, (void)r, (void)i;
 	fprintf(stderr, "mkdump: no snappy in this build\n");
@@ -113,7 +113,7 @@ void make_records(struct out *o, const struct desc *d)
 		size_t n = i % d->num_ranges;
 
 		n = option(d, "reverse") ? d->num_ranges - 1 - n : n;
-		(avml ? put_packed : put_plain)(o, d, &d->ranges[n], i);
+		(avml ? put_compressed : put_plain)(o, d, &d->ranges[n], i);
 	}
 }
 
@@ -121,7 +121,7 @@ static uint64_t raw_offset(const struct desc *d, size_t range)
 {
 	uint64_t off = 0;
 
-	if (!option(d, "packed"))
+	if (!option(d, "dense"))
 		return d->ranges[range].start;
 	for (size_t i = 0; i < range; i++)
 		off += d->ranges[i].size;

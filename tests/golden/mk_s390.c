@@ -5,7 +5,7 @@
  * There are no notes: the registers of CPU i are in memory, in its prefix pages at
  * (i + 1) * 8 KiB, and what a reader makes of them is what to expect.
  *
- * Options: extended (a segment for each run of pages that are not to be zero), packed (these
+ * Options: extended (a segment for each run of pages that are not to be zero), compressed (these
  * say that they are), no-end (no end marker).
  */
 #include "mkdump.h"
@@ -112,7 +112,7 @@ static void put_segments(struct out *o, const struct desc *d, uint64_t memory)
 		put(o, numbered("segment", i, ".start"), start, 8);
 		put(o, numbered("segment", i, ".len"), end - start, 8);
 		put(o, numbered("segment", i, ".stop"), next == memory, 8);
-		put(o, numbered("segment", i++, ".size_on_disk"), option(d, "packed"), 4);
+		put(o, numbered("segment", i++, ".size_on_disk"), option(d, "compressed"), 4);
 		pad_to(o, o->len + UNIT - 28);
 		put_pages(o, d, start, end);
 	}

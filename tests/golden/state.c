@@ -136,9 +136,9 @@ static void print_memory(struct gdump *g, const struct gdump_info *info)
 }
 
 /* "START:SIZE@OFFSET" */
-static struct gdump_place place_of(const char *text)
+static struct gdump_extent extent_of(const char *text)
 {
-	struct gdump_place p = { 0 };
+	struct gdump_extent p = { 0 };
 
 	if (sscanf(text, "%" SCNx64 ":%" SCNx64 "@%" SCNx64, &p.start, &p.size, &p.offset) != 3) {
 		fprintf(stderr, "'%s' is no range\n", text);
@@ -149,14 +149,14 @@ static struct gdump_place place_of(const char *text)
 
 int main(int argc, char **argv)
 {
-	struct gdump_place places[64];
-	struct gdump_open_options opt = { .size = sizeof(opt), .places = places };
+	struct gdump_extent extents[64];
+	struct gdump_open_options opt = { .size = sizeof(opt), .extents = extents };
 	struct gdump_error *err;
 	struct gdump *g;
 	int i = 1;
 
-	for (; i + 1 < argc && opt.num_places < 64 && !strcmp(argv[i], "--range"); i += 2)
-		places[opt.num_places++] = place_of(argv[i + 1]);
+	for (; i + 1 < argc && opt.num_extents < 64 && !strcmp(argv[i], "--range"); i += 2)
+		extents[opt.num_extents++] = extent_of(argv[i + 1]);
 	if (i >= argc)
 		return 2;
 	opt.parts = (const char *const *)(argv + i + 1);

@@ -24,7 +24,7 @@ uptime, btime = float(lines[0].split()[0]), int(lines[1].split()[1])
 # a thread of the kernel has a longer name, too, elsewhere
 inside = {int(line.split(" ", 1)[0]): line.split(" ", 1)[1][:15] for line in lines[2:]}
 bad = []
-if not uptime - 5 < info["uptime"] <= uptime + 30 or info["uptime_is_least"]:
+if not uptime - 5 < info["uptime"] <= uptime + 30 or info["uptime_is_lower_bound"]:
     bad.append("uptime is %s; inside, it was %s" % (info["uptime"], uptime))
 if abs(info["boot_time"] - btime) > 1:
     bad.append("booted at %s; inside, it was %s" % (info["boot_time"], btime))

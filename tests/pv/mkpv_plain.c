@@ -128,7 +128,7 @@ void phdr_fill(unsigned char *p, uint32_t type, const struct load *l)
 
 /* The plain core */
 
-/* Text that packs, numbers that do not, zeros */
+/* Text that compresses, numbers that do not, zeros */
 static void page_fill(unsigned char *p, uint64_t paddr, uint64_t seed)
 {
 	const uint64_t kind = (paddr / PAGE * 2654435761u + seed) >> 3 & 3;

@@ -182,8 +182,8 @@ static void no_file(const struct gdump_result *result)
 {
 	CHECK(access(path, F_OK) && errno == ENOENT);
 	CHECK(access(left, F_OK) && errno == ENOENT);
-	CHECK(!result->left);
-	free(result->why);
+	CHECK(!result->partial_path);
+	free(result->first_error);
 }
 
 static uint64_t be(const unsigned char *p, size_t n)
@@ -562,7 +562,7 @@ static void test_unreadable_page(void)
 	mprotect((void *)(uintptr_t)((const char *)vm.slots[1].host + 40 * PAGE), PAGE, PROT_NONE);
 	CHECK_OK(vm_write(&g, &result));
 	CHECK_INT(result.unreadable, 1);
-	free(result.why);
+	free(result.first_error);
 	source_close(g.source);
 	vm_runs();
 	file = open_file(key);

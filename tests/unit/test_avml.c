@@ -7,7 +7,7 @@
 
 enum { HEADER = 32, FRAME = 65536, IDENT = 10 };
 
-/* Memory of the tests: text that packs well, at any address. */
+/* Memory of the tests: text that compresses well, at any address. */
 static void fill(uint64_t paddr, unsigned char *p, size_t len)
 {
 	static const char text[] = "the quick brown fox jumps over the lazy dog, ";
@@ -21,23 +21,23 @@ static uint32_t mask(uint32_t crc)
 	return (crc >> 15 | crc << 17) + 0xa282ead8;
 }
 
-static void put_frame(struct blob *b, bool packed, uint64_t paddr, size_t len)
+static void put_frame(struct blob *b, bool compressed, uint64_t paddr, size_t len)
 {
 	static unsigned char plain[FRAME], small[FRAME];
 	size_t n = len;
 
 	fill(paddr, plain, len);
-	if (packed) {
-		void *packer = codec_snappy.pack_open(1, len);
+	if (compressed) {
+		void *compressor = codec_snappy.compress_open(1, len);
 
-		n = codec_snappy.pack(packer, small, sizeof(small), plain, len);
-		codec_snappy.pack_close(packer);
+		n = codec_snappy.compress(compressor, small, sizeof(small), plain, len);
+		codec_snappy.compress_close(compressor);
 		CHECK(n > 0);
 	}
-	blob_put_le(b, packed ? 0 : 1, 1);
+	blob_put_le(b, compressed ? 0 : 1, 1);
 	blob_put_le(b, n + 4, 3);
 	blob_put_le(b, mask(crc32c(plain, len)), 4);
-	blob_put(b, packed ? small : plain, n);
+	blob_put(b, compressed ? small : plain, n);
 }
 
 static void put_record(struct blob *b, uint64_t paddr, uint64_t size)
@@ -203,14 +203,14 @@ int main(void)
 
 	dumpfile_dir();
 	test_crc();
-	if (codec_snappy.pack) {
+	if (codec_snappy.compress) {
 		test_read();
 		test_cut_short();
 		test_hostile();
 		test_flipped_bytes();
 	} else {
 		blob_put(&b, "AVML\2\0\0\0", 8);
-		CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "packed with snappy");
+		CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "compressed with snappy");
 		blob_free(&b);
 	}
 	dumpfile_done();

@@ -16,32 +16,32 @@ static void fill_text(unsigned char *page, size_t len)
 		page[i] = (unsigned char)text[i % (sizeof(text) - 1)];
 }
 
-/* @want_packed: 1 must shrink, 0 must not */
+/* @want_compressed: 1 must shrink, 0 must not */
 static void round_trip(const struct codec *codec, int level, const unsigned char *page,
-		       size_t len, bool want_packed)
+		       size_t len, bool want_compressed)
 {
-	static unsigned char packed[MAX_PAGE], again[MAX_PAGE + 1];
-	void *packer = codec->pack_open(level, len), *unpacker = codec->unpack_open();
-	size_t n = codec->pack(packer, packed, len - 1, page, len);
+	static unsigned char compressed[MAX_PAGE], again[MAX_PAGE + 1];
+	void *compressor = codec->compress_open(level, len), *decompressor = codec->decompress_open();
+	size_t n = codec->compress(compressor, compressed, len - 1, page, len);
 
-	CHECK_INT(n > 0, want_packed);
+	CHECK_INT(n > 0, want_compressed);
 	CHECK(n < len);
 	if (n) {
 		again[len] = 0x5a;
-		CHECK(codec->unpack(unpacker, again, len, packed, n));
+		CHECK(codec->decompress(decompressor, again, len, compressed, n));
 		CHECK(!memcmp(again, page, len));
 		CHECK_INT(again[len], 0x5a);
 		/* truncated, and of another length than wanted */
 		for (size_t cut = 1; cut <= n && cut < 40; cut++)
-			CHECK(!codec->unpack(unpacker, again, len, packed, n - cut));
-		CHECK(!codec->unpack(unpacker, again, len / 2, packed, n));
+			CHECK(!codec->decompress(decompressor, again, len, compressed, n - cut));
+		CHECK(!codec->decompress(decompressor, again, len / 2, compressed, n));
 		CHECK_INT(again[len], 0x5a);
-		CHECK(!codec->unpack(unpacker, again, len - 1, packed, n));
+		CHECK(!codec->decompress(decompressor, again, len - 1, compressed, n));
 		if (2 * len <= MAX_PAGE)
-			CHECK(!codec->unpack(unpacker, again, 2 * len, packed, n));
+			CHECK(!codec->decompress(decompressor, again, 2 * len, compressed, n));
 	}
-	codec->pack_close(packer);
-	codec->unpack_close(unpacker);
+	codec->compress_close(compressor);
+	codec->decompress_close(decompressor);
 }
 
 static void test_round_trips(const struct codec *codec, int level)
@@ -60,30 +60,30 @@ static void test_round_trips(const struct codec *codec, int level)
 	}
 }
 
-/* Two packers at once, reused for page after page, give what one gives. */
+/* Two compressors at once, reused for page after page, give what one gives. */
 static void test_reuse(const struct codec *codec)
 {
 	static unsigned char page[4096], a[4096], b[4096];
-	void *used = codec->pack_open(codec->default_level, sizeof(page));
+	void *used = codec->compress_open(codec->default_level, sizeof(page));
 
 	for (unsigned int i = 0; i < 50; i++) {
-		void *fresh = codec->pack_open(codec->default_level, sizeof(page));
+		void *fresh = codec->compress_open(codec->default_level, sizeof(page));
 		size_t n, m;
 
 		fill_text(page, sizeof(page));
 		page[i] = (unsigned char)i;
-		n = codec->pack(used, a, sizeof(a), page, sizeof(page));
-		m = codec->pack(fresh, b, sizeof(b), page, sizeof(page));
+		n = codec->compress(used, a, sizeof(a), page, sizeof(page));
+		m = codec->compress(fresh, b, sizeof(b), page, sizeof(page));
 		CHECK(n && n == m && !memcmp(a, b, n));
-		codec->pack_close(fresh);
+		codec->compress_close(fresh);
 	}
-	codec->pack_close(used);
+	codec->compress_close(used);
 }
 
-/* What was in its memory before changes nothing in what a packer gives. */
+/* What was in its memory before changes nothing in what a compressor gives. */
 static void test_used_memory(const struct codec *codec, int level)
 {
-	static unsigned char page[4096], packed[2][sizeof(page)];
+	static unsigned char page[4096], compressed[2][sizeof(page)];
 	static const uint16_t fill[] = { 0, 8 };        /* 8: a plausible size of a window */
 	const size_t used = 100 << 10;
 	uint64_t seed = 11;
@@ -94,33 +94,33 @@ static void test_used_memory(const struct codec *codec, int level)
 	memcpy(page + sizeof(page) / 2, page, sizeof(page) / 2);
 	for (size_t i = 0; i < 2; i++) {
 		uint16_t *volatile memory = malloc(used);
-		void *packer;
+		void *compressor;
 
 		for (size_t k = 0; k < used / sizeof(*memory); k++)
 			memory[k] = fill[i];
 		free(memory);
-		packer = codec->pack_open(level, sizeof(page));
-		len[i] = codec->pack(packer, packed[i], sizeof(page), page, sizeof(page));
-		codec->pack_close(packer);
+		compressor = codec->compress_open(level, sizeof(page));
+		len[i] = codec->compress(compressor, compressed[i], sizeof(page), page, sizeof(page));
+		codec->compress_close(compressor);
 	}
 	CHECK_INT(len[0], len[1]);
-	CHECK(!memcmp(packed[0], packed[1], len[0]));
+	CHECK(!memcmp(compressed[0], compressed[1], len[0]));
 }
 
 static void test_garbage(const struct codec *codec)
 {
 	static unsigned char page[4096], junk[256];
-	void *unpacker = codec->unpack_open();
+	void *decompressor = codec->decompress_open();
 	uint64_t seed = 3;
 
-	CHECK(!codec->unpack(unpacker, page, sizeof(page), junk, 0));
+	CHECK(!codec->decompress(decompressor, page, sizeof(page), junk, 0));
 	for (int i = 0; i < 500; i++) {
 		size_t len = (size_t)random_below(&seed, sizeof(junk)) + 1;
 
 		random_bytes(&seed, junk, len);
-		CHECK(!codec->unpack(unpacker, page, sizeof(page), junk, len));
+		CHECK(!codec->decompress(decompressor, page, sizeof(page), junk, len));
 	}
-	codec->unpack_close(unpacker);
+	codec->decompress_close(decompressor);
 }
 
 int main(void)
@@ -128,7 +128,7 @@ int main(void)
 	const struct codec *codec;
 
 	for (size_t i = 0; (codec = codec_at(i)); i++) {
-		if (!codec->pack)
+		if (!codec->compress)
 			continue;
 		fprintf(stderr, "codec %s\n", codec->name);
 		test_round_trips(codec, codec->min_level);

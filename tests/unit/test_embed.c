@@ -142,7 +142,7 @@ static void test_paused(void)
 	CHECK_INT(info->ranges[2].start, 64 * MIB);
 	CHECK_INT(vm.pauses, 1);
 	CHECK_INT(vm.num_notes, 2 * CPUS);
-	CHECK(info->is_live && info->was_running && info->big_endian);
+	CHECK(info->is_guest && info->was_running && info->big_endian);
 	write_and_compare(g, "elf");
 	CHECK_INT(vm.resumes, 0);
 	CHECK_OK(gdump_resume(g));
@@ -244,8 +244,8 @@ static void test_broken_memory(void)
 	mprotect(memory + 10 * PAGE, PAGE, PROT_NONE);
 	CHECK_OK(gdump_write(g, NULL, path, &opt));
 	CHECK_INT(result.unreadable, 1);
-	CHECK(result.why && strstr(result.why, "0x400a000: the host cannot read it"));
-	free(result.why);
+	CHECK(result.first_error && strstr(result.first_error, "0x400a000: the host cannot read it"));
+	free(result.first_error);
 	gdump_close(g);
 }
 

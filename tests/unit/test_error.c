@@ -30,7 +30,7 @@ static void test_os(void)
 /* The one that needs no memory stays what it is. */
 static void test_nomem(void)
 {
-	struct gdump_error *err = error_prefix(error_nomem(), "packing");
+	struct gdump_error *err = error_prefix(error_nomem(), "compressing");
 
 	CHECK(err == error_nomem());
 	gdump_error_destroy(err);

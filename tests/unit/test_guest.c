@@ -153,7 +153,7 @@ static void test_private(void)
 	FAKE_START(&f, STEP_GREET, STATUS("running", "true"), MIGRATE(""), DUMP_NONE,
 		   SUPPORT("\"/objects/a\""), TYPE("\"sev-guest\""));
 	guest_open(&g, &f);
-	g.private_anyway = true;
+	g.allow_encrypted = true;
 	CHECK_OK(guest_check(&g));
 	CHECK(!g.may_be_protected);
 	guest_end(&g, &f);

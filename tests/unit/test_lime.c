@@ -84,7 +84,7 @@ static void test_write(void)
 	CHECK_OK(convert_dump("a.lime", "b.lime",
 			      (struct gdump_write_options){ .format = "lime", .threads = 1 }, &result));
 	CHECK(same_file("a.lime", "b.lime"));
-	CHECK_INT(result.filled, 0);
+	CHECK_INT(result.zero_filled, 0);
 	CHECK_INT(result.pages, 3 + 300 + 2);
 	CHECK_INT(result.zero, 5);
 	CHECK_OK(convert_dump("a.lime", "c.lime",
@@ -141,7 +141,7 @@ static void test_cut_short(void)
 	CHECK_OK(convert_dump("cut.lime", "filled.lime",
 			      (struct gdump_write_options){ .format = "lime" }, &result));
 	CHECK_INT(result.pages, 6);
-	CHECK_INT(result.filled, 2);
+	CHECK_INT(result.zero_filled, 2);
 	blob_put(&b, NULL, 2 * PAGE);
 	memcpy(b.p + 24, "cutshort", 8);
 	blob_save(&b, "want.lime");
@@ -172,7 +172,7 @@ static void test_hostile(void)
 	blob_set_le(&b, b.len - 28, 3, 4);
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "version 3; only 1 is known");
 	blob_set_le(&b, 0, 0x9c78, 2);
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "packed with zlib as a whole");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "compressed with zlib as a whole");
 	blob_free(&b);
 }
 

@@ -140,14 +140,14 @@ static void zero(struct blob *b, uint64_t off, const char *block)
 static void zlib_page(struct blob *b, uint64_t off, const char *text)
 {
 	struct libdeflate_compressor *c = libdeflate_alloc_compressor(6);
-	unsigned char page[PAGE] = { 0 }, packed[PAGE];
+	unsigned char page[PAGE] = { 0 }, compressed[PAGE];
 	size_t len;
 
 	memcpy(page, text, strlen(text));
-	len = libdeflate_zlib_compress(c, page, PAGE, packed, PAGE);
+	len = libdeflate_zlib_compress(c, page, PAGE, compressed, PAGE);
 	item(b, off, 0x100, NULL);
 	be(b, len, 4);
-	blob_put(b, packed, len);
+	blob_put(b, compressed, len);
 	libdeflate_free_compressor(c);
 }
 
@@ -253,7 +253,7 @@ static struct blob make_stream(void)
 	raw(&b, PAGE, "pc.ram", 5);             /* again */
 	raw(&b, 3 * PAGE, NULL, 6);
 	zero(&b, 2 * PAGE, NULL);
-	zlib_page(&b, 5 * PAGE, "packed by zlib");
+	zlib_page(&b, 5 * PAGE, "compressed by zlib");
 	xbzrle(&b, 4 * PAGE, "first");
 	xbzrle(&b, 4 * PAGE, "next");
 	xbzrle(&b, 6 * PAGE, "of nothing");
@@ -308,7 +308,7 @@ static void test_pages(void)
 	CHECK(has_seed(g, 0, 1));
 	CHECK(has_seed(g, PAGE, 5));
 	CHECK(has_seed(g, 3 * PAGE, 6));
-	memcpy(page, "packed by zlib", 14);
+	memcpy(page, "compressed by zlib", 18);
 	CHECK(has_page(g, 5 * PAGE, page));
 	page_of(page, 4);
 	memcpy(page + 300, "nextt", 5);
@@ -745,7 +745,7 @@ static void test_refused(void)
 	blob_free(&b);
 	item(&b, 0, 0x100, "pc.ram");
 	be(&b, 1 << 20, 4);
-	check_items("packed page", GDUMP_ERR_CORRUPT, &b);
+	check_items("compressed page", GDUMP_ERR_CORRUPT, &b);
 	blob_free(&b);
 	item(&b, 0, 0x40, "pc.ram");
 	be(&b, 2, 1);

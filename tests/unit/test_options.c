@@ -73,11 +73,11 @@ static void test_drop(void)
 
 static bool place_is(const char *text, uint64_t start, uint64_t size, uint64_t offset)
 {
-	struct gdump_place p;
+	struct gdump_extent p;
 	char copy[64];
 
 	snprintf(copy, sizeof(copy), "%s", text);
-	return parse_place(copy, &p) && p.start == start && p.size == size && p.offset == offset;
+	return parse_extent(copy, &p) && p.start == start && p.size == size && p.offset == offset;
 }
 
 static void test_place(void)
@@ -85,7 +85,7 @@ static void test_place(void)
 	static const char *const bad[] = {
 		"", "0", ":1", "0:", "0:0", "0:1@", "0@1:2", "x:1", "0:1@-1", "0:1:2", "0:1@2@3",
 	};
-	struct gdump_place p;
+	struct gdump_extent p;
 	char copy[64];
 
 	CHECK(place_is("0:4K", 0, 4096, 0));
@@ -94,7 +94,7 @@ static void test_place(void)
 	CHECK(place_is("1M:1@0", 1 << 20, 1, 0));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(copy, sizeof(copy), "%s", bad[i]);
-		CHECK(!parse_place(copy, &p));
+		CHECK(!parse_extent(copy, &p));
 	}
 }
 
@@ -110,9 +110,9 @@ static void test_input(void)
 	CHECK(input_take(&in, OPT_RANGE, good, &ok) && ok);
 	input_apply(&in, &opt);
 	CHECK_STR(opt.format, "raw");
-	CHECK(opt.num_places == 1 && opt.places[0].size == 2048);
+	CHECK(opt.num_extents == 1 && opt.extents[0].size == 2048);
 	CHECK(input_take(&in, OPT_RANGE, bad, &ok) && !ok);
-	for (int i = 0; i < MAX_PLACES; i++) {
+	for (int i = 0; i < MAX_EXTENTS; i++) {
 		char more[] = "0:1";
 
 		input_take(&in, OPT_RANGE, more, &ok);

@@ -39,7 +39,7 @@ static uint64_t page_value(uint64_t pfn)
 	return pfn % 7 == 3 ? 0 : pfn * 0x9e3779b97f4a7c15 | 1;
 }
 
-/* One in seven is zero, one in three hard to pack. */
+/* One in seven is zero, one in three hard to compress. */
 static void fill_page(unsigned char *page, uint64_t pfn)
 {
 	uint64_t value = page_value(pfn);
@@ -180,7 +180,7 @@ static struct gdump_error *fake_store(struct writer *writer, const struct batch 
 		CHECK(p->kind == PAGE_LOST || (p->kind == PAGE_ZERO) == !page_value(p->pfn));
 		CHECK_INT(p->kind == PAGE_LOST || p->kind == PAGE_ZERO, !p->len);
 		w->num_lost += p->kind == PAGE_LOST;
-		CHECK(p->kind != PAGE_RAW || p->len == PAGE);
+		CHECK(p->kind != PAGE_UNCOMPRESSED || p->len == PAGE);
 		off += p->len;
 	}
 	CHECK_INT(off - b->data_off, b->data_len);
@@ -237,7 +237,7 @@ static void test_same_result(const struct source_ops *ops, const char *codec, bo
 	static const unsigned int threads[] = { 1, 2, 3, 8, 33 };
 	struct fake_writer first;
 
-	writer_init(&first, codec_find(codec)->pack ? codec_find(codec) : NULL);
+	writer_init(&first, codec_find(codec)->compress ? codec_find(codec) : NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
 		struct fake_writer w;
 		struct gdump_result result;
@@ -246,9 +246,9 @@ static void test_same_result(const struct source_ops *ops, const char *codec, bo
 		w.store_in_order = in_order;
 		CHECK_OK(run(source_create(ops, NUM_PAGES), i ? &w : &first, threads[i], NULL,
 			     &result));
-		CHECK_INT(result.pages, result.zero + result.packed + result.raw);
+		CHECK_INT(result.pages, result.zero + result.compressed + result.uncompressed);
 		CHECK_INT(result.zero, (NUM_PAGES + 3) / 7);
-		CHECK(first.writer.codec ? result.packed > 1000 : !result.packed);
+		CHECK(first.writer.codec ? result.compressed > 1000 : !result.compressed);
 		if (i) {
 			CHECK_INT(w.size, first.size);
 			CHECK(!memcmp(w.file, first.file, MAX_FILE));
@@ -303,12 +303,12 @@ static void test_lost_pages(void)
 		CHECK_OK(run(f, &w, threads[i], NULL, &result));
 		CHECK_INT(result.unreadable, 2);
 		CHECK_INT(atomic_load(&w.num_lost), 2);
-		CHECK_STR(result.why, "page 130 is bad");
+		CHECK_STR(result.first_error, "page 130 is bad");
 		CHECK(w.writer.incomplete);
 		if (!i)
 			memcpy(first, w.file, MAX_FILE);
 		CHECK(!memcmp(first, w.file, MAX_FILE));
-		free(result.why);
+		free(result.first_error);
 		free(w.file);
 	}
 }
@@ -417,7 +417,7 @@ static void test_count_only(void)
 
 	CHECK_OK(run(f, NULL, 3, NULL, &result));
 	CHECK_INT(result.pages, NUM_PAGES);
-	CHECK_INT(result.raw + result.zero, NUM_PAGES);
+	CHECK_INT(result.uncompressed + result.zero, NUM_PAGES);
 	f = source_create(&serial_ops, NUM_PAGES);
 	f->fail_at = 2222;
 	CHECK_ERR(run(f, NULL, 3, NULL, &result), GDUMP_ERR_REMOTE, "page 2222");

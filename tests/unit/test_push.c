@@ -256,7 +256,7 @@ static struct gdump_error *run(struct pusher *f, struct keeper *k, const struct 
 		CHECK_INT(atomic_load(&f->all_read), 1);
 		CHECK_INT(result->pages + result->unreadable,
 			  gdump_plan_kept(plan ? plan : whole));
-		CHECK_INT(result->pages, result->zero + result->raw);
+		CHECK_INT(result->pages, result->zero + result->uncompressed);
 	}
 	gdump_plan_destroy(whole);
 	source_close(&f->source);
@@ -341,11 +341,11 @@ static void test_missing(void)
 	CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 2 }, &result));
 	CHECK_INT(result.pages, 2498);
 	CHECK_INT(result.unreadable, 2);
-	CHECK_STR(result.why, "memory at 0x14000 never came");
+	CHECK_STR(result.first_error, "memory at 0x14000 never came");
 	CHECK(k->writer.incomplete);
 	CHECK_INT(k->times[19], 1);
 	CHECK_INT(k->times[20] + k->times[2500], 0);
-	free(result.why);
+	free(result.first_error);
 	free(k);
 }
 
@@ -358,8 +358,8 @@ static void test_nothing_comes(void)
 	f->num = 0;
 	CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 2 }, &result));
 	CHECK_INT(result.unreadable, 2500);
-	CHECK_STR(result.why, "memory at 0x0 never came");
-	free(result.why);
+	CHECK_STR(result.first_error, "memory at 0x0 never came");
+	free(result.first_error);
 	free(k);
 }
 
@@ -386,7 +386,7 @@ static void test_cancel(void)
 							 .progress_arg = &after }, &result),
 			  GDUMP_ERR_CANCELED, "canceled");
 		CHECK(result.pages < 2500);
-		CHECK(!result.why);
+		CHECK(!result.first_error);
 		free(k);
 	}
 }
@@ -450,7 +450,7 @@ static void test_few_buffers(void)
 		     &result));
 	/* one is filled while the other is about to be given back */
 	CHECK(k->num_bufs >= 1 && k->num_bufs <= 2);
-	free(result.why);
+	free(result.first_error);
 	free(k);
 }
 

@@ -104,21 +104,21 @@ static void test_round_trip(void)
 }
 
 static struct gdump_error *open_raw(const char *name, const char *format,
-				    const struct gdump_place *places, size_t num, struct gdump **ret)
+				    const struct gdump_extent *extents, size_t num, struct gdump **ret)
 {
 	*ret = NULL;
 	return gdump_open(name, &(struct gdump_open_options){
-		.size = sizeof(struct gdump_open_options), .format = format, .places = places,
-		.num_places = num }, ret);
+		.size = sizeof(struct gdump_open_options), .format = format, .extents = extents,
+		.num_extents = num }, ret);
 }
 
 static void test_places(void)
 {
-	static const struct gdump_place places[] = {
+	static const struct gdump_extent extents[] = {
 		{ 0x100000000, 2 * PAGE, 0x10000 }, { 0, PAGE, 0 },
 	};
-	static const struct gdump_place far = { 0, 0x30000, 0x10000 };
-	static const struct gdump_place twice[] = { { 0, PAGE, 0 }, { PAGE / 2, PAGE, PAGE } };
+	static const struct gdump_extent far = { 0, 0x30000, 0x10000 };
+	static const struct gdump_extent twice[] = { { 0, PAGE, 0 }, { PAGE / 2, PAGE, PAGE } };
 	unsigned char a[PAGE], b[PAGE];
 	struct gdump *g, *whole;
 
@@ -126,7 +126,7 @@ static void test_places(void)
 	CHECK_OK(to_raw("s.lime", "s.raw"));
 	CHECK_OK(open_dump("s.lime", &whole));
 	CHECK(!unlink("s.raw.ranges"));
-	CHECK_OK(open_raw("s.raw", NULL, places, 2, &g));
+	CHECK_OK(open_raw("s.raw", NULL, extents, 2, &g));
 	CHECK_INT(gdump_info(g)->num_ranges, 2);
 	CHECK_OK(gdump_read(g, 0x100001000, a, PAGE));
 	CHECK_OK(gdump_read(whole, 0x11000, b, PAGE));
@@ -136,7 +136,7 @@ static void test_places(void)
 		  "range 0x0:0x30000@0x10000 is not in the file, which has 0x24000 bytes");
 	CHECK_ERR(open_raw("s.raw", "raw", twice, 2, &g), GDUMP_ERR_USAGE,
 		  "two ranges have the same memory");
-	CHECK_ERR(open_raw("s.lime", "lime", places, 2, &g), GDUMP_ERR_USAGE, "says itself");
+	CHECK_ERR(open_raw("s.lime", "lime", extents, 2, &g), GDUMP_ERR_USAGE, "says itself");
 	CHECK_ERR(open_raw("qmp:none", "raw", NULL, 0, &g), GDUMP_ERR_USAGE, "running guest");
 	gdump_close(whole);
 }

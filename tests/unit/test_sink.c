@@ -58,7 +58,7 @@ static void test_file(void)
 
 	CHECK_OK(sink_file_create("out", false, &s));
 	CHECK(s->seeks && there("out.incomplete") && !there("out"));
-	CHECK_STR(s->left, "out.incomplete");
+	CHECK_STR(s->partial_path, "out.incomplete");
 	CHECK_OK(sink_write(s, 6, "world", 5));
 	CHECK_OK(sink_write(s, 0, "hello", 5));
 	CHECK_OK(s->ops->finish(s, 12));
@@ -203,7 +203,7 @@ static void test_stream(void)
 
 	CHECK(!pipe(fds));
 	CHECK_OK(sink_stream_create(fds[1], &s));
-	CHECK(!s->seeks && !s->left);
+	CHECK(!s->seeks && !s->partial_path);
 	CHECK_OK(sink_write(s, 2, "ab", 2));
 	CHECK_OK(sink_write(s, 4, "c", 1));
 	CHECK_ERR(sink_write(s, 4, "d", 1), GDUMP_ERR_USAGE, "cannot seek back to offset 4");
@@ -267,7 +267,7 @@ static void test_flat(void)
 	CHECK_OK(sink_file_create("out", false, &s));
 	CHECK_OK(sink_flat_create(s, &s));
 	CHECK(!s->seeks);
-	CHECK_STR(s->left, "out.incomplete");
+	CHECK_STR(s->partial_path, "out.incomplete");
 	CHECK_OK(sink_write(s, 8, "cd", 2));
 	CHECK_OK(sink_write(s, 10, "ef", 2));
 	CHECK_OK(sink_write(s, 2, "ab", 2));

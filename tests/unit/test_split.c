@@ -89,8 +89,8 @@ static void test_split(bool bad)
 	CHECK_OK(write_split(3, bad, &r));
 	CHECK_INT(r.pages, PAGES - bad);
 	CHECK_INT(r.unreadable, bad);
-	CHECK_INT(r.why != NULL, bad);
-	free(r.why);
+	CHECK_INT(r.first_error != NULL, bad);
+	free(r.first_error);
 	CHECK_OK(gdump_open("d-3", &opt, &g));
 	CHECK_INT(gdump_info(g)->incomplete, bad);
 	for (uint64_t i = 0; i < PAGES; i++) {
@@ -132,8 +132,8 @@ static void test_cut_short(void)
 
 	CHECK_ERR(write_fake(3, (struct fake){ .ends = true }, &r), GDUMP_ERR_CANCELED, "");
 	CHECK(access("d-1", F_OK) && access("d-2", F_OK) && access("d-3", F_OK));
-	CHECK_STR(r.left, "d-1.incomplete");
-	free(r.left);
+	CHECK_STR(r.partial_path, "d-1.incomplete");
+	free(r.partial_path);
 	CHECK_OK(gdump_open("d-3.incomplete", &opt, &g));
 	CHECK(gdump_info(g)->incomplete);
 	for (uint64_t i = 0; i < PAGES; i++) {

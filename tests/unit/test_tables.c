@@ -15,7 +15,7 @@ static void test_formats(void)
 		CHECK(f->name && f->summary && *f->summary);
 		CHECK(f->open || f->create);
 		CHECK(!f->open || f->probe);
-		CHECK(!f->packs || (f->codec && codec_find(f->codec)));
+		CHECK(!f->compresses || (f->codec && codec_find(f->codec)));
 		CHECK(format_find(f->name, &codec) == f && !codec);
 		CHECK(gdump_format_at(i, &info) && info.reads == !!f->open);
 		for (size_t k = 0; k < i && (other = format_at(k)); k++)
@@ -68,11 +68,11 @@ static void test_codecs(void)
 	for (size_t i = 0; (c = codec_at(i)); i++) {
 		CHECK(c->name && codec_find(c->name) == c);
 		CHECK(gdump_codec_at(i, &info) && info.library == c->library);
-		if (c->pack) {
-			CHECK(c->library && c->unpack && c->pack_open && c->pack_close);
-			CHECK(c->unpack_open && c->unpack_close && c->kdump_flag);
+		if (c->compress) {
+			CHECK(c->library && c->decompress && c->compress_open && c->compress_close);
+			CHECK(c->decompress_open && c->decompress_close && c->kdump_flag);
 			CHECK(c->min_level <= c->default_level && c->default_level <= c->max_level);
-			CHECK(c->min_level <= c->hasty_level && c->hasty_level <= c->max_level);
+			CHECK(c->min_level <= c->live_level && c->live_level <= c->max_level);
 			CHECK(codec_by_kdump_flag(c->kdump_flag) == c);
 		}
 		for (size_t k = 0; k < i && (other = codec_at(k)); k++) {

@@ -271,7 +271,7 @@ static void test_state(void)
 	struct fake *f = begin(true), *none = fake_create(EM_X86_64, MEMORY, "PAGESIZE=4096\n");
 	struct gdump_kernel k = state(f);
 
-	CHECK(k.has_uptime && !k.uptime_is_least && !k.panicked);
+	CHECK(k.has_uptime && !k.uptime_is_lower_bound && !k.panicked);
 	CHECK_INT(k.uptime, 107);
 	CHECK_INT(k.boot_time, 1699999993);
 	CHECK_INT(k.panic_cpu, -1);

@@ -241,7 +241,7 @@ static void test_write(void)
 
 	save_elf("note.elf", true);
 	CHECK_OK(to_dmp("note.elf", "a.dmp", 1, &result));
-	CHECK_INT(result.filled, 0);
+	CHECK_INT(result.zero_filled, 0);
 	b = blob_load("a.dmp");
 	check_header(&b);
 	check_memory(&b);
@@ -321,7 +321,7 @@ static void test_filled(void)
 	set(low + HEADER_AT + 0xb0, HIGH_PAGES - 2, 8);
 	save_elf("filled.elf", true);
 	CHECK_OK(to_dmp("filled.elf", "filled.dmp", 2, &result));
-	CHECK_INT(result.filled, 1);
+	CHECK_INT(result.zero_filled, 1);
 	b = blob_load("filled.dmp");
 	CHECK_INT(b.len, WIN_HEADER_SIZE + (RAM_PAGES + HIGH_PAGES - 2) * PAGE);
 	for (size_t i = 0; i < PAGE; i++)

@@ -120,7 +120,7 @@ static void test_paused(struct tiny *a, struct tiny *b)
 	struct gdump *ga = open_tiny(a, true, true), *gb = open_tiny(b, true, true);
 	const uint64_t count = tiny_count(a);
 
-	CHECK(gdump_info(ga)->was_running && gdump_info(ga)->is_live);
+	CHECK(gdump_info(ga)->was_running && gdump_info(ga)->is_guest);
 	write_as(ga, "elf", elf);
 	write_as(gb, "kdump", kdump);
 	check_file(elf, a, true);

@@ -10,7 +10,7 @@
 
 enum { PAGE = 4096, NUM_PAGES = 64 };
 
-/* Text that packs well, other on every page. */
+/* Text that compresses well, other on every page. */
 static void fill(unsigned int n, unsigned char *page)
 {
 	for (unsigned int i = 0; i < PAGE; i++)
@@ -48,7 +48,7 @@ static void check_pages(const char *name)
 	gdump_close(g);
 }
 
-static struct gdump_error *pack(const char *codec, int level, bool has_level,
+static struct gdump_error *compress(const char *codec, int level, bool has_level,
 				struct gdump_result *result)
 {
 	return convert_dump("in", "out", (struct gdump_write_options){
@@ -61,12 +61,12 @@ static void test_levels(const struct codec *c)
 	struct gdump_result result;
 
 	for (size_t i = 0; i < 3; i++) {
-		CHECK_OK(pack(c->name, levels[i], true, &result));
-		CHECK_INT(result.packed, NUM_PAGES);
+		CHECK_OK(compress(c->name, levels[i], true, &result));
+		CHECK_INT(result.compressed, NUM_PAGES);
 		check_pages("out");
 	}
-	CHECK_ERR(pack(c->name, c->min_level - 1, true, NULL), GDUMP_ERR_USAGE, "has levels");
-	CHECK_ERR(pack(c->name, c->max_level + 1, false, NULL), GDUMP_ERR_USAGE, "has levels");
+	CHECK_ERR(compress(c->name, c->min_level - 1, true, NULL), GDUMP_ERR_USAGE, "has levels");
+	CHECK_ERR(compress(c->name, c->max_level + 1, false, NULL), GDUMP_ERR_USAGE, "has levels");
 }
 
 /* 0 is the default, unless it is said to be meant. */
@@ -74,16 +74,16 @@ static void test_level_zero(void)
 {
 	struct gdump_result usual, one, zero;
 
-	CHECK_OK(pack("zlib", 0, false, &usual));
-	CHECK_OK(pack("zlib", 1, false, &one));
+	CHECK_OK(compress("zlib", 0, false, &usual));
+	CHECK_OK(compress("zlib", 1, false, &one));
 	CHECK_INT(usual.bytes, one.bytes);
 	if (codec_zlib.min_level) {
-		CHECK_ERR(pack("zlib", 0, true, NULL), GDUMP_ERR_USAGE, "level 0 is ISA-L's");
+		CHECK_ERR(compress("zlib", 0, true, NULL), GDUMP_ERR_USAGE, "level 0 is ISA-L's");
 		return;
 	}
-	CHECK_OK(pack("zlib", 0, true, &zero));
+	CHECK_OK(compress("zlib", 0, true, &zero));
 	CHECK(zero.bytes != one.bytes);
-	CHECK_INT(zero.packed, NUM_PAGES);
+	CHECK_INT(zero.compressed, NUM_PAGES);
 	check_pages("out");
 }
 
@@ -95,20 +95,20 @@ static size_t desc_at(const struct blob *b, unsigned int n)
 	return (size_t)(1 + sub + bitmap) * PAGE + n * KDUMP_DESC_SIZE;
 }
 
-/* Pack page @n of a file of raw pages in its place. */
-static void repack(struct blob *b, unsigned int n, const struct codec *c)
+/* Compress page @n of a file of raw pages in its place. */
+static void recompress(struct blob *b, unsigned int n, const struct codec *c)
 {
 	const size_t desc = desc_at(b, n);
-	unsigned char page[PAGE], packed[PAGE];
-	void *packer = c->pack_open(c->default_level, PAGE);
+	unsigned char page[PAGE], compressed[PAGE];
+	void *compressor = c->compress_open(c->default_level, PAGE);
 	const uint64_t off = load_le(b->p + desc, 8);
 	size_t len;
 
 	fill(n, page);
 	CHECK(!memcmp(b->p + off, page, PAGE));
-	len = c->pack(packer, packed, PAGE - 1, page, PAGE);
-	c->pack_close(packer);
-	memcpy(b->p + off, packed, len);
+	len = c->compress(compressor, compressed, PAGE - 1, page, PAGE);
+	c->compress_close(compressor);
+	memcpy(b->p + off, compressed, len);
 	blob_set_le(b, desc + 8, len, 4);
 	blob_set_le(b, desc + 12, c->kdump_flag, 4);
 }
@@ -118,13 +118,13 @@ static void test_mixed(void)
 	const struct codec *c;
 	struct blob b;
 
-	CHECK_OK(pack("none", 0, false, NULL));
+	CHECK_OK(compress("none", 0, false, NULL));
 	check_pages("out");
 	b = blob_load("out");
 	for (unsigned int n = 0; n < NUM_PAGES; n++) {
 		c = codec_at(n % NUM_CODECS);
-		if (c->pack)
-			repack(&b, n, c);
+		if (c->compress)
+			recompress(&b, n, c);
 	}
 	blob_save(&b, "mixed");
 	check_pages("mixed");
@@ -134,20 +134,20 @@ static void test_mixed(void)
 	blob_free(&b);
 }
 
-/* A page says that it is packed with what it is not, or with what we lack. */
+/* A page says that it is compressed with what it is not, or with what we lack. */
 static void test_wrong(const struct codec *c)
 {
 	unsigned char page[PAGE];
 	struct gdump *g;
 	struct blob b;
 
-	CHECK_OK(pack("none", 0, false, NULL));
+	CHECK_OK(compress("none", 0, false, NULL));
 	b = blob_load("out");
 	blob_set_le(&b, desc_at(&b, 5) + 12, c->kdump_flag, 4);
 	blob_save(&b, "wrong");
 	CHECK_OK(open_dump("wrong", &g));
 	CHECK_OK(gdump_read(g, 4 * PAGE, page, PAGE));
-	if (c->unpack)
+	if (c->decompress)
 		CHECK_ERR(gdump_read(g, 5 * PAGE, page, PAGE), GDUMP_ERR_CORRUPT, "page 0x5: ");
 	else
 		CHECK_ERR(gdump_read(g, 5 * PAGE, page, PAGE), GDUMP_ERR_UNSUPPORTED, c->name);
@@ -166,10 +166,10 @@ int main(void)
 	for (size_t i = 0; (c = codec_at(i)); i++) {
 		if (!c->kdump_flag)
 			continue;
-		if (c->pack)
+		if (c->compress)
 			test_levels(c);
 		else
-			CHECK_ERR(pack(c->name, 0, false, NULL), GDUMP_ERR_UNSUPPORTED, c->name);
+			CHECK_ERR(compress(c->name, 0, false, NULL), GDUMP_ERR_UNSUPPORTED, c->name);
 		test_wrong(c);
 	}
 	dumpfile_done();
