@@ -20,14 +20,14 @@ help:
 	@echo 'make demo       dump a running guest and let other tools read the files'
 	@echo 'make bench      measure a release build; CASE=NAME for one case, or a pattern'
 	@echo 'make fuzz       hostile input for MINUTES=60 minutes; TARGET="dump ..." for some'
-	@echo 'make install    DESTDIR and PREFIX are honoured'
-	@echo 'make clean      remove what was built (make distclean: and $(BUILD)/ with its downloads)'
+	@echo 'make install    build $(RELEASE)/ and install it; DESTDIR and PREFIX are honoured'
+	@echo 'make clean      remove what was built (make distclean: and the build directories with their downloads)'
 	@echo 'scripts/setup build|test|full installs the Debian packages for these'
 
 # The compiler and the options are meson's business: CC=clang make, meson configure build ...
 %/build.ninja:
 	@command -v meson >/dev/null || { echo 'meson is missing; run scripts/setup build' >&2; exit 1; }
-	meson setup $(if $(filter $(RELEASE),$*),--buildtype=release) $*
+	meson setup $(if $(filter $(RELEASE),$*),--buildtype=release -Dtests=false) $*
 
 setup-%:
 	@scripts/setup $*
@@ -55,9 +55,9 @@ bench: setup-test
 fuzz: setup-test
 	@tests/fuzz/run -m $(MINUTES) -d $(BUILD)/fuzz $(TARGET)
 
-install: $(BUILD)/build.ninja
-	$(if $(PREFIX),meson configure $(BUILD) -Dprefix=$(PREFIX))
-	$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD)
+install: $(RELEASE)/build.ninja
+	$(if $(PREFIX),meson configure $(RELEASE) -Dprefix=$(PREFIX))
+	$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(RELEASE)
 
 clean:
 	for dir in $(BUILD) $(RELEASE); do \
