@@ -23,7 +23,6 @@
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/fdpass.h"
-#include "qemu_dump.h"
 
 enum {
 	PATIENCE = 4,                   /* times the usual time-out             */
@@ -78,6 +77,20 @@ static struct gdump_error *guest_check_migration(struct qmp *q)
 	return error_new(GDUMP_ERR_REMOTE,
 			 "the guest is being migrated (%s): wait until that is over, or cancel it "
 			 "with migrate_cancel", status);
+}
+
+struct gdump_error *guest_dump_active(struct qmp *q, bool *ret)
+{
+	CLEANUP_JSON json_t *value = NULL;
+	struct gdump_error *err;
+	const char *status;
+
+	err = qmp_execute(q, "query-dump", NULL, &value);
+	if (!err)
+		err = qmp_get_string(value, "query-dump", "status", &status);
+	if (!err)
+		*ret = !strcmp(status, "active");
+	return err;
 }
 
 /* What protects a guest's memory from its host, by the type of QEMU's object */
@@ -177,7 +190,7 @@ struct gdump_error *guest_check(struct guest *g)
 			return error_new(GDUMP_ERR_REMOTE, "%s", unfit[i].message);
 	err = guest_check_migration(g->qmp);
 	if (!err)
-		err = qemu_dump_active(g->qmp, &active);
+		err = guest_dump_active(g->qmp, &active);
 	if (!err && active)
 		err = error_new(GDUMP_ERR_REMOTE, "somebody else is dumping this guest: wait until "
 				"query-dump says that it is done");

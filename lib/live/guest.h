@@ -20,6 +20,8 @@ struct guest {
 
 /* Whether the guest runs; and refuse when it can't be dumped now, or not at all. */
 MUST_CHECK struct gdump_error *guest_check(struct guest *g);
+/* Whether QEMU is writing a dump, started by anyone */
+MUST_CHECK struct gdump_error *guest_dump_active(struct qmp *q, bool *ret);
 /* Stop it, if it runs.  On error it may be stopped: guest_resume() is due. */
 MUST_CHECK struct gdump_error *guest_stop(struct guest *g);
 /* Whether nobody has let it go on since: else GDUMP_ERR_REMOTE. */

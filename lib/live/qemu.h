@@ -31,6 +31,11 @@ void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...) PRINT
 /* Take machine and notes out of the head of a dump. */
 MUST_CHECK struct gdump_error *qemu_take_head(struct qemu *qemu, const struct qemu_head *head);
 
+/* Where to look for the CPUs' registers: QEMU gives them with some memory only. */
+struct qemu_extent qemu_probe_extent(const struct layout *layout);
+/* The first bytes of memory came along with the CPUs' registers: compare. */
+MUST_CHECK struct gdump_error *qemu_compare(struct qemu *qemu, const struct qemu_head *head);
+
 /* Get QEMU ready for a snapshot, before the guest is paused; what it refuses is
  * GDUMP_ERR_REMOTE.  From then on the source pushes.
  */

@@ -311,20 +311,6 @@ struct gdump_error *qemu_dump_start(struct qmp *q, struct qemu_extent extent,
 	return err ? err : dump_read_head(q, head, true);
 }
 
-struct gdump_error *qemu_dump_active(struct qmp *q, bool *ret)
-{
-	CLEANUP_JSON json_t *value = NULL;
-	struct gdump_error *err;
-	const char *status;
-
-	err = qmp_execute(q, "query-dump", NULL, &value);
-	if (!err)
-		err = qmp_get_string(value, "query-dump", "status", &status);
-	if (!err)
-		*ret = !strcmp(status, "active");
-	return err;
-}
-
 struct gdump_error *qemu_dump_end(struct qmp *q, struct qemu_head *head)
 {
 	uint64_t timeout_us = (uint64_t)qmp_timeout_ms(q) * PATIENCE * 1000, begun = clock_us();
@@ -333,7 +319,7 @@ struct gdump_error *qemu_dump_end(struct qmp *q, struct qemu_head *head)
 
 	head_close_pipe(head);
 	for (int wait_ms = 1;; wait_ms = MIN(wait_ms * 2, 100)) {
-		err = qemu_dump_active(q, &active);
+		err = guest_dump_active(q, &active);
 		if (err || !active)
 			return err;
 		if (clock_us() - begun > timeout_us)

@@ -48,8 +48,6 @@ MUST_CHECK struct gdump_error *qemu_dump_start(struct qmp *q, struct qemu_extent
 					       struct qemu_head *head);
 /* Close the pipe and wait until QEMU has noticed that nobody reads any more. */
 MUST_CHECK struct gdump_error *qemu_dump_end(struct qmp *q, struct qemu_head *head);
-/* Whether a dump is going on, of whomever */
-MUST_CHECK struct gdump_error *qemu_dump_active(struct qmp *q, bool *ret);
 
 void qemu_head_deinit(struct qemu_head *head);
 
