@@ -194,7 +194,7 @@ static void meter_pipeline(unsigned int threads, unsigned int microseconds)
 	s.source.image.machine = EM_X86_64;
 	must(image_add_range(&s.source.image, 0, pages * PAGE, GDUMP_RANGE_RAM));
 	must(image_seal(&s.source.image));
-	must(plan_create(&s.source, 0, &plan));
+	must(plan_create(&s.source, &plan));
 	span = span_begin();
 	must(pipeline_run(&s.source, plan, &w, &opt, &result));
 	span_end(&span, (double)result.pages);

@@ -10,11 +10,13 @@
 #include "codec/codec.h"
 #include "dump.h"
 #include "format/format.h"
+#include "kernel/filter.h"
 #include "kernel/printk.h"
 #include "kernel/state.h"
 #include "kernel/tasks.h"
 #include "write/plan.h"
 #include "util/bits.h"
+#include "util/cleanup.h"
 #include "util/cursor.h"
 
 void write_options_copy(struct gdump_write_options *to, const struct gdump_write_options *from)
@@ -171,19 +173,44 @@ uint64_t gdump_paused_us(const struct gdump *g)
 	return g->source->ops->paused_us ? g->source->ops->paused_us(g->source) : 0;
 }
 
+/* A plan of all pages, less those that @drop says; @survey: only to look at. */
+static struct gdump_error *make_plan(struct source *s, unsigned int drop, bool survey,
+				     struct gdump_plan **ret)
+{
+	CLEANUP_PLAN struct gdump_plan *plan = NULL;
+	struct gdump_error *err = plan_create(s, &plan);
+
+	if (err)
+		return err;
+	plan->survey = survey;
+	if (drop)
+		err = source_hold(s);
+	if (!err && drop)
+		err = filter_plan(plan, s, drop);
+	if (err)
+		return err;
+	*ret = TAKE_PTR(plan);
+	return NULL;
+}
+
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct gdump_plan **ret)
 {
 	/* what can only be dumped as a whole can be planned so */
 	struct gdump_error *err = drop || !g->source->dump ? source_usable(g->source) : NULL;
 
-	return err ? error_prefix(err, "%s", g->where) : plan_create(g->source, drop, ret);
+	if (err)
+		return error_prefix(err, "%s", g->where);
+	if (drop > 31)
+		return error_new(GDUMP_ERR_USAGE, "there is no dump level %u; 31 is the highest",
+				 drop);
+	return make_plan(g->source, drop, false, ret);
 }
 
 struct gdump_error *gdump_plan_survey(struct gdump *g, struct gdump_plan **ret)
 {
 	struct gdump_error *err = source_usable(g->source);
 
-	return err ? error_prefix(err, "%s", g->where) : plan_survey(g->source, ret);
+	return err ? error_prefix(err, "%s", g->where) : make_plan(g->source, 31, true, ret);
 }
 
 bool gdump_format_at(size_t i, struct gdump_format_info *ret)

@@ -242,7 +242,7 @@ static struct gdump_error *choose_plan(const struct gdump *g, const struct setti
 	struct gdump_error *err = NULL;
 
 	if (!*plan) {
-		err = plan_create(g->source, 0, whole);
+		err = plan_create(g->source, whole);
 		*plan = *whole;
 	}
 	if (!err && set->format->trims_devices) {
@@ -332,7 +332,7 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 	};
 	err = source_usable(g->source);
 	if (!err)
-		err = plan_create(g->source, 0, &plan);
+		err = plan_create(g->source, &plan);
 	if (!err && g->source->ops->verify)
 		err = g->source->ops->verify(g->source);
 	if (!err)

@@ -296,7 +296,7 @@ static struct gdump_error *recount_absent(struct source *s)
 
 	if (!s->image.num_absent)
 		return NULL;
-	err = plan_create(s, 0, &all);
+	err = plan_create(s, &all);
 	if (!err)
 		s->image.num_absent = gdump_plan_dropped(all, GDUMP_DROP_ABSENT);
 	return err;

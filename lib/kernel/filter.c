@@ -305,6 +305,7 @@ struct gdump_error *filter_plan(struct gdump_plan *plan, struct source *s, unsig
 	struct filter f = { .plan = plan, .source = s, .drop = drop };
 	struct gdump_error *err = NULL;
 
+	plan->drop |= drop & GDUMP_DROP_ZERO;   /* needs no kernel */
 	if (prepare(&f)) {
 		err = judge_checked(&f);
 		for (size_t r = 0; r < NUM_REASONS; r++) {

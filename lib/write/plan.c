@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../kernel/filter.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
@@ -107,20 +106,14 @@ static struct gdump_error *keep_all(struct gdump_plan *plan, struct source *s)
 	return err;
 }
 
-static struct gdump_error *create(struct source *s, unsigned int drop, bool survey,
-				  struct gdump_plan **ret)
+struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret)
 {
 	CLEANUP_PLAN struct gdump_plan *plan = calloc(1, sizeof(*plan));
 	struct gdump_error *err;
 
 	if (!plan)
 		return error_nomem();
-	if (drop > 31)
-		return error_new(GDUMP_ERR_USAGE, "there is no dump level %u; 31 is the highest",
-				 drop);
 	plan->page_size = s->image.page_size;
-	plan->drop = drop & GDUMP_DROP_ZERO;
-	plan->survey = survey;
 	err = extents_create(plan, &s->image);
 	if (err)
 		return err;
@@ -129,25 +122,8 @@ static struct gdump_error *create(struct source *s, unsigned int drop, bool surv
 		err = keep_all(plan, s);
 	if (err)
 		return err;
-	if (drop) {
-		err = source_hold(s);
-		if (!err)
-			err = filter_plan(plan, s, drop);
-		if (err)
-			return err;
-	}
 	*ret = TAKE_PTR(plan);
 	return NULL;
-}
-
-struct gdump_error *plan_create(struct source *s, unsigned int drop, struct gdump_plan **ret)
-{
-	return create(s, drop, false, ret);
-}
-
-struct gdump_error *plan_survey(struct source *s, struct gdump_plan **ret)
-{
-	return create(s, 31, true, ret);
 }
 
 /* The next bit in [i, end) that is @set, or @end. */

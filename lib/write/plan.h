@@ -30,10 +30,8 @@ struct gdump_plan {
 	char warning[200];              /* why less was filtered, or ""         */
 };
 
-MUST_CHECK struct gdump_error *plan_create(struct source *s, unsigned int drop,
-					   struct gdump_plan **ret);
-/* See gdump_plan_survey(). */
-MUST_CHECK struct gdump_error *plan_survey(struct source *s, struct gdump_plan **ret);
+/* All pages that @s has; kernel/filter.h leaves some out. */
+MUST_CHECK struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret);
 /* Of the plan only pages [start, end); it borrows from @plan, which must
  * outlive it. */
 MUST_CHECK struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start,

@@ -117,7 +117,7 @@ static void look_at(struct source *s)
 	if (!err)
 		mappings_deinit(&maps);
 	gdump_error_destroy(err);
-	err = plan_create(s, 31, &plan);
+	err = plan_create(s, &plan);
 	if (!err)
 		err = filter_plan(plan, s, 31);
 	if (plan && plan->kept > plan->num_pages)

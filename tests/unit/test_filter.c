@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fake_kernel.h"
 
-#include "write/plan.h"
+#include "kernel/filter.h"
 #include "util/bits.h"
 
 enum {
@@ -88,7 +88,8 @@ static struct gdump_plan *plan_of(struct fake *f, unsigned int drop)
 {
 	struct gdump_plan *plan = NULL;
 
-	CHECK_OK(plan_create(&f->source, drop, &plan));
+	CHECK_OK(plan_create(&f->source, &plan));
+	CHECK_OK(filter_plan(plan, &f->source, drop));
 	return plan;
 }
 

@@ -221,7 +221,7 @@ static struct gdump_error *run(struct fake_source *f, struct fake_writer *w, uns
 	struct gdump_error *err;
 
 	*result = (struct gdump_result){ 0 };
-	CHECK_OK(plan_create(&f->source, 0, &plan));
+	CHECK_OK(plan_create(&f->source, &plan));
 	err = pipeline_run(&f->source, plan, w ? &w->writer : NULL, &opt, result);
 	/* an error that comes late finds everything read already */
 	CHECK(err ? atomic_load(&f->all_read) <= 1 : atomic_load(&f->all_read) == 1);

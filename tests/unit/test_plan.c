@@ -72,7 +72,7 @@ static struct gdump_plan *plan_of(struct fake *f)
 	struct gdump_plan *plan = NULL;
 
 	CHECK_OK(image_seal(&f->source.image));
-	CHECK_OK(plan_create(&f->source, 0, &plan));
+	CHECK_OK(plan_create(&f->source, &plan));
 	return plan;
 }
 
@@ -302,7 +302,7 @@ static void test_refused(void)
 
 	fake_range(f, 0, 0x4000, GDUMP_RANGE_RAM);
 	CHECK_OK(image_seal(&f->source.image));
-	CHECK_ERR(plan_create(&f->source, 0, &plan), GDUMP_ERR_CORRUPT, "scan of 0");
+	CHECK_ERR(plan_create(&f->source, &plan), GDUMP_ERR_CORRUPT, "scan of 0");
 	CHECK(!plan);
 	gdump_plan_destroy(NULL);
 	source_close(&f->source);

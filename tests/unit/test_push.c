@@ -248,7 +248,7 @@ static struct gdump_error *run(struct pusher *f, struct keeper *k, const struct 
 	opt.all_read_arg = f;
 	*result = (struct gdump_result){ 0 };
 	if (!plan)
-		CHECK_OK(plan_create(&f->source, 0, &whole));
+		CHECK_OK(plan_create(&f->source, &whole));
 	err = pipeline_run(&f->source, plan ? plan : whole, &k->writer, &opt, result);
 	/* nobody is left alone with a source that still pushes */
 	CHECK(atomic_load(&f->over));
@@ -315,7 +315,7 @@ static void test_again(void)
 	shuffle(f, 77);
 	f->order[f->num] = f->order[f->num - 1];
 	f->num++;
-	CHECK_OK(plan_create(&f->source, 0, &plan));
+	CHECK_OK(plan_create(&f->source, &plan));
 	plan->kept -= plan_drop(plan, 100, 50);
 	CHECK_OK(run(f, k, plan, (struct pipeline_options){ .threads = 3 }, &result));
 	CHECK_INT(result.pages, 2450);
