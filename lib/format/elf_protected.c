@@ -114,19 +114,14 @@ static bool get_load(const struct bytes *in, const struct elf_phdr *p, struct pv
 	return ret->size;
 }
 
-static struct gdump_error *find_loads(struct bytes *in, const struct elf_header *h,
+static struct gdump_error *find_loads(const struct bytes *in, const struct elf_header *h,
 				      struct pv_parts *parts)
 {
-	CLEANUP_FREE struct elf_phdr *phdrs = NULL;
-	struct gdump_error *err = elf_read_phdrs(in, h, &phdrs);
-
-	if (err)
-		return err;
 	parts->loads = calloc(h->phnum + 1, sizeof(*parts->loads));
 	if (!parts->loads)
 		return error_nomem();
 	for (size_t i = 0; i < h->phnum; i++)
-		parts->num_loads += get_load(in, &phdrs[i], &parts->loads[parts->num_loads]);
+		parts->num_loads += get_load(in, &h->phdrs[i], &parts->loads[parts->num_loads]);
 	return NULL;
 }
 
