@@ -23,7 +23,7 @@
 
 #include "../arch/arch.h"
 #include "../kernel/find_vmcoreinfo.h"
-#include "../migration/cpus.h"
+#include "../migration/cpu_notes.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 

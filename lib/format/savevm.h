@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "../migration/layout.h"
+#include "../migration/placement.h"
 #include "format.h"
 
 struct savevm_spec {

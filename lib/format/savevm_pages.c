@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../codec/codec.h"
+#include "../util/be.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 

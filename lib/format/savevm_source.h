@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "../migration/pages.h"
+#include "../migration/page_index.h"
 #include "savevm.h"
 
 struct savevm {

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "../migration/stream.h"
+#include "../migration/migration.h"
 #include "layout.h"
 #include "mtree.h"
 

@@ -48,7 +48,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../migration/cpus.h"
+#include "../migration/cpu_notes.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"

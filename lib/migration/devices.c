@@ -19,8 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/be.h"
 #include "../util/bits.h"
-#include "stream.h"
+#include "migration.h"
 
 enum {
 	MAX_DEPTH = 32,                 /* of structs in structs                */

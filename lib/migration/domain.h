@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "layout.h"
+#include "placement.h"
 
 enum { DOMAIN_MAX_PLACES = 1024 };
 

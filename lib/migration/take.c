@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../util/bits.h"
+
 uint64_t migration_pos(const struct migration *m)
 {
 	return m->base + m->head;
@@ -120,4 +122,48 @@ struct gdump_error *stream_take_name(struct migration *m, char *name)
 	memcpy(name, p, len);
 	name[len] = 0;
 	return NULL;
+}
+
+/* Footers ----------------------------------------------------------------- */
+
+/* Whether a section may begin with these bytes, of which there are at least
+ * LOOK_AHEAD unless the stream ends before.
+ */
+static bool is_section(const unsigned char *p, size_t len)
+{
+	if (!len)
+		return true;
+	switch (p[0]) {
+	case SECTION_EOF:
+		return len < 2 || p[1] == SECTION_DESCRIPTION;
+	case SECTION_START: case SECTION_FULL:
+		return len >= 8 && p[5] && stream_is_name(p + 6, MIN((size_t)p[5], len - 6));
+	case SECTION_PART: case SECTION_END:
+		return len >= 5 && !p[1] && !p[2];
+	case SECTION_COMMAND:
+		return len >= 5 && !p[1];
+	default:
+		return false;
+	}
+}
+
+size_t migration_find_footer(const unsigned char *buf, size_t len, uint32_t id, bool at_end)
+{
+	const unsigned char want[4] = {
+		(unsigned char)(id >> 24), (unsigned char)(id >> 16),
+		(unsigned char)(id >> 8), (unsigned char)id,
+	};
+	const unsigned char *end = buf + len, *p = buf;
+
+	while ((p = memchr(p, SECTION_FOOTER, (size_t)(end - p)))) {
+		const size_t left = (size_t)(end - p);
+
+		if (left < SECTION_FOOTER_SIZE + (at_end ? 0 : LOOK_AHEAD))
+			break;
+		if (!memcmp(p + 1, want, sizeof(want)) &&
+		    is_section(p + SECTION_FOOTER_SIZE, left - SECTION_FOOTER_SIZE))
+			return (size_t)(p - buf);
+		p++;
+	}
+	return len;
 }

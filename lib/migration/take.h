@@ -7,9 +7,13 @@
  */
 #pragma once
 
-#include "stream.h"
+#include "../util/be.h"
+#include "migration.h"
 
-enum { STREAM_BUF_SIZE = 1 << 20 };
+enum {
+	STREAM_BUF_SIZE = 1 << 20,
+	LOOK_AHEAD = 16,                /* bytes needed to judge a footer       */
+};
 
 /* Have @n bytes in the buffer, or as many as there are. */
 MUST_CHECK struct gdump_error *stream_fill(struct migration *m, size_t n);

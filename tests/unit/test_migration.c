@@ -8,8 +8,8 @@
 
 #include "format/format.h"
 #include "migration/domain.h"
-#include "migration/layout.h"
-#include "migration/pages.h"
+#include "migration/placement.h"
+#include "migration/page_index.h"
 #include "random.h"
 #include "machine/source.h"
 

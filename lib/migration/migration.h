@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * migration/stream.h - QEMU's migration stream, taken apart while it goes by
+* migration.h - QEMU's migration stream, taken apart while it goes by
  *
  * The same stream comes out of "migrate" into a file or a pipe, of "savevm", of
  * "virsh save" and "virsh dump", and of a background snapshot of a running
@@ -99,7 +99,7 @@ void migration_deinit(struct migration *m);
 /* Sections have no length.  Where the one with @id and an unknown body ends: how
  * many of @len bytes are in front of its footer, or @len when none was found.  A
  * footer so close to the end that the next section can't be seen counts only
- * with @at_end.
+ * with @at_end.  (take.c)
  */
 size_t migration_find_footer(const unsigned char *buf, size_t len, uint32_t id, bool at_end);
 
@@ -117,18 +117,3 @@ enum migration_section {
 };
 
 enum { SECTION_FOOTER_SIZE = 5 };
-
-static inline uint16_t load_be16(const unsigned char *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static inline uint32_t load_be32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static inline uint64_t load_be64(const unsigned char *p)
-{
-	return (uint64_t)load_be32(p) << 32 | load_be32(p + 4);
-}

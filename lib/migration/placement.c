@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * migration/layout.c - where in guest-physical memory a stream's blocks are
+ * migration/placement.c - where in guest-physical memory a stream's blocks are
  *
  * Theory of operation.  Each block of RAM is one of these, looked for in this order:
  *
@@ -19,7 +19,7 @@
  * Facts: QEMU's hw/i386/pc_piix.c, pc_q35.c, microvm.c and pc.c (CMOS); hw/arm/virt.c,
  * hw/riscv/virt.c, hw/loongarch/virt.c, hw/virtio/virtio-mem.c.
  */
-#include "layout.h"
+#include "placement.h"
 
 #include <elf.h>
 #include <inttypes.h>

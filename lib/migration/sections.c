@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * migration/stream.c - QEMU's migration stream
+ * migration/sections.c - the sections of QEMU's migration stream
  *
  * Theory of operation.  A stream is a file header, an optional CONFIGURATION,
  * and sections, each ended by a footer with its number.  The RAM is one of them,
@@ -25,7 +25,6 @@ enum {
 	MAX_CAPABILITIES = 256,
 	MIN_PAGE_BITS = 10,
 	MAX_PAGE_BITS = 16,
-	LOOK_AHEAD = 16,                /* bytes needed to judge a footer       */
 };
 
 static const unsigned char magic[] = { 'Q', 'E', 'V', 'M' };
@@ -145,48 +144,6 @@ static struct gdump_error *take_command(struct migration *m)
 	else if (command != RETURN_PATH && command != PING && command != SWITCHOVER_START)
 		return stream_unsupported(m, "the memory is not all in the stream (postcopy or COLO)");
 	return NULL;
-}
-
-/* Whether a section may begin with these bytes, of which there are at least
- * LOOK_AHEAD unless the stream ends before.
- */
-static bool is_section(const unsigned char *p, size_t len)
-{
-	if (!len)
-		return true;
-	switch (p[0]) {
-	case SECTION_EOF:
-		return len < 2 || p[1] == SECTION_DESCRIPTION;
-	case SECTION_START: case SECTION_FULL:
-		return len >= 8 && p[5] && stream_is_name(p + 6, MIN((size_t)p[5], len - 6));
-	case SECTION_PART: case SECTION_END:
-		return len >= 5 && !p[1] && !p[2];
-	case SECTION_COMMAND:
-		return len >= 5 && !p[1];
-	default:
-		return false;
-	}
-}
-
-size_t migration_find_footer(const unsigned char *buf, size_t len, uint32_t id, bool at_end)
-{
-	const unsigned char want[4] = {
-		(unsigned char)(id >> 24), (unsigned char)(id >> 16),
-		(unsigned char)(id >> 8), (unsigned char)id,
-	};
-	const unsigned char *end = buf + len, *p = buf;
-
-	while ((p = memchr(p, SECTION_FOOTER, (size_t)(end - p)))) {
-		const size_t left = (size_t)(end - p);
-
-		if (left < SECTION_FOOTER_SIZE + (at_end ? 0 : LOOK_AHEAD))
-			break;
-		if (!memcmp(p + 1, want, sizeof(want)) &&
-		    is_section(p + SECTION_FOOTER_SIZE, left - SECTION_FOOTER_SIZE))
-			return (size_t)(p - buf);
-		p++;
-	}
-	return len;
 }
 
 /* Skip a section's body, and stop in front of its footer. */

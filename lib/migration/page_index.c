@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "pages.h"
+#include "page_index.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

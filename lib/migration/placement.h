@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * migration/layout.h - where in guest-physical memory a stream's blocks are
+ * migration/placement.h - where in guest-physical memory a stream's blocks are
  *
  * The stream does not tell: it comes from the rules of QEMU's machines, from what
  * the devices' states give away, and from outside.
@@ -8,7 +8,7 @@
 #pragma once
 
 #include "devices.h"
-#include "stream.h"
+#include "migration.h"
 
 /* A piece of a block at its place. */
 struct migration_region {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * migration/cpus.h - CPU notes from the states of CPUs in a stream
+ * migration/cpu_notes.h - CPU notes from the states of CPUs in a stream
  */
 #pragma once
 

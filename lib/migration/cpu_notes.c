@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * migration/cpus.c - CPU notes from the states of CPUs in a stream
+ * migration/cpu_notes.c - CPU notes from the states of CPUs in a stream
  *
  * Facts: QEMU's target/i386/arch_dump.c and machine.c, target/arm/arch_dump.c and
  * machine.c; Linux's struct elf_prstatus.
  */
-#include "cpus.h"
+#include "cpu_notes.h"
 
 #include <elf.h>
 #include <stdio.h>

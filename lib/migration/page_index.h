@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * migration/pages.h - where in a stream each page's latest contents are
+ * migration/page_index.h - where in a stream each page's latest contents are
  *
  * 8 bytes for each page, in chunks that are made when the first page of 2 MiB
  * comes.  Changes to a page (XBZRLE) are chained to what they change.
  */
 #pragma once
 
-#include "stream.h"
+#include "migration.h"
 
 /* What is known of a page.  PAGE_NEVER is 0. */
 enum page_form { PAGE_NEVER, PAGE_FILL, PAGE_AT, PAGE_ZLIB_AT, PAGE_DELTA };
