@@ -9,11 +9,11 @@ _guestdump_options() {
 	dump | convert)
 		echo -f --format -E -F --flatten -C --compress -c -l -p -z -d --dump-level -x --exclude \
 			--dry-run --begin --length --paging --split -j --threads --progress -q --quiet --force --no-checksum
-		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict --no-confine --verbose; else echo --buffer --detach --live --no-direct --no-confine --allow-encrypted --timeout --verbose; fi
+		if [ "$1" = convert ]; then echo --input-format --range -k --key --strict --no-confine -v --verbose; else echo --buffer --detach --live --no-direct --no-confine --allow-encrypted --timeout -v --verbose; fi
 		;;
-	info) echo -p --pages -r --registers -t --tasks --json --input-format --range -k --key --strict --no-confine --verbose ;;
-	verify) echo --json -j --threads --progress -q --quiet --input-format --range -k --key --strict --no-confine --verbose ;;
-	dmesg) echo --json --callers --input-format --range -k --key --strict --no-confine --verbose ;;
+	info) echo -p --pages -r --registers -t --tasks --json --input-format --range -k --key --strict --no-confine -v --verbose ;;
+	verify) echo --json -j --threads --progress -q --quiet --input-format --range -k --key --strict --no-confine -v --verbose ;;
+	dmesg) echo --json --callers --input-format --range -k --key --strict --no-confine -v --verbose ;;
 	list | jobs) echo --json ;;
 	cancel) echo -h --help ;;
 	esac

@@ -76,6 +76,21 @@ struct gdump;
 /* Told of what is odd but not fatal, on the thread that called. */
 typedef void gdump_warn_fn(void *arg, const char *message);
 
+enum gdump_debug_level {
+	GDUMP_DEBUG_STEP = 1,           /* phases and decisions: some ten lines */
+	GDUMP_DEBUG_DETAIL,             /* all that is sent to a hypervisor and
+					 * comes back, and other details        */
+};
+
+/* What the library does and why, for fault reports: @message is one line without
+ * newline, valid during the call. It never holds a key or memory of the guest, but
+ * names, paths and addresses. The wording is for people and changes between releases.
+ * Called on the thread that called the library (of a job: on the job's) and, while a
+ * guest is written with GDUMP_LIVE_YES or _TRY, at the same time on the thread that
+ * receives its pages: so it must be safe to call from two threads at once.
+ */
+typedef void gdump_debug_fn(void *arg, enum gdump_debug_level level, const char *message);
+
 /* Asked now and then during long waits; true ends them with
  * GDUMP_ERR_CANCELED.  Called on the thread that called the library.
  */
@@ -141,6 +156,9 @@ struct gdump_open_options {
 	void *progress_arg;
 	bool allow_encrypted;           /* dump memory that is private to the
 					 * guest as the host sees it            */
+	gdump_debug_fn *debug;          /* until gdump_close(); NULL: nobody
+					 * looks for a fault                    */
+	void *debug_arg;
 };
 
 /* Open what @where names: the path of a dump file ("-": standard input), or a

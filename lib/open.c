@@ -15,6 +15,7 @@
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 enum { HEAD_SIZE = 4096 };
 
@@ -85,6 +86,7 @@ static struct gdump_error *open_bytes(const char *path, const struct gdump_open_
 static struct gdump_error *look_into(struct bytes *in, const struct gdump_open_options *opt,
 				     const struct format **format, struct bytes **ret)
 {
+	const struct debug debug = debug_of(opt);
 	CLEANUP_BYTES struct bytes *plain = in;
 	struct gdump_error *err = bytes_flat_open(in, &plain);
 
@@ -92,6 +94,9 @@ static struct gdump_error *look_into(struct bytes *in, const struct gdump_open_o
 		err = probe(plain, *format, format);
 	if (err)
 		return err;
+	debug_log(&debug, GDUMP_DEBUG_STEP, "the %s of %llu bytes has the format %s",
+		  plain == in ? "file" : "flattened file", (unsigned long long)plain->size,
+		  (*format)->name);
 	if (plain->truncated && opt->warn)
 		opt->warn(opt->warn_arg, "the flattened file has no end mark: it was cut short");
 	*ret = plain;
@@ -322,13 +327,30 @@ static struct gdump_error *clip(struct image *image, uint64_t begin, uint64_t le
 			 (unsigned long long)from, (unsigned long long)to);
 }
 
-/* The source is there: find out the rest.  @vmcoreinfo: where it is said to be, or 0 */
+static void log_image(const struct source *s, uint64_t began_us)
+{
+	const struct image *image = &s->image;
+
+	debug_log(&s->debug, GDUMP_DEBUG_STEP,
+		  "the image was opened as %s in %.1f ms: machine %s, pages of %u bytes, %zu ranges, %zu CPUs, kernel %s",
+		  s->ops->name, (double)(clock_us() - began_us) / 1000, arch_uname(image),
+		  image->page_size, image->num_ranges, image->num_cpus,
+		  image->release[0] ? image->release : "unknown");
+	for (size_t i = 0; i < image->num_ranges; i++)
+		debug_log(&s->debug, GDUMP_DEBUG_DETAIL, "range %zu is 0x%llx to 0x%llx, %s", i,
+			  (unsigned long long)image->ranges[i].start,
+			  (unsigned long long)(image->ranges[i].start + (image->ranges[i].size - 1)),
+			  image->ranges[i].kind == GDUMP_RANGE_RAM ? "RAM" : "device memory");
+}
+
+/* The source is there: find out the rest.  @vmcoreinfo: where it is said to be, or 0; @began_us: of gdump_open() */
 static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_open_options *opt,
-					  uint64_t vmcoreinfo)
+					  uint64_t vmcoreinfo, uint64_t began_us)
 {
 	struct source *s = g->source;
 	struct gdump_error *err = NULL;
 
+	s->debug = debug_of(opt);
 	if (!s->image.vmcoreinfo && !s->ops->serial && !source_is_locked(s))
 		err = find_vmcoreinfo(s, vmcoreinfo);
 	if (err)
@@ -343,6 +365,7 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 	if (err)
 		return err;
 	fill_info(g);
+	log_image(s, began_us);
 	return NULL;
 }
 
@@ -350,6 +373,7 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 			       struct gdump **ret)
 {
 	struct gdump_open_options opt;
+	const uint64_t began_us = clock_us();
 	struct gdump *g = NULL;
 	struct gdump_error *err = gdump_create(where, &g);
 
@@ -360,7 +384,7 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 	if (!err && opt.key_file)
 		err = unlock(g->source, &opt);
 	if (!err)
-		err = gdump_complete(g, &opt, 0);
+		err = gdump_complete(g, &opt, 0, began_us);
 	if (err) {
 		gdump_close(g);
 		return error_prefix(err, "%s", where);
@@ -374,6 +398,7 @@ struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
 {
 	struct gdump_open_options opt;
 	struct gdump_guest guest = { 0 };
+	const uint64_t began_us = clock_us();
 	struct gdump *g = NULL;
 	struct gdump_error *err;
 
@@ -386,7 +411,7 @@ struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
 	options_copy(&opt, options);
 	err = embed_open(&guest, &opt, kvm_ioctl, &g->source);
 	if (!err)
-		err = gdump_complete(g, &opt, guest.vmcoreinfo);
+		err = gdump_complete(g, &opt, guest.vmcoreinfo, began_us);
 	if (err) {
 		gdump_close(g);
 		return error_prefix(err, "%s", guest.name);

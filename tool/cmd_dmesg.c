@@ -47,7 +47,7 @@ static void print_json(void *arg, const struct gdump_log_record *r)
 	json_decref(o);
 }
 
-static int dmesg(const char *where, const struct input *in, const struct style *style)
+static int dmesg(const char *where, struct input *in, const struct style *style)
 {
 	struct gdump_open_options opt = {
 		.size = sizeof(opt), .warn = say_warning, .cancel = canceled,

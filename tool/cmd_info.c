@@ -249,7 +249,7 @@ static int print_json(struct gdump *g, const struct gdump_protection *protection
 	return status;
 }
 
-static int info_files(char **files, int num, const struct input *in,
+static int info_files(char **files, int num, struct input *in,
 		      const struct wanted *wanted)
 {
 	struct gdump_open_options opt = input_options(files + 1, num - 1);

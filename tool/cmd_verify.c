@@ -65,7 +65,7 @@ static int verify_opened(const struct verify *v, const char *path, struct gdump 
 enum { IS_PART = -1 };
 
 /* A dump, of one file or several; IS_PART if it must be more files. */
-static int verify_files(const struct verify *v, char **files, int num, bool more)
+static int verify_files(struct verify *v, char **files, int num, bool more)
 {
 	struct gdump_open_options opt = input_options(files + 1, num - 1);
 	const char *path = files[0];

@@ -223,21 +223,26 @@ static const char *folder_of(const char *path, char *buf, size_t size)
 	return buf;
 }
 
-static void tell(const struct rights *r, const char *files, int abi, const char *calls)
+static void log_confined(unsigned int *verbosity, const struct rights *r, const char *files,
+			 int abi, const char *calls)
 {
+	char text[PATH_MAX + 100];
+
 	if (files)
-		say("files are not confined: %s", files);
+		snprintf(text, sizeof(text), "files are not confined: %s", files);
 	else
-		say("confined by Landlock (version %d): reads what is named, writes %s%s", abi,
-		    r->folder ? "in " : "nothing", r->folder ? r->folder : "");
+		snprintf(text, sizeof(text), "confined by Landlock (version %d): reads what is named, writes %s%s",
+			 abi, r->folder ? "in " : "nothing", r->folder ? r->folder : "");
+	say_debug(verbosity, GDUMP_DEBUG_STEP, text);
 	if (calls)
-		say("system calls are not confined: %s", calls);
+		snprintf(text, sizeof(text), "system calls are not confined: %s", calls);
 	else
-		say("confined by seccomp: no new programs, %s",
-		    r->guest ? "no changes to the system" : "no sockets, no other processes");
+		snprintf(text, sizeof(text), "confined by seccomp: no new programs, %s",
+			 r->guest ? "no changes to the system" : "no sockets, no other processes");
+	say_debug(verbosity, GDUMP_DEBUG_STEP, text);
 }
 
-void confine(const struct input *in, const char *from, char *const *parts, int num_parts,
+void confine(struct input *in, const char *from, char *const *parts, int num_parts,
 	     const char *to)
 {
 	char folder[PATH_MAX];
@@ -259,6 +264,5 @@ void confine(const struct input *in, const char *from, char *const *parts, int n
 		files = confine_files(&r, &abi);
 		calls = confine_calls(&r);
 	}
-	if (in->verbose)
-		tell(&r, files, abi, calls);
+	log_confined(&in->verbosity, &r, files, abi, calls);
 }

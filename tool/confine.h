@@ -12,7 +12,7 @@
  *
  * To read a running guest is to look into another process, which Landlock forbids to all
  * that it confines; there only the second part is done, without what the guest needs.
- * Where the kernel has none of this, nothing happens; --verbose tells.
+ * Where the kernel has none of this, nothing happens; --verbose reports that.
  */
 #pragma once
 
@@ -21,5 +21,5 @@
 /* Before any thread is started and after all else is opened: go on with the rights to read
  * @from, the @num_parts more files of it and the key, and to write @to (NULL: nothing).
  */
-void confine(const struct input *in, const char *from, char *const *parts, int num_parts,
+void confine(struct input *in, const char *from, char *const *parts, int num_parts,
 	     const char *to);

@@ -40,6 +40,8 @@ int main(int argc, char **argv)
 	const struct command *cmd;
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	messages_init();
+
 	if (!name)
 		return print_overview(stderr);
 	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {

@@ -136,7 +136,7 @@ bool input_take(struct input *in, int opt, char *value, bool *good)
 	if (opt == OPT_STRICT || opt == OPT_NO_CONFINE || opt == OPT_VERBOSE) {
 		in->strict |= opt == OPT_STRICT;
 		in->no_confine |= opt == OPT_NO_CONFINE;
-		in->verbose |= opt == OPT_VERBOSE;
+		in->verbosity += opt == OPT_VERBOSE;
 		return true;
 	}
 	if (opt != OPT_RANGE)
@@ -144,13 +144,4 @@ bool input_take(struct input *in, int opt, char *value, bool *good)
 	*good = in->num_extents < MAX_EXTENTS && parse_extent(value, &in->extents[in->num_extents]);
 	in->num_extents += *good;
 	return true;
-}
-
-void input_apply(const struct input *in, struct gdump_open_options *opt)
-{
-	opt->format = in->format;
-	opt->extents = in->extents;
-	opt->num_extents = in->num_extents;
-	opt->key_file = in->key_file;
-	opt->strict = in->strict;
 }

@@ -27,7 +27,7 @@ bool parse_exclude(char *text, unsigned int *drop);
 bool parse_extent(char *text, struct gdump_extent *ret);
 
 /* What an input is, for commands that read files: these options, this help. */
-enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_STRICT, OPT_NO_CONFINE, OPT_VERBOSE, OPT_KEY = 'k' };
+enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_STRICT, OPT_NO_CONFINE, OPT_VERBOSE = 'v', OPT_KEY = 'k' };
 
 #define CONFINE_OPTIONS \
 	{ "no-confine",   no_argument,       NULL, OPT_NO_CONFINE }, \
@@ -39,11 +39,11 @@ enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_STRICT, OPT_NO_CONFINE, OPT_VERBOS
 	{ "strict",       no_argument,       NULL, OPT_STRICT }, \
 	CONFINE_OPTIONS
 /* among the short options */
-#define INPUT_SHORT "k:"
+#define INPUT_SHORT "k:v"
 
 #define CONFINE_HELP \
 	"      --no-confine          keep all rights while reading what may be hostile\n" \
-	"      --verbose             tell which rights are given up\n"
+	"  -v, --verbose             report what is done and why; twice (-vv): in detail\n"
 #define INPUT_HELP \
 	"      --input-format NAME   what INPUT is, where its content does not tell: raw\n" \
 	"      --range ADDR:SIZE[@OFFSET]\n" \
@@ -62,7 +62,8 @@ struct input {
 	size_t num_extents;
 	const char *key_file;
 	bool strict;
-	bool no_confine, verbose;
+	bool no_confine;
+	unsigned int verbosity;         /* enum gdump_debug_level; 0: none      */
 };
 
 /* Whether @opt is one of them; *good: and its value makes sense.  After --key this process
@@ -70,4 +71,4 @@ struct input {
  */
 bool input_take(struct input *in, int opt, char *value, bool *good);
 /* @opt points into @in from then on. */
-void input_apply(const struct input *in, struct gdump_open_options *opt);
+void input_apply(struct input *in, struct gdump_open_options *opt);

@@ -79,7 +79,10 @@ void progress_clear(void)
 
 void progress_end(void)
 {
+	flockfile(stderr);
 	progress_clear();
+	fflush(stderr);
+	funlockfile(stderr);
 	progress.page_size = 0;
 }
 
@@ -110,7 +113,6 @@ static void show_bar(uint64_t done, uint64_t total, double seconds)
 	memset(bar + full, '.', (size_t)(width - full));
 	bar[width] = 0;
 	fprintf(stderr, "\r[%s]%s\033[K", bar, text);
-	fflush(stderr);
 	progress.bar_is_up = true;
 }
 
@@ -167,7 +169,10 @@ bool progress_show(void *arg, uint64_t done, uint64_t total)
 
 	if (progress.page_size && t - progress.shown >= every) {
 		progress.shown = t;
+		flockfile(stderr);
 		show(done, total, t - progress.start);
+		fflush(stderr);
+		funlockfile(stderr);
 	}
 	return canceled(arg);
 }

@@ -10,11 +10,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "options.h"
 #include "progress.h"
 
-enum { STUCK_SECONDS = 5 };
+enum { STUCK_SECONDS = 5, MESSAGE_SIZE = 8192 };
 
 /* What a terminal takes for a command as \xNN; names of files may be more than ASCII. */
 static void put_escaped(FILE *out, const char *text, size_t len, bool ascii)
@@ -34,6 +36,14 @@ void print_escaped(const char *text, size_t len)
 	put_escaped(stdout, text, len, true);
 }
 
+static struct timespec began;
+
+void messages_init(void)
+{
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	setvbuf(stderr, NULL, _IOFBF, MESSAGE_SIZE);
+}
+
 void say(const char *fmt, ...)
 {
 	char *text = NULL;
@@ -43,6 +53,7 @@ void say(const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
+	flockfile(stderr);
 	progress_clear();
 	fputs("guestdump: ", stderr);
 	if (text)
@@ -50,6 +61,8 @@ void say(const char *fmt, ...)
 	else
 		fputs("out of memory", stderr);
 	fputc('\n', stderr);
+	fflush(stderr);
+	funlockfile(stderr);
 	free(text);
 }
 
@@ -57,6 +70,18 @@ void say_warning(void *arg, const char *message)
 {
 	(void)arg;
 	say("warning: %s", message);
+}
+
+void say_debug(void *arg, enum gdump_debug_level level, const char *message)
+{
+	const unsigned int *verbosity = arg;
+	struct timespec now;
+
+	if ((unsigned int)level > *verbosity)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	say("debug: %.1f ms: %s", 1e3 * (double)(now.tv_sec - began.tv_sec) +
+	    1e-6 * (double)(now.tv_nsec - began.tv_nsec), message);
 }
 
 int fail(struct gdump_error *err)
@@ -89,6 +114,7 @@ int usage_error(const struct command *cmd, const char *fmt, ...)
 	va_end(ap);
 	fprintf(stderr, "\nusage: guestdump %s\n       guestdump %s --help tells more\n",
 		cmd->usage, cmd->name);
+	fflush(stderr);
 	return EXIT_USAGE;
 }
 
@@ -135,6 +161,19 @@ struct gdump_open_options input_options(char **parts, int num_parts)
 		.progress = progress_show,
 		.warn = say_warning, .cancel = canceled,
 	};
+}
+
+void input_apply(struct input *in, struct gdump_open_options *opt)
+{
+	opt->format = in->format;
+	opt->extents = in->extents;
+	opt->num_extents = in->num_extents;
+	opt->key_file = in->key_file;
+	opt->strict = in->strict;
+	if (in->verbosity) {
+		opt->debug = say_debug;
+		opt->debug_arg = &in->verbosity;
+	}
 }
 
 bool is_guest(const char *where)

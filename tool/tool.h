@@ -31,6 +31,12 @@ extern const struct command command_dump, command_convert, command_info, command
 void say(const char *fmt, ...) __attribute__((__format__(__printf__, 1, 2)));
 /* The same for a warning of the library */
 void say_warning(void *arg, const char *message);
+/* And for what it does: "guestdump: debug: <milliseconds>: <message>", up to the level that
+ * @arg, an unsigned int, has.  Safe from many threads, as say() is.
+ */
+void say_debug(void *arg, enum gdump_debug_level level, const char *message);
+/* Time counts from here; each message leaves us as one piece. */
+void messages_init(void);
 /* Print @err, free it, and give the exit status that it means. */
 int fail(struct gdump_error *err);
 /* A wrong use of @cmd: print what is wrong and where help is. */

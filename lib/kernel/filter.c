@@ -23,6 +23,7 @@
 #include "../parallel.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/clock.h"
 #include "classify.h"
 #include "memmap.h"
 #include "../machine/vmcoreinfo.h"
@@ -250,6 +251,11 @@ static bool prepare(struct filter *f)
 		return false;
 	}
 	find_image(f);
+	debug_log(&f->source->debug, GDUMP_DEBUG_STEP,
+		  "the guest's memory map has %zu sections of %llu pages, a struct page has %u bytes, the kernel's image is pfn 0x%llx to 0x%llx",
+		  f->memmap.num_sections, (unsigned long long)f->memmap.section_pages,
+		  f->layout.size, (unsigned long long)f->image_start,
+		  (unsigned long long)f->image_end);
 	if (!makes_sense(f))
 		return warn(f->plan, "the guest's memory map contradicts itself"), false;
 	return true;
@@ -300,9 +306,27 @@ static struct gdump_error *judge_checked(struct filter *f)
 	return judge_all(f);
 }
 
+static void log_result(const struct filter *f, uint64_t began_us)
+{
+	const struct gdump_plan *plan = f->plan;
+	const uint64_t *dropped = plan->dropped;
+
+	debug_log(&f->source->debug, GDUMP_DEBUG_STEP,
+		  "the page filter for level %u took %.1f ms: it omits %llu pages of the page cache, %llu private ones, %llu of users, %llu free; %llu struct pages are inconsistent",
+		  f->drop, (double)(clock_us() - began_us) / 1000,
+		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_CACHE)],
+		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_CACHE_PRIVATE)],
+		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_USER)],
+		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_FREE)],
+		  (unsigned long long)f->odd);
+	if (plan->warning[0])
+		debug_log(&f->source->debug, GDUMP_DEBUG_STEP, "%s", plan->warning);
+}
+
 struct gdump_error *filter_plan(struct gdump_plan *plan, struct source *s, unsigned int drop)
 {
 	struct filter f = { .plan = plan, .source = s, .drop = drop };
+	const uint64_t began_us = clock_us();
 	struct gdump_error *err = NULL;
 
 	plan->drop |= drop & GDUMP_DROP_ZERO;   /* needs no kernel */
@@ -315,6 +339,7 @@ struct gdump_error *filter_plan(struct gdump_plan *plan, struct source *s, unsig
 		plan->drop |= f.drop;
 		plan->odd = f.odd;
 	}
+	log_result(&f, began_us);
 	memmap_deinit(&f.memmap);
 	return err;
 }

@@ -120,7 +120,7 @@ static bool read_text(struct source *s, uint64_t paddr, size_t size,
 		return false;
 	err = source_read(s, paddr, text, size);
 	*ret = (struct vmcoreinfo_found){
-		.text = text, .size = strnlen(text, size), .big = s->image.big,
+		.text = text, .size = strnlen(text, size), .paddr = paddr, .big = s->image.big,
 	};
 	if (err || !is_text(text, ret->size)) {
 		free(text);
@@ -325,13 +325,38 @@ static bool find_by_kernel(struct source *s, struct vmcoreinfo_found *ret)
 	return false;
 }
 
+static void log_found(const struct source *s, const struct vmcoreinfo_found *found, const char *how)
+{
+	static const char *const trust[] = {
+		[TRUST_FORM] = "only its form speaks for it",
+		[TRUST_RELEASE] = "it leads to the kernel that it names",
+		[TRUST_CPU] = "it leads to the kernel that the CPUs run",
+		[TRUST_CRASHED] = "it is of the kernel that crashed",
+	};
+
+	if (!found->text)
+		debug_log(&s->debug, GDUMP_DEBUG_STEP, "no VMCOREINFO was found %s", how);
+	else
+		debug_log(&s->debug, GDUMP_DEBUG_STEP, "a VMCOREINFO of %zu bytes was found at 0x%llx %s; %s%s",
+			  found->size, (unsigned long long)found->paddr, how, trust[found->trust],
+			  found->doubtful ? "; others contradict it, so it is not used" : "");
+}
+
 struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 {
 	struct search_all all = { .source = s, .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct gdump_error *err = NULL;
+	const char *how;
 
-	if ((!hint || !vmcoreinfo_at(s, hint, &all.best)) && !find_by_kernel(s, &all.best))
+	if (hint && vmcoreinfo_at(s, hint, &all.best)) {
+		how = "where the guest reported it";
+	} else if (find_by_kernel(s, &all.best)) {
+		how = "where the kernel keeps its address";
+	} else {
+		how = "by a search through all memory";
 		err = parallel_run(0, count_chunks(&s->image), search_thread, &all);
+	}
+	log_found(s, &all.best, how);
 	if (!err && all.best.text && !all.best.doubtful)
 		err = add_note(s, &all.best);
 	free(all.best.text);

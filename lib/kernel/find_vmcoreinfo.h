@@ -21,6 +21,7 @@ enum vmcoreinfo_trust {
 struct vmcoreinfo_found {
 	char *text;                     /* freed by whoever has it; NULL: none  */
 	size_t size;
+	uint64_t paddr;
 	bool big;                       /* the order of the note's numbers      */
 	enum vmcoreinfo_trust trust;
 	bool doubtful;                  /* others that say something else as well */

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "../util/debug.h"
 #include "image.h"
 
 struct source;
@@ -143,6 +144,7 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	struct image image;
+	struct debug debug;
 	bool is_guest;                  /* a guest, not a file                  */
 	bool was_running;               /* it ran when we came                  */
 	bool changes;                   /* it may run while we read             */

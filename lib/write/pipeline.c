@@ -47,6 +47,7 @@
 
 #include "../codec/codec.h"
 #include "../util/bits.h"
+#include "../util/clock.h"
 #include "../util/cleanup.h"
 
 enum {
@@ -389,6 +390,9 @@ static struct gdump_error *watch(struct pipeline *p)
 
 		pthread_mutex_unlock(&p->lock);
 		if (all_read && opt->all_read) {
+			debug_log(&p->source->debug, GDUMP_DEBUG_STEP,
+				  "all memory was read when %llu of %llu pages had been stored",
+				  (unsigned long long)done, (unsigned long long)p->plan->kept);
 			told = true;
 			err = opt->all_read(opt->all_read_arg);
 		}
@@ -442,6 +446,17 @@ static void pipeline_deinit(struct pipeline *p)
 	pthread_mutex_destroy(&p->lock);
 }
 
+static void log_totals(const struct pipeline *p, uint64_t began_us)
+{
+	const struct gdump_result *r = p->result;
+
+	debug_log(&p->source->debug, GDUMP_DEBUG_STEP,
+		  "the pipeline took %.1f ms for %llu pages with %u threads: %llu zero, %llu compressed, %llu uncompressed, %llu unreadable",
+		  (double)(clock_us() - began_us) / 1000, (unsigned long long)r->pages,
+		  p->opt->threads, (unsigned long long)r->zero, (unsigned long long)r->compressed,
+		  (unsigned long long)r->uncompressed, (unsigned long long)r->unreadable);
+}
+
 struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan,
 				 struct writer *w, const struct pipeline_options *opt,
 				 struct gdump_result *result)
@@ -452,6 +467,7 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 	};
 	CLEANUP_FREE struct worker *workers = calloc(opt->threads, sizeof(*workers));
 	struct gdump_error *err, *watch_err = NULL, *feed_err;
+	const uint64_t began_us = clock_us();
 	unsigned int n = 0, started = 0;
 
 	pipeline_init(&p);
@@ -479,6 +495,7 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 		gdump_error_destroy(feed_err);
 	else
 		err = feed_err;
+	log_totals(&p, began_us);
 	if (p.lost)
 		result->first_error = strdup(gdump_error_message(p.lost));
 	gdump_error_destroy(p.lost);

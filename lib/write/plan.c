@@ -122,6 +122,9 @@ struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret)
 		err = keep_all(plan, s);
 	if (err)
 		return err;
+	debug_log(&s->debug, GDUMP_DEBUG_STEP, "the input has %llu of %llu pages in %zu extents",
+		  (unsigned long long)plan->kept, (unsigned long long)plan->num_pages,
+		  plan->num_extents);
 	*ret = TAKE_PTR(plan);
 	return NULL;
 }

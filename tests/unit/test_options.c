@@ -98,28 +98,6 @@ static void test_place(void)
 	}
 }
 
-static void test_input(void)
-{
-	struct gdump_open_options opt = { .size = sizeof(opt) };
-	struct input in = { 0 };
-	char format[] = "raw", good[] = "1K:2K", bad[] = "1K";
-	bool ok;
-
-	CHECK(!input_take(&in, 'x', NULL, &ok));
-	CHECK(input_take(&in, OPT_INPUT_FORMAT, format, &ok) && ok);
-	CHECK(input_take(&in, OPT_RANGE, good, &ok) && ok);
-	input_apply(&in, &opt);
-	CHECK_STR(opt.format, "raw");
-	CHECK(opt.num_extents == 1 && opt.extents[0].size == 2048);
-	CHECK(input_take(&in, OPT_RANGE, bad, &ok) && !ok);
-	for (int i = 0; i < MAX_EXTENTS; i++) {
-		char more[] = "0:1";
-
-		input_take(&in, OPT_RANGE, more, &ok);
-	}
-	CHECK(!ok);
-}
-
 int main(void)
 {
 	test_size();
@@ -127,6 +105,5 @@ int main(void)
 	test_codec();
 	test_drop();
 	test_place();
-	test_input();
 	return check_done();
 }
