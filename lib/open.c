@@ -136,7 +136,7 @@ static struct gdump_error *find_ranges(const char *path, const struct gdump_open
 		err = ranges_load(path, ret, &found);
 	for (size_t i = 0; !err && i < opt->num_extents; i++) {
 		const struct gdump_extent *p = &opt->extents[i];
-		const struct place place = { p->start, p->size, p->offset, GDUMP_RANGE_RAM };
+		const struct ranges_entry place = { p->start, p->size, p->offset, GDUMP_RANGE_RAM };
 
 		err = ranges_add(ret, &place);
 	}

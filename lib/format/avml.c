@@ -25,6 +25,7 @@
 #include "../util/cursor.h"
 #include "format.h"
 #include "lime.h"
+#include "pieces_source.h"
 
 enum {
 	FRAME_HEADER = 4,
@@ -38,11 +39,9 @@ enum {
 	TRAILER_SIZE = 8,
 };
 
-struct avml_source {
-	struct source source;
-	struct bytes *in;
-	struct pieces frames;           /* off: of the frame's header           */
-};
+/* A struct pieces_source whose pieces are frames: ->off is that of a frame's header, and
+ * ->size what it has decompressed.
+ */
 
 struct frame {
 	uint8_t type;
@@ -100,7 +99,7 @@ static struct gdump_error *parse_frame(const unsigned char *buf, size_t len, uin
 }
 
 /* Add the frame at @off to the index; @f->len 0 and ->incomplete: cut short. */
-static struct gdump_error *index_frame(struct avml_source *a, uint64_t off, uint64_t paddr,
+static struct gdump_error *index_frame(struct pieces_source *a, uint64_t off, uint64_t paddr,
 				       uint64_t room, struct frame *f)
 {
 	unsigned char buf[FRAME_HEADER + FRAME_CRC + MAX_VARINT] = { 0 };
@@ -120,10 +119,10 @@ static struct gdump_error *index_frame(struct avml_source *a, uint64_t off, uint
 	}
 	if (f->size > room)
 		return bad_frame(off, "more bytes than its record has room for:", f->size);
-	return f->size ? pieces_add(&a->frames, paddr, f->size, off) : NULL;
+	return f->size ? pieces_add(&a->pieces, paddr, f->size, off) : NULL;
 }
 
-static struct gdump_error *check_trailer(struct avml_source *a, uint64_t off, uint64_t want)
+static struct gdump_error *check_trailer(struct pieces_source *a, uint64_t off, uint64_t want)
 {
 	unsigned char buf[TRAILER_SIZE];
 	struct gdump_error *err;
@@ -149,7 +148,7 @@ static struct gdump_error *check_trailer(struct avml_source *a, uint64_t off, ui
 }
 
 /* One record; @off moves behind it. */
-static struct gdump_error *index_record(struct avml_source *a, uint64_t *off)
+static struct gdump_error *index_record(struct pieces_source *a, uint64_t *off)
 {
 	struct image *image = &a->source.image;
 	struct lime_record r;
@@ -177,19 +176,17 @@ static struct gdump_error *index_record(struct avml_source *a, uint64_t *off)
 	return err;
 }
 
-static struct gdump_error *index_file(struct avml_source *a)
+static struct gdump_error *index_file(struct pieces_source *a)
 {
 	struct image *image = &a->source.image;
 	struct gdump_error *err = NULL;
-	uint64_t off = 0, bytes;
+	uint64_t off = 0;
 
 	while (!err && !image->incomplete && off < a->in->size)
 		err = index_record(a, &off);
 	if (err)
 		return err;
-	bytes = pieces_bytes(&a->frames);
-	pieces_sort(&a->frames);
-	if (bytes != pieces_bytes(&a->frames))
+	if (!pieces_sort(&a->pieces))
 		return error_new(GDUMP_ERR_CORRUPT, "two records have the same memory");
 	return NULL;
 }
@@ -201,7 +198,7 @@ static uint32_t unmask(uint32_t crc)
 }
 
 /* Decompress one frame to @out, which has its size; @buf is for what is compressed. */
-static struct gdump_error *decompress_frame(struct avml_source *a, const struct piece *x,
+static struct gdump_error *decompress_frame(struct pieces_source *a, const struct piece *x,
 					unsigned char *buf, unsigned char *out)
 {
 	unsigned char head[FRAME_HEADER + FRAME_CRC];
@@ -227,7 +224,7 @@ static struct gdump_error *decompress_frame(struct avml_source *a, const struct 
 
 static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
-	struct avml_source *a = (struct avml_source *)s;
+	struct pieces_source *a = (struct pieces_source *)s;
 	CLEANUP_FREE unsigned char *space = malloc(3 * MAX_FRAME);
 	const uint64_t first = paddr;
 	unsigned char *p = buf, *out;
@@ -237,8 +234,8 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 	if (!space)
 		return error_nomem();
 	out = space + 2 * MAX_FRAME;
-	for (size_t i = pieces_after(&a->frames, paddr); len && i < a->frames.num; i++) {
-		const struct piece *x = &a->frames.list[i];
+	for (size_t i = pieces_after(&a->pieces, paddr); len && i < a->pieces.num; i++) {
+		const struct piece *x = &a->pieces.list[i];
 		size_t gap = x->paddr > paddr ? (size_t)MIN(x->paddr - paddr, len) : 0;
 		size_t skip, n;
 
@@ -263,20 +260,11 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 static struct gdump_error *avml_scan(struct source *s, uint64_t pfn, size_t num,
 				     unsigned char *state, bool holes)
 {
-	struct avml_source *a = (struct avml_source *)s;
+	struct pieces_source *a = (struct pieces_source *)s;
 
 	(void)holes;                    /* there are none */
-	pieces_scan(&a->frames, NULL, s->image.page_size, pfn, num, state);
+	pieces_scan(&a->pieces, NULL, s->image.page_size, pfn, num, state);
 	return NULL;
-}
-
-static void avml_close(struct source *s)
-{
-	struct avml_source *a = (struct avml_source *)s;
-
-	bytes_close(a->in);
-	pieces_deinit(&a->frames);
-	free(a);
 }
 
 static const struct source_ops avml_source_ops = {
@@ -284,14 +272,15 @@ static const struct source_ops avml_source_ops = {
 	.has_absent = true,
 	.read = avml_read,
 	.scan = avml_scan,
-	.close = avml_close,
+	.close = pieces_source_close,
 };
 
-static struct gdump_error *open_records(struct avml_source *a)
+static struct gdump_error *read_all(struct pieces_source *a)
 {
 	struct image *image = &a->source.image;
 	struct gdump_error *err;
 
+	image->is64 = true;
 	if (!codec_snappy.decompress)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "AVML is compressed with snappy, which this build does not have");
@@ -300,32 +289,17 @@ static struct gdump_error *open_records(struct avml_source *a)
 		err = image_seal(image);
 	if (err)
 		return error_prefix(err, "AVML");
-	image->num_absent = pieces_absent(&a->frames, image);
+	image->num_absent = pieces_absent(&a->pieces, image);
 	snprintf(image->detail, sizeof(image->detail), "%sAVML, version 2", a->in->kind);
 	return NULL;
 }
 
 static struct gdump_error *avml_open(struct bytes *in, struct source **ret)
 {
-	struct avml_source *a = calloc(1, sizeof(*a));
-	CLEANUP_SOURCE struct source *guard = NULL;
-	struct gdump_error *err;
+	struct pieces_source *a = pieces_source_create(sizeof(*a), &avml_source_ops, in);
+	struct gdump_error *err = a ? read_all(a) : error_nomem();
 
-	if (!a) {
-		bytes_close(in);
-		return error_nomem();
-	}
-	guard = &a->source;
-	source_init(&a->source, &avml_source_ops);
-	a->in = in;
-	a->source.image.is64 = true;
-	a->source.image.incomplete = in->truncated;
-	err = open_records(a);
-	if (err)
-		return err;
-	guard = NULL;
-	*ret = &a->source;
-	return NULL;
+	return pieces_source_opened(a, err, ret);
 }
 
 const struct format format_avml = {

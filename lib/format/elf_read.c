@@ -14,20 +14,14 @@
 #include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
-#include "pieces.h"
-
-struct elf_source {
-	struct source source;
-	struct bytes *in;
-	struct pieces pieces;
-};
+#include "pieces_source.h"
 
 static bool elf_probe(const unsigned char *head, size_t len)
 {
 	return len >= EI_NIDENT && !memcmp(head, ELFMAG, SELFMAG);
 }
 
-static struct gdump_error *add_load(struct elf_source *e, const struct elf_phdr *p)
+static struct gdump_error *add_load(struct pieces_source *e, const struct elf_phdr *p)
 {
 	struct image *image = &e->source.image;
 	const uint64_t end = e->in->size;
@@ -65,7 +59,7 @@ static bool is_process_core(const struct elf_phdr *p, size_t n)
 	return loads > 1;
 }
 
-static struct gdump_error *read_memory(struct elf_source *e, const struct elf_header *h)
+static struct gdump_error *read_memory(struct pieces_source *e, const struct elf_header *h)
 {
 	struct gdump_error *err = NULL;
 
@@ -80,46 +74,7 @@ static struct gdump_error *read_memory(struct elf_source *e, const struct elf_he
 	return err;
 }
 
-static struct gdump_error *elf_read(struct source *s, uint64_t paddr, void *buf, size_t len)
-{
-	struct elf_source *e = (struct elf_source *)s;
-
-	return pieces_read(&e->pieces, e->in, paddr, buf, len);
-}
-
-static struct gdump_error *elf_scan(struct source *s, uint64_t pfn, size_t num,
-				    unsigned char *state, bool holes)
-{
-	struct elf_source *e = (struct elf_source *)s;
-
-	pieces_scan(&e->pieces, holes ? e->in : NULL, s->image.page_size, pfn, num, state);
-	return NULL;
-}
-
-static uint64_t elf_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
-{
-	struct elf_source *e = (struct elf_source *)s;
-
-	return pieces_gap(&e->pieces, e->in, s->image.page_size, pfn, num, state);
-}
-
-static void elf_close(struct source *s)
-{
-	struct elf_source *e = (struct elf_source *)s;
-
-	bytes_close(e->in);
-	pieces_deinit(&e->pieces);
-	free(e);
-}
-
-static const struct source_ops elf_source_ops = {
-	.name = "elf",
-	.has_absent = true,
-	.read = elf_read,
-	.scan = elf_scan,
-	.gap = elf_gap,
-	.close = elf_close,
-};
+static const struct source_ops elf_source_ops = PIECES_SOURCE_OPS("elf");
 
 static const char *producer(const struct image *image)
 {
@@ -130,38 +85,39 @@ static const char *producer(const struct image *image)
 	return "";
 }
 
+static struct gdump_error *read_all(struct pieces_source *p, struct elf_header *h)
+{
+	struct image *image = &p->source.image;
+	struct gdump_error *err = elf_header_read(p->in, h);
+
+	if (err)
+		return err;
+	image->incomplete |= (h->flags & ELF_INCOMPLETE) != 0;
+	err = read_memory(p, h);
+	if (!err)
+		err = elf_header_to_image(h, p->in, image);
+	if (!err)
+		err = pieces_source_seal(p);
+	if (err)
+		return err;
+	snprintf(image->detail, sizeof(image->detail), "%sELF core, %d bit%s", p->in->kind,
+		 h->is64 ? 64 : 32, producer(image));
+	return NULL;
+}
+
 static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 {
-	struct elf_source *e = calloc(1, sizeof(*e));
-	CLEANUP_SOURCE struct source *guard = NULL;
+	struct pieces_source *p = pieces_source_create(sizeof(*p), &elf_source_ops, in);
 	CLEANUP_ELF_HEADER struct elf_header h = { 0 };
-	struct gdump_error *err;
+	struct gdump_error *err = p ? read_all(p, &h) : error_nomem();
+	struct source *s;
 
-	if (!e) {
-		bytes_close(in);
-		return error_nomem();
-	}
-	guard = &e->source;
-	source_init(&e->source, &elf_source_ops);
-	e->in = in;
-	err = elf_header_read(in, &h);
+	err = pieces_source_opened(p, err, &s);
 	if (err)
 		return err;
-	e->source.image.incomplete = in->truncated || h.flags & ELF_INCOMPLETE;
-	err = read_memory(e, &h);
-	if (!err)
-		err = elf_header_to_image(&h, in, &e->source.image);
-	if (!err)
-		err = image_seal(&e->source.image);
+	err = elf_protected(s, in, &h, ret);
 	if (err)
-		return err;
-	pieces_trim(&e->pieces, in, &e->source.image);
-	e->source.image.num_absent = pieces_absent(&e->pieces, &e->source.image);
-	snprintf(e->source.image.detail, sizeof(e->source.image.detail), "%sELF core, %d bit%s",
-		 in->kind, h.is64 ? 64 : 32, producer(&e->source.image));
-	err = elf_protected(&e->source, in, &h, ret);
-	if (!err)
-		guard = NULL;
+		source_close(s);
 	return err;
 }
 

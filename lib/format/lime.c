@@ -19,14 +19,9 @@
 #include "../util/bits.h"
 #include "../util/cursor.h"
 #include "format.h"
+#include "pieces_source.h"
 
 static const char cut_short_mark[8] = { 'c', 'u', 't', 's', 'h', 'o', 'r', 't' };
-
-struct lime_source {
-	struct source source;
-	struct bytes *in;
-	struct pieces pieces;
-};
 
 struct lime_writer {
 	struct writer writer;
@@ -81,13 +76,12 @@ struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t mag
 	return NULL;
 }
 
-static struct gdump_error *read_records(struct lime_source *l)
+static struct gdump_error *read_records(struct pieces_source *p)
 {
-	struct image *image = &l->source.image;
-	struct bytes *in = l->in;
+	struct image *image = &p->source.image;
+	struct bytes *in = p->in;
 	struct lime_record r;
 	struct gdump_error *err = NULL;
-	uint64_t bytes;
 
 	for (uint64_t off = 0, len; !err && off < in->size; off += len) {
 		if (in->size - off < LIME_HEADER_SIZE) {
@@ -102,98 +96,39 @@ static struct gdump_error *read_records(struct lime_source *l)
 		image->incomplete |= r.cut_short || len < r.size;
 		err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
 		if (!err && len)
-			err = pieces_add(&l->pieces, r.paddr, len, off);
+			err = pieces_add(&p->pieces, r.paddr, len, off);
 	}
-	bytes = pieces_bytes(&l->pieces);
-	pieces_sort(&l->pieces);
-	if (!err && bytes != pieces_bytes(&l->pieces))
+	if (!err && !pieces_sort(&p->pieces))
 		err = error_new(GDUMP_ERR_CORRUPT, "two records have the same memory");
 	return err;
 }
 
-static struct gdump_error *lime_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+static const struct source_ops lime_source_ops = PIECES_SOURCE_OPS("lime");
+
+static struct gdump_error *read_all(struct pieces_source *p)
 {
-	struct lime_source *l = (struct lime_source *)s;
-
-	return pieces_read(&l->pieces, l->in, paddr, buf, len);
-}
-
-static struct gdump_error *lime_scan(struct source *s, uint64_t pfn, size_t num,
-				     unsigned char *state, bool holes)
-{
-	struct lime_source *l = (struct lime_source *)s;
-
-	pieces_scan(&l->pieces, holes ? l->in : NULL, s->image.page_size, pfn, num, state);
-	return NULL;
-}
-
-static uint64_t lime_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
-{
-	struct lime_source *l = (struct lime_source *)s;
-
-	return pieces_gap(&l->pieces, l->in, s->image.page_size, pfn, num, state);
-}
-
-static void lime_source_close(struct source *s)
-{
-	struct lime_source *l = (struct lime_source *)s;
-
-	bytes_close(l->in);
-	pieces_deinit(&l->pieces);
-	free(l);
-}
-
-static const struct source_ops lime_source_ops = {
-	.name = "lime",
-	.has_absent = true,
-	.read = lime_read,
-	.scan = lime_scan,
-	.gap = lime_gap,
-	.close = lime_source_close,
-};
-
-static struct gdump_error *open_records(struct lime_source *l)
-{
-	struct image *image = &l->source.image;
+	struct image *image = &p->source.image;
 	unsigned char head[2] = { 0 };
-	struct gdump_error *err = bytes_read(l->in, 0, head, sizeof(head));
+	struct gdump_error *err = bytes_read(p->in, 0, head, sizeof(head));
 
+	image->is64 = true;
 	if (!err && is_zlib(head))
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
-				"is compressed with zlib as a whole, as LiME's compress=1 does; decompress it first, with zlib-flate -uncompress or pigz -d -z");
+				"all of the file is compressed with zlib, as LiME's compress=1 does; decompress it first, with zlib-flate -uncompress or pigz -d -z");
 	if (!err)
-		err = read_records(l);
+		err = read_records(p);
 	if (!err)
-		err = image_seal(image);
-	if (err)
-		return error_prefix(err, "LiME");
-	pieces_trim(&l->pieces, l->in, image);
-	image->num_absent = pieces_absent(&l->pieces, image);
-	snprintf(image->detail, sizeof(image->detail), "%sLiME, version 1", l->in->kind);
-	return NULL;
+		err = pieces_source_seal(p);
+	snprintf(image->detail, sizeof(image->detail), "%sLiME, version 1", p->in->kind);
+	return error_prefix(err, "LiME");
 }
 
 static struct gdump_error *lime_open(struct bytes *in, struct source **ret)
 {
-	struct lime_source *l = calloc(1, sizeof(*l));
-	CLEANUP_SOURCE struct source *guard = NULL;
-	struct gdump_error *err;
+	struct pieces_source *p = pieces_source_create(sizeof(*p), &lime_source_ops, in);
+	struct gdump_error *err = p ? read_all(p) : error_nomem();
 
-	if (!l) {
-		bytes_close(in);
-		return error_nomem();
-	}
-	guard = &l->source;
-	source_init(&l->source, &lime_source_ops);
-	l->in = in;
-	l->source.image.is64 = true;
-	l->source.image.incomplete = in->truncated;
-	err = open_records(l);
-	if (err)
-		return err;
-	guard = NULL;
-	*ret = &l->source;
-	return NULL;
+	return pieces_source_opened(p, err, ret);
 }
 
 static struct gdump_error *write_header(struct lime_writer *w, size_t i, bool complete)

@@ -33,10 +33,11 @@ static int by_paddr(const void *a, const void *b)
 	return (x->off > y->off) - (x->off < y->off);
 }
 
-void pieces_sort(struct pieces *ps)
+bool pieces_sort(struct pieces *ps)
 {
 	size_t n = 0;
 	uint64_t last = 0;              /* byte of the pieces so far */
+	bool apart = true;
 
 	if (ps->num)
 		qsort(ps->list, ps->num, sizeof(*ps->list), by_paddr);
@@ -46,6 +47,7 @@ void pieces_sort(struct pieces *ps)
 		if (n && p.paddr <= last) {
 			uint64_t cut = last - p.paddr + 1;
 
+			apart = false;
 			if (cut >= p.size)
 				continue;
 			p.paddr += cut, p.off += cut, p.size -= cut;
@@ -54,6 +56,7 @@ void pieces_sort(struct pieces *ps)
 		ps->list[n++] = p;
 	}
 	ps->num = n;
+	return apart;
 }
 
 void pieces_trim(struct pieces *ps, const struct bytes *in, const struct image *image)

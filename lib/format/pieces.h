@@ -23,8 +23,8 @@ struct pieces {
 
 MUST_CHECK struct gdump_error *pieces_add(struct pieces *ps, uint64_t paddr, uint64_t size,
 					  uint64_t off);
-/* By address; where some overlap, the first in the file wins. */
-void pieces_sort(struct pieces *ps);
+/* By address; false: some overlap.  There the first in the file wins. */
+bool pieces_sort(struct pieces *ps);
 /* A page of which the end of the file has left a part only is not there. */
 void pieces_trim(struct pieces *ps, const struct bytes *in, const struct image *image);
 void pieces_deinit(struct pieces *ps);

@@ -25,16 +25,16 @@ void ranges_deinit(struct ranges *r)
 	*r = (struct ranges){ 0 };
 }
 
-struct gdump_error *ranges_add(struct ranges *r, const struct place *place)
+struct gdump_error *ranges_add(struct ranges *r, const struct ranges_entry *entry)
 {
 	if (is_power_of_2(r->num) || !r->num) {
-		struct place *list = realloc(r->list, MAX(2 * r->num, 4) * sizeof(*list));
+		struct ranges_entry *list = realloc(r->list, MAX(2 * r->num, 4) * sizeof(*list));
 
 		if (!list)
 			return error_nomem();
 		r->list = list;
 	}
-	r->list[r->num++] = *place;
+	r->list[r->num++] = *entry;
 	return NULL;
 }
 
@@ -51,7 +51,7 @@ static bool get_number(const char **p, uint64_t *ret)
 }
 
 /* "ADDR:SIZE@OFFSET[ KIND]" */
-static bool get_place(const char *line, struct place *ret)
+static bool get_entry(const char *line, struct ranges_entry *ret)
 {
 	const char *p = line;
 
@@ -102,12 +102,12 @@ static bool get_key(const char *line, struct ranges *r)
 
 static struct gdump_error *parse_line(const char *line, size_t number, struct ranges *r)
 {
-	struct place place;
+	struct ranges_entry entry;
 
 	if (number == 1 ? !strcmp(line, magic) : !*line || *line == '#' || get_key(line, r))
 		return NULL;
-	if (number > 1 && get_place(line, &place))
-		return ranges_add(r, &place);
+	if (number > 1 && get_entry(line, &entry))
+		return ranges_add(r, &entry);
 	return error_new(GDUMP_ERR_CORRUPT, "line %zu: '%s' is not %s", number, line,
 			 number == 1 ? magic : "a range, nor anything else that belongs there");
 }
@@ -150,7 +150,7 @@ char *ranges_text(const struct ranges *r)
 		fprintf(f, "machine %s\nbyte-order %s\n", arch->name, r->big ? "big" : "little");
 	fprintf(f, "page-size %u\n", r->page_size);
 	for (size_t i = 0; i < r->num; i++) {
-		const struct place *p = &r->list[i];
+		const struct ranges_entry *p = &r->list[i];
 
 		fprintf(f, "0x%" PRIx64 ":0x%" PRIx64 "@0x%" PRIx64 " %s\n", p->paddr, p->size,
 			p->off, p->kind == GDUMP_RANGE_DEVICE ? "device" : "ram");

@@ -20,13 +20,14 @@
 
 #include "../machine/image.h"
 
-struct place {
+/* One line: where a range of memory is in the file */
+struct ranges_entry {
 	uint64_t paddr, size, off;
 	uint32_t kind;                  /* enum gdump_range_kind                */
 };
 
 struct ranges {
-	struct place *list;
+	struct ranges_entry *list;
 	size_t num;
 	uint64_t file_size;             /* 0: not known                         */
 	uint32_t page_size;             /* 0: not known                         */
@@ -35,7 +36,7 @@ struct ranges {
 };
 
 void ranges_deinit(struct ranges *r);
-MUST_CHECK struct gdump_error *ranges_add(struct ranges *r, const struct place *place);
+MUST_CHECK struct gdump_error *ranges_add(struct ranges *r, const struct ranges_entry *entry);
 MUST_CHECK struct gdump_error *ranges_parse(const char *text, size_t len, struct ranges *ret);
 /* The text of @r, to be freed; NULL: out of memory. */
 char *ranges_text(const struct ranges *r);

@@ -11,6 +11,7 @@
  * address 0.  So it is read as a raw file only when somebody says so: that
  * text, or the caller.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +20,8 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "format.h"
-#include "pieces.h"
+#include "pieces_source.h"
 #include "ranges.h"
-
-struct raw_source {
-	struct source source;
-	struct bytes *in;
-	struct pieces pieces;
-};
 
 struct raw_writer {
 	struct writer writer;
@@ -42,129 +37,67 @@ static bool raw_probe(const unsigned char *head, size_t len)
 	return false;
 }
 
-static struct gdump_error *raw_read(struct source *s, uint64_t paddr, void *buf, size_t len)
-{
-	struct raw_source *r = (struct raw_source *)s;
-
-	return pieces_read(&r->pieces, r->in, paddr, buf, len);
-}
-
-static struct gdump_error *raw_scan(struct source *s, uint64_t pfn, size_t num,
-				    unsigned char *state, bool holes)
-{
-	struct raw_source *r = (struct raw_source *)s;
-
-	pieces_scan(&r->pieces, holes ? r->in : NULL, s->image.page_size, pfn, num, state);
-	return NULL;
-}
-
-static uint64_t raw_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
-{
-	struct raw_source *r = (struct raw_source *)s;
-
-	return pieces_gap(&r->pieces, r->in, s->image.page_size, pfn, num, state);
-}
-
-static void raw_source_close(struct source *s)
-{
-	struct raw_source *r = (struct raw_source *)s;
-
-	bytes_close(r->in);
-	pieces_deinit(&r->pieces);
-	free(r);
-}
-
-static const struct source_ops raw_source_ops = {
-	.name = "raw",
-	.has_absent = true,
-	.read = raw_read,
-	.scan = raw_scan,
-	.gap = raw_gap,
-	.close = raw_source_close,
-};
+static const struct source_ops raw_source_ops = PIECES_SOURCE_OPS("raw");
 
 /* @size: of the file, before it was cut short, if it was */
-static struct gdump_error *add_place(struct raw_source *r, const struct place *p, uint64_t size)
+static struct gdump_error *add_entry(struct pieces_source *p, const struct ranges_entry *e,
+				     uint64_t size)
 {
-	const uint64_t end = r->in->size;
-	const uint64_t there = p->off < end ? MIN(p->size, end - p->off) : 0;
+	const uint64_t end = p->in->size;
+	const uint64_t there = e->off < end ? MIN(e->size, end - e->off) : 0;
 	struct gdump_error *err;
 
-	if (!p->size || !range_fits(p->off, p->size, size))
+	if (!e->size || !range_fits(e->off, e->size, size))
 		return error_new(GDUMP_ERR_USAGE,
-				 "range 0x%llx:0x%llx@0x%llx is not in the file, which has 0x%llx bytes",
-				 (unsigned long long)p->paddr, (unsigned long long)p->size,
-				 (unsigned long long)p->off, (unsigned long long)size);
-	err = image_add_range(&r->source.image, p->paddr, p->size, p->kind);
-	return err || !there ? err : pieces_add(&r->pieces, p->paddr, there, p->off);
+				 "range 0x%" PRIx64 ":0x%" PRIx64 "@0x%" PRIx64 " is not in the file, which has 0x%" PRIx64 " bytes",
+				 e->paddr, e->size, e->off, size);
+	err = image_add_range(&p->source.image, e->paddr, e->size, e->kind);
+	return err || !there ? err : pieces_add(&p->pieces, e->paddr, there, e->off);
 }
 
-static struct gdump_error *add_places(struct raw_source *r, const struct ranges *ranges)
+static struct gdump_error *add_entries(struct pieces_source *p, const struct ranges *ranges)
 {
 	struct gdump_error *err = NULL;
-	uint64_t bytes;
 
 	for (size_t i = 0; !err && i < ranges->num; i++)
-		err = add_place(r, &ranges->list[i], MAX(ranges->file_size, r->in->size));
-	bytes = pieces_bytes(&r->pieces);
-	pieces_sort(&r->pieces);
-	if (!err && bytes != pieces_bytes(&r->pieces))
+		err = add_entry(p, &ranges->list[i], MAX(ranges->file_size, p->in->size));
+	if (!err && !pieces_sort(&p->pieces))
 		err = error_new(GDUMP_ERR_USAGE, "two ranges have the same memory");
 	return err;
 }
 
-static struct gdump_error *fill_image(struct raw_source *r, const struct ranges *ranges)
+static struct gdump_error *fill_image(struct pieces_source *p, const struct ranges *ranges)
 {
-	struct image *image = &r->source.image;
+	struct image *image = &p->source.image;
 	struct gdump_error *err;
 
-	if (ranges->file_size && ranges->file_size < r->in->size)
+	if (ranges->file_size && ranges->file_size < p->in->size)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "has 0x%llx bytes, but the .ranges file beside it is for one of 0x%llx; move that away, or say where the ranges are",
-				 (unsigned long long)r->in->size,
-				 (unsigned long long)ranges->file_size);
-	image->incomplete = ranges->file_size > r->in->size;
+				 "the file has 0x%" PRIx64 " bytes, but the .ranges file beside it is for one of 0x%" PRIx64 "; move that away, or say where the ranges are",
+				 p->in->size, ranges->file_size);
+	image->incomplete |= ranges->file_size > p->in->size;
 	image->machine = ranges->machine;
 	image->big = ranges->big;
 	image->is64 = !ranges->machine || arch_by_machine(ranges->machine)->is64;
 	image->page_size = ranges->page_size;
-	err = add_places(r, ranges);
-	if (!err)
-		err = image_seal(image);
-	if (err)
-		return err;
-	pieces_trim(&r->pieces, r->in, image);
-	image->num_absent = pieces_absent(&r->pieces, image);
 	snprintf(image->detail, sizeof(image->detail), "raw memory");
-	return NULL;
+	err = add_entries(p, ranges);
+	return err ? err : pieces_source_seal(p);
 }
 
 static struct gdump_error *raw_open_at(struct bytes *in, const struct ranges *ranges,
 				       struct source **ret)
 {
-	struct raw_source *r = calloc(1, sizeof(*r));
-	CLEANUP_SOURCE struct source *guard = NULL;
-	struct gdump_error *err;
+	struct pieces_source *p = pieces_source_create(sizeof(*p), &raw_source_ops, in);
+	struct gdump_error *err = p ? fill_image(p, ranges) : error_nomem();
 
-	if (!r) {
-		bytes_close(in);
-		return error_nomem();
-	}
-	guard = &r->source;
-	source_init(&r->source, &raw_source_ops);
-	r->in = in;
-	err = fill_image(r, ranges);
-	if (err)
-		return err;
-	guard = NULL;
-	*ret = &r->source;
-	return NULL;
+	return pieces_source_opened(p, err, ret);
 }
 
 /* Nobody says what is where: each byte is at its address. */
 static struct gdump_error *raw_open(struct bytes *in, struct source **ret)
 {
-	struct place all = { .size = in->size };
+	struct ranges_entry all = { .size = in->size };
 
 	return raw_open_at(in, &(struct ranges){ .list = &all, .num = 1 }, ret);
 }
@@ -227,7 +160,7 @@ static struct gdump_error *lay_out(struct raw_writer *w)
 
 	for (size_t i = 0; !err && i < image->num_ranges; i++) {
 		const struct gdump_range *r = &image->ranges[i];
-		const struct place p = { r->start, r->size, r->start, r->kind };
+		const struct ranges_entry p = { r->start, r->size, r->start, r->kind };
 
 		if (r->start / plan->page_size >= plan_end_pfn(plan))
 			break;

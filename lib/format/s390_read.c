@@ -12,7 +12,7 @@
 #include "../util/bits.h"
 #include "../util/cursor.h"
 #include "format.h"
-#include "pieces.h"
+#include "pieces_source.h"
 
 enum {
 	SAVED_OFF = 0x1200, SAVED_SIZE = 0x200, /* of s390_saved */
@@ -49,9 +49,7 @@ struct s390_header {
 };
 
 struct s390_source {
-	struct source source;
-	struct bytes *in;
-	struct pieces pieces;
+	struct pieces_source base;
 	uint64_t known;                 /* below it, what no piece has is zero  */
 	uint64_t end;                   /* where the end marker should be       */
 };
@@ -108,11 +106,11 @@ static struct gdump_error *check_header(const struct s390_header *h)
 /* As much of memory as is in the file */
 static struct gdump_error *find_memory(struct s390_source *s, const struct s390_header *h)
 {
-	const uint64_t there = MIN(h->memory, s->in->size - S390_HEADER);
+	const uint64_t there = MIN(h->memory, s->base.in->size - S390_HEADER);
 
 	s->known = there;
 	s->end = S390_HEADER + h->memory;
-	return there ? pieces_add(&s->pieces, 0, there, S390_HEADER) : NULL;
+	return there ? pieces_add(&s->base.pieces, 0, there, S390_HEADER) : NULL;
 }
 
 struct segment {
@@ -125,7 +123,7 @@ static struct gdump_error *read_segment(const struct s390_source *s, const struc
 					uint64_t off, struct segment *ret)
 {
 	unsigned char buf[28];
-	struct gdump_error *err = bytes_read(s->in, off, buf, sizeof(buf));
+	struct gdump_error *err = bytes_read(s->base.in, off, buf, sizeof(buf));
 	struct cursor c = cursor_init(buf, sizeof(buf), true, true);
 
 	if (err)
@@ -152,21 +150,21 @@ static struct gdump_error *find_segments(struct s390_source *s, const struct s39
 	struct segment seg = { .last = false };
 	struct gdump_error *err = NULL;
 
-	while (!err && !seg.last && off < s->in->size && s->in->size - off > S390_PAGE) {
+	while (!err && !seg.last && off < s->base.in->size && s->base.in->size - off > S390_PAGE) {
 		uint64_t there;
 
 		err = read_segment(s, h, off, &seg);
 		if (err)
 			return err;
 		off += S390_PAGE;
-		there = MIN(seg.size, s->in->size - off);
+		there = MIN(seg.size, s->base.in->size - off);
 		if (there)
-			err = pieces_add(&s->pieces, seg.start, there, off);
+			err = pieces_add(&s->base.pieces, seg.start, there, off);
 		s->known = seg.start + there;
 		off += seg.size;
 	}
 	if (seg.last)
-		s->known = MAX(s->known, off <= s->in->size ? h->memory : 0);
+		s->known = MAX(s->known, off <= s->base.in->size ? h->memory : 0);
 	s->end = seg.last ? off : UINT64_MAX;
 	return err;
 }
@@ -178,9 +176,9 @@ static bool is_complete(const struct s390_source *s, const struct s390_header *h
 	struct cursor c = cursor_init(buf + 8, 8, true, true);
 	struct gdump_error *err;
 
-	if (h->cut_short || !range_fits(s->end, S390_END, s->in->size))
+	if (h->cut_short || !range_fits(s->end, S390_END, s->base.in->size))
 		return false;
-	err = bytes_read(s->in, s->end, buf, sizeof(buf));
+	err = bytes_read(s->base.in, s->end, buf, sizeof(buf));
 	if (err) {
 		gdump_error_destroy(err);
 		return false;
@@ -191,36 +189,28 @@ static bool is_complete(const struct s390_source *s, const struct s390_header *h
 /* Between segments memory is zero. */
 static struct gdump_error *s390_read(struct source *source, uint64_t paddr, void *buf, size_t len)
 {
-	struct s390_source *s = (struct s390_source *)source;
-	const size_t next = pieces_after(&s->pieces, paddr);
+	const struct s390_source *s = (const struct s390_source *)source;
+	const struct pieces *ps = &s->base.pieces;
+	const size_t next = pieces_after(ps, paddr);
 
-	if (paddr < s->known && (next == s->pieces.num || s->pieces.list[next].paddr >= paddr + len)) {
+	if (paddr < s->known && (next == ps->num || ps->list[next].paddr >= paddr + len)) {
 		memset(buf, 0, len);
 		return NULL;
 	}
-	return pieces_read(&s->pieces, s->in, paddr, buf, len);
+	return pieces_source_read(source, paddr, buf, len);
 }
 
 static struct gdump_error *s390_scan(struct source *source, uint64_t pfn, size_t num,
 				     unsigned char *state, bool holes)
 {
-	struct s390_source *s = (struct s390_source *)source;
+	const struct s390_source *s = (const struct s390_source *)source;
+	struct gdump_error *err = pieces_source_scan(source, pfn, num, state, holes);
 
-	pieces_scan(&s->pieces, holes ? s->in : NULL, S390_PAGE, pfn, num, state);
 	for (size_t i = 0; i < num; i++) {
 		if (state[i] == PAGE_ABSENT && pfn + i < s->known / S390_PAGE)
 			state[i] = PAGE_HOLE;
 	}
-	return NULL;
-}
-
-static void s390_close(struct source *source)
-{
-	struct s390_source *s = (struct s390_source *)source;
-
-	bytes_close(s->in);
-	pieces_deinit(&s->pieces);
-	free(s);
+	return err;
 }
 
 static const struct source_ops s390_ops = {
@@ -228,7 +218,7 @@ static const struct source_ops s390_ops = {
 	.has_absent = true,
 	.read = s390_read,
 	.scan = s390_scan,
-	.close = s390_close,
+	.close = pieces_source_close,
 };
 
 struct gdump_error *s390_find_vectors(struct source *s, uint64_t prefix, uint64_t *ret)
@@ -248,12 +238,12 @@ static struct gdump_error *add_vectors(struct s390_source *s, uint64_t prefix,
 {
 	unsigned char buf[S390_VECTORS];
 	uint64_t paddr;
-	struct gdump_error *err = s390_find_vectors(&s->source, prefix, &paddr);
+	struct gdump_error *err = s390_find_vectors(&s->base.source, prefix, &paddr);
 
 	*found = paddr && range_fits(paddr, sizeof(buf), s->known);
 	if (!*found)
 		return err;
-	err = source_read(&s->source, paddr, buf, sizeof(buf));
+	err = source_read(&s->base.source, paddr, buf, sizeof(buf));
 	for (size_t i = 0; i < 16; i++)
 		memcpy(descs[VXRS_LOW] + 8 * i, buf + 16 * i + 8, 8);
 	memcpy(descs[VXRS_HIGH], buf + 256, 256);
@@ -281,16 +271,16 @@ static struct gdump_error *add_cpu(struct s390_source *s, size_t cpu, uint64_t p
 	bool vectors;
 
 	if (!range_fits(prefix, S390_PREFIX_PAGES, s->known)) {
-		s->source.image.num_lost_cpus++;
-		return add_notes(&s->source, cpu, descs, 1);
+		s->base.source.image.num_lost_cpus++;
+		return add_notes(&s->base.source, cpu, descs, 1);
 	}
-	err = source_read(&s->source, prefix + SAVED_OFF, buf, sizeof(buf));
+	err = source_read(&s->base.source, prefix + SAVED_OFF, buf, sizeof(buf));
 	for (size_t i = 0; !err && i < S390_NUM_SAVED; i++)
 		memcpy(descs[s390_saved[i].note] + s390_saved[i].off, buf + (s390_saved[i].saved - SAVED_OFF),
 		       s390_saved[i].len);
 	if (!err)
 		err = add_vectors(s, prefix, descs, &vectors);
-	return err ? err : add_notes(&s->source, cpu, descs, vectors ? S390_NUM_NOTES : VXRS_LOW);
+	return err ? err : add_notes(&s->base.source, cpu, descs, vectors ? S390_NUM_NOTES : VXRS_LOW);
 }
 
 static struct gdump_error *add_cpus(struct s390_source *s, const struct s390_header *h)
@@ -304,9 +294,9 @@ static struct gdump_error *add_cpus(struct s390_source *s, const struct s390_hea
 
 static struct gdump_error *fill_image(struct s390_source *s)
 {
-	struct image *image = &s->source.image;
+	struct image *image = &s->base.source.image;
 	struct s390_header h;
-	struct gdump_error *err = read_header(s->in, &h);
+	struct gdump_error *err = read_header(s->base.in, &h);
 
 	if (!err)
 		err = check_header(&h);
@@ -314,7 +304,7 @@ static struct gdump_error *fill_image(struct s390_source *s)
 		err = h.extended ? find_segments(s, &h) : find_memory(s, &h);
 	if (err)
 		return err;
-	pieces_sort(&s->pieces);
+	pieces_sort(&s->base.pieces);
 	image->machine = EM_S390;
 	image->is64 = image->big = true;
 	image->page_size = S390_PAGE;
@@ -331,24 +321,11 @@ static struct gdump_error *fill_image(struct s390_source *s)
 
 static struct gdump_error *s390_open(struct bytes *in, struct source **ret)
 {
-	struct s390_source *s = calloc(1, sizeof(*s));
-	CLEANUP_SOURCE struct source *guard = NULL;
-	struct gdump_error *err;
+	struct s390_source *s = pieces_source_create(sizeof(*s), &s390_ops, in);
+	struct gdump_error *err = s ? fill_image(s) : error_nomem();
 
-	if (!s) {
-		bytes_close(in);
-		return error_nomem();
-	}
-	guard = &s->source;
-	source_init(&s->source, &s390_ops);
-	s->in = in;
-	s->source.image.incomplete = in->truncated;
-	err = fill_image(s);
-	if (err)
-		return error_prefix(err, "s390 stand-alone dump");
-	guard = NULL;
-	*ret = &s->source;
-	return NULL;
+	return pieces_source_opened(s ? &s->base : NULL,
+				    error_prefix(err, "s390 stand-alone dump"), ret);
 }
 
 const struct format format_s390 = {

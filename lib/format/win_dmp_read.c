@@ -24,6 +24,7 @@
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
 #include "format.h"
+#include "pieces_source.h"
 
 enum {
 	BITMAP_HEADER = 0x38,
@@ -33,9 +34,7 @@ enum {
 };
 
 struct win_source {
-	struct source source;
-	struct bytes *in;
-	struct pieces pieces;
+	struct pieces_source base;
 	struct win_header header;
 	unsigned char head[WIN_HEADER_SIZE];
 };
@@ -48,19 +47,19 @@ static bool win_dmp_probe(const unsigned char *head, size_t len)
 /* @num pages from @pfn on are at @off, as far as the file goes. */
 static struct gdump_error *add_pages(struct win_source *w, struct win_run run, uint64_t off)
 {
-	const uint64_t size = run.num * WIN_PAGE, end = w->in->size;
+	const uint64_t size = run.num * WIN_PAGE, end = w->base.in->size;
 	const uint64_t there = off < end ? MIN(size, end - off) : 0;
 
 	if (there < size)
-		w->source.image.incomplete = true;
-	if (w->pieces.num == MAX_PIECES)
+		w->base.source.image.incomplete = true;
+	if (w->base.pieces.num == MAX_PIECES)
 		return error_new(GDUMP_ERR_UNSUPPORTED, "more than %d pieces of memory", MAX_PIECES);
-	return there ? pieces_add(&w->pieces, run.pfn * WIN_PAGE, there, off) : NULL;
+	return there ? pieces_add(&w->base.pieces, run.pfn * WIN_PAGE, there, off) : NULL;
 }
 
 static struct gdump_error *add_range(struct win_source *w, struct win_run run)
 {
-	return image_add_range(&w->source.image, run.pfn * WIN_PAGE, run.num * WIN_PAGE,
+	return image_add_range(&w->base.source.image, run.pfn * WIN_PAGE, run.num * WIN_PAGE,
 			       GDUMP_RANGE_RAM);
 }
 
@@ -135,7 +134,7 @@ static struct gdump_error *take_bits(struct win_source *w, struct bitmap *b,
 static struct gdump_error *get_bitmap_header(struct win_source *w, struct bitmap *b)
 {
 	unsigned char buf[BITMAP_HEADER];
-	struct gdump_error *err = bytes_read(w->in, WIN_HEADER_SIZE, buf, sizeof(buf));
+	struct gdump_error *err = bytes_read(w->base.in, WIN_HEADER_SIZE, buf, sizeof(buf));
 	struct cursor c = cursor_init(buf, sizeof(buf), false, true);
 
 	if (err)
@@ -148,11 +147,11 @@ static struct gdump_error *get_bitmap_header(struct win_source *w, struct bitmap
 	b->num_pages = get_u64(&c);
 	b->num_bits = get_u64(&c);
 	if (b->num_bits > UINT64_C(1) << 40 ||
-	    !range_fits(WIN_HEADER_SIZE + BITMAP_HEADER, div_up(b->num_bits, 8), w->in->size))
+	    !range_fits(WIN_HEADER_SIZE + BITMAP_HEADER, div_up(b->num_bits, 8), w->base.in->size))
 		return error_new(GDUMP_ERR_CORRUPT, "the bitmap of %llu bits is past the end of the file",
 				 (unsigned long long)b->num_bits);
 	if (b->first_page < WIN_HEADER_SIZE + BITMAP_HEADER + div_up(b->num_bits, 8) ||
-	    b->first_page > w->in->size)
+	    b->first_page > w->base.in->size)
 		return error_new(GDUMP_ERR_CORRUPT, "the first page is at offset 0x%llx",
 				 (unsigned long long)b->first_page);
 	return NULL;
@@ -171,7 +170,7 @@ static struct gdump_error *read_bitmap(struct win_source *w)
 	for (uint64_t pfn = 0; !err && pfn < b.num_bits; pfn += 8 * BITMAP_CHUNK) {
 		const uint64_t num = MIN(b.num_bits - pfn, 8 * BITMAP_CHUNK);
 
-		err = bytes_read(w->in, WIN_HEADER_SIZE + BITMAP_HEADER + pfn / 8, buf,
+		err = bytes_read(w->base.in, WIN_HEADER_SIZE + BITMAP_HEADER + pfn / 8, buf,
 				 (size_t)div_up(num, 8));
 		if (!err)
 			err = take_bits(w, &b, buf, pfn, num);
@@ -209,7 +208,7 @@ static struct gdump_error *read_memory(struct win_source *w)
 static bool add_cpu(struct win_source *w, struct win_kernel *k, uint32_t cpu,
 		    struct gdump_error **err)
 {
-	struct image *image = &w->source.image;
+	struct image *image = &w->base.source.image;
 	unsigned char context[CONTEXT_SIZE], prstatus[PRSTATUS_SIZE] = { 0 };
 	uint64_t at, flags;
 	struct gdump_error *read_err;
@@ -237,66 +236,25 @@ static struct gdump_error *add_notes(struct win_source *w)
 	struct win_kernel k;
 	struct gdump_error *err = NULL;
 
-	if (win_kernel_init(&k, &w->source, w->head)) {
+	if (win_kernel_init(&k, &w->base.source, w->head)) {
 		for (uint32_t i = 0; !err && i < MIN(w->header.num_cpus, MAX_CONTEXTS); i++) {
 			if (!add_cpu(w, &k, i, &err))
 				break;
 		}
 	}
 	win_kernel_deinit(&k);
-	return err ? err : image_add_note(&w->source.image, "VMCOREINFO", 0, w->head, sizeof(w->head));
+	return err ? err : image_add_note(&w->base.source.image, "VMCOREINFO", 0, w->head, sizeof(w->head));
 }
-
-static struct gdump_error *win_read(struct source *s, uint64_t paddr, void *buf, size_t len)
-{
-	struct win_source *w = (struct win_source *)s;
-
-	return pieces_read(&w->pieces, w->in, paddr, buf, len);
-}
-
-static struct gdump_error *win_scan(struct source *s, uint64_t pfn, size_t num,
-				    unsigned char *state, bool holes)
-{
-	struct win_source *w = (struct win_source *)s;
-
-	pieces_scan(&w->pieces, holes ? w->in : NULL, WIN_PAGE, pfn, num, state);
-	return NULL;
-}
-
-static uint64_t win_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
-{
-	struct win_source *w = (struct win_source *)s;
-
-	return pieces_gap(&w->pieces, w->in, WIN_PAGE, pfn, num, state);
-}
-
-static void win_close(struct source *s)
-{
-	struct win_source *w = (struct win_source *)s;
-
-	bytes_close(w->in);
-	pieces_deinit(&w->pieces);
-	free(w);
-}
-
-static const struct source_ops win_source_ops = {
-	.name = "win-dmp",
-	.has_absent = true,
-	.read = win_read,
-	.scan = win_scan,
-	.gap = win_gap,
-	.close = win_close,
-};
 
 static struct gdump_error *read_header(struct win_source *w)
 {
-	struct gdump_error *err = bytes_read(w->in, 0, w->head, 8);
+	struct gdump_error *err = bytes_read(w->base.in, 0, w->head, 8);
 
 	if (!err && !win_is_header(w->head, 8))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "is of a 32-bit Windows; only those of 64-bit ones are read");
 	if (!err)
-		err = bytes_read(w->in, 0, w->head, sizeof(w->head));
+		err = bytes_read(w->base.in, 0, w->head, sizeof(w->head));
 	if (err)
 		return err;
 	win_get_header(w->head, &w->header);
@@ -308,12 +266,12 @@ static struct gdump_error *read_header(struct win_source *w)
 
 static struct gdump_error *read_all(struct win_source *w)
 {
-	struct image *image = &w->source.image;
+	struct image *image = &w->base.source.image;
 	struct gdump_error *err = read_header(w);
 
 	if (!err)
 		err = read_memory(w);
-	pieces_sort(&w->pieces);
+	pieces_sort(&w->base.pieces);
 	image->machine = EM_X86_64;
 	image->is64 = true;
 	image->page_size = WIN_PAGE;
@@ -323,36 +281,20 @@ static struct gdump_error *read_all(struct win_source *w)
 	if (!err)
 		err = add_notes(w);
 	if (!err)
-		err = image_seal(image);
-	if (err)
-		return error_prefix(err, "Windows dump");
-	pieces_trim(&w->pieces, w->in, image);
-	image->num_absent = pieces_absent(&w->pieces, image);
+		err = pieces_source_seal(&w->base);
 	snprintf(image->detail, sizeof(image->detail), "%sWindows dump, type %u, bugcheck 0x%x",
-		 w->in->kind, w->header.type, w->header.bugcheck);
-	return NULL;
+		 w->base.in->kind, w->header.type, w->header.bugcheck);
+	return error_prefix(err, "Windows dump");
 }
+
+static const struct source_ops win_source_ops = PIECES_SOURCE_OPS("win-dmp");
 
 static struct gdump_error *win_dmp_open(struct bytes *in, struct source **ret)
 {
-	struct win_source *w = calloc(1, sizeof(*w));
-	CLEANUP_SOURCE struct source *guard = NULL;
-	struct gdump_error *err;
+	struct win_source *w = pieces_source_create(sizeof(*w), &win_source_ops, in);
+	struct gdump_error *err = w ? read_all(w) : error_nomem();
 
-	if (!w) {
-		bytes_close(in);
-		return error_nomem();
-	}
-	guard = &w->source;
-	source_init(&w->source, &win_source_ops);
-	w->in = in;
-	w->source.image.incomplete = in->truncated;
-	err = read_all(w);
-	if (err)
-		return err;
-	guard = NULL;
-	*ret = &w->source;
-	return NULL;
+	return pieces_source_opened(w ? &w->base : NULL, err, ret);
 }
 
 const struct format format_win_dmp = {
