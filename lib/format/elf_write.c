@@ -503,12 +503,6 @@ static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
 	return sink_write(w->sink, 0, buf, size);
 }
 
-static struct gdump_error *elf_place(struct writer *w, struct batch *b)
-{
-	(void)w, (void)b;               /* every page has its place already */
-	return NULL;
-}
-
 static struct gdump_error *elf_store(struct writer *writer, const struct batch *b)
 {
 	struct elf_writer *w = (struct elf_writer *)writer;
@@ -536,7 +530,6 @@ static void elf_close(struct writer *writer)
 }
 
 static const struct writer_ops elf_writer_ops = {
-	.place = elf_place,
 	.store = elf_store,
 	.finish = elf_finish,
 	.close = elf_close,

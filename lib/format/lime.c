@@ -165,12 +165,6 @@ static struct gdump_error *pass_headers(struct lime_writer *w, size_t end)
 	return err;
 }
 
-static struct gdump_error *lime_place(struct writer *w, struct batch *b)
-{
-	(void)w, (void)b;               /* every page has its place already */
-	return NULL;
-}
-
 static struct gdump_error *lime_store(struct writer *writer, const struct batch *b)
 {
 	struct lime_writer *w = (struct lime_writer *)writer;
@@ -207,7 +201,6 @@ static void lime_close(struct writer *writer)
 }
 
 static const struct writer_ops lime_writer_ops = {
-	.place = lime_place,
 	.store = lime_store,
 	.finish = lime_finish,
 	.close = lime_close,

@@ -102,12 +102,6 @@ static struct gdump_error *raw_open(struct bytes *in, struct source **ret)
 	return raw_open_at(in, &(struct ranges){ .list = &all, .num = 1 }, ret);
 }
 
-static struct gdump_error *raw_place(struct writer *w, struct batch *b)
-{
-	(void)w, (void)b;               /* every page has its place already */
-	return NULL;
-}
-
 static struct gdump_error *raw_store(struct writer *writer, const struct batch *b)
 {
 	struct raw_writer *w = (struct raw_writer *)writer;
@@ -145,7 +139,6 @@ static void raw_close(struct writer *writer)
 }
 
 static const struct writer_ops raw_writer_ops = {
-	.place = raw_place,
 	.store = raw_store,
 	.finish = raw_finish,
 	.close = raw_close,

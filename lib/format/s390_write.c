@@ -158,12 +158,6 @@ static struct gdump_error *write_cpu(struct s390_writer *w, const struct s390_cp
 	return err || !cpu->vectors ? err : write_vectors(w, cpu);
 }
 
-static struct gdump_error *s390_place(struct writer *w, struct batch *b)
-{
-	(void)w, (void)b;               /* every page has its place already */
-	return NULL;
-}
-
 static struct gdump_error *s390_store(struct writer *writer, const struct batch *b)
 {
 	struct s390_writer *w = (struct s390_writer *)writer;
@@ -193,7 +187,6 @@ static void s390_writer_close(struct writer *writer)
 }
 
 static const struct writer_ops s390_writer_ops = {
-	.place = s390_place,
 	.store = s390_store,
 	.finish = s390_finish,
 	.close = s390_writer_close,

@@ -336,12 +336,6 @@ static struct gdump_error *lay_out(struct win_writer *w)
 	return err;
 }
 
-static struct gdump_error *win_place(struct writer *w, struct batch *b)
-{
-	(void)w, (void)b;               /* every page has its place already */
-	return NULL;
-}
-
 /* On a stream: the patches before @end, which are in pages that are zero. */
 static struct gdump_error *pass_patches(struct win_writer *w, uint64_t end)
 {
@@ -414,7 +408,6 @@ static void win_close(struct writer *writer)
 }
 
 static const struct writer_ops win_writer_ops = {
-	.place = win_place,
 	.store = win_store,
 	.finish = win_finish,
 	.close = win_close,

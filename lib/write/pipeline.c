@@ -165,8 +165,8 @@ static bool work_place(struct worker *w)
 
 	while (p->placed < MIN(p->claimed, p->end) && slot_at(p, p->placed)->state == SLOT_COMPRESSED) {
 		struct slot *s = slot_at(p, p->placed);
-		struct gdump_error *err = p->writer ? p->writer->ops->place(p->writer, &s->batch)
-						    : NULL;
+		struct gdump_error *err = p->writer && p->writer->ops->place ?
+					  p->writer->ops->place(p->writer, &s->batch) : NULL;
 
 		if (err) {
 			fail(p, p->placed, err);

@@ -42,6 +42,7 @@ struct batch {
 
 struct writer;
 struct writer_ops {
+	/* NULL: every page has its place in the file already. */
 	struct gdump_error *(*place)(struct writer *w, struct batch *b);
 	struct gdump_error *(*store)(struct writer *w, const struct batch *b);
 	/* All is stored: write what is known only now, and set @size to the
