@@ -48,11 +48,12 @@ const struct gdump_info *gdump_info(const struct gdump *g)
 
 struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *ret)
 {
+	const struct encryption_ops *crypt = g->source->ops->encryption;
 	struct gdump_protection found = { .size = ret->size };
 	struct gdump_error *err = NULL;
 
-	if (g->source->ops->protection)
-		err = g->source->ops->protection(g->source, &found);
+	if (crypt && crypt->protection)
+		err = crypt->protection(g->source, &found);
 	if (err)
 		return error_prefix(err, "%s", g->where);
 	memcpy(ret, &found, MIN(ret->size, sizeof(found)));
@@ -163,14 +164,14 @@ struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg)
 
 struct gdump_error *gdump_resume(struct gdump *g)
 {
-	if (!g->source->ops->resume)
-		return NULL;
-	return error_prefix(g->source->ops->resume(g->source), "%s", g->where);
+	return error_prefix(source_resume(g->source), "%s", g->where);
 }
 
 uint64_t gdump_paused_us(const struct gdump *g)
 {
-	return g->source->ops->paused_us ? g->source->ops->paused_us(g->source) : 0;
+	const struct guest_ops *guest = g->source->ops->guest;
+
+	return guest && guest->paused_us ? guest->paused_us(g->source) : 0;
 }
 
 /* A plan of all pages, less those that @drop says; @survey: only to look at. */
@@ -184,7 +185,7 @@ static struct gdump_error *make_plan(struct source *s, unsigned int drop, bool s
 		return err;
 	plan->survey = survey;
 	if (drop)
-		err = source_hold(s);
+		err = source_pause(s);
 	if (!err && drop)
 		err = filter_plan(plan, s, drop);
 	if (err)
@@ -196,7 +197,7 @@ static struct gdump_error *make_plan(struct source *s, unsigned int drop, bool s
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct gdump_plan **ret)
 {
 	/* what can only be dumped as a whole can be planned so */
-	struct gdump_error *err = drop || !g->source->dump ? source_usable(g->source) : NULL;
+	struct gdump_error *err = drop || !g->source->ops->pv_dump ? source_usable(g->source) : NULL;
 
 	if (err)
 		return error_prefix(err, "%s", g->where);

@@ -76,9 +76,7 @@ enum { DEFAULT_BUFFER = 256 << 20 };
 
 static struct gdump_error *resume(void *arg)
 {
-	struct source *s = arg;
-
-	return s->ops->resume ? s->ops->resume(s) : NULL;
+	return source_resume(arg);
 }
 
 /* What was cut short is kept where it holds pages and can be opened; @whole: only all of it
@@ -99,11 +97,11 @@ static void keep_rest(struct sink *sink, struct gdump_result *result, bool whole
 static uint64_t buffer_size(const struct gdump *g, const struct gdump_plan *plan,
 			    const struct gdump_write_options *opt)
 {
-	if (!opt->resume_guest || !g->source->is_guest || !g->source->was_running)
+	if (!opt->resume_guest || !g->source->ops->guest || !g->source->was_running)
 		return 0;
 	if (opt->buffer)
 		return opt->buffer;
-	if (g->source->ops->push)
+	if (g->source->ops->order == READ_PUSHED)
 		return DEFAULT_BUFFER;
 	return plan->drop & ~(unsigned int)GDUMP_DROP_ZERO ? DEFAULT_BUFFER : 0;
 }
@@ -115,12 +113,14 @@ static struct gdump_error *write_pages(struct gdump *g, struct write_spec *spec,
 {
 	const struct pipeline_options run = {
 		.threads = set->threads, .store_in_order = !spec->sink->seeks,
-		.push = g->source->ops->push, .buffer = buffer_size(g, spec->plan, opt),
+		.buffer = buffer_size(g, spec->plan, opt),
 		/* a level that was asked for is worth compressing anew */
 		.keep_compressed = !opt->level && !opt->has_level,
 		.progress = opt->progress, .progress_arg = opt->progress_arg,
-		.all_read = opt->resume_guest && !g->source->dump ? resume : NULL, .all_read_arg = g->source,
+		.all_read = opt->resume_guest && !spec->sections ? resume : NULL,
+		.all_read_arg = g->source,
 	};
+	const struct guest_ops *guest = g->source->ops->guest;
 	CLEANUP_WRITER struct writer *writer = NULL;
 	struct gdump_error *err = set->format->create(spec, &writer);
 
@@ -130,8 +130,8 @@ static struct gdump_error *write_pages(struct gdump *g, struct write_spec *spec,
 	}
 	if (!err)
 		err = pipeline_run(g->source, spec->plan, writer, &run, result);
-	if (g->source->ops->stalled_us)
-		result->stalled_us = g->source->ops->stalled_us(g->source);
+	if (guest && guest->stalled_us)
+		result->stalled_us = guest->stalled_us(g->source);
 	if (!err)
 		err = writer->ops->finish(writer, &result->bytes);
 	return err;
@@ -153,23 +153,20 @@ static struct gdump_error *check_whole(const struct settings *set, const struct 
 	return NULL;
 }
 
-/* Write a dump that @ops begin and end; a guest that shall go on does so at its end. */
-static struct gdump_error *write_whole(struct gdump *g, struct write_spec *spec,
+/* Write between the beginning and the end of what the source has to do for a dump. */
+static struct gdump_error *write_begun(struct gdump *g, struct write_spec *spec,
 				       const struct settings *set,
 				       const struct gdump_write_options *opt,
 				       struct gdump_result *result)
 {
-	const struct dump_ops *ops = g->source->dump;
 	struct gdump_error *err, *end_err;
 
-	err = ops->begin(g->source, &spec->image);
+	err = source_begin(g->source, &spec->image, &spec->sections);
 	if (err)
 		return error_prefix(err, "%s", g->where);
-	result->lost_cpus = spec->image->num_lost_cpus;
+	result->lost_cpus = spec->image->num_lost_cpus - g->source->image.num_lost_cpus;
 	err = write_pages(g, spec, set, opt, result);
-	end_err = ops->end(g->source);
-	if (!end_err && opt->resume_guest)
-		end_err = resume(g->source);
+	end_err = source_end(g->source, opt->resume_guest);
 	if (err && end_err)
 		err = error_prefix(err, "%s", gdump_error_message(end_err));
 	else if (end_err)
@@ -203,7 +200,7 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 static struct gdump_error *settle(const struct gdump *g, const struct gdump_write_options *opt,
 				  struct settings *set)
 {
-	if (!g->source->ops->push)
+	if (g->source->ops->order != READ_PUSHED)
 		return NULL;
 	if (!set->format->any_order)
 		return error_new(GDUMP_ERR_USAGE,
@@ -214,7 +211,7 @@ static struct gdump_error *settle(const struct gdump *g, const struct gdump_writ
 				 "a guest that runs on does not give its pages in order: write one file, and split that with guestdump convert");
 	if (set->codec && !opt->level && !opt->has_level)
 		set->level = set->codec->live_level;
-	return opt->paging ? source_hold(g->source) : NULL;
+	return opt->paging ? source_pause(g->source) : NULL;
 }
 
 /* Whether what is in @g can be written as it is asked for. */
@@ -222,7 +219,7 @@ static struct gdump_error *check_input(const struct gdump *g, const struct setti
 				       const struct gdump_plan *plan,
 				       const struct gdump_write_options *opt)
 {
-	struct gdump_error *err = g->source->dump ? check_whole(set, plan, opt) :
+	struct gdump_error *err = g->source->ops->pv_dump ? check_whole(set, plan, opt) :
 						    source_usable(g->source);
 
 	if (!err && !g->source->image.num_ranges)
@@ -262,7 +259,7 @@ static struct gdump_error *write_one(struct gdump *g, const struct gdump_plan *p
 	struct write_spec spec;
 	struct gdump_error *err;
 
-	err = open_sink(path, opt, set->format, g->source->ops->push, &fd, &sink);
+	err = open_sink(path, opt, set->format, g->source->ops->order == READ_PUSHED, &fd, &sink);
 	if (!err)
 		err = open_beside(path, opt->force, set->format, sink, &beside);
 	if (err)
@@ -270,13 +267,13 @@ static struct gdump_error *write_one(struct gdump *g, const struct gdump_plan *p
 	spec = (struct write_spec){
 		.image = &g->source->image, .plan = plan, .source = g->source,
 		.codec = set->codec, .level = set->level, .paging = opt->paging, .sink = sink,
-		.beside = beside,
+		.beside = beside, .any_order = g->source->ops->order == READ_PUSHED,
 	};
-	err = (g->source->dump ? write_whole : write_pages)(g, &spec, set, opt, result);
+	err = write_begun(g, &spec, set, opt, result);
 	if (!err)
 		err = sink->ops->finish(sink, result->bytes);
 	if (err)
-		keep_rest(sink, result, g->source->dump);
+		keep_rest(sink, result, spec.sections);
 	return err;
 }
 
@@ -328,7 +325,7 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 	write_options_copy(&opt, options);
 	run = (struct pipeline_options){
 		.threads = parallel_threads(opt.threads),
-		.progress = opt.progress, .progress_arg = opt.progress_arg,
+		.progress = opt.progress, .progress_arg = opt.progress_arg, .pull = true,
 	};
 	err = source_usable(g->source);
 	if (!err)

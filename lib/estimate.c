@@ -41,7 +41,7 @@ struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *pla
 	CLEANUP_PLAN struct gdump_plan *thin = NULL;
 	struct counter counter = { .writer.ops = &counter_ops };
 	struct gdump_result result = { 0 };
-	struct pipeline_options run = { 0 };
+	struct pipeline_options run = { .pull = true };
 	struct settings set = { 0 };
 	struct gdump_write_options opt;
 	struct gdump_error *err;

@@ -262,18 +262,18 @@ static void fill_info(struct gdump *g)
 		.num_pages = count_pages(image),
 		.num_excluded = image->num_absent,
 		.dump_level = image->dump_level,
-		.is_guest = s->is_guest,
+		.is_guest = s->ops->guest,
 		.was_running = s->was_running,
 		.num_lost_cpus = image->num_lost_cpus,
 		.is_locked = source_is_locked(s),
-		.live = s->ops->push,
+		.live = s->ops->order == READ_PUSHED,
 	};
 }
 
 static struct gdump_error *unlock(struct source *s, const struct gdump_open_options *opt)
 {
-	if (s->ops->unlock)
-		return s->ops->unlock(s, opt);
+	if (s->ops->encryption && s->ops->encryption->unlock)
+		return s->ops->encryption->unlock(s, opt);
 	if (opt->warn)
 		opt->warn(opt->warn_arg, "the memory is not encrypted: no key is needed");
 	return NULL;
@@ -351,7 +351,7 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 	struct gdump_error *err = NULL;
 
 	s->debug = debug_of(opt);
-	if (!s->image.vmcoreinfo && !s->ops->serial && !source_is_locked(s))
+	if (!s->image.vmcoreinfo && s->ops->order != READ_ASCENDING && !source_is_locked(s))
 		err = find_vmcoreinfo(s, vmcoreinfo);
 	if (err)
 		return err;

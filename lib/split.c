@@ -115,9 +115,7 @@ static bool show_progress(void *arg, uint64_t done, uint64_t total)
 
 static struct gdump_error *resume(void *arg)
 {
-	struct source *source = arg;
-
-	return source->ops->resume ? source->ops->resume(source) : NULL;
+	return source_resume(arg);
 }
 
 static void add_result(struct gdump_result *to, struct gdump_result *from)

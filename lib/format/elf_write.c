@@ -75,7 +75,7 @@ struct elf_writer {
 	struct elf_phdr *maps;          /* the same memory by virtual address   */
 	size_t num_maps;
 	struct source *source;
-	const struct dump_section *sections; /* behind memory; NULL: none            */
+	const struct pv_dump_section *sections; /* behind memory; NULL: none            */
 	size_t num_sections;
 	uint64_t notes_off, process_size, notes_size;
 	uint64_t sections_off, names_off, end;
@@ -458,17 +458,17 @@ static struct gdump_error *write_names(struct elf_writer *w)
 /* Memory has been read: fetch what comes behind it, piece by piece. */
 static struct gdump_error *write_sections(struct elf_writer *w)
 {
-	CLEANUP_FREE unsigned char *buf = malloc(SECTION_PIECE);
+	CLEANUP_FREE unsigned char *buf = malloc(PV_DUMP_PIECE);
 	struct gdump_error *err = buf ? NULL : error_nomem();
 	uint64_t off = w->sections_off;
 
 	for (size_t i = 0; !err && i < w->num_sections; i++) {
 		const uint64_t size = w->sections[i].size;
 
-		for (uint64_t at = 0; !err && at < size; at += SECTION_PIECE) {
-			const size_t len = (size_t)MIN(size - at, (uint64_t)SECTION_PIECE);
+		for (uint64_t at = 0; !err && at < size; at += PV_DUMP_PIECE) {
+			const size_t len = (size_t)MIN(size - at, (uint64_t)PV_DUMP_PIECE);
 
-			err = w->source->dump->fetch(w->source, i, at, buf, len);
+			err = w->source->ops->pv_dump->fetch(w->source, i, at, buf, len);
 			if (!err)
 				err = sink_write(w->sink, off + at, buf, len);
 		}
@@ -550,7 +550,7 @@ struct gdump_error *elf_create(const struct write_spec *spec, struct writer **re
 	w->style = image->decrypted ? &style_zgetdump : &style_own;
 	w->page_size = spec->plan->page_size;
 	w->source = spec->source;
-	w->sections = spec->source->dump ? spec->source->dump->sections : NULL;
+	w->sections = spec->sections;
 	while (w->sections && w->sections[w->num_sections].name)
 		w->num_sections++;
 	for (size_t i = 0; !err && i < image->num_ranges; i++)

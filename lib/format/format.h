@@ -22,7 +22,7 @@ struct format {
 	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */
 	bool ends_itself;       /* readers do not care what is behind its end   */
 	bool like_zgetdump;     /* decrypted, the file is zgetdump's to the last byte */
-	bool sections;          /* can hold those of a dump_ops                 */
+	bool sections;          /* can hold those of a protected guest          */
 	const char *codec;              /* by default, where .compresses        */
 	/* Whether the first bytes of a file look like this format: pure. */
 	bool (*probe)(const unsigned char *head, size_t len);

@@ -359,7 +359,7 @@ struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **
 		if (!w->desc_buf)
 			return error_nomem();
 	}
-	err = spec->source->ops->push ? plan_rank_init(&w->rank, spec->plan) : NULL;
+	err = spec->any_order ? plan_rank_init(&w->rank, spec->plan) : NULL;
 	if (!err)
 		err = write_head(w);
 	if (err)

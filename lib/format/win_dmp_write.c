@@ -181,7 +181,7 @@ static struct gdump_error *find_header(struct win_writer *w)
 
 	if (w->spec->image->machine != EM_X86_64 || w->spec->plan->page_size != WIN_PAGE)
 		return error_new(GDUMP_ERR_UNSUPPORTED, "win-dmp is for Windows on x86-64 only");
-	if (s->ops->serial)
+	if (s->ops->order == READ_ASCENDING)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "win-dmp needs memory in any order, which this source does not give; write another format first, and convert that");
 	found = find_note(w);

@@ -238,7 +238,7 @@ static bool prepare(struct filter *f)
 	if (!image->vmcoreinfo)
 		return warn(f->plan, "there is no VMCOREINFO, so nothing is known of the guest's kernel"),
 		       false;
-	if (f->source->changes && !f->plan->survey)
+	if (f->source->is_mutable && !f->plan->survey)
 		return warn(f->plan, "the guest is running"), false;
 	if (!page_layout_read(image, &f->layout, &missing)) {
 		snprintf(text, sizeof(text), "VMCOREINFO does not tell %s", missing);

@@ -192,7 +192,7 @@ struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
 	struct paging p;
 
 	*ret = (struct mappings){ 0 };
-	if (s->ops->serial)
+	if (s->ops->order == READ_ASCENDING)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "page tables cannot be followed where memory can only be read in order");
 	for (unsigned int i = 0; !err && i < PAGING_MAX_LEVELS; i++) {

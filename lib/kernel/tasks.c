@@ -356,7 +356,7 @@ static struct gdump_error *find_all(struct tasks *t, gdump_task_fn *fn, void *ar
 		kernel_scan(t->kernel, look_for_init_task, t);
 	if (!t->init_task)
 		return unsupported("init_task is not where the kernel is");
-	for (unsigned int i = 0; i < (s->changes ? TRIES : 1); i++) {
+	for (unsigned int i = 0; i < (s->is_mutable ? TRIES : 1); i++) {
 		gdump_error_destroy(err);
 		err = find_running(t);
 		if (!err)

@@ -142,7 +142,7 @@ static struct gdump_error *take_pages(struct ahead *a, const struct slot *s, uin
 		if (is[i] == PAGE_UNPROTECTED && !as_it_is)
 			a->missed++;
 		else
-			err = a->to->page(a->to->arg, pfn + i, is_zero(buf, a->page_size) ? NULL : buf);
+			err = a->to->put(a->to->arg, pfn + i, is_zero(buf, a->page_size) ? NULL : buf);
 	}
 	return err;
 }
@@ -160,7 +160,7 @@ static struct gdump_error *take_run(struct ahead *a, const struct slot *s, uint6
 	for (size_t i = 0; !err && i < num; i += n) {
 		n = 1;
 		if (is[i] == PAGE_PROTECTED_ZERO) {
-			err = a->to->page(a->to->arg, a->end + i, NULL);
+			err = a->to->put(a->to->arg, a->end + i, NULL);
 			continue;
 		}
 		while (i + n < num && is[i + n] != PAGE_PROTECTED_ZERO)
@@ -174,7 +174,7 @@ static struct gdump_error *take_run(struct ahead *a, const struct slot *s, uint6
 static struct gdump_error *read_some(struct ahead *a, bool *worked)
 {
 	size_t room = 0;
-	unsigned char *buf = a->to->room(a->to->arg, &room);
+	unsigned char *buf = a->to->reserve(a->to->arg, &room);
 	const struct slot *s;
 	uint64_t end;
 

@@ -22,7 +22,7 @@ struct ahead {
 	const struct slot *slots;
 	size_t num_slots;
 	uint32_t page_size;
-	const struct page_taker *to;
+	const struct page_sink *to;
 	enum ahead_phase phase;
 	/* where we are: slots that are not done, and of the last of them the end of what
 	 * is not, as a page while reading and in bytes while lifting

@@ -42,8 +42,7 @@ struct embed {
 	struct procmem *mem;            /* what is populated; NULL: not known   */
 	struct capture *capture;        /* NULL: it is not protected            */
 	int *vcpu_fds;
-	struct dump_section sections[3];     /* of a protected guest's dump          */
-	struct dump_ops dump;
+	struct pv_dump_section sections[3];     /* of a protected guest's dump  */
 	bool stopped;                   /* by us                                */
 	uint64_t stop_us;               /* when                                 */
 	uint64_t paused_us;             /* and for how long, earlier times      */
@@ -207,13 +206,15 @@ static void embed_close(struct source *s)
 
 enum { STATES, COMPLETION };
 
-static struct gdump_error *embed_begin_dump(struct source *s, const struct image **image)
+static struct gdump_error *embed_begin_dump(struct source *s, const struct image **image,
+					    const struct pv_dump_section **sections)
 {
 	struct embed *e = (struct embed *)s;
 
 	if (e->guest.pause && !e->stopped)
 		return error_new(GDUMP_ERR_USAGE,
 				 "a protected guest has to stand still while it is dumped, but it was resumed: open it again");
+	*sections = e->sections;
 	return capture_begin(e->capture, image);
 }
 
@@ -231,14 +232,40 @@ static struct gdump_error *embed_end_dump(struct source *s)
 	return capture_end(((struct embed *)s)->capture);
 }
 
+static const struct guest_ops embed_guest = {
+	.resume = embed_resume,
+	.paused_us = embed_paused_us,
+};
+
+static const struct encryption_ops embed_encryption = {
+	.usable = embed_usable,
+};
+
+static const struct pv_dump_ops embed_pv_dump = {
+	.begin = embed_begin_dump,
+	.fetch = embed_fetch,
+	.end = embed_end_dump,
+};
+
 static const struct source_ops embed_ops = {
 	.name = "guest",
 	.read = embed_read,
 	.scan = embed_scan,
 	.borrow = embed_borrow,
-	.usable = embed_usable,
-	.resume = embed_resume,
-	.paused_us = embed_paused_us,
+	.guest = &embed_guest,
+	.encryption = &embed_encryption,
+	.close = embed_close,
+};
+
+/* The same of a protected guest. */
+static const struct source_ops embed_protected_ops = {
+	.name = "guest",
+	.read = embed_read,
+	.scan = embed_scan,
+	.borrow = embed_borrow,
+	.guest = &embed_guest,
+	.encryption = &embed_encryption,
+	.pv_dump = &embed_pv_dump,
 	.close = embed_close,
 };
 
@@ -366,14 +393,13 @@ static struct gdump_error *protect(struct embed *e, kvm_ioctl_fn *fn)
 
 	if (err)
 		return err;
-	e->sections[STATES] = (struct dump_section){ "pv_mem_meta", capture_states_size(e->capture) };
-	e->sections[COMPLETION] = (struct dump_section){ "pv_compl",
-						    capture_complete_size(e->capture) };
-	e->dump = (struct dump_ops){
-		.begin = embed_begin_dump, .sections = e->sections, .fetch = embed_fetch,
-		.end = embed_end_dump,
+	e->sections[STATES] = (struct pv_dump_section){
+		"pv_mem_meta", capture_states_size(e->capture)
 	};
-	e->source.dump = &e->dump;
+	e->sections[COMPLETION] = (struct pv_dump_section){
+		"pv_compl", capture_complete_size(e->capture)
+	};
+	e->source.ops = &embed_protected_ops;
 	return NULL;
 }
 
@@ -407,9 +433,8 @@ static struct gdump_error *embed_begin(struct embed *e, kvm_ioctl_fn *fn)
 	struct image *image = &e->source.image;
 	struct gdump_error *err;
 
-	e->source.is_guest = true;
 	e->source.was_running = e->guest.pause;
-	e->source.changes = e->guest.pause && !e->opt.pause_guest;
+	e->source.is_mutable = e->guest.pause && !e->opt.pause_guest;
 	err = take_machine(e);
 	if (!err)
 		err = check_memory(e);

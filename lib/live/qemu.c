@@ -109,7 +109,7 @@ static struct gdump_error *qemu_find_cpus(struct qemu *qemu)
 	if (err)
 		return err;
 	/* in a running guest they may well differ */
-	if (!qemu->source.changes)
+	if (!qemu->source.is_mutable)
 		err = qemu_compare(qemu, &head);
 	return err ? err : qemu_take_head(qemu, &head);
 }
@@ -178,8 +178,8 @@ static struct gdump_error *qemu_begin(struct qemu *qemu)
 	if (!err)
 		err = qemu_try_live(qemu);
 	qemu->source.was_running = qemu->guest.running;
-	qemu->source.changes = qemu->guest.running && (!qemu->opt.pause_guest || qemu->snapshot);
-	if (!err && !qemu->source.changes && qemu->opt.pause_guest)
+	qemu->source.is_mutable = qemu->guest.running && (!qemu->opt.pause_guest || qemu->snapshot);
+	if (!err && !qemu->source.is_mutable && qemu->opt.pause_guest)
 		err = qemu_stop(qemu);
 	if (!err && qemu->mem)
 		err = qemu_find_cpus(qemu);
@@ -207,7 +207,6 @@ struct gdump_error *qemu_open(const char *path, const struct gdump_open_options 
 		return error_nomem();
 	s = &qemu->source;
 	source_init(s, &qemu_ops);
-	s->is_guest = true;
 	qemu->opt = *opt;
 	qemu->guest.guard_fd = opt->guard_fd;
 	qemu->guest.allow_encrypted = opt->allow_encrypted;

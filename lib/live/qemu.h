@@ -40,14 +40,17 @@ MUST_CHECK struct gdump_error *qemu_compare(struct qemu *qemu, const struct qemu
  * GDUMP_ERR_REMOTE.  From then on the source pushes.
  */
 MUST_CHECK struct gdump_error *snapshot_prepare(struct qemu *qemu);
-struct gdump_error *snapshot_push(struct source *s, const struct page_taker *to);
+struct gdump_error *snapshot_push(struct source *s, const struct page_sink *to);
 uint64_t snapshot_stalled_us(const struct source *s);
 /* End one that is under way, and put back QEMU's settings.  NULL is fine. */
 void snapshot_close(struct qemu *qemu);
 
-/* The operations on a guest, whatever way it is read */
+/* The operations on a guest, whatever way it is read; the table is of one that cannot be
+ * paused later.
+ */
+extern const struct guest_ops qemu_guest_ops;
 struct gdump_error *qemu_resume(struct source *s);
-struct gdump_error *qemu_hold(struct source *s);
+struct gdump_error *qemu_pause(struct source *s);
 uint64_t qemu_paused_us(const struct source *s);
 void qemu_close(struct source *s);
 

@@ -107,21 +107,25 @@ const struct source_ops qemu_ops = {
 	.read = qemu_read,
 	.scan = qemu_scan,
 	.borrow = qemu_borrow,
+	.guest = &qemu_guest_ops,
+	.close = qemu_close,
+};
+
+static const struct guest_ops live_guest_ops = {
+	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.paused_us = qemu_paused_us,
-	.close = qemu_close,
+	.stalled_us = snapshot_stalled_us,
 };
 
 /* A guest that goes on: read before its snapshot, then pushed. */
 const struct source_ops qemu_live_ops = {
 	.name = "qmp",
+	.order = READ_PUSHED,
 	.read = qemu_read,
 	.scan = qemu_scan,
 	.borrow = qemu_borrow,
-	.hold = qemu_hold,
 	.push = snapshot_push,
-	.resume = qemu_resume,
-	.paused_us = qemu_paused_us,
-	.stalled_us = snapshot_stalled_us,
+	.guest = &live_guest_ops,
 	.close = qemu_close,
 };

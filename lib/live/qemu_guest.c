@@ -91,7 +91,7 @@ struct qemu_extent qemu_probe_extent(const struct layout *layout)
 /* A guest that ran on until now: what is known of its memory holds, its registers do
  * not.
  */
-struct gdump_error *qemu_hold(struct source *s)
+struct gdump_error *qemu_pause(struct source *s)
 {
 	struct qemu *qemu = (struct qemu *)s;
 	CLEANUP_HEAD struct qemu_head head = { 0 };
@@ -118,7 +118,7 @@ struct gdump_error *qemu_hold(struct source *s)
 		err = error_new(GDUMP_ERR_REMOTE,
 				"the guest got other CPUs meanwhile: take the dump again");
 	image_deinit(&now.source.image);
-	s->changes = err;
+	s->is_mutable = err;
 	return err;
 }
 
@@ -165,3 +165,8 @@ void qemu_close(struct source *s)
 	qmp_close(qemu->guest.qmp);
 	free(qemu);
 }
+
+const struct guest_ops qemu_guest_ops = {
+	.resume = qemu_resume,
+	.paused_us = qemu_paused_us,
+};

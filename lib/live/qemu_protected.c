@@ -33,8 +33,7 @@ enum { MAX_NAMES = 4096 };
 struct protected_dump {
 	uint32_t name[NUM_SECTIONS];    /* in QEMU's table of names             */
 	uint64_t off[NUM_SECTIONS], size[NUM_SECTIONS];
-	struct dump_section sections[NAMES + 1];
-	struct dump_ops ops;
+	struct pv_dump_section sections[NAMES + 1];
 	bool active, over;              /* it is being written; it was          */
 };
 
@@ -61,7 +60,8 @@ static struct gdump_error *protected_read(struct source *s, uint64_t paddr, void
 	return err ? err : qemu_stream_read(s, paddr, buf, len);
 }
 
-static struct gdump_error *protected_begin(struct source *s, const struct image **image)
+static struct gdump_error *protected_begin(struct source *s, const struct image **image,
+					   const struct pv_dump_section **sections)
 {
 	struct protected_dump *d = ((struct qemu *)s)->whole;
 
@@ -70,6 +70,7 @@ static struct gdump_error *protected_begin(struct source *s, const struct image 
 				 "QEMU's dump of this protected guest was read already: open it again");
 	d->active = d->over = true;
 	*image = &s->image;
+	*sections = d->sections;
 	return NULL;
 }
 
@@ -108,13 +109,23 @@ static struct gdump_error *protected_end(struct source *s)
 	return qemu_stream_end(qemu);
 }
 
+static const struct encryption_ops protected_encryption = {
+	.usable = protected_usable,
+};
+
+static const struct pv_dump_ops protected_pv_dump = {
+	.begin = protected_begin,
+	.fetch = protected_fetch,
+	.end = protected_end,
+};
+
 static const struct source_ops protected_ops = {
 	.name = "qmp",
-	.serial = true,
+	.order = READ_ASCENDING,
 	.read = protected_read,
-	.usable = protected_usable,
-	.resume = qemu_resume,
-	.paused_us = qemu_paused_us,
+	.guest = &qemu_guest_ops,
+	.encryption = &protected_encryption,
+	.pv_dump = &protected_pv_dump,
 	.close = qemu_close,
 };
 
@@ -156,7 +167,7 @@ static struct gdump_error *check_sizes(const struct qemu_head *head, const struc
 	for (size_t i = 0; i < head->num_loads; i++)
 		memory += head->loads[i].size;
 	if (d->size[META] < memory / PV_PAGE * PV_COMPONENT || d->size[META] > memory ||
-	    d->size[COMPL] < PV_COMPL_SIZE || d->size[COMPL] > SECTION_PIECE ||
+	    d->size[COMPL] < PV_COMPL_SIZE || d->size[COMPL] > PV_DUMP_PIECE ||
 	    d->size[NAMES] > MAX_NAMES)
 		return not_whole();
 	return NULL;
@@ -179,12 +190,7 @@ struct gdump_error *qemu_protect(struct qemu *qemu)
 	if (err)
 		return err;
 	for (int i = 0; i < NAMES; i++)
-		d->sections[i] = (struct dump_section){ names[i], d->size[i] };
-	d->ops = (struct dump_ops){
-		.begin = protected_begin, .sections = d->sections, .fetch = protected_fetch,
-		.end = protected_end,
-	};
-	qemu->source.dump = &d->ops;
+		d->sections[i] = (struct pv_dump_section){ names[i], d->size[i] };
 	qemu->source.ops = &protected_ops;
 	return NULL;
 }

@@ -15,7 +15,7 @@
  *   - Nobody wants to read memory: snapshot_push() starts the migration, and takes the
  *     registers of the moment out of the stream.  QEMU's own pause is the only one.
  *   - Somebody does, for a plan that leaves pages out, or the registers are of a kind
- *     that cannot be taken out of the stream: qemu_hold() stops the guest, its CPUs are
+ *     that cannot be taken out of the stream: qemu_pause() stops the guest, its CPUs are
  *     read again, and the memory is of that moment, too, until QEMU lets the guest go on.
  *
  * The little memory of devices that the stream has under no clear name is read directly.
@@ -88,7 +88,7 @@ struct snapshot {
 	struct migration_reader reader;
 	struct ahead ahead;
 	struct assembly assembly;       /* where the guest's pages are larger   */
-	const struct page_taker *to;
+	const struct page_sink *to;
 	uint64_t read_us;               /* when we last got something; 0: nothing yet */
 	uint64_t stalled_us;            /* the longest time that we did not ask */
 	unsigned int nap_us;            /* before we read again                 */
@@ -292,7 +292,7 @@ static struct gdump_error *finish(struct snapshot *s)
 				 why ? ": " : "", why ? why : "");
 	}
 	s->qemu->still = false;
-	s->qemu->source.changes = true;
+	s->qemu->source.is_mutable = true;
 	err = guest_resume(g);
 	if (!err)
 		guest_was_resumed(g);
@@ -333,7 +333,7 @@ static struct gdump_error *work(struct snapshot *s, bool *worked)
 {
 	struct gdump_error *err = ahead_work(&s->ahead, worked);
 
-	if (!err && s->to->stopped(s->to->arg))
+	if (!err && s->to->cancelled(s->to->arg))
 		err = error_new(GDUMP_ERR_CANCELED, "canceled");
 	return err;
 }
@@ -400,7 +400,7 @@ static struct gdump_error *push_devices(struct snapshot *s, bool all)
 				continue;
 			err = source_read(&s->qemu->source, paddr, page, image->page_size);
 			if (!err)
-				err = s->to->page(s->to->arg, paddr / image->page_size, page);
+				err = s->to->put(s->to->arg, paddr / image->page_size, page);
 		}
 	}
 	return err;
@@ -442,15 +442,15 @@ static struct gdump_error *give(struct snapshot *s, uint64_t paddr, const void *
 {
 	struct assembly *a = &s->assembly;
 	const uint64_t pfn = paddr / a->page_size;
-	const struct page_taker *to = s->to;
+	const struct page_sink *to = s->to;
 	struct gdump_error *err;
 
 	if (a->page_size == a->part_size)
-		return to->page(to->arg, pfn, data);
+		return to->put(to->arg, pfn, data);
 	if (!to->wants(to->arg, pfn))
 		return NULL;
 	err = assembly_add(a, paddr, data, &data);
-	return err || !data ? err : to->page(to->arg, pfn, data);
+	return err || !data ? err : to->put(to->arg, pfn, data);
 }
 
 static struct gdump_error *take_page(void *arg, const struct migration_page *page)
@@ -575,7 +575,7 @@ static void forget(struct snapshot *s)
 	s->tail_len = 0;
 }
 
-struct gdump_error *snapshot_push(struct source *source, const struct page_taker *to)
+struct gdump_error *snapshot_push(struct source *source, const struct page_sink *to)
 {
 	struct qemu *qemu = (struct qemu *)source;
 	struct snapshot *s = qemu->snapshot;
@@ -588,7 +588,7 @@ struct gdump_error *snapshot_push(struct source *source, const struct page_taker
 		.page_size = source->image.page_size, .to = to,
 	};
 	if (!cpus_has_notes_of(&source->image))
-		err = qemu_hold(source);
+		err = qemu_pause(source);
 	held = qemu->guest.stopped;
 	if (!err && held)
 		err = push_devices(s, true);

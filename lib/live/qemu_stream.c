@@ -157,7 +157,7 @@ static struct gdump_error *stream_seek(struct qemu *qemu, uint64_t paddr, size_t
 			return NULL;
 	}
 	err = qemu_stream_end(qemu);
-	if (!qemu->source.changes)
+	if (!qemu->source.is_mutable)
 		extent.length = last->paddr + (last->size - 1) - paddr + 1;
 	return err ? err : stream_start(qemu, extent);
 }
@@ -190,7 +190,7 @@ struct gdump_error *qemu_stream_read(struct source *s, uint64_t paddr, void *buf
 		buf = (char *)buf + n;
 		len -= n;
 	}
-	if (qemu->source.changes)
+	if (qemu->source.is_mutable)
 		gdump_error_destroy(qemu_stream_end(qemu));
 	return err;
 }
@@ -206,16 +206,15 @@ struct gdump_error *qemu_stream_begin(struct qemu *qemu)
 		err = layout_clip(&qemu->layout, (struct qemu_extent){ 0 }, &qemu->head);
 	if (!err && !qemu->layout.num_slots)
 		err = error_new(GDUMP_ERR_REMOTE, "QEMU has no memory of this guest");
-	if (!err && qemu->source.changes)
+	if (!err && qemu->source.is_mutable)
 		err = qemu_stream_end(qemu);
 	return err;
 }
 
 const struct source_ops qemu_stream_ops = {
 	.name = "qmp",
-	.serial = true,
+	.order = READ_ASCENDING,
 	.read = qemu_stream_read,
-	.resume = qemu_resume,
-	.paused_us = qemu_paused_us,
+	.guest = &qemu_guest_ops,
 	.close = qemu_close,
 };

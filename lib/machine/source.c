@@ -36,7 +36,7 @@ static struct gdump_error *read_locked(struct source *s, uint64_t paddr, void *b
 {
 	struct gdump_error *err;
 
-	if (!s->ops->serial)
+	if (s->ops->order != READ_ASCENDING)
 		return s->ops->read(s, paddr, buf, len);
 	pthread_mutex_lock(&s->lock);
 	err = s->ops->read(s, paddr, buf, len);
@@ -131,7 +131,7 @@ uint64_t source_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_stat
 
 struct gdump_error *source_usable(const struct source *s)
 {
-	return s->ops->usable ? s->ops->usable(s) : NULL;
+	return s->ops->encryption ? s->ops->encryption->usable(s) : NULL;
 }
 
 bool source_is_locked(const struct source *s)
@@ -141,16 +141,39 @@ bool source_is_locked(const struct source *s)
 	return err;
 }
 
-struct gdump_error *source_hold(struct source *s)
+struct gdump_error *source_pause(struct source *s)
 {
-	return s->ops->hold ? s->ops->hold(s) : NULL;
+	return s->ops->guest && s->ops->guest->pause ? s->ops->guest->pause(s) : NULL;
+}
+
+struct gdump_error *source_resume(struct source *s)
+{
+	return s->ops->guest && s->ops->guest->resume ? s->ops->guest->resume(s) : NULL;
+}
+
+struct gdump_error *source_begin(struct source *s, const struct image **image,
+				 const struct pv_dump_section **sections)
+{
+	*image = &s->image;
+	*sections = NULL;
+	return s->ops->pv_dump ? s->ops->pv_dump->begin(s, image, sections) : NULL;
+}
+
+struct gdump_error *source_end(struct source *s, bool resume)
+{
+	struct gdump_error *err;
+
+	if (!s->ops->pv_dump)
+		return NULL;
+	err = s->ops->pv_dump->end(s);
+	return err || !resume ? err : source_resume(s);
 }
 
 const void *source_borrow(struct source *s, uint64_t paddr, size_t len)
 {
 	const struct gdump_range *r;
 
-	if (!s->ops->borrow || s->changes)
+	if (!s->ops->borrow || s->is_mutable)
 		return NULL;
 	r = image_range_at(&s->image, paddr);
 	if (!r || !range_fits(paddr - r->start, len, r->size))

@@ -2,10 +2,12 @@
 /*
  * source.h - where memory comes from: a dump file or a running guest
  *
- * A source embeds struct source as its first member, fills image and ops, and
- * is read-only after open: every function below may be called from many
- * threads at once, except on a .serial source, where source_read() lets one in
- * at a time and asks for ascending addresses only.
+ * A source embeds struct source as its first member and fills image and ops.
+ * While gdump_open() opens it, one thread has it: it may unlock() it, and adds
+ * to the image what memory tells.  From then on every function below may be
+ * called from many threads at once, except on a READ_ASCENDING source, where
+ * source_read() lets one in at a time and asks for ascending addresses only.
+ * Pausing a guest and pushing replace the contents of its notes.
  */
 #pragma once
 
@@ -30,50 +32,84 @@ struct stored_page {
 	uint32_t flag;                  /* the codec's kdump_flag; 0: not compressed */
 };
 
-/* Whoever takes pages in whatever order they come. */
-struct page_taker {
-	/* A page of memory; @data NULL: it is zero.  One that came already is
-	 * passed over.
+/* Takes the pages of a source that pushes them, in any order. */
+struct page_sink {
+	/* Take a page of memory; @data NULL: it is zero.  A page that came before is
+	 * ignored.
 	 */
-	struct gdump_error *(*page)(void *arg, uint64_t pfn, const void *data);
-	/* Whether page @pfn is wanted, and did not come yet. */
+	struct gdump_error *(*put)(void *arg, uint64_t pfn, const void *data);
+	/* Whether page @pfn is part of the dump and did not come yet. */
 	bool (*wants)(void *arg, uint64_t pfn);
-	/* Where *@num pages may be read to that are given next, so that page() need
-	 * not copy them.  NULL: who gives many now is kept waiting.
+	/* Reserve space for up to *@num pages, so that put() need not copy them.  NULL:
+	 * there is none now; a bulk producer should wait, pages that cannot wait may
+	 * still be passed to put().
 	 */
-	void *(*room)(void *arg, size_t *num);
-	/* Whether nobody wants any more; to be asked while waiting. */
-	bool (*stopped)(void *arg);
+	void *(*reserve)(void *arg, size_t *num);
+	/* Whether the dump was canceled; to be asked while waiting. */
+	bool (*cancelled)(void *arg);
 	void *arg;
 };
 
-/* What a dump of some guests has beside memory and notes, and what can be had only when
- * all memory has been read: a section of an ELF file.
- */
-struct dump_section {
+/* How a dump gets the pages of a source. */
+enum read_order {
+	READ_ANY,               /* by read(), from many threads                 */
+	READ_ASCENDING,         /* by read(), one call at a time, by ascending address */
+	READ_PUSHED,            /* by push(); until then read() works as for READ_ANY */
+};
+
+/* What a guest can do, in contrast to a file.  Members may be NULL. */
+struct guest_ops {
+	/* A guest that runs until it is dumped: pause it now, so that what is read from
+	 * here on is of the same moment as the dump.
+	 */
+	struct gdump_error *(*pause)(struct source *s);
+	/* All has been read: resume a guest that we paused.  Else it does nothing. */
+	struct gdump_error *(*resume)(struct source *s);
+	/* Microseconds that the guest has been paused by us */
+	uint64_t (*paused_us)(const struct source *s);
+	/* The longest time, in microseconds, that a guest waited for us while it pushed */
+	uint64_t (*stalled_us)(const struct source *s);
+};
+
+/* Of a source whose memory is encrypted.  @unlock and @protection may be NULL. */
+struct encryption_ops {
+	/* NULL, or why memory cannot be read, and what would help. */
+	struct gdump_error *(*usable)(const struct source *s);
+	/* Take opt->key_file: the image is another one, and read() works from now on.
+	 * Only while the source is being opened.
+	 */
+	struct gdump_error *(*unlock)(struct source *s, const struct gdump_open_options *opt);
+	/* Fill all but .size; works on a locked one too. */
+	struct gdump_error *(*protection)(struct source *s, struct gdump_protection *ret);
+};
+
+/* A section of the dump of a protected guest, beside memory and notes. */
+struct pv_dump_section {
 	const char *name;
 	uint64_t size;
 };
 
-enum { SECTION_PIECE = 1 << 20 };       /* fetch() is asked for no more         */
+enum { PV_DUMP_PIECE = 1 << 20 };       /* fetch() is asked for no more         */
 
-/* A dump of a guest whose memory makes sense only as a whole.  From begin on, it can be
- * read, and end() is due, whatever happens; it is called once.
+/* Of a protected guest, whose memory makes sense only as a whole, and with sections that
+ * can be had only when all memory has been read.
  */
-struct dump_ops {
-	/* @image: what to write; it and @sections are there until end(). */
-	struct gdump_error *(*begin)(struct source *s, const struct image **image);
-	const struct dump_section *sections; /* ends with a NULL name; sizes are known
-					 * after begin()                        */
+struct pv_dump_ops {
+	/* From here on memory can be read.  @image: what to write; @sections: an array
+	 * that ends with a NULL name.  Both are there until end().
+	 */
+	struct gdump_error *(*begin)(struct source *s, const struct image **image,
+				     const struct pv_dump_section **sections);
 	/* [off, off + len) of a section: all of them, in ascending order */
 	struct gdump_error *(*fetch)(struct source *s, size_t section, uint64_t off,
 				     void *buf, size_t len);
+	/* Due after begin(), once, whatever came of the dump. */
 	struct gdump_error *(*end)(struct source *s);
 };
 
 struct source_ops {
 	const char *name;
-	bool serial;
+	enum read_order order;
 	/* Copy [paddr, paddr + len) to @buf.  The caller asks only for bytes
 	 * inside one range.
 	 */
@@ -106,37 +142,18 @@ struct source_ops {
 	 */
 	struct gdump_error *(*stored)(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
 				      void *buf, struct stored_page *ret);
-	/* A guest that runs until it is pushed: stop it now, so that what is read
-	 * from here on is of the same moment as what will be pushed.  NULL: it is
-	 * so anyway.
+	/* READ_PUSHED only: give all pages, in an order of its own, on the calling
+	 * thread, which is another than the one that opened the source but alone with
+	 * it.  Once; memory is read() before, if at all.
 	 */
-	struct gdump_error *(*hold)(struct source *s);
-	/* Instead of being read page by page, give all pages in an order of its
-	 * own, on the calling thread, which is another than the one that opened
-	 * the source but alone with it.  Once; memory is read() before, if at
-	 * all.  NULL: this source is read.
-	 */
-	struct gdump_error *(*push)(struct source *s, const struct page_taker *to);
+	struct gdump_error *(*push)(struct source *s, const struct page_sink *to);
 	/* Read everything that read() will not touch: for gdump_verify().  May be
 	 * NULL.
 	 */
 	struct gdump_error *(*verify)(struct source *s);
-	/* Of encrypted memory; all NULL where none is.  An error if it cannot be
-	 * read, which says what would help.
-	 */
-	struct gdump_error *(*usable)(const struct source *s);
-	/* Take opt->key_file: the image changes, and read() works from now on. */
-	struct gdump_error *(*unlock)(struct source *s, const struct gdump_open_options *opt);
-	/* Fill all but .size; works on a locked one too. */
-	struct gdump_error *(*protection)(struct source *s, struct gdump_protection *ret);
-	/* All has been read: let a guest that we stopped go on.  May be NULL. */
-	struct gdump_error *(*resume)(struct source *s);
-	/* Microseconds that the guest has been stopped by us.  May be NULL. */
-	uint64_t (*paused_us)(const struct source *s);
-	/* How long, at most, a guest that is pushed had to wait for us, in
-	 * microseconds.  May be NULL.
-	 */
-	uint64_t (*stalled_us)(const struct source *s);
+	const struct guest_ops *guest;  /* NULL: it is a file                   */
+	const struct encryption_ops *encryption;        /* NULL: memory is plain */
+	const struct pv_dump_ops *pv_dump;      /* NULL: it is no protected guest */
 	/* Also frees @s; the image is gone by then. */
 	void (*close)(struct source *s);
 };
@@ -145,14 +162,12 @@ struct source {
 	const struct source_ops *ops;
 	struct image image;
 	struct debug debug;
-	bool is_guest;                  /* a guest, not a file                  */
 	bool was_running;               /* it ran when we came                  */
-	bool changes;                   /* it may run while we read             */
+	bool is_mutable;                /* it may run while we read             */
 	struct bytes **files;           /* that it was opened from and closes;
 					 * an array that is freed with it       */
 	size_t num_files;
-	const struct dump_ops *dump;    /* NULL: a dump is nothing special      */
-	pthread_mutex_t lock;           /* of a serial source                   */
+	pthread_mutex_t lock;           /* of a READ_ASCENDING source           */
 };
 
 /* Set up the common part; a source calls this first. */
@@ -176,8 +191,19 @@ uint64_t source_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_stat
 /* NULL, or why nothing can be read: the memory is encrypted and there is no key. */
 MUST_CHECK struct gdump_error *source_usable(const struct source *s);
 bool source_is_locked(const struct source *s);
-/* What is read from now on is of the moment of the dump. */
-MUST_CHECK struct gdump_error *source_hold(struct source *s);
+/* Pause a guest that would run until it is dumped: what is read from now on is of the
+ * same moment as the dump.
+ */
+MUST_CHECK struct gdump_error *source_pause(struct source *s);
+/* Resume a guest that we paused; nothing to do is no error. */
+MUST_CHECK struct gdump_error *source_resume(struct source *s);
+/* A dump of @s begins: what to write, and the sections behind it (NULL: none).  Memory of a
+ * protected guest can be read from here on, and source_end() is due.
+ */
+MUST_CHECK struct gdump_error *source_begin(struct source *s, const struct image **image,
+					    const struct pv_dump_section **sections);
+/* The dump is over.  @resume: also resume a guest that was needed until now. */
+MUST_CHECK struct gdump_error *source_end(struct source *s, bool resume);
 const void *source_borrow(struct source *s, uint64_t paddr, size_t len);
 
 static inline void source_cleanup(struct source **s)

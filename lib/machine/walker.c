@@ -154,7 +154,7 @@ bool paging_of_kernel(struct source *s, struct paging *ret)
 	const struct arch *arch = s->image.arch;
 
 	*ret = (struct paging){ .entry_size = 8, .big = s->image.big };
-	return !s->ops->serial && s->image.vmcoreinfo && arch->paging && arch->paging(s, ret);
+	return s->ops->order != READ_ASCENDING && s->image.vmcoreinfo && arch->paging && arch->paging(s, ret);
 }
 
 bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret)

@@ -45,7 +45,6 @@ static struct gdump_error *copy_error(const struct gdump_error *err)
 	return error_new(gdump_error_code(err), "%s", gdump_error_message(err));
 }
 
-/* source_ops.usable */
 static struct gdump_error *pv_usable(const struct source *s)
 {
 	const struct pv_source *p = (const struct pv_source *)s;
@@ -366,6 +365,12 @@ static void pv_close(struct source *s)
 	free(p);
 }
 
+static const struct encryption_ops pv_encryption = {
+	.usable = pv_usable,
+	.unlock = pv_unlock,
+	.protection = pv_protection,
+};
+
 static const struct source_ops pv_ops = {
 	.name = "elf",                  /* no other has protected dumps         */
 	.has_absent = true,
@@ -373,9 +378,7 @@ static const struct source_ops pv_ops = {
 	.scan = pv_scan,
 	.gap = pv_gap,
 	.verify = pv_verify,
-	.usable = pv_usable,
-	.unlock = pv_unlock,
-	.protection = pv_protection,
+	.encryption = &pv_encryption,
 	.close = pv_close,
 };
 

@@ -35,7 +35,7 @@
  *
  * p->lock guards the counters, the cursor and each slot's state.  A slot's
  * pages and data belong to the worker between two changes of its state.  On a
- * serial source no batch is claimed while another is being read, so that reads
+ * READ_ASCENDING source no batch is claimed while another is being read, so that reads
  * come in ascending order.
  */
 #include "pipeline_inside.h"
@@ -105,16 +105,15 @@ static void compress_slot(struct worker *w, struct slot *s)
 static bool work_claim(struct worker *w)
 {
 	struct pipeline *p = w->p;
-	const bool serial = p->source->ops->serial;
 	bool taken;
 	struct gdump_error *err;
 	struct slot *s;
 	uint64_t n;
 
-	if (p->pushes || p->plan_done || p->claimed >= p->end ||
+	if (p->order == READ_PUSHED || p->plan_done || p->claimed >= p->end ||
 	    p->claimed - p->stored == p->num_slots)
 		return false;
-	if (serial && p->reading)
+	if (p->order == READ_ASCENDING && p->reading)
 		return false;           /* its turn comes when the other has read */
 	n = p->claimed;
 	s = slot_at(p, n);
@@ -147,7 +146,7 @@ static bool work_compress(struct worker *w)
 {
 	struct pipeline *p = w->p;
 
-	for (uint64_t n = p->placed; (p->hurry || p->pushes) && n < MIN(p->claimed, p->end); n++) {
+	for (uint64_t n = p->placed; (p->hurry || p->order == READ_PUSHED) && n < MIN(p->claimed, p->end); n++) {
 		if (slot_at(p, n)->state == SLOT_READ) {
 			compress_slot(w, slot_at(p, n));
 			pthread_cond_broadcast(&p->change);
@@ -286,7 +285,6 @@ static struct gdump_error *ring_alloc(struct pipeline *p)
 
 	p->num_slots = p->opt->threads * SLOTS_PER_THREAD;
 	p->hurry = p->opt->buffer / BATCH_BYTES > p->num_slots;
-	p->pushes = p->opt->push;
 	if (p->hurry)
 		p->num_slots = (unsigned int)MIN(p->opt->buffer / BATCH_BYTES,
 						 p->num_slots + p->plan->kept / p->batch_pages);
@@ -463,6 +461,7 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 {
 	struct pipeline p = {
 		.source = s, .plan = plan, .writer = w, .opt = opt, .result = result,
+		.order = opt->pull && s->ops->order == READ_PUSHED ? READ_ANY : s->ops->order,
 		.batch_pages = MAX(BATCH_BYTES / plan->page_size, 1), .end = UINT64_MAX,
 	};
 	CLEANUP_FREE struct worker *workers = calloc(opt->threads, sizeof(*workers));

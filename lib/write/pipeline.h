@@ -11,7 +11,8 @@ struct pipeline_options {
 	bool store_in_order;            /* the sink cannot seek                 */
 	bool keep_compressed;           /* pages that are compressed with the writer's
 					 * codec already stay as they are       */
-	bool push;                      /* let the source push, instead of reading */
+	bool pull;                      /* read the pages also of a source that
+					 * would push them: this is no dump     */
 	uint64_t buffer;                /* read ahead of compressing, up to so many
 					 * bytes: somebody waits for all_read   */
 	gdump_progress_fn *progress;

@@ -22,12 +22,12 @@ static size_t run_length(const struct batch *b, size_t i)
 	return n;
 }
 
-/* Whether other pages may well be readable.  A serial source cannot go back. */
+/* Whether other pages may well be readable.  A READ_ASCENDING source cannot go back. */
 static bool is_of_page(const struct pipeline *p, const struct gdump_error *err)
 {
 	const enum gdump_code code = gdump_error_code(err);
 
-	return !p->source->ops->serial &&
+	return p->source->ops->order != READ_ASCENDING &&
 	       (code == GDUMP_ERR_NODATA || code == GDUMP_ERR_CORRUPT || code == GDUMP_ERR_OS);
 }
 

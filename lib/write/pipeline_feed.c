@@ -116,11 +116,11 @@ static bool feeder_stopped(void *arg)
 static void *feeder_run(void *arg)
 {
 	struct pipeline *p = arg;
-	const struct page_taker taker = {
-		.page = feeder_page, .wants = feeder_wants, .room = feeder_room,
-		.stopped = feeder_stopped, .arg = p,
+	const struct page_sink sink = {
+		.put = feeder_page, .wants = feeder_wants, .reserve = feeder_room,
+		.cancelled = feeder_stopped, .arg = p,
 	};
-	struct gdump_error *err = p->source->ops->push(p->source, &taker);
+	struct gdump_error *err = p->source->ops->push(p->source, &sink);
 
 	if (p->feeding)
 		feeder_publish(p);
@@ -142,14 +142,13 @@ struct gdump_error *feeder_start(struct pipeline *p)
 {
 	int rc;
 
-	if (!p->pushes)
+	if (p->order != READ_PUSHED)
 		return NULL;
-	p->pushes = false;
 	p->fed = calloc((size_t)div_up(p->plan->num_pages, 64) + 1, sizeof(*p->fed));
 	if (!p->fed)
 		return error_nomem();
 	rc = pthread_create(&p->feeder, NULL, feeder_run, p);
-	p->pushes = !rc;
+	p->feeder_runs = !rc;
 	return rc ? error_os(rc, "starting a thread") : NULL;
 }
 
@@ -171,7 +170,7 @@ static void count_missing(struct pipeline *p)
 
 struct gdump_error *feeder_end(struct pipeline *p)
 {
-	if (!p->pushes)
+	if (!p->feeder_runs)
 		return NULL;
 	pthread_join(p->feeder, NULL);
 	if (!p->feed_err && p->num_fed < p->plan->kept && p->end == UINT64_MAX)

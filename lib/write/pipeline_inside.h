@@ -58,9 +58,10 @@ struct pipeline {
 	unsigned char **bufs;           /* those that no slot has, last used last */
 	unsigned int num_bufs;
 
+	enum read_order order;
 	/* of a source that pushes */
-	bool pushes;
 	pthread_t feeder;
+	bool feeder_runs;
 	struct slot *feeding;           /* the batch that is being filled       */
 	size_t fill;                    /* bytes of its buf that are in use     */
 	uint64_t *fed;                  /* a bit for each page of the plan      */

@@ -3,8 +3,8 @@
  * writer.h - one dump that is being written
  *
  * The pipeline hands over batches of pages.  place() is called once for each,
- * in ascending order, one at a time, and gives the batch its places in the
- * file without doing any I/O.  store() then writes it: from any thread and in
+ * one at a time, and gives the batch its places in the file without doing any
+ * I/O; pages ascend from call to call, unless write_spec.any_order is set.  store() then writes it: from any thread and in
  * any order where the sink seeks, else in order.  So the file's layout never
  * depends on the number of threads, while the writing is done by all of them.
  */
@@ -30,7 +30,7 @@ struct page {
 };
 
 struct batch {
-	struct page *pages;             /* ascending pfn                        */
+	struct page *pages;             /* by ascending pfn, but for any_order  */
 	size_t num_pages;
 	const unsigned char *data;      /* of PAGE_UNCOMPRESSED and PAGE_COMPRESSED pages,
 					 * back to back in page order           */
@@ -64,12 +64,15 @@ struct writer {
 
 /* What a writer is made from; all of it outlives the writer. */
 struct write_spec {
-	const struct image *image;
+	const struct image *image;      /* what to say of the machine           */
 	const struct gdump_plan *plan;
 	struct source *source;          /* for facts that lie in memory         */
 	const struct codec *codec;
 	int level;
 	bool paging;                    /* with the guest's virtual addresses   */
+	const struct pv_dump_section *sections; /* to be fetched from @source when
+					 * memory is written; NULL: none        */
+	bool any_order;                 /* batches are not ascending            */
 	struct sink *sink;
 	uint64_t part_start, part_end;  /* pfns whose data this file of a split
 					 * dump has; end 0: it is not split     */

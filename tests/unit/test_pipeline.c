@@ -56,9 +56,9 @@ static struct gdump_error *fake_read(struct source *s, uint64_t paddr, void *buf
 	struct fake_source *f = (struct fake_source *)s;
 
 	CHECK(!atomic_load(&f->all_read));
-	CHECK(!atomic_fetch_add(&f->reading, 1) || !s->ops->serial);
+	CHECK(!atomic_fetch_add(&f->reading, 1) || s->ops->order != READ_ASCENDING);
 	atomic_fetch_add(&f->reads, 1);
-	if (s->ops->serial) {
+	if (s->ops->order == READ_ASCENDING) {
 		CHECK(paddr >= f->next_paddr);
 		f->next_paddr = paddr + len;
 	}
@@ -106,7 +106,7 @@ static const struct source_ops parallel_ops = {
 	.name = "fake", .read = fake_read, .scan = fake_scan, .close = fake_close,
 };
 static const struct source_ops serial_ops = {
-	.name = "serial", .serial = true, .read = fake_read, .close = fake_close,
+	.name = "serial", .order = READ_ASCENDING, .read = fake_read, .close = fake_close,
 };
 static const struct source_ops borrow_ops = {
 	.name = "borrow", .read = fake_read, .borrow = fake_borrow, .close = fake_close,

@@ -58,11 +58,11 @@ static void fill_page(unsigned char *page, uint64_t pfn, unsigned int version)
 }
 
 /* Where page @i of the order can be made: in the pipeline, as long as there is room */
-static unsigned char *place_for(struct pusher *f, const struct page_taker *to, size_t i,
+static unsigned char *place_for(struct pusher *f, const struct page_sink *to, size_t i,
 				unsigned char *page)
 {
 	size_t num = 0;
-	unsigned char *room = f->in_place && i % 3 ? to->room(to->arg, &num) : NULL;
+	unsigned char *room = f->in_place && i % 3 ? to->reserve(to->arg, &num) : NULL;
 
 	if (!room)
 		return page;
@@ -73,7 +73,7 @@ static unsigned char *place_for(struct pusher *f, const struct page_taker *to, s
 	return room + (num - 1) / 16 * PAGE;
 }
 
-static struct gdump_error *push(struct source *s, const struct page_taker *to)
+static struct gdump_error *push(struct source *s, const struct page_sink *to)
 {
 	struct pusher *f = (struct pusher *)s;
 	unsigned char buf[PAGE], seen[NUM_PAGES] = { 0 };
@@ -97,10 +97,10 @@ static struct gdump_error *push(struct source *s, const struct page_taker *to)
 		page = place_for(f, to, i, buf);
 		/* another time it is not the same any more */
 		fill_page(page, pfn, seen[pfn]++);
-		page_err = to->page(to->arg, pfn, is_zero(page, PAGE) ? NULL : page);
+		page_err = to->put(to->arg, pfn, is_zero(page, PAGE) ? NULL : page);
 		atomic_fetch_add(&f->pushed, 1);
 		if (page_err)
-			CHECK(to->stopped(to->arg));
+			CHECK(to->cancelled(to->arg));
 		if (page_err && !f->all_anyway) {
 			err = page_err;
 			break;
@@ -124,7 +124,7 @@ static void pusher_close(struct source *s)
 }
 
 static const struct source_ops pusher_ops = {
-	.name = "pusher", .read = no_read, .push = push, .close = pusher_close,
+	.name = "pusher", .order = READ_PUSHED, .read = no_read, .push = push, .close = pusher_close,
 };
 
 /* Two ranges; all pages come once, in order. */
@@ -243,7 +243,6 @@ static struct gdump_error *run(struct pusher *f, struct keeper *k, const struct 
 	struct gdump_plan *whole = NULL;
 	struct gdump_error *err;
 
-	opt.push = true;
 	opt.all_read = on_all_read;
 	opt.all_read_arg = f;
 	*result = (struct gdump_result){ 0 };
