@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "guestdump.h"
 #include "write/pipeline.h"
 #include "machine/source.h"

@@ -62,6 +62,7 @@ struct arch {
 	 * byte of all; size 0: none, or not known
 	 */
 	uint64_t lowmem_vaddr, lowmem_size;
+	uint64_t firmware_last;         /* last byte of the firmware; 0: anywhere */
 	/* Whether the registers tell that the guest has not the byte order that
 	 * the dump is in.  May be NULL.
 	 */
@@ -120,3 +121,16 @@ const struct arch *arch_by_kernel(const struct image *image);
 
 /* The page tables of x86-64 from CR3 on; @mask: bits that are no address. */
 void x86_64_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask);
+
+/* Complete @image: sort and merge the ranges, find the architecture and the page size, count
+ * the CPUs, read VMCOREINFO, and correct what producers are known to get wrong.  A source
+ * calls it when it has added all ranges and notes; it may be called again.
+ */
+MUST_CHECK struct gdump_error *image_seal(struct image *image);
+
+/* The page tables of the guest's kernel, found by VMCOREINFO; false: they were not found,
+ * and there is nothing to deinit.
+ */
+bool paging_of_kernel(struct source *s, struct paging *ret);
+/* Those that a CPU was using, found by its notes; false: the notes do not have them. */
+bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret);

@@ -29,6 +29,7 @@ const struct arch arch_i386 = {
 	.only_little = true,
 	.page_size = 4096,
 	.one_page_size = true,
+	.firmware_last = UINT32_MAX,
 	.kernel_key = "CONFIG_X86_PAE",
 	.prstatus_size = 144,
 	.regs = regs,

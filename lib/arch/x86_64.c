@@ -90,6 +90,7 @@ const struct arch arch_x86_64 = {
 	.only_little = true,
 	.page_size = 4096,
 	.one_page_size = true,
+	.firmware_last = UINT32_MAX,
 	.kernel_key = "NUMBER(pgtable_l5_enabled)",
 	.prstatus_size = 336,
 	.regs = regs,

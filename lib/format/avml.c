@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../arch/arch.h"
 #include "../codec/codec.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"

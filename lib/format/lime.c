@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cursor.h"
 #include "format.h"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../arch/arch.h"
 #include "../machine/source.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../arch/arch.h"
 #include "../util/cleanup.h"
 #include "live.h"
 #include "qemu_direct.h"

@@ -2,14 +2,12 @@
 #include "image.h"
 
 #include <elf.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../arch/arch.h"
-#include "vmcoreinfo.h"
 #include "../util/bits.h"
 #include "../util/cursor.h"
+#include "../util/text.h"
 
 enum {
 	MAX_RANGES = 1 << 20,
@@ -95,15 +93,6 @@ bool image_renew_notes(struct image *image, const struct image *from)
 	return true;
 }
 
-/* Names come from guests and files, and go to terminals: no control bytes. */
-static void text_clean(char *text)
-{
-	for (; *text; text++) {
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-	}
-}
-
 /* One note at @c; false when it does not fit. */
 static bool note_get(struct cursor *c, char *name, size_t name_size, struct gdump_note *ret)
 {
@@ -155,8 +144,7 @@ static int by_start(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-/* Sort, let the first of overlapping ranges win, and merge neighbours. */
-static void ranges_merge(struct image *image)
+void image_merge_ranges(struct image *image)
 {
 	struct gdump_range *r = image->ranges;
 	size_t n = 0;
@@ -238,6 +226,12 @@ static struct gdump_error *notes_index(struct image *image)
 	return NULL;
 }
 
+struct gdump_error *image_number_notes(struct image *image)
+{
+	notes_number(image);
+	return notes_index(image);
+}
+
 const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, size_t i)
 {
 	const uint32_t begin = cpu && cpu < image->num_noted ? image->cpu_end[cpu - 1] : 0;
@@ -245,179 +239,6 @@ const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, s
 	if (cpu >= image->num_noted || i >= image->cpu_end[cpu] - begin)
 		return NULL;
 	return &image->notes[image->cpu_notes[begin + i]];
-}
-
-static bool is_prstatus(const struct image *image, const struct gdump_note *n)
-{
-	return n->type == NT_PRSTATUS && !strcmp(n->name, "CORE") &&
-	       n->size == image->arch->prstatus_size;
-}
-
-static void reverse(const struct gdump_note *n, size_t off, size_t size)
-{
-	unsigned char *p = (unsigned char *)(uintptr_t)n->desc + off;
-
-	for (size_t i = 0; off + size <= n->size && i < size / 2; i++) {
-		const unsigned char c = p[i];
-
-		p[i] = p[size - 1 - i];
-		p[size - 1 - i] = c;
-	}
-}
-
-static void reverse_regs(const struct gdump_note *n, const struct reg *regs)
-{
-	for (; regs && regs->name; regs++)
-		reverse(n, regs->off, regs->size);
-}
-
-/* All in a 64-bit NT_PRSTATUS but the registers: struct elf_prstatus */
-static void reverse_prstatus(const struct gdump_note *n)
-{
-	static const unsigned char words[] = { 0, 4, 8, 32, 36, 40, 44 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		reverse(n, words[i], 4);        /* signal, process ids */
-	reverse(n, 12, 2);
-	for (size_t off = 16; off < 32; off += 8)
-		reverse(n, off, 8);             /* signal sets */
-	for (size_t off = 48; off < 112; off += 8)
-		reverse(n, off, 8);             /* times */
-	reverse(n, n->size - 8, 4);             /* pr_fpvalid */
-}
-
-/* The notes are in the other byte order than the guest: turn them round. */
-static void notes_swap(struct image *image)
-{
-	const struct arch *arch = image->arch;
-
-	for (size_t i = 0; i < image->num_notes; i++) {
-		const struct gdump_note *n = &image->notes[i];
-
-		if (is_prstatus(image, n)) {
-			reverse_prstatus(n);
-			reverse_regs(n, arch->regs);
-		}
-		for (const struct reg_set *s = arch->sets; n->cpu >= 0 && s && s->name; s++) {
-			if (n->type == s->type && !strcmp(n->name, s->owner))
-				reverse_regs(n, s->regs);
-		}
-	}
-	image->big = !image->big;
-	snprintf(image->warning, sizeof(image->warning),
-		 "the dump says %s-endian, but the guest was %s-endian: that is put right",
-		 image->big ? "little" : "big", image->big ? "big" : "little");
-}
-
-/* The process id in an NT_PRSTATUS, where QEMU has the number of the CPU, from 1. */
-static struct cursor pid_at(const struct image *image, const struct gdump_note *n)
-{
-	struct cursor c = cursor_init(n->desc, n->size, image->big, true);
-
-	cursor_take(&c, image->arch->is64 ? 32 : 24);
-	return c;
-}
-
-/* QEMU 7.2 has 0 for all CPUs of ppc64, and the wrong byte order for those of
- * s390x: drgn and gdb then find one CPU only, or none.
- */
-static void mend_pids(struct image *image)
-{
-	size_t len;
-
-	if (vmcoreinfo_get(image, "CRASHTIME", &len))
-		return;                 /* processes, as the dead kernel saw them */
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < image->num_notes; i++) {
-			const struct gdump_note *n = &image->notes[i];
-			const uint32_t wanted = (uint32_t)n->cpu + 1;
-			struct cursor c;
-			uint32_t pid;
-
-			if (!is_prstatus(image, n))
-				continue;
-			c = pid_at(image, n);
-			pid = get_u32(&c);
-			if (!pass && pid && pid != __builtin_bswap32(wanted))
-				return;         /* all or none */
-			c = pid_at(image, n);
-			if (pass)
-				put_u32(&c, wanted);
-		}
-	}
-}
-
-/* A PC's firmware ends at 4 GiB, and other tools dump it as if it were RAM. */
-static void mark_firmware(struct image *image)
-{
-	if (image->machine != EM_X86_64 && image->machine != EM_386)
-		return;
-	for (size_t i = 0; i < image->num_ranges; i++) {
-		struct gdump_range *r = &image->ranges[i];
-
-		if (r->start + (r->size - 1) == UINT32_MAX && r->size <= 16 << 20)
-			r->kind = GDUMP_RANGE_DEVICE;
-	}
-}
-
-/* More than any machine has, and so much that only to go through it takes years. */
-static struct gdump_error *check_size(const struct image *image)
-{
-	static const uint64_t max_size = (uint64_t)1 << 48;
-	uint64_t left = max_size;
-
-	for (size_t i = 0; i < image->num_ranges; i++) {
-		if (image->ranges[i].size > left)
-			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "the ranges claim more than 256 TiB of memory");
-		left -= image->ranges[i].size;
-	}
-	return NULL;
-}
-
-/* A file that does not tell the machine may hold a kernel that does. */
-static void guess_machine(struct image *image)
-{
-	const struct arch *arch = image->machine ? &arch_unknown : arch_by_kernel(image);
-
-	if (arch == &arch_unknown)
-		return;
-	image->arch = arch;
-	image->machine = arch->machine;
-	image->is64 = arch->is64;
-}
-
-struct gdump_error *image_seal(struct image *image)
-{
-	struct gdump_error *err;
-	uint64_t page_size;
-
-	mark_firmware(image);
-	ranges_merge(image);
-	image->arch = arch_by_machine(image->machine);
-	notes_number(image);
-	err = notes_index(image);
-	if (!err)
-		err = check_size(image);
-	if (err)
-		return err;
-	guess_machine(image);
-	if (image->arch->wrong_order && image->arch->wrong_order(image))
-		notes_swap(image);
-	mend_pids(image);
-	if (vmcoreinfo_decimal(image, "PAGESIZE", &page_size) && is_power_of_2(page_size) &&
-	    page_size >= 4096 && page_size <= 262144)
-		image->page_size = (uint32_t)page_size;
-	else if (!image->page_size || image->arch->one_page_size)
-		image->page_size = image->arch->page_size;
-	if (!image->release[0])
-		vmcoreinfo_string(image, "OSRELEASE", image->release, sizeof(image->release));
-	if (image->vmcoreinfo && image->arch->phys_base)
-		image->phys_base = image->arch->phys_base(image);
-	text_clean(image->release);
-	text_clean(image->version);
-	text_clean(image->nodename);
-	return NULL;
 }
 
 void image_clip(struct image *image, uint64_t begin, uint64_t length)

@@ -2,9 +2,9 @@
 /*
  * image.h - what is known of a machine beside its memory
  *
- * A source fills the first part, adds ranges and notes, and calls
- * image_seal(), which sorts the ranges and derives the rest.  After that it is
- * read-only and may be shared by threads.
+ * A source fills the first part, adds ranges and notes, and calls image_seal() of
+ * arch/arch.h, which sorts the ranges and derives the rest.  After that it is read-only
+ * and may be shared by threads.
  */
 #pragma once
 
@@ -60,10 +60,12 @@ MUST_CHECK struct gdump_error *image_add_note(struct image *image, const char *n
  * they stay where they are.  False: @from has not the same kinds of notes.
  */
 bool image_renew_notes(struct image *image, const struct image *from);
-/* Sort and merge the ranges, find the architecture, count the CPUs, read
- * VMCOREINFO.
+/* For image_seal() of arch/arch.h: sort the ranges, let the first of overlapping ones win, and
+ * merge neighbours.
  */
-MUST_CHECK struct gdump_error *image_seal(struct image *image);
+void image_merge_ranges(struct image *image);
+/* For image_seal(): give the notes their CPUs, count the CPUs, find VMCOREINFO. */
+MUST_CHECK struct gdump_error *image_number_notes(struct image *image);
 /* Take over the notes of a PT_NOTE segment or a note area: stops quietly at
  * the first one that does not fit, and says how many bytes were understood.
  */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cursor.h"
 
@@ -147,25 +146,4 @@ void paging_deinit(struct paging *p)
 	free(p->pieces);
 	p->pieces = NULL;
 	p->num_pieces = 0;
-}
-
-bool paging_of_kernel(struct source *s, struct paging *ret)
-{
-	const struct arch *arch = s->image.arch;
-
-	*ret = (struct paging){ .entry_size = 8, .big = s->image.big };
-	return s->ops->order != READ_ASCENDING && s->image.vmcoreinfo && arch->paging && arch->paging(s, ret);
-}
-
-bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret)
-{
-	const struct image *image = &s->image;
-	const struct gdump_note *n;
-
-	*ret = (struct paging){ .entry_size = 8, .big = image->big };
-	for (size_t i = 0; image->arch->cpu_paging && (n = image_cpu_note(image, cpu, i)); i++) {
-		if (image->arch->cpu_paging(image, n, ret))
-			return true;
-	}
-	return false;
 }

@@ -65,10 +65,3 @@ MUST_CHECK struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, voi
 /* An integer of 1 to 8 bytes, in the guest's byte order. */
 MUST_CHECK struct gdump_error *walker_uint(struct walker *w, uint64_t vaddr, unsigned int size,
 					   uint64_t *ret);
-
-/* The tables of the guest's kernel, as VMCOREINFO tells; false: it does not, and
- * there is nothing to deinit.
- */
-bool paging_of_kernel(struct source *s, struct paging *ret);
-/* Those that a CPU was using, as its notes tell; false: they do not. */
-bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret);

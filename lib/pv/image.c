@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../arch/arch.h"
+
 #include "cpu.h"
 
 enum { MAX_WARNINGS = 16 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "arch/arch.h"
 #include "random.h"
 #include "seed.h"
 #include "machine/source.h"

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "dump.h"
 #include "util/bits.h"
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "dump.h"
 #include "random.h"
 #include "util/bits.h"

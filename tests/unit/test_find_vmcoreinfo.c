@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fake_kernel.h"
 
+#include "arch/arch.h"
 #include "kernel/find_vmcoreinfo.h"
 #include "machine/vmcoreinfo.h"
 

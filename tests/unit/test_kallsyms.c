@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fake_types.h"
 
+#include "arch/arch.h"
 #include "kernel/kallsyms.h"
 
 enum { MEMORY = 1 << 20 };

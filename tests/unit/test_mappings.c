@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <stdlib.h>
 
+#include "arch/arch.h"
 #include "kernel/mappings.h"
 #include "util/bits.h"
 #include "util/cursor.h"

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <stdlib.h>
 
+#include "arch/arch.h"
 #include "write/plan.h"
 #include "random.h"
 #include "util/bits.h"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "write/pipeline.h"
 #include "random.h"
 #include "util/bits.h"
