@@ -80,6 +80,22 @@ static bool find_cpu(struct tasks *t)
 	return range_fits(t->cpu.off, t->cpu.size, t->size);
 }
 
+/* How much of a task_struct has to be read.  On x86 the kernel allocates less than its size,
+ * which has room for the largest FPU state: the next page may be free, and not in the dump.
+ */
+static uint32_t tasks_used_size(const struct tasks *t)
+{
+	const struct btf_field *const fields[] = {
+		&t->tasks, &t->thread_node, &t->pid, &t->tgid, &t->comm, &t->state,
+		&t->exit_state, &t->cpu, &t->on_cpu, &t->signal,
+	};
+	uint32_t size = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		size = MAX(size, fields[i]->off + fields[i]->size);
+	return size;
+}
+
 static struct gdump_error *find_members(struct tasks *t)
 {
 	const struct btf *btf = &t->kernel->btf;
@@ -104,6 +120,7 @@ static struct gdump_error *find_members(struct tasks *t)
 	t->has_cpu = find_cpu(t);
 	if (!in_task(t, "on_cpu", &t->on_cpu) || t->on_cpu.size > 8)
 		t->on_cpu.size = 0;
+	t->size = tasks_used_size(t);
 	return NULL;
 }
 
