@@ -180,11 +180,12 @@ struct gdump_error *guest_check(struct guest *g)
 	CLEANUP_JSON json_t *value = NULL;
 	struct gdump_error *err;
 	const char *status;
-	bool active = false;
+	bool running, active = false;
 
-	err = guest_status(g->qmp, &value, &status, &g->running);
+	err = guest_status(g->qmp, &value, &status, &running);
 	if (err)
 		return err;
+	g->state = running ? GUEST_RUNNING : GUEST_NOT_RUNNING;
 	for (size_t i = 0; i < ARRAY_SIZE(unfit); i++)
 		if (!strcmp(status, unfit[i].status))
 			return error_new(GDUMP_ERR_REMOTE, "%s", unfit[i].message);
@@ -222,48 +223,54 @@ static struct gdump_error *guest_call_guard(struct guest *g, const char *what)
 	return NULL;
 }
 
-/* It goes on, or was not stopped by us at all. */
-static void guest_released(struct guest *g)
+/* We have nothing to resume any more; QEMU's guest is @now. */
+static void guest_leave(struct guest *g, enum guest_state now)
 {
-	g->stopped = false;
-	if (g->guarded)
+	if (g->state == GUEST_PAUSED && g->guard_fd > 0)
 		gdump_error_destroy(guest_tell_guard(g, "R", -1));
-	g->guarded = false;
+	g->state = now;
 }
 
-struct gdump_error *guest_stop(struct guest *g)
+static struct gdump_error *guest_stop(struct guest *g)
 {
 	const struct qmp_command stop = {
 		.name = "stop",
 		.timeout_ms = qmp_timeout_ms(g->qmp) * PATIENCE,
 	};
 	CLEANUP_JSON json_t *value = NULL;
-	struct gdump_error *err = NULL;
+	struct gdump_error *err;
 	const char *status;
 	bool running;
 
-	if (!g->running)
-		return NULL;
-	if (g->guard_fd > 0) {
-		g->guarded = true;
-		err = guest_call_guard(g, "P");
-	}
-	if (err)
-		return err;
-	g->stopped = true;
-	g->stop_us = clock_us();
+	g->pause_us = clock_us();
 	err = qmp_run(g->qmp, &stop, NULL);
 	if (err && qmp_refusal(g->qmp))
-		guest_released(g);
+		guest_leave(g, GUEST_RUNNING);
 	if (!err)
 		err = guest_status(g->qmp, &value, &status, &running);
 	/* it may have stopped for another reason at the same time */
 	if (!err && strcmp(status, "paused"))
-		guest_released(g);
+		guest_leave(g, GUEST_PAUSED_BY_OTHERS);
 	return err;
 }
 
-struct gdump_error *guest_check_still(struct guest *g)
+struct gdump_error *guest_pause(struct guest *g)
+{
+	struct gdump_error *err = NULL;
+
+	if (g->state == GUEST_NOT_RUNNING)
+		g->state = GUEST_PAUSED_BY_OTHERS;
+	if (g->state != GUEST_RUNNING)
+		return NULL;
+	if (g->guard_fd > 0)
+		err = guest_call_guard(g, "P");
+	if (err)
+		return err;
+	g->state = GUEST_PAUSED;
+	return guest_stop(g);
+}
+
+struct gdump_error *guest_check_paused(struct guest *g)
 {
 	CLEANUP_JSON json_t *value = NULL;
 	struct gdump_error *err;
@@ -304,18 +311,20 @@ struct gdump_error *guest_resume(struct guest *g)
 {
 	struct gdump_error *err;
 
-	if (!g->stopped)
+	if (g->state == GUEST_PAUSED_BY_OTHERS)
+		g->state = GUEST_NOT_RUNNING;
+	if (g->state != GUEST_PAUSED)
 		return NULL;
 	qmp_ignore_cancel(g->qmp);
 	err = guest_cont(g);
 	if (err && qmp_process_died(g->qmp, 0)) {
-		guest_released(g);
+		guest_leave(g, GUEST_NOT_RUNNING);
 		return error_prefix(err, "the guest is gone");
 	}
 	if (err)
 		return error_prefix(err, "the guest is still paused and could not be resumed");
-	g->paused_us += clock_us() - g->stop_us;
-	guest_released(g);
+	g->paused_us += clock_us() - g->pause_us;
+	guest_leave(g, GUEST_RUNNING);
 	return NULL;
 }
 
@@ -350,10 +359,9 @@ void guest_was_resumed(struct guest *g)
 	gdump_error_destroy(guest_guard_pipe(g, NULL, -1));
 	/* also for what we did not see: how long QEMU needed before and behind */
 	g->paused_us = qmp_stopped_us(g->qmp);
-	guest_released(g);
 }
 
 uint64_t guest_paused_us(const struct guest *g)
 {
-	return g->paused_us + (g->stopped ? clock_us() - g->stop_us : 0);
+	return g->paused_us + (g->state == GUEST_PAUSED ? clock_us() - g->pause_us : 0);
 }

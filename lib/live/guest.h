@@ -1,32 +1,45 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * guest.h - stopping QEMU's guest, and letting it go on
+ * guest.h - pausing QEMU's guest, and resuming it
  */
 #pragma once
 
 #include "qmp.h"
+
+/* Whether QEMU's guest runs, and whose business that is */
+enum guest_state {
+	GUEST_RUNNING,                  /* for all that we know                 */
+	GUEST_NOT_RUNNING,              /* for a reason of others: no business of ours */
+	GUEST_PAUSED_BY_OTHERS,         /* so, too, and we need it to stay so   */
+	GUEST_PAUSED,                   /* by us, or perhaps: has to be resumed */
+};
 
 struct guest {
 	struct qmp *qmp;
 	int guard_fd;                   /* see gdump_guard(); 0: none           */
 	bool allow_encrypted;           /* dump what only the guest can read    */
 	bool may_be_protected;          /* by the Ultravisor of s390x           */
-	bool running;                   /* it was, when we came                 */
-	bool stopped;                   /* by us, or perhaps: then it must go on */
-	bool guarded;                   /* the guard knows that                 */
-	uint64_t stop_us;               /* when the stop was sent               */
+	enum guest_state state;
+	uint64_t pause_us;              /* when the command was sent            */
 	uint64_t paused_us;             /* from there to the answer to cont     */
 };
 
-/* Whether the guest runs; and refuse when it can't be dumped now, or not at all. */
+/* Set @g->state to what QEMU reports.  An error if the guest cannot be dumped now, or at
+ * all.
+ */
 MUST_CHECK struct gdump_error *guest_check(struct guest *g);
 /* Whether QEMU is writing a dump, started by anyone */
 MUST_CHECK struct gdump_error *guest_dump_active(struct qmp *q, bool *ret);
-/* Stop it, if it runs.  On error it may be stopped: guest_resume() is due. */
-MUST_CHECK struct gdump_error *guest_stop(struct guest *g);
-/* Whether nobody has let it go on since: else GDUMP_ERR_REMOTE. */
-MUST_CHECK struct gdump_error *guest_check_still(struct guest *g);
-/* Let it go on, if we stopped it.  Is not cancelled. */
+/* Pause it, if it runs.  On error it may be paused: guest_resume() is due. */
+MUST_CHECK struct gdump_error *guest_pause(struct guest *g);
+/* Whether guest_pause() has been called, and guest_resume() has not */
+static inline bool guest_is_paused(const struct guest *g)
+{
+	return g->state >= GUEST_PAUSED_BY_OTHERS;
+}
+/* Whether nobody has resumed it since: else GDUMP_ERR_REMOTE. */
+MUST_CHECK struct gdump_error *guest_check_paused(struct guest *g);
+/* Resume it, if we paused it.  This is not canceled. */
 MUST_CHECK struct gdump_error *guest_resume(struct guest *g);
 /* Before a setting of QEMU is changed: the command that puts it back, JSON without
  * its braces and of less than 256 bytes, for the guard to run if we cannot.
@@ -40,7 +53,7 @@ void guest_guard_undone(struct guest *g);
  * 64 bytes; NULL: it is over.
  */
 MUST_CHECK struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd);
-/* QEMU has paused it, or kept it paused, for a snapshot, and let it go on since. */
+/* QEMU has paused it, or kept it paused, for a snapshot, and resumed it since. */
 void guest_was_resumed(struct guest *g);
-/* How long it has stood still because of us, until now */
+/* For how long we have paused it until now, in microseconds */
 uint64_t guest_paused_us(const struct guest *g);

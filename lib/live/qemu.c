@@ -13,8 +13,8 @@
  * Where reading the process is not allowed, or does not fit, QEMU dumps it all
  * (see qemu_stream.c): slower, but it needs nothing but the monitor.
  *
- * The guest stands still from guest_stop() on.  What can be done before is done
- * before; afterwards it is checked that the memory map is still the same.
+ * What can be done before the guest is paused is done before; afterwards, the
+ * memory map is checked to be still the same.
  */
 #include "qemu.h"
 
@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "../arch/arch.h"
+#include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "live.h"
 #include "qemu_direct.h"
@@ -54,8 +55,7 @@ static void qemu_fall_back(struct qemu *qemu, struct gdump_error *why)
 	qemu_warn(&qemu->opt, "QEMU itself must read the guest's memory, which is slower: %s",
 		  gdump_error_message(why));
 	gdump_error_destroy(why);
-	procmem_close(qemu->mem);
-	qemu->mem = NULL;
+	direct_detach(qemu);
 }
 
 /* Whether @err is about reading QEMU's process, and not about QEMU itself */
@@ -68,13 +68,12 @@ static struct gdump_error *qemu_find_memory(struct qemu *qemu)
 {
 	struct gdump_error *err;
 
-	procmem_close(qemu->mem);
-	qemu->mem = NULL;
+	direct_detach(qemu);
 	layout_deinit(&qemu->layout);
 	err = layout_read(qemu->guest.qmp, &qemu->opt, &qemu->layout);
-	if (err || qemu->opt.no_direct)
+	if (err || qemu->opt.no_direct || qemu->guest.may_be_protected)
 		return err;
-	err = qemu_attach(qemu);
+	err = direct_attach(qemu);
 	if (err && qemu_can_fall_back(err)) {
 		qemu_fall_back(qemu, err);
 		err = NULL;
@@ -82,37 +81,50 @@ static struct gdump_error *qemu_find_memory(struct qemu *qemu)
 	return err;
 }
 
-/* Stop the guest; its memory map may have changed until that moment. */
-static struct gdump_error *qemu_stop(struct qemu *qemu)
-{
-	struct gdump_error *err;
-	bool changed;
+/* The ways to read a guest, the best one first; the last one always works. */
+static const struct qemu_way *const ways[] = {
+	&qemu_way_snapshot, &qemu_way_protected, &qemu_way_process, &qemu_way_dump,
+};
 
-	err = guest_stop(&qemu->guest);
-	qemu->still = !err;
-	if (!err)
-		err = layout_changed(qemu->guest.qmp, &qemu->layout, &changed);
-	if (!err && changed)
-		err = qemu_find_memory(qemu);
+static struct gdump_error *qemu_choose(struct qemu *qemu)
+{
+	struct gdump_error *err = NULL;
+	const char *unfit;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(ways); i++) {
+		unfit = NULL;
+		if (ways[i]->prepare)
+			err = ways[i]->prepare(qemu, &unfit);
+		if (!err && !unfit) {
+			qemu_use(qemu, ways[i]);
+			break;
+		}
+	}
 	return err;
 }
 
-static struct gdump_error *qemu_find_cpus(struct qemu *qemu)
+/* Pause the guest; if its memory map has changed until that moment, choose again. */
+static struct gdump_error *qemu_pause_early(struct qemu *qemu)
 {
-	CLEANUP_HEAD struct qemu_head head = { 0 };
-	struct gdump_error *err;
+	bool changed = false;
+	struct gdump_error *err = qemu_pause(qemu, &changed);
 
-	err = layout_plugged(qemu->guest.qmp, &qemu->layout);
-	if (!err && !qemu->layout.num_slots)
-		err = error_new(GDUMP_ERR_REMOTE, "QEMU has no memory of this guest");
-	if (!err)
-		err = qemu_dump_notes(qemu->guest.qmp, qemu_probe_extent(&qemu->layout), &head);
-	if (err)
+	if (err || !changed)
 		return err;
-	/* in a running guest they may well differ */
-	if (!qemu->source.is_mutable)
-		err = qemu_compare(qemu, &head);
-	return err ? err : qemu_take_head(qemu, &head);
+	err = qemu_find_memory(qemu);
+	return err ? err : qemu_choose(qemu);
+}
+
+/* Begin the way that was chosen, or else one that does without QEMU's process. */
+static struct gdump_error *qemu_begin_way(struct qemu *qemu)
+{
+	struct gdump_error *err = qemu->way->begin(qemu);
+
+	if (!err || !qemu->mem || qemu->way->live || !qemu_can_fall_back(err))
+		return err;
+	qemu_fall_back(qemu, err);
+	err = qemu_choose(qemu);
+	return err ? err : qemu->way->begin(qemu);
 }
 
 static struct gdump_error *qemu_fill_image(struct qemu *qemu)
@@ -130,71 +142,25 @@ static struct gdump_error *qemu_fill_image(struct qemu *qemu)
 	return err ? err : image_seal(image);
 }
 
-/* Get ready for a snapshot, if one is wanted and makes sense: a guest that does
- * not run anyway need not.
- */
-static struct gdump_error *qemu_try_live(struct qemu *qemu)
-{
-	struct gdump_error *err = NULL;
-
-	if (qemu->opt.live == GDUMP_LIVE_NO || !qemu->opt.pause_guest || !qemu->guest.running)
-		return NULL;
-	if (qemu->mem)
-		err = snapshot_prepare(qemu);
-	else
-		err = error_new(GDUMP_ERR_REMOTE,
-				"a snapshot of the running guest: its memory cannot be read directly");
-	if (!err) {
-		qemu->source.ops = &qemu_live_ops;
-		return NULL;
-	}
-	snapshot_close(qemu);
-	if (qemu->opt.live == GDUMP_LIVE_YES)
-		return err;
-	qemu_warn(&qemu->opt, "the guest is paused until its memory is read: %s",
-		  gdump_error_message(err));
-	gdump_error_destroy(err);
-	return NULL;
-}
-
-/* The firmware gives a dump of all of a protected guest to QEMU, or none. */
-static struct gdump_error *qemu_expect_protected(struct qemu *qemu)
-{
-	qemu->opt.no_direct = true;
-	if (qemu->opt.pause_guest && !qemu->opt.length)
-		return NULL;
-	return error_new(qemu->opt.length ? GDUMP_ERR_USAGE : GDUMP_ERR_PROTECTED,
-			 "the guest may be protected (IBM Secure Execution): it can be dumped as a whole, and while it stands still; there is no other way to look at it");
-}
-
 static struct gdump_error *qemu_begin(struct qemu *qemu)
 {
+	struct source *s = &qemu->source;
 	struct gdump_error *err;
 
 	err = guest_check(&qemu->guest);
-	if (!err && qemu->guest.may_be_protected)
-		err = qemu_expect_protected(qemu);
 	if (!err)
 		err = qemu_find_memory(qemu);
 	if (!err)
-		err = qemu_try_live(qemu);
-	qemu->source.was_running = qemu->guest.running;
-	qemu->source.is_mutable = qemu->guest.running && (!qemu->opt.pause_guest || qemu->snapshot);
-	if (!err && !qemu->source.is_mutable && qemu->opt.pause_guest)
-		err = qemu_stop(qemu);
-	if (!err && qemu->mem)
-		err = qemu_find_cpus(qemu);
-	if (err && qemu->mem && !qemu->snapshot && qemu_can_fall_back(err)) {
-		qemu_fall_back(qemu, err);
-		err = NULL;
-	}
-	if (!err && !qemu->mem) {
-		qemu->source.ops = &qemu_stream_ops;
-		err = qemu_stream_begin(qemu);
-	}
+		err = qemu_choose(qemu);
+	if (err)
+		return err;
+	s->was_running = qemu->guest.state == GUEST_RUNNING;
+	s->is_mutable = s->was_running && (!qemu->opt.pause_guest || qemu->way->live);
+	if (!s->is_mutable && qemu->opt.pause_guest)
+		err = qemu_pause_early(qemu);
 	if (!err)
-		err = qemu_fill_image(qemu);
-	return err || !qemu->guest.may_be_protected ? err : qemu_protect(qemu);
+		err = qemu_begin_way(qemu);
+	return err ? err : qemu_fill_image(qemu);
 }
 
 struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,

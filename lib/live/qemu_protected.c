@@ -26,6 +26,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
+#include "qemu_stream.h"
 
 enum { META, COMPL, NAMES, NUM_SECTIONS };
 enum { MAX_NAMES = 4096 };
@@ -173,29 +174,57 @@ static struct gdump_error *check_sizes(const struct qemu_head *head, const struc
 	return NULL;
 }
 
-struct gdump_error *qemu_protect(struct qemu *qemu)
+static struct gdump_error *protected_take_head(struct qemu *qemu)
 {
-	struct protected_dump *d;
+	const struct qemu_head *head = &qemu->stream.head;
+	struct protected_dump *d = calloc(1, sizeof(*d));
 	struct gdump_error *err;
 
-	if (!pv_has_cpus(&qemu->source.image))
-		return NULL;            /* it could be protected, but is not */
-	d = calloc(1, sizeof(*d));
 	if (!d)
 		return error_nomem();
 	qemu->whole = d;
-	err = qemu->head.num_loads ? read_headers(&qemu->head, d) : not_whole();
+	err = head->num_loads ? read_headers(head, d) : not_whole();
 	if (!err)
-		err = check_sizes(&qemu->head, d);
+		err = check_sizes(head, d);
 	if (err)
 		return err;
 	for (int i = 0; i < NAMES; i++)
 		d->sections[i] = (struct pv_dump_section){ names[i], d->size[i] };
-	qemu->source.ops = &protected_ops;
 	return NULL;
 }
 
-void protected_dump_free(struct protected_dump *d)
+/* The firmware gives a dump of all of a protected guest to QEMU, or none. */
+static struct gdump_error *protected_prepare(struct qemu *qemu, const char **unfit)
 {
-	free(d);
+	*unfit = qemu->guest.may_be_protected ? NULL : "the guest is not protected";
+	if (*unfit || (qemu->opt.pause_guest && !qemu->opt.length))
+		return NULL;
+	return error_new(qemu->opt.length ? GDUMP_ERR_USAGE : GDUMP_ERR_PROTECTED,
+			 "the guest may be protected (IBM Secure Execution): it can be dumped as a whole, and while it stands still; there is no other way to look at it");
 }
+
+static struct gdump_error *protected_begin_way(struct qemu *qemu)
+{
+	struct gdump_error *err = qemu_stream_begin(qemu);
+
+	if (err || pv_has_cpus(&qemu->source.image))
+		return err ? err : protected_take_head(qemu);
+	/* it could be protected, but is not */
+	qemu_use(qemu, &qemu_way_dump);
+	return NULL;
+}
+
+static void protected_close(struct qemu *qemu)
+{
+	free(qemu->whole);
+	qemu->whole = NULL;
+}
+
+const struct qemu_way qemu_way_protected = {
+	.name = "a dump of QEMU's, of a protected guest",
+	.ops = &protected_ops,
+	.prepare = protected_prepare,
+	.begin = protected_begin_way,
+	.end = qemu_stream_end,
+	.close = protected_close,
+};

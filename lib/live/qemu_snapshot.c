@@ -15,7 +15,7 @@
  *   - Nobody wants to read memory: snapshot_push() starts the migration, and takes the
  *     registers of the moment out of the stream.  QEMU's own pause is the only one.
  *   - Somebody does, for a plan that leaves pages out, or the registers are of a kind
- *     that cannot be taken out of the stream: qemu_pause() stops the guest, its CPUs are
+ *     that cannot be taken out of the stream: direct_pause() pauses the guest, its CPUs are
  *     read again, and the memory is of that moment, too, until QEMU lets the guest go on.
  *
  * The little memory of devices that the stream has under no clear name is read directly.
@@ -55,6 +55,7 @@
 #include "ahead.h"
 #include "assembly.h"
 #include "blocks.h"
+#include "qemu_direct.h"
 
 #define CAPABILITY "background-snapshot"
 
@@ -162,7 +163,7 @@ static struct gdump_error *turn_on(struct snapshot *s)
 	return err;
 }
 
-struct gdump_error *snapshot_prepare(struct qemu *qemu)
+static struct gdump_error *snapshot_try(struct qemu *qemu)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 	struct gdump_error *err;
@@ -291,7 +292,6 @@ static struct gdump_error *finish(struct snapshot *s)
 		return error_new(GDUMP_ERR_REMOTE, "QEMU's snapshot has %s%s%s", status,
 				 why ? ": " : "", why ? why : "");
 	}
-	s->qemu->still = false;
 	s->qemu->source.is_mutable = true;
 	err = guest_resume(g);
 	if (!err)
@@ -434,7 +434,7 @@ static struct gdump_error *let_go(struct snapshot *s)
 
 	s->let_go = true;
 	ahead_begin(&s->ahead, qmp_pid(q));
-	return s->qemu->guest.stopped ? qmp_post(q, "cont") : NULL;
+	return s->qemu->guest.state == GUEST_PAUSED ? qmp_post(q, "cont") : NULL;
 }
 
 /* What is at @paddr, a page of QEMU's; NULL: it is zero. */
@@ -575,7 +575,7 @@ static void forget(struct snapshot *s)
 	s->tail_len = 0;
 }
 
-struct gdump_error *snapshot_push(struct source *source, const struct page_sink *to)
+static struct gdump_error *snapshot_push(struct source *source, const struct page_sink *to)
 {
 	struct qemu *qemu = (struct qemu *)source;
 	struct snapshot *s = qemu->snapshot;
@@ -588,8 +588,8 @@ struct gdump_error *snapshot_push(struct source *source, const struct page_sink 
 		.page_size = source->image.page_size, .to = to,
 	};
 	if (!cpus_has_notes_of(&source->image))
-		err = qemu_pause(source);
-	held = qemu->guest.stopped;
+		err = direct_pause(source);
+	held = guest_is_paused(&qemu->guest);
 	if (!err && held)
 		err = push_devices(s, true);
 	if (!err)
@@ -613,12 +613,12 @@ struct gdump_error *snapshot_push(struct source *source, const struct page_sink 
 	return error_prefix(err, "the snapshot of the running guest");
 }
 
-uint64_t snapshot_stalled_us(const struct source *source)
+static uint64_t snapshot_stalled_us(const struct source *source)
 {
 	return ((const struct qemu *)source)->snapshot->stalled_us;
 }
 
-void snapshot_close(struct qemu *qemu)
+static void snapshot_close(struct qemu *qemu)
 {
 	struct snapshot *s = qemu->snapshot;
 	struct qmp *q = qemu->guest.qmp;
@@ -638,3 +638,60 @@ void snapshot_close(struct qemu *qemu)
 	free(s);
 	qemu->snapshot = NULL;
 }
+
+/* QEMU can do it before the guest is paused, or not at all. */
+static struct gdump_error *snapshot_prepare(struct qemu *qemu, const char **unfit)
+{
+	struct gdump_error *err;
+
+	*unfit = NULL;
+	if (qemu->opt.live == GDUMP_LIVE_NO || !qemu->opt.pause_guest)
+		*unfit = "nobody asked for it";
+	else if (qemu->guest.state != GUEST_RUNNING)
+		*unfit = "the guest is not running";
+	if (*unfit)
+		return NULL;
+	if (qemu->mem)
+		err = snapshot_try(qemu);
+	else
+		err = error_new(GDUMP_ERR_REMOTE,
+				"a snapshot of the running guest: its memory cannot be read directly");
+	if (!err)
+		return NULL;
+	snapshot_close(qemu);
+	if (qemu->opt.live == GDUMP_LIVE_YES)
+		return err;
+	qemu_warn(&qemu->opt, "the guest is paused until its memory is read: %s",
+		  gdump_error_message(err));
+	gdump_error_destroy(err);
+	*unfit = "QEMU cannot do it";
+	return NULL;
+}
+
+static const struct guest_ops snapshot_guest = {
+	.pause = direct_pause,
+	.resume = qemu_resume,
+	.paused_us = qemu_paused_us,
+	.stalled_us = snapshot_stalled_us,
+};
+
+/* Read before its snapshot, then pushed */
+static const struct source_ops snapshot_ops = {
+	.name = "qmp",
+	.order = READ_PUSHED,
+	.read = direct_read,
+	.scan = direct_scan,
+	.borrow = direct_borrow,
+	.push = snapshot_push,
+	.guest = &snapshot_guest,
+	.close = qemu_close,
+};
+
+const struct qemu_way qemu_way_snapshot = {
+	.name = "a snapshot of QEMU's",
+	.ops = &snapshot_ops,
+	.live = true,
+	.prepare = snapshot_prepare,
+	.begin = direct_begin,
+	.close = snapshot_close,
+};

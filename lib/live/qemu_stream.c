@@ -11,7 +11,7 @@
  * that shall go on running is given a dump of its own for each piece that is
  * read, which ends with it.
  */
-#include "qemu.h"
+#include "qemu_stream.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,29 +25,29 @@ enum {
 	PATIENCE = 4,                   /* times the usual time-out             */
 };
 
-static struct gdump_error *stream_start(struct qemu *qemu, struct qemu_extent extent)
+static struct gdump_error *qemu_stream_start(struct qemu *qemu, struct qemu_extent extent)
 {
 	struct gdump_error *err;
 
-	qemu_head_deinit(&qemu->head);
-	qemu->streaming = true;
+	qemu_head_deinit(&qemu->stream.head);
+	qemu->stream.active = true;
 	if (qemu->guest.may_be_protected)
-		qemu->head.guarded = &qemu->guest;
-	err = qemu_dump_start(qemu->guest.qmp, extent, &qemu->head);
-	qemu->load = 0;
-	qemu->pos = qemu->head.len;
+		qemu->stream.head.guarded = &qemu->guest;
+	err = qemu_dump_start(qemu->guest.qmp, extent, &qemu->stream.head);
+	qemu->stream.load = 0;
+	qemu->stream.pos = qemu->stream.head.len;
 	return err;
 }
 
 /* Take all that QEMU has yet to write. */
-static void stream_drain(struct qemu *qemu)
+static void qemu_stream_drain(struct qemu *qemu)
 {
-	struct pollfd p = { .fd = qemu->head.pump.fd, .events = POLLIN };
+	struct pollfd p = { .fd = qemu->stream.head.pump.fd, .events = POLLIN };
 	const uint64_t timeout = (uint64_t)qmp_timeout_ms(qemu->guest.qmp) * PATIENCE;
 	unsigned char unused[16384];
 	ssize_t n = 1;
 
-	if (!qemu->head.pump.ready || p.fd < 0)
+	if (!qemu->stream.head.pump.ready || p.fd < 0)
 		return;
 	while (n && poll(&p, 1, (int)MIN(timeout, (uint64_t)INT32_MAX)) > 0) {
 		n = read(p.fd, unused, sizeof(unused));
@@ -60,24 +60,24 @@ struct gdump_error *qemu_stream_end(struct qemu *qemu)
 {
 	struct gdump_error *err;
 
-	if (!qemu->streaming)
+	if (!qemu->stream.active)
 		return NULL;
-	qemu->streaming = false;
+	qemu->stream.active = false;
 	/* QEMU 7.2 does not tell the firmware of a dump that failed, and then the guest
 	 * could never run again
 	 */
-	if (qemu->head.guarded)
-		stream_drain(qemu);
-	err = qemu_dump_end(qemu->guest.qmp, &qemu->head);
-	if (qemu->head.guarded)
+	if (qemu->stream.head.guarded)
+		qemu_stream_drain(qemu);
+	err = qemu_dump_end(qemu->guest.qmp, &qemu->stream.head);
+	if (qemu->stream.head.guarded)
 		gdump_error_destroy(guest_guard_pipe(&qemu->guest, NULL, -1));
 	return err;
 }
 
 /* Some bytes out of the pipe, up to @len */
-static struct gdump_error *stream_some(struct qemu *qemu, void *buf, size_t len, size_t *got)
+static struct gdump_error *qemu_stream_some(struct qemu *qemu, void *buf, size_t len, size_t *got)
 {
-	struct pollfd p = { .fd = qemu->head.pump.fd, .events = POLLIN };
+	struct pollfd p = { .fd = qemu->stream.head.pump.fd, .events = POLLIN };
 	int timeout = (int)MIN((uint64_t)qmp_timeout_ms(qemu->guest.qmp) * PATIENCE,
 			       (uint64_t)INT32_MAX);
 	ssize_t n;
@@ -97,31 +97,31 @@ static struct gdump_error *stream_some(struct qemu *qemu, void *buf, size_t len,
 				 (int)qmp_pid(qemu->guest.qmp));
 	if (!n)
 		return error_new(GDUMP_ERR_REMOTE, "QEMU ended its dump too early, after %" PRIu64
-				 " bytes", qemu->pos);
-	qemu->pos += (size_t)n;
+				 " bytes", qemu->stream.pos);
+	qemu->stream.pos += (size_t)n;
 	*got = (size_t)n;
 	return NULL;
 }
 
-static struct gdump_error *stream_skip(struct qemu *qemu, uint64_t to)
+static struct gdump_error *qemu_stream_skip(struct qemu *qemu, uint64_t to)
 {
 	struct gdump_error *err = NULL;
 	unsigned char unused[16384];
 	size_t got;
 
-	while (!err && qemu->pos < to)
-		err = stream_some(qemu, unused, (size_t)MIN(to - qemu->pos, sizeof(unused)), &got);
+	while (!err && qemu->stream.pos < to)
+		err = qemu_stream_some(qemu, unused, (size_t)MIN(to - qemu->stream.pos, sizeof(unused)), &got);
 	return err;
 }
 
 struct gdump_error *qemu_stream_bytes(struct qemu *qemu, uint64_t off, void *buf, size_t len)
 {
-	struct gdump_error *err = stream_skip(qemu, off);
+	struct gdump_error *err = qemu_stream_skip(qemu, off);
 	unsigned char *p = buf;
 	size_t got;
 
 	while (!err && len) {
-		err = stream_some(qemu, p, len, &got);
+		err = qemu_stream_some(qemu, p, len, &got);
 		if (err)
 			break;
 		p += got;
@@ -131,41 +131,41 @@ struct gdump_error *qemu_stream_bytes(struct qemu *qemu, uint64_t off, void *buf
 }
 
 /* Go on to the load that ends behind @paddr; NULL: there is none. */
-static const struct qemu_load *stream_load(struct qemu *qemu, uint64_t paddr)
+static const struct qemu_load *qemu_stream_load(struct qemu *qemu, uint64_t paddr)
 {
-	const struct qemu_head *head = &qemu->head;
+	const struct qemu_head *head = &qemu->stream.head;
 
-	while (qemu->load < head->num_loads &&
-	       head->loads[qemu->load].paddr + (head->loads[qemu->load].size - 1) < paddr)
-		qemu->load++;
-	return qemu->load < head->num_loads ? &head->loads[qemu->load] : NULL;
+	while (qemu->stream.load < head->num_loads &&
+	       head->loads[qemu->stream.load].paddr + (head->loads[qemu->stream.load].size - 1) < paddr)
+		qemu->stream.load++;
+	return qemu->stream.load < head->num_loads ? &head->loads[qemu->stream.load] : NULL;
 }
 
 /* Begin anew unless @paddr comes out of the pipe soon. */
-static struct gdump_error *stream_seek(struct qemu *qemu, uint64_t paddr, size_t len)
+static struct gdump_error *qemu_stream_seek(struct qemu *qemu, uint64_t paddr, size_t len)
 {
 	const struct layout *layout = &qemu->layout;
 	const struct slot *last = &layout->slots[layout->num_slots - 1];
 	struct qemu_extent extent = { paddr, len };
-	const struct qemu_load *l = qemu->streaming ? stream_load(qemu, paddr) : NULL;
+	const struct qemu_load *l = qemu->stream.active ? qemu_stream_load(qemu, paddr) : NULL;
 	struct gdump_error *err;
 	uint64_t off;
 
 	if (l && l->paddr <= paddr) {
 		off = l->off + (paddr - l->paddr);
-		if (off >= qemu->pos && off - qemu->pos <= FAR_AHEAD)
+		if (off >= qemu->stream.pos && off - qemu->stream.pos <= FAR_AHEAD)
 			return NULL;
 	}
 	err = qemu_stream_end(qemu);
 	if (!qemu->source.is_mutable)
 		extent.length = last->paddr + (last->size - 1) - paddr + 1;
-	return err ? err : stream_start(qemu, extent);
+	return err ? err : qemu_stream_start(qemu, extent);
 }
 
-static struct gdump_error *stream_piece(struct qemu *qemu, uint64_t paddr, unsigned char *buf,
+static struct gdump_error *qemu_stream_piece(struct qemu *qemu, uint64_t paddr, unsigned char *buf,
 					size_t len)
 {
-	const struct qemu_load *l = stream_load(qemu, paddr);
+	const struct qemu_load *l = qemu_stream_load(qemu, paddr);
 
 	if (!l || paddr < l->paddr)
 		return error_new(GDUMP_ERR_NODATA, "QEMU did not dump the memory at 0x%" PRIx64,
@@ -180,12 +180,12 @@ struct gdump_error *qemu_stream_read(struct source *s, uint64_t paddr, void *buf
 	const struct qemu_load *l;
 	size_t n;
 
-	err = stream_seek(qemu, paddr, len);
+	err = qemu_stream_seek(qemu, paddr, len);
 	while (!err && len) {
-		l = stream_load(qemu, paddr);
+		l = qemu_stream_load(qemu, paddr);
 		n = l && paddr >= l->paddr ?
 		    (size_t)MIN(l->paddr + (l->size - 1) - paddr, (uint64_t)len - 1) + 1 : len;
-		err = stream_piece(qemu, paddr, buf, n);
+		err = qemu_stream_piece(qemu, paddr, buf, n);
 		paddr += n;
 		buf = (char *)buf + n;
 		len -= n;
@@ -199,11 +199,11 @@ struct gdump_error *qemu_stream_begin(struct qemu *qemu)
 {
 	struct gdump_error *err;
 
-	err = stream_start(qemu, (struct qemu_extent){ 0 });
+	err = qemu_stream_start(qemu, (struct qemu_extent){ 0 });
 	if (!err)
-		err = qemu_take_head(qemu, &qemu->head);
+		err = qemu_take_head(&qemu->source.image, &qemu->stream.head);
 	if (!err)
-		err = layout_clip(&qemu->layout, (struct qemu_extent){ 0 }, &qemu->head);
+		err = layout_clip(&qemu->layout, (struct qemu_extent){ 0 }, &qemu->stream.head);
 	if (!err && !qemu->layout.num_slots)
 		err = error_new(GDUMP_ERR_REMOTE, "QEMU has no memory of this guest");
 	if (!err && qemu->source.is_mutable)
@@ -211,10 +211,17 @@ struct gdump_error *qemu_stream_begin(struct qemu *qemu)
 	return err;
 }
 
-const struct source_ops qemu_stream_ops = {
+static const struct source_ops qemu_stream_ops = {
 	.name = "qmp",
 	.order = READ_ASCENDING,
 	.read = qemu_stream_read,
 	.guest = &qemu_guest_ops,
 	.close = qemu_close,
+};
+
+const struct qemu_way qemu_way_dump = {
+	.name = "a dump of QEMU's",
+	.ops = &qemu_stream_ops,
+	.begin = qemu_stream_begin,
+	.end = qemu_stream_end,
 };

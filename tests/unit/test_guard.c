@@ -31,13 +31,13 @@ struct scene {
 static void work(struct scene *s, int guard_fd, int stopped, then_fn *then)
 {
 	static const struct gdump_open_options options = { .timeout_ms = 10000 };
-	struct guest g = { .guard_fd = guard_fd, .running = true };
+	struct guest g = { .guard_fd = guard_fd };
 
 	check_failed = 0;
 	CHECK_OK(qmp_open(s->fake.path, &options, &g.qmp));
 	if (check_failed)
 		_exit(1);
-	CHECK_OK(guest_stop(&g));
+	CHECK_OK(guest_pause(&g));
 	if (then)
 		then(&g);
 	CHECK_INT(write(stopped, "s", 1), 1);

@@ -47,11 +47,11 @@ static void test_running(void)
 		   { .expect = "\"cont\"", .reply = OK });
 	guest_open(&g, &f);
 	CHECK_OK(guest_check(&g));
-	CHECK(g.running);
-	CHECK_OK(guest_stop(&g));
-	CHECK(g.stopped);
+	CHECK(g.state == GUEST_RUNNING);
+	CHECK_OK(guest_pause(&g));
+	CHECK(g.state == GUEST_PAUSED);
 	CHECK_OK(guest_resume(&g));
-	CHECK(!g.stopped);
+	CHECK(g.state == GUEST_RUNNING);
 	CHECK(guest_paused_us(&g) >= 20000);
 	/* once only */
 	CHECK_OK(guest_resume(&g));
@@ -68,8 +68,8 @@ static void test_not_running(void)
 		   { .expect = "query-sev", .reply = REFUSE("CommandNotFound", "no such") });
 	guest_open(&g, &f);
 	CHECK_OK(guest_check(&g));
-	CHECK(!g.running);
-	CHECK_OK(guest_stop(&g));
+	CHECK(g.state == GUEST_NOT_RUNNING);
+	CHECK_OK(guest_pause(&g));
 	CHECK_OK(guest_resume(&g));
 	CHECK_INT(guest_paused_us(&g), 0);
 	guest_end(&g, &f);
@@ -85,9 +85,10 @@ static void test_stopped_by_itself(void)
 		   { .expect = "\"stop\"", .reply = OK }, STATUS("guest-panicked", "false"));
 	guest_open(&g, &f);
 	CHECK_OK(guest_check(&g));
-	CHECK_OK(guest_stop(&g));
-	CHECK(!g.stopped);
+	CHECK_OK(guest_pause(&g));
+	CHECK(g.state == GUEST_PAUSED_BY_OTHERS && guest_is_paused(&g));
 	CHECK_OK(guest_resume(&g));
+	CHECK(g.state == GUEST_NOT_RUNNING);
 	guest_end(&g, &f);
 }
 
@@ -183,8 +184,8 @@ static void test_stop_unanswered(void)
 		   { .expect = "\"cont\"", .reply = OK });
 	guest_open(&g, &f);
 	CHECK_OK(guest_check(&g));
-	CHECK_ERR(guest_stop(&g), GDUMP_ERR_REMOTE, "garbage");
-	CHECK(g.stopped);
+	CHECK_ERR(guest_pause(&g), GDUMP_ERR_REMOTE, "garbage");
+	CHECK(g.state == GUEST_PAUSED);
 	CHECK_OK(guest_resume(&g));
 	guest_end(&g, &f);
 }
@@ -200,7 +201,7 @@ static void test_not_resumed(void)
 			"Resetting is required") });
 	guest_open(&g, &f);
 	CHECK_OK(guest_check(&g));
-	CHECK_OK(guest_stop(&g));
+	CHECK_OK(guest_pause(&g));
 	CHECK_ERR(guest_resume(&g), GDUMP_ERR_REMOTE, "the guest is still paused and could not be "
 		  "resumed: QEMU refused cont: Resetting is required");
 	guest_end(&g, &f);
