@@ -43,7 +43,7 @@ static struct gdump_error *guest_status(struct qmp *q, json_t **json, const char
 		return err;
 	value = json_object_get(*json, "running");
 	if (!json_is_boolean(value))
-		return qmp_odd("query-status", "does not tell \"running\"");
+		return qmp_bad_answer("query-status", "does not tell \"running\"");
 	*running = json_is_true(value);
 	return NULL;
 }
@@ -118,7 +118,7 @@ static struct gdump_error *guest_property(struct qmp *q, const char *path, const
 	if (err)
 		return err;
 	*ret = json_string_value(*json);
-	return *ret ? NULL : qmp_odd("qom-get", "gives no text for %s", property);
+	return *ret ? NULL : qmp_bad_answer("qom-get", "gives no text for %s", property);
 }
 
 /* Before QEMU 6.0: only SEV, and asked for in another way */

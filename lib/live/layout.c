@@ -134,11 +134,11 @@ static struct gdump_error *layout_hva(struct qmp *q, uint64_t paddr, uint64_t *h
 		return NULL;
 	is = strstr(text, ") is 0x");
 	if (strncmp(text, expected, strlen(expected)) || !is)
-		return qmp_odd(command, "was not understood: \"%.*s\"",
+		return qmp_bad_answer(command, "was not understood: \"%.*s\"",
 			       (int)MIN(strcspn(text, "\r\n"), (size_t)100), text);
 	*hva = strtoull(is + strlen(") is "), &end, 16);
 	if (!*hva || (*end && *end != '\r' && *end != '\n'))
-		return qmp_odd(command, "has no address in it");
+		return qmp_bad_answer(command, "has no address in it");
 	return NULL;
 }
 
@@ -270,7 +270,7 @@ struct gdump_error *layout_plugged(struct qmp *q, struct layout *layout)
 		return NULL;
 	}
 	if (!err && !json_is_array(devices))
-		err = qmp_odd("query-memory-devices", "is no list");
+		err = qmp_bad_answer("query-memory-devices", "is no list");
 	json_array_foreach(devices, i, device) {
 		if (!err)
 			err = qmp_get_string(device, "query-memory-devices", "type", &type);

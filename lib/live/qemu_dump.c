@@ -11,7 +11,6 @@
  */
 #include "qemu_dump.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,7 +18,6 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
-#include "../util/cursor.h"
 
 enum {
 	PIPE_SIZE = 1 << 20,
@@ -28,132 +26,99 @@ enum {
 #define HEAD_MAX ((uint64_t)256 << 20)
 #define FD_NAME  "guestdump"
 
-static struct gdump_error *head_odd(const char *what)
+static void head_forget_phdrs(struct qemu_head *h)
 {
-	return qmp_odd("dump-guest-memory", "is a dump that %s", what);
+	elf_header_deinit(&h->elf);
+	free(h->loads);
+	h->loads = NULL;
+	h->num_loads = 0;
 }
 
-/* What we need of the ELF header */
-struct ehdr {
-	bool big, is64;
-	uint64_t phoff, shoff, phnum;
-};
-
-/* The true number of program headers, when there are too many for the header */
-static bool head_xnum(const struct qemu_head *h, struct ehdr *e, uint64_t *need)
+static struct gdump_error *head_bad(const char *what)
 {
-	size_t size = e->is64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
-	struct cursor c;
+	return qmp_bad_answer("dump-guest-memory", "is a dump that %s", what);
+}
 
-	*need = e->shoff <= HEAD_MAX ? e->shoff + size : UINT64_MAX;
+static struct gdump_error *head_parse_ehdr(struct qemu_head *h)
+{
+	CLEANUP_ERROR struct gdump_error *err = elf_header_parse(h->buf, h->len, &h->elf);
+
+	if (err)
+		return qmp_bad_answer("dump-guest-memory", "is not a dump: %s",
+				      gdump_error_message(err));
+	if (h->elf.phentsize != elf_phdr_size(h->elf.is64))
+		return head_bad("has program headers of an unknown size");
+	return NULL;
+}
+
+/* The true number of program headers, if there are too many for the header; false: more
+ * bytes are needed, *@need in all.
+ */
+static bool head_parse_xnum(struct qemu_head *h, uint64_t *need)
+{
+	struct elf_header *e = &h->elf;
+
+	*need = e->shoff <= HEAD_MAX ? e->shoff + elf_shdr_size(e->is64) : UINT64_MAX;
 	if (*need > h->len)
 		return false;
-	c = cursor_init(h->buf + e->shoff, size, e->big, e->is64);
-	cursor_take(&c, e->is64 ? offsetof(Elf64_Shdr, sh_info) : offsetof(Elf32_Shdr, sh_info));
-	e->phnum = get_u32(&c);
+	elf_header_parse_xnum(e, h->buf + e->shoff);
 	return true;
 }
 
-static struct gdump_error *head_ehdr(const struct qemu_head *h, struct ehdr *e)
-{
-	struct cursor c;
-	uint16_t phentsize;
-
-	if (memcmp(h->buf, ELFMAG, SELFMAG) || h->buf[EI_CLASS] < ELFCLASS32 ||
-	    h->buf[EI_CLASS] > ELFCLASS64 || h->buf[EI_DATA] < ELFDATA2LSB ||
-	    h->buf[EI_DATA] > ELFDATA2MSB)
-		return head_odd("is no ELF file");
-	e->is64 = h->buf[EI_CLASS] == ELFCLASS64;
-	e->big = h->buf[EI_DATA] == ELFDATA2MSB;
-	c = cursor_init(h->buf, sizeof(Elf64_Ehdr), e->big, e->is64);
-	cursor_take(&c, EI_NIDENT + 8);
-	get_word(&c);
-	e->phoff = get_word(&c);
-	e->shoff = get_word(&c);
-	cursor_take(&c, 6);
-	phentsize = get_u16(&c);
-	e->phnum = get_u16(&c);
-	if (phentsize != (e->is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)))
-		return head_odd("has program headers of an unknown size");
-	return NULL;
-}
-
-struct phdr {
-	uint32_t type;
-	uint64_t off, paddr, size;
-};
-
-static struct phdr head_phdr(struct cursor *c)
-{
-	struct phdr p;
-
-	p.type = get_u32(c);
-	if (c->is64)
-		get_u32(c);
-	p.off = get_word(c);
-	get_word(c);
-	p.paddr = get_word(c);
-	p.size = get_word(c);
-	cursor_take(c, c->is64 ? 16 : 12);
-	return p;
-}
-
-static struct gdump_error *head_add_load(struct qemu_head *h, const struct phdr *p)
+static struct gdump_error *head_add_load(struct qemu_head *h, const struct elf_phdr *p)
 {
 	const struct qemu_load *last = h->num_loads ? &h->loads[h->num_loads - 1] : NULL;
+	const uint64_t size = p->filesz;
 
-	if (p->off < h->size || p->paddr + p->size < p->paddr || p->off + p->size < p->off ||
+	if (p->off < h->size || p->paddr + size < p->paddr || p->off + size < p->off ||
 	    (last && (p->off < last->off + last->size || p->paddr < last->paddr + last->size)))
-		return head_odd("has its memory out of order");
-	h->loads[h->num_loads++] = (struct qemu_load){ p->paddr, p->size, p->off };
+		return head_bad("has its memory out of order");
+	h->loads[h->num_loads++] = (struct qemu_load){ p->paddr, size, p->off };
 	return NULL;
 }
 
-/* All program headers are there: find the end of the notes, and the memory. */
-static struct gdump_error *head_phdrs(struct qemu_head *h, const struct ehdr *e, uint64_t end)
+/* All @end bytes of headers are there: find the end of the notes, and the memory. */
+static struct gdump_error *head_parse_phdrs(struct qemu_head *h, uint64_t end)
 {
-	struct cursor table = cursor_init(h->buf + e->phoff, h->len - e->phoff, e->big, e->is64);
+	const size_t num = (size_t)h->elf.phnum, size = h->elf.phentsize;
 	struct gdump_error *err = NULL;
-	struct cursor c = table;
-	struct phdr p;
 
-	h->size = (size_t)end;
-	for (uint64_t i = 0; i < e->phnum; i++) {
-		p = head_phdr(&c);
-		if (p.type == PT_NOTE && !range_fits(p.off, p.size, HEAD_MAX))
-			return head_odd("has too many notes");
-		if (p.type == PT_NOTE)
-			h->size = (size_t)MAX((uint64_t)h->size, p.off + p.size);
-	}
-	free(h->loads);
-	h->num_loads = 0;
-	h->loads = calloc((size_t)e->phnum + 1, sizeof(*h->loads));
-	if (!h->loads)
+	head_forget_phdrs(h);
+	h->elf.phdrs = calloc(num + 1, sizeof(*h->elf.phdrs));
+	h->loads = calloc(num + 1, sizeof(*h->loads));
+	if (!h->elf.phdrs || !h->loads)
 		return error_nomem();
-	c = table;
-	for (uint64_t i = 0; !err && i < e->phnum; i++) {
-		p = head_phdr(&c);
-		if (p.type == PT_LOAD && p.size)
-			err = head_add_load(h, &p);
+	h->size = (size_t)end;
+	for (size_t i = 0; i < num; i++) {
+		struct elf_phdr *p = &h->elf.phdrs[i];
+
+		*p = elf_phdr_parse(&h->elf, h->buf + h->elf.phoff + i * size);
+		if (p->type == PT_NOTE && !range_fits(p->off, p->filesz, HEAD_MAX))
+			return head_bad("has too many notes");
+		if (p->type == PT_NOTE)
+			h->size = (size_t)MAX((uint64_t)h->size, p->off + p->filesz);
+	}
+	for (size_t i = 0; !err && i < num; i++) {
+		if (h->elf.phdrs[i].type == PT_LOAD && h->elf.phdrs[i].filesz)
+			err = head_add_load(h, &h->elf.phdrs[i]);
 	}
 	return err;
 }
 
-/* How many bytes it takes for the next step, as far as can be told by now. */
+/* How many bytes the next step needs, as far as that is known by now */
 static struct gdump_error *head_step(struct qemu_head *h, uint64_t *need)
 {
-	struct gdump_error *err;
-	struct ehdr e = { 0 };
+	const struct elf_header *e = &h->elf;
+	struct gdump_error *err = head_parse_ehdr(h);
 
-	err = head_ehdr(h, &e);
-	if (err || (e.phnum == PN_XNUM && !head_xnum(h, &e, need)))
+	if (err || (e->phnum == PN_XNUM && !head_parse_xnum(h, need)))
 		return err;
-	if (e.phoff > HEAD_MAX || e.phnum > HEAD_MAX / sizeof(Elf64_Phdr))
-		return head_odd("has program headers without end");
-	*need = e.phoff + e.phnum * (e.is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr));
+	if (e->phoff > HEAD_MAX || e->phnum > HEAD_MAX / sizeof(Elf64_Phdr))
+		return head_bad("has program headers without end");
+	*need = e->phoff + e->phnum * e->phentsize;
 	if (*need > h->len)
 		return NULL;
-	err = head_phdrs(h, &e, *need);
+	err = head_parse_phdrs(h, *need);
 	if (err)
 		return err;
 	*need = h->size;
@@ -171,7 +136,7 @@ static struct gdump_error *head_parse(struct qemu_head *h)
 	if (err)
 		return err;
 	if (need > HEAD_MAX)
-		return head_odd("has headers of an absurd size");
+		return head_bad("has headers of an absurd size");
 	h->done = need <= h->len;
 	h->need = (size_t)need;
 	return NULL;
@@ -270,7 +235,7 @@ static struct gdump_error *dump_read_head(struct qmp *q, struct qemu_head *h, bo
 					    "the headers of its dump");
 
 	if (!err && !h->done)
-		err = head_odd("ends within its headers");
+		err = head_bad("ends within its headers");
 	return err;
 }
 
@@ -332,6 +297,6 @@ void qemu_head_deinit(struct qemu_head *head)
 {
 	head_close_pipe(head);
 	free(head->buf);
-	free(head->loads);
+	head_forget_phdrs(head);
 	*head = (struct qemu_head){ 0 };
 }

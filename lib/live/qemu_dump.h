@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "../format/elf_header.h"
 #include "guest.h"
 
 /* The bytes of guest-physical memory [paddr, paddr + size) at @off of the dump */
@@ -26,6 +27,7 @@ struct qemu_head {
 	size_t len, cap;                /* bytes that are there, fit            */
 	size_t need;                    /* bytes to have for the next step      */
 	size_t size;                    /* headers and notes only               */
+	struct elf_header elf;          /* with ->phdrs                         */
 	struct qemu_load *loads;        /* ascending, also in the file          */
 	size_t num_loads;
 };

@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "../format/format.h"
 #include "../util/cleanup.h"
 
 void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...)
@@ -23,29 +22,14 @@ void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...)
 	opt->warn(opt->warn_arg, message);
 }
 
-/* The ELF reader knows how to read the head of an ELF core; its ranges are those
- * of this dump and not the guest's.
- */
 struct gdump_error *qemu_take_head(struct image *image, const struct qemu_head *head)
 {
-	CLEANUP_SOURCE struct source *elf = NULL;
-	struct gdump_error *err;
-	struct bytes *bytes;
+	CLEANUP_BYTES struct bytes *bytes = NULL;
+	struct gdump_error *err = bytes_memory_open(head->buf, head->size, &bytes);
 
-	err = bytes_memory_open(head->buf, head->size, &bytes);
 	if (!err)
-		err = format_elf.open(bytes, &elf);
-	if (err)
-		return error_prefix(err, "QEMU's dump of the CPUs");
-	image->machine = elf->image.machine;
-	image->is64 = elf->image.is64;
-	image->big = elf->image.big;
-	for (size_t i = 0; !err && i < elf->image.num_notes; i++) {
-		const struct gdump_note *n = &elf->image.notes[i];
-
-		err = image_add_note(image, n->name, n->type, n->desc, n->size);
-	}
-	return err;
+		err = elf_header_to_image(&head->elf, bytes, image);
+	return error_prefix(err, "QEMU's dump of the CPUs");
 }
 
 void qemu_use(struct qemu *qemu, const struct qemu_way *way)

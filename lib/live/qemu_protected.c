@@ -132,21 +132,16 @@ static const struct source_ops protected_ops = {
 
 static struct gdump_error *read_headers(const struct qemu_head *head, struct protected_dump *d)
 {
-	struct cursor c = cursor_init(head->buf, head->size, true, true);
+	const struct elf_header *e = &head->elf;
 	const struct qemu_load *last = &head->loads[head->num_loads - 1];
-	uint64_t shoff, end = last->off + last->size;
-	unsigned int num;
+	uint64_t end = last->off + last->size;
+	struct cursor c;
 
-	if (head->buf[EI_CLASS] != ELFCLASS64 || head->buf[EI_DATA] != ELFDATA2MSB)
-		return not_whole();
-	cursor_take(&c, offsetof(Elf64_Ehdr, e_shoff));
-	shoff = get_u64(&c);
-	cursor_take(&c, offsetof(Elf64_Ehdr, e_shnum) - offsetof(Elf64_Ehdr, e_flags));
-	num = get_u16(&c);
 	/* behind number 0: the two sections and the names */
-	if (num != NUM_SECTIONS + 1 || get_u16(&c) != NUM_SECTIONS || shoff > head->size)
+	if (!e->is64 || !e->big || e->shnum != NUM_SECTIONS + 1 || e->shstrndx != NUM_SECTIONS ||
+	    e->shoff > head->size)
 		return not_whole();
-	c = cursor_init(head->buf + shoff, head->size - shoff, true, true);
+	c = cursor_init(head->buf + e->shoff, head->size - e->shoff, true, true);
 	cursor_take(&c, sizeof(Elf64_Shdr));
 	for (int i = 0; i < NUM_SECTIONS; i++) {
 		d->name[i] = get_u32(&c);

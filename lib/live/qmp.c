@@ -58,7 +58,7 @@ static struct gdump_error *qmp_refused(struct qmp *q, const char *command, const
 	const char *desc = json_string_value(json_object_get(error, "desc"));
 
 	if (!desc)
-		return qmp_odd(command, "is an error without \"desc\"");
+		return qmp_bad_answer(command, "is an error without \"desc\"");
 	q->unknown_command = class && !strcmp(class, "CommandNotFound");
 	q->refusal = strdup(desc);
 	if (!q->refusal)
@@ -88,7 +88,7 @@ static struct gdump_error *qmp_answer(struct qmp *q, struct wait *w, const char 
 			return qmp_refused(q, command, value);
 		value = json_object_get(answer, "return");
 		if (!value || json_integer_value(id) != q->last_id)
-			return qmp_odd(command, "is neither an answer to it nor an event");
+			return qmp_bad_answer(command, "is neither an answer to it nor an event");
 		*ret = json_incref(value);
 		return NULL;
 	}
@@ -156,7 +156,7 @@ struct gdump_error *qmp_hmp(struct qmp *q, const char *line, char **ret)
 	if (err)
 		return error_prefix(err, "\"%s\"", line);
 	if (!json_is_string(value))
-		return qmp_odd(line, "is not a string");
+		return qmp_bad_answer(line, "is not a string");
 	text = strdup(json_string_value(value));
 	if (!text)
 		return error_nomem();
@@ -188,7 +188,7 @@ struct gdump_error *qmp_drain(struct qmp *q, struct qmp_pump *pump, const bool *
 	return err;
 }
 
-struct gdump_error *qmp_odd(const char *command, const char *fmt, ...)
+struct gdump_error *qmp_bad_answer(const char *command, const char *fmt, ...)
 {
 	CLEANUP_FREE char *what = NULL;
 	va_list ap;
@@ -208,7 +208,7 @@ struct gdump_error *qmp_get_string(const json_t *obj, const char *command, const
 	const json_t *value = json_object_get(obj, key);
 
 	if (!json_is_string(value))
-		return qmp_odd(command, "has no string \"%s\"", key);
+		return qmp_bad_answer(command, "has no string \"%s\"", key);
 	*ret = json_string_value(value);
 	return NULL;
 }
@@ -219,7 +219,7 @@ struct gdump_error *qmp_get_uint(const json_t *obj, const char *command, const c
 	const json_t *value = json_object_get(obj, key);
 
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return qmp_odd(command, "has no number \"%s\"", key);
+		return qmp_bad_answer(command, "has no number \"%s\"", key);
 	*ret = (uint64_t)json_integer_value(value);
 	return NULL;
 }
@@ -233,7 +233,7 @@ static struct gdump_error *qmp_greeted(struct qmp *q, const json_t *greeting)
 
 	if (json_unpack((json_t *)(uintptr_t)version, "{s:{s:i, s:i, s:i}}", "qemu",
 			"major", &major, "minor", &minor, "micro", &micro))
-		return qmp_odd("greeting", "has no version: is it QMP?");
+		return qmp_bad_answer("greeting", "has no version: is it QMP?");
 	if (package && *package)
 		snprintf(q->version, sizeof(q->version), "%d.%d.%d (%s)", major, minor, micro,
 			 package);
