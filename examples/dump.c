@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * dump.c - the whole way through libguestdump
+ * dump.c - dump a guest or convert a file, with libguestdump
  *
  *     dump qmp:/run/vm.sock vm.kdump      a running guest
  *     dump vm.elf vm.kdump                a dump file
  *
- * Should it be killed in between, the guest stays paused: see gdump_guard().
+ * If this program is killed meanwhile, the guest stays paused: see gdump_guard().
  *
  * Build: cc dump.c -o dump $(pkg-config --cflags --libs guestdump)
  */
@@ -17,7 +17,7 @@ static bool show_progress(void *arg, uint64_t done, uint64_t total)
 {
 	(void)arg;
 	fprintf(stderr, "\r%3d%%", total ? (int)(100 * done / total) : 100);
-	return false;                   /* true would stop it                   */
+	return false;                   /* true would cancel the dump           */
 }
 
 static int fail(struct gdump_error *err)
@@ -29,7 +29,7 @@ static int fail(struct gdump_error *err)
 
 int main(int argc, char **argv)
 {
-	/* a member that is not named is 0, the default */
+	/* members that are not named are 0, the default */
 	const struct gdump_open_options open = { .size = sizeof(open), .pause_guest = true };
 	struct gdump_result result = { .size = sizeof(result) };
 	const struct gdump_write_options write = {
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
 	printf("%s: %s, %zu CPUs, Linux %s\n", argv[1], info->arch, info->num_cpus,
 	       info->release ? info->release : "unknown");
 	err = gdump_write(g, NULL, argv[2], &write);
-	gdump_close(g);                 /* if the guest still stands, it goes on */
+	gdump_close(g);                 /* resumes the guest if it is still paused */
 	if (result.partial_path)
 		fprintf(stderr, "\ndump: what was written so far is in %s", result.partial_path);
 	if (result.first_error)

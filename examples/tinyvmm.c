@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * tinyvmm.c - a whole VMM that dumps its own guest, on x86-64 with KVM
+ * tinyvmm.c - a complete VMM that dumps its own guest, on x86-64 with KVM
  *
  *     tinyvmm PANIC-FILE
  *
- * Its guest has two CPUs in real mode, which count in memory for ever.  Commands come from
- * standard input, one in a line:
+ * The guest has two CPUs in real mode, which count in memory forever.  Commands come from
+ * standard input, one per line:
  *
- *     dump FILE    dump the guest while it stands still, and let it go on
- *     live FILE    dump it while it runs on, in a job beside the VMM
- *     wait         for that job
- *     panic        let the guest panic: it is dumped to PANIC-FILE, and the VMM ends
+ *     dump FILE    pause the guest, dump it, and resume it
+ *     live FILE    dump it while it keeps running, in a job
+ *     wait         wait for that job
+ *     panic        make the guest panic, dump it to PANIC-FILE, and exit
  *
  * A FILE with .elf in its name is an ELF core, any other one is in the kdump format.
  *
@@ -66,7 +66,7 @@ static int must(int rc, const char *what)
 
 static _Thread_local struct kvm_run *own_run;
 
-/* A signal just before KVM_RUN would not interrupt it, so it is told not to begin. */
+/* A signal just before KVM_RUN would not interrupt it: ask KVM to return at once. */
 static void on_kick(int sig)
 {
 	(void)sig;
@@ -94,14 +94,14 @@ static void *run_cpu(void *arg)
 	for (;;) {
 		wait_while_stopped(cpu);
 		if (!ioctl(vmm.cpu_fds[cpu - vmm.cpus], KVM_RUN, 0))
-			vmm.panicked = true;    /* nothing else comes out of this guest */
+			vmm.panicked = true;    /* the only port that the guest writes to */
 		else if (errno != EINTR)
 			must(-1, "KVM_RUN");
 	}
 	return NULL;
 }
 
-/* The library calls this before it needs the guest to stand still, and when ... */
+/* The library calls this to pause the guest, ... */
 static int pause_guest(void *arg)
 {
 	(void)arg;
@@ -117,7 +117,7 @@ static int pause_guest(void *arg)
 	return 0;
 }
 
-/* ... it does not any more. */
+/* ... and this to resume it. */
 static int resume_guest(void *arg)
 {
 	(void)arg;
@@ -158,7 +158,7 @@ static void report(const char *what, struct gdump_error *err)
 	gdump_error_destroy(err);
 }
 
-/* What the dump has to show */
+/* What the dump has to contain */
 static void print_guest(void)
 {
 	const uint32_t *counters = (const uint32_t *)(vmm.memory + COUNTERS);
@@ -171,7 +171,7 @@ static void print_guest(void)
 	}
 }
 
-/* While the guest stands still; it goes on as soon as nothing more is read of it. */
+/* Dump the paused guest; gdump_write() resumes it when it has read the last page. */
 static void dump(const char *file)
 {
 	const struct gdump_write_options options = write_options(file);
@@ -182,7 +182,7 @@ static void dump(const char *file)
 		print_guest();
 		err = gdump_write(guest, NULL, file, &options);
 	}
-	gdump_close(guest);             /* if it still stands, it goes on now   */
+	gdump_close(guest);             /* resumes it if it is still paused     */
 	report(file, err);
 }
 
@@ -195,7 +195,7 @@ static void end_job(void)
 	vmm.job_guest = NULL;
 }
 
-/* The guest stops only while its registers are read. */
+/* The guest is paused only while its registers are read. */
 static void start_job(const char *file)
 {
 	const struct gdump_write_options options = write_options(file);
@@ -289,7 +289,7 @@ int main(int argc, char **argv)
 			end_job();
 		else if (!strcmp(word, "panic")) {
 			__atomic_store_n(vmm.memory + PANIC_FLAG, 1, __ATOMIC_RELEASE);
-			pthread_join(thread, NULL);     /* that ends us */
+			pthread_join(thread, NULL);     /* ends this process */
 		}
 	}
 	end_job();

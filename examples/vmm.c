@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vmm.c - how a VMM dumps its own guest; tinyvmm.c is a whole one
+ * vmm.c - how a VMM dumps its own guest; tinyvmm.c is a complete VMM
  */
 #include <guestdump.h>
 
 struct vmm {
-	int vcpus[2];                   /* KVM's descriptors                    */
+	int vcpus[2];                   /* KVM file descriptors                 */
 	void *low, *high;               /* the guest's memory                   */
 };
 
-/* Bring the CPUs out of KVM_RUN, stop what writes to memory; and the reverse. */
+/* Bring the CPUs out of KVM_RUN and stop writes to guest memory; and the reverse. */
 int vmm_pause(void *vmm);
 int vmm_resume(void *vmm);
 struct gdump_error *vmm_dump(struct vmm *vmm, const char *path);
@@ -36,6 +36,6 @@ struct gdump_error *vmm_dump(struct vmm *vmm, const char *path)
 	if (err)
 		return err;
 	err = gdump_write(g, NULL, path, &write);
-	gdump_close(g);                 /* if the guest still stands, it goes on */
+	gdump_close(g);                 /* resumes the guest if it is still paused */
 	return err;
 }
