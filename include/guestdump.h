@@ -2,15 +2,15 @@
 /*
  * guestdump.h - take, read, convert and write memory dumps of virtual machines
  *
- * The way through this header is the way of the data:
+ * The order of this header is that of the data:
  *
  *     gdump_open()  ->  gdump_plan_create()  ->  gdump_write()
  *     an image          which pages to keep      a dump in some format
  *
  * Ownership.  What a *_open or *_create function returns belongs to the
- * caller, who gives it back to the matching *_close or *_destroy; both take
- * NULL.  Pointers to const that other functions return stay the library's and
- * live as long as the object they came from.
+ * caller, who passes it to the matching *_close or *_destroy; both accept
+ * NULL.  Pointers to const that other functions return belong to the library
+ * and are valid as long as the object they came from.
  *
  * Threads.  A gdump and a gdump_plan may be read by any number of threads at
  * once.  Opening, pausing, resuming, writing, closing and destroying are for
@@ -48,21 +48,21 @@ struct gdump_error;
 enum gdump_code {
 	GDUMP_ERR_NOMEM = 1,    /* out of memory                                */
 	GDUMP_ERR_OS,           /* a system call failed: see gdump_error_errno  */
-	GDUMP_ERR_USAGE,        /* the arguments do not make sense              */
-	GDUMP_ERR_FORMAT,       /* no format recognizes the input               */
+	GDUMP_ERR_USAGE,        /* invalid arguments                            */
+	GDUMP_ERR_FORMAT,       /* the input has no known format                */
 	GDUMP_ERR_CORRUPT,      /* the input contradicts its own format         */
-	GDUMP_ERR_UNSUPPORTED,  /* valid, but not handled by this build         */
+	GDUMP_ERR_UNSUPPORTED,  /* valid, but not supported by this build       */
 	GDUMP_ERR_NODATA,       /* this memory is not in the image              */
-	GDUMP_ERR_NOKEY,        /* a decryption key is missing or does not fit  */
-	GDUMP_ERR_REMOTE,       /* the hypervisor refused or went away          */
+	GDUMP_ERR_NOKEY,        /* a decryption key is missing or wrong         */
+	GDUMP_ERR_REMOTE,       /* the hypervisor refused a command or ended    */
 	GDUMP_ERR_CANCELED,     /* a callback asked to stop                     */
-	GDUMP_ERR_PROTECTED,    /* guest memory is private to the guest         */
-	GDUMP_ERR_PART,         /* a split dump, and parts of it are missing    */
+	GDUMP_ERR_PROTECTED,    /* memory is encrypted, and no key can help     */
+	GDUMP_ERR_PART,         /* parts of a split dump are missing            */
 };
 
-/* What kind of failure it is: decide what to do by this. */
+/* The kind of failure, for programs that decide what to do. */
 enum gdump_code gdump_error_code(const struct gdump_error *err);
-/* One sentence without newline that says what, where and what to do. */
+/* One sentence without a newline: what failed, where, and what to do. */
 const char *gdump_error_message(const struct gdump_error *err);
 /* The errno of the system call that failed, or 0. */
 int gdump_error_errno(const struct gdump_error *err);
@@ -73,175 +73,177 @@ void gdump_error_destroy(struct gdump_error *err);
 /* The memory of one machine: a running guest or a dump file. */
 struct gdump;
 
-/* Told of what is odd but not fatal, on the thread that called. */
+/* Receives warnings, on the thread that called the library. */
 typedef void gdump_warn_fn(void *arg, const char *message);
 
 enum gdump_debug_level {
 	GDUMP_DEBUG_STEP = 1,           /* phases and decisions: some ten lines */
-	GDUMP_DEBUG_DETAIL,             /* all that is sent to a hypervisor and
-					 * comes back, and other details        */
+	GDUMP_DEBUG_DETAIL,             /* all messages exchanged with a
+					 * hypervisor, and other details        */
 };
 
-/* What the library does and why, for fault reports: @message is one line without
- * newline, valid during the call. It never holds a key or memory of the guest, but
- * names, paths and addresses. The wording is for people and changes between releases.
- * Called on the thread that called the library (of a job: on the job's) and, while a
- * guest is written with GDUMP_LIVE_YES or _TRY, at the same time on the thread that
- * receives its pages: so it must be safe to call from two threads at once.
+/* Receives what the library does and why, for bug reports.  @message is one line
+ * without a newline, valid during the call.  It contains names, paths and addresses,
+ * but never a key or guest memory.  Its wording may change in any release.
+ * Called on the thread that called the library, or on the thread of the job.  While a
+ * live guest is written, it is also called on the thread that receives the pages, so
+ * it must be safe to call from two threads at once.
  */
 typedef void gdump_debug_fn(void *arg, enum gdump_debug_level level, const char *message);
 
-/* Asked now and then during long waits; true ends them with
- * GDUMP_ERR_CANCELED.  Called on the thread that called the library.
+/* Called several times a second during long waits, on the thread that called
+ * the library.  Returning true ends the call with GDUMP_ERR_CANCELED.
  */
 typedef bool gdump_cancel_fn(void *arg);
 
-/* Guest-physical memory in a file that says nothing of itself. */
+/* Where guest-physical memory is in a raw file. */
 struct gdump_extent {
-	uint64_t start, size;           /* of memory, in bytes                  */
-	uint64_t offset;                /* of it in the file                    */
+	uint64_t start, size;           /* guest-physical address, bytes        */
+	uint64_t offset;                /* of this memory in the file           */
 };
 
-/* Called some ten times a second on the thread that called the library; @done
- * of @total pages, or where @total is 0, @done bytes of who knows how many.
- * Returning true stops it with GDUMP_ERR_CANCELED.
+/* Called about ten times a second on the thread that called the library: @done
+ * of @total pages, or if @total is 0, @done bytes of an unknown total.
+ * Returning true ends the call with GDUMP_ERR_CANCELED.
  */
 typedef bool gdump_progress_fn(void *arg, uint64_t done, uint64_t total);
 
-/* Whether a guest goes on while it is written.  The dump is of the moment when
- * gdump_write() began, or of when gdump_plan_create() stopped it to look at its memory;
- * from gdump_write() on it runs again, after milliseconds.  What is read before by other
- * functions is of a running guest.
+/* Whether the guest keeps running during gdump_write().  The dump shows the moment
+ * when gdump_write() began, or when gdump_plan_create() paused the guest to read its
+ * memory; the guest is resumed within milliseconds after gdump_write() starts.  Other
+ * functions called before see the running guest.
  */
 enum gdump_live {
 	GDUMP_LIVE_NO,
-	GDUMP_LIVE_YES,                 /* or it is GDUMP_ERR_REMOTE            */
-	GDUMP_LIVE_TRY,                 /* or it is paused as ever, and a warning */
+	GDUMP_LIVE_YES,                 /* if impossible: GDUMP_ERR_REMOTE      */
+	GDUMP_LIVE_TRY,                 /* if impossible: a warning, and pause  */
 };
 
 struct gdump_open_options {
 	size_t size;                    /* = sizeof this struct                 */
-	bool pause_guest;               /* stop a running guest once it is open */
+	bool pause_guest;               /* pause a running guest                */
 	int live;                       /* with pause_guest: enum gdump_live    */
 	bool no_direct;                 /* read guest memory only through the
 					 * hypervisor, never from its process   */
 	uint64_t begin, length;         /* only this part of guest-physical
 					 * memory, in bytes; length 0: all      */
 	int guard_fd;                   /* see gdump_guard(); 0: none           */
-	unsigned int timeout_ms;        /* for one answer of a monitor; 0: 30 s */
+	unsigned int timeout_ms;        /* for each answer of a hypervisor;
+					 * 0: 30 seconds                        */
 	gdump_warn_fn *warn;
 	void *warn_arg;
 	gdump_cancel_fn *cancel;
 	void *cancel_arg;
-	const char *format;             /* of a file; NULL: its content tells   */
-	/* Where memory is in a raw file.  Without them the text PATH.ranges
-	 * tells, which gdump_write() writes beside a raw file; without that,
+	const char *format;             /* of a file; NULL: detected            */
+	/* Where memory is in a raw file.  Without them, the text PATH.ranges
+	 * is used, which gdump_write() writes next to a raw file; without that,
 	 * and with format "raw", each byte is at its address.
 	 */
 	const struct gdump_extent *extents;
 	size_t num_extents;
-	/* The file with the customer communication key, 32 bytes, of a protected
-	 * guest's owner; it is read once and never shown.  NULL: none
+	/* The file with the customer communication key, 32 bytes, of the owner
+	 * of a protected guest; it is read once and never shown.  NULL: none
 	 */
 	const char *key_file;
-	bool strict;                    /* with it, all of an encrypted dump must
-					 * be good: no CPU lost, no page of an
-					 * invalid state                        */
-	/* the other files of a dump that is split, in any order */
+	bool strict;                    /* with key_file: fail if a CPU cannot
+					 * be decrypted or a page has an invalid
+					 * state                                */
+	/* the other files of a split dump, in any order */
 	const char *const *parts;
 	size_t num_parts;
-	/* where a temporary copy of what cannot seek may be; NULL: nowhere */
+	/* directory for a temporary copy of input that cannot be seeked;
+	 * NULL: such input is an error
+	 */
 	const char *spool_dir;
-	gdump_progress_fn *progress;    /* while that copy is made              */
+	gdump_progress_fn *progress;    /* while this copy is made              */
 	void *progress_arg;
-	bool allow_encrypted;           /* dump memory that is private to the
-					 * guest as the host sees it            */
-	gdump_debug_fn *debug;          /* until gdump_close(); NULL: nobody
-					 * looks for a fault                    */
+	bool allow_encrypted;           /* dump encrypted memory as the host
+					 * sees it                              */
+	gdump_debug_fn *debug;          /* until gdump_close(); NULL: no log    */
 	void *debug_arg;
 };
 
-/* Open what @where names: the path of a dump file ("-": standard input), or a
- * running guest as "qmp:PATH", the unix socket of QEMU's QMP monitor.  @opt may be NULL.
+/* Open a dump file by its path ("-": standard input), or a running guest:
+ * "qmp:PATH", the unix socket of QEMU's QMP monitor.  @opt may be NULL.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_open(const char *where,
 			       const struct gdump_open_options *opt,
 			       struct gdump **ret);
-/* Close it; a guest that we paused goes on. */
+/* Close it; a guest that gdump_open() paused is resumed.  @g may be NULL. */
 void gdump_close(struct gdump *g);
 
 /* A VMM's own guest ------------------------------------------------------- */
 
-/* A piece of guest-physical memory that is in this process. */
+/* Guest-physical memory that is mapped in this process. */
 struct gdump_slot {
 	uint64_t paddr, size;           /* in the guest, in bytes               */
-	const void *host;               /* where it is here                     */
+	const void *host;               /* its address in this process          */
 	uint32_t kind;                  /* enum gdump_range_kind                */
 	uint32_t reserved;              /* 0                                    */
 };
 
-/* Where a callback puts the registers of a CPU. */
+/* Receives the registers of a CPU from a callback. */
 struct gdump_notes;
-/* Add an ELF note; @name and @desc are copied.  NT_PRSTATUS ("CORE", 1) has to be
- * the first of a CPU.
+/* Add an ELF note; @name and @desc are copied.  The first note of a CPU must be
+ * NT_PRSTATUS ("CORE", 1).
  */
 void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type,
 		    const void *desc, size_t size);
 
 enum gdump_memory {
 	GDUMP_MEMORY_PLAIN = 0,
-	GDUMP_MEMORY_S390_PV,           /* protected by the Ultravisor: dumped by
-					 * KVM, which needs vm_fd and vcpu_fds; all
-					 * of it, in ELF, paused                */
+	GDUMP_MEMORY_S390_PV,           /* protected by the Ultravisor; needs
+					 * vm_fd and vcpu_fds, and can only be
+					 * written completely, paused, as ELF   */
 	GDUMP_MEMORY_PRIVATE,           /* encrypted in another way (SEV, TDX)  */
 };
 
-/* A guest of the process that calls us.  Of KVM's descriptors, vcpu_fds alone
- * give the registers on x86_64, aarch64 and s390x; else there is @notes.  The
- * callbacks return 0 or an errno, are called on the thread that calls the
- * library (of a job: on the job's), and get @arg.
+/* A guest of the calling process.  On x86_64, aarch64 and s390x hosts, the
+ * library reads the registers with vcpu_fds; elsewhere, use @notes.  Callbacks
+ * return 0 or an errno, get @arg, and run on the thread that calls the library,
+ * or on the thread of the job.
  */
 struct gdump_guest {
 	size_t size;                    /* = sizeof this struct                 */
 	const char *name;               /* for messages; NULL: "the guest"      */
-	const char *arch;               /* as uname -m says; NULL: this host's  */
-	uint32_t page_size;             /* of its kernel, if known              */
+	const char *arch;               /* as in uname -m; NULL: the host's     */
+	uint32_t page_size;             /* of its kernel; 0: unknown            */
 	const struct gdump_slot *slots; /* in any order, not overlapping        */
 	size_t num_slots;
 	size_t num_cpus;
 	const int *vcpu_fds;            /* num_cpus of them, or NULL            */
-	/* Bring all CPUs out of KVM_RUN and keep them out; devices write no
-	 * memory any more.  NULL: the guest stands still already.
+	/* Bring all CPUs out of KVM_RUN and keep them out; stop devices from
+	 * writing to memory.  NULL: the guest is already paused.
 	 */
 	int (*pause)(void *arg);
 	int (*resume)(void *arg);
 	int (*notes)(void *arg, size_t cpu, struct gdump_notes *to);
 	void *arg;
 	uint64_t vmcoreinfo;            /* guest-physical address of the note, if
-					 * the guest told (QEMU's vmcoreinfo
-					 * device, ACPI); 0: it is looked for   */
+					 * the guest gave it to a device (QEMU's
+					 * vmcoreinfo, ACPI); 0: search memory  */
 	uint32_t memory;                /* enum gdump_memory                    */
-	int vm_fd;                      /* KVM's descriptor of the VM           */
+	int vm_fd;                      /* KVM's file descriptor of the VM      */
 };
 
-/* Open the guest that @desc describes, which is needed during the call only; the
- * memory, the descriptors and @arg until it is closed.  Of @opt, pause_guest,
- * begin, length and warn matter.  Without pause_guest the guest stands still
- * only while the registers are read.
+/* Open the guest that @desc describes.  @desc is needed only during the call; the
+ * memory, the file descriptors and @arg until the image is closed.  Of @opt,
+ * pause_guest, begin, length, warn and debug are used.  Without pause_guest, the
+ * guest is paused only while the registers are read.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
 				     const struct gdump_open_options *opt,
 				     struct gdump **ret);
 
-/* Let a guest go on that pause_guest stopped.  Does nothing when it was not
- * running before, was resumed already, or is a file.
+/* Resume a guest that pause_guest paused.  Does nothing for a file, and for a
+ * guest that was already paused when it was opened, or was resumed before.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_resume(struct gdump *g);
 
-/* How long we have kept the guest stopped, in microseconds; 0: not at all. */
+/* How long the guest has been paused by gdump_open(), in microseconds. */
 uint64_t gdump_paused_us(const struct gdump *g);
 
 enum gdump_range_kind {
@@ -249,19 +251,19 @@ enum gdump_range_kind {
 	GDUMP_RANGE_DEVICE = 1,         /* firmware ROM or a device's own memory  */
 };
 
-/* A piece of guest-physical memory, in bytes. */
+/* A range of guest-physical memory, in bytes. */
 struct gdump_range {
 	uint64_t start, size;
 	uint32_t kind;                  /* enum gdump_range_kind                */
 	uint32_t reserved;              /* 0                                    */
 };
 
-/* CPU registers and all else beside memory travel as ELF notes. */
+/* CPU registers, and everything else but memory, as an ELF note. */
 struct gdump_note {
 	const char *name;               /* "CORE", "LINUX", "VMCOREINFO", ...   */
 	uint32_t type;
-	int32_t cpu;                    /* -1: of the whole machine             */
-	const void *desc;               /* as in the file, guest byte order     */
+	int32_t cpu;                    /* -1: belongs to the whole machine     */
+	const void *desc;               /* in the guest's byte order            */
 	size_t size;                    /* bytes of desc                        */
 };
 
@@ -272,48 +274,49 @@ struct gdump_info {
 	uint32_t page_size;             /* of the guest's kernel, in bytes      */
 	bool big_endian;
 	bool is_64bit;
-	bool incomplete;                /* the dump says that it was cut short  */
+	bool incomplete;                /* marked as cut short                  */
 	size_t num_cpus;
 	size_t num_ranges;              /* guest physical memory, ascending     */
 	const struct gdump_range *ranges;
 	size_t num_notes;
 	const struct gdump_note *notes;
 	const char *release;            /* of the guest's kernel, or NULL       */
-	const char *version;            /* its build, as uname -v says, or NULL */
+	const char *version;            /* its build, as in uname -v, or NULL   */
 	const char *vmcoreinfo;         /* text, not terminated; NULL: none     */
 	size_t vmcoreinfo_size;
-	uint64_t phys_base;             /* as kdump's sub header has it         */
+	uint64_t phys_base;             /* as in kdump's sub header             */
 	uint64_t num_pages;             /* pages of all ranges                  */
-	uint64_t num_excluded;          /* of them not in the input             */
-	uint32_t dump_level;            /* what the input left out: gdump_drop  */
+	uint64_t num_excluded;          /* of these, missing from the input     */
+	uint32_t dump_level;            /* kinds that the input left out:
+					 * enum gdump_drop                      */
 	bool is_guest;                  /* a running guest                      */
-	bool was_running;               /* it ran when we came                  */
-	size_t num_lost_cpus;           /* their registers could not be read, as
-					 * their seal is broken, and are zero   */
+	bool was_running;               /* it was not paused when it was opened */
+	size_t num_lost_cpus;           /* registers could not be decrypted or
+					 * found, and are zero                  */
 	bool is_locked;                 /* memory and registers are encrypted, and
-					 * no key was given                     */
-	bool live;                      /* it goes on while it is written, see
-					 * enum gdump_live                      */
+					 * there is no key                      */
+	bool live;                      /* it keeps running during gdump_write(),
+					 * see enum gdump_live                  */
 };
 
 const struct gdump_info *gdump_info(const struct gdump *g);
 
-/* A dump whose memory is encrypted, as the guest was protected from its host. */
+/* The encryption of a dump of a protected guest. */
 struct gdump_protection {
 	size_t size;                    /* = sizeof this struct                 */
-	const char *kind;               /* "IBM Secure Execution"; NULL: it is not
-					 * protected, and all else here is 0    */
+	const char *kind;               /* "IBM Secure Execution"; NULL: not
+					 * encrypted, and everything else is 0  */
 	uint32_t version;               /* of the encryption                    */
-	bool decrypted;                 /* the key was given                    */
-	const char *problem;            /* why no key will help, or NULL        */
-	uint64_t encrypted, shared, zero, invalid;      /* pages by their state */
+	bool decrypted;                 /* there is a key                       */
+	const char *problem;            /* why no key can help, or NULL         */
+	uint64_t encrypted, shared, zero, invalid;      /* pages by state */
 };
 
-/* Tell of the encryption of @g; needs no key.  Reads a 256th of the dump. */
+/* Report the encryption of @g; needs no key.  Reads one 256th of the dump. */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *ret);
 
-/* A register of a CPU, as one of its notes has it. */
+/* A register of a CPU, from its notes. */
 struct gdump_register {
 	const char *set;                /* "general", "control", "float", ...   */
 	const char *name;
@@ -323,56 +326,56 @@ struct gdump_register {
 	uint64_t high;                  /* bits 64 to 127                       */
 };
 
-/* The @i-th register of CPU @cpu; false past the end.  Those of one set follow
- * each other, "general" first.
+/* The @i-th register of CPU @cpu; false past the end.  Registers of one set are
+ * adjacent, "general" first.
  */
 bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i,
 		       struct gdump_register *ret);
 
-/* Copy @len bytes of guest-physical memory at @paddr to @buf.  Safe from many
- * threads.  GDUMP_ERR_NODATA where a byte is in no range or was left out.
+/* Copy @len bytes of guest-physical memory at @paddr to @buf, from any thread.
+ * GDUMP_ERR_NODATA if any byte is in no range or was left out; @buf is then
+ * undefined.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr,
 			       void *buf, size_t len);
 
-/* The log of the guest's Linux kernel: one record. */
+/* A record of the log of the guest's Linux kernel. */
 struct gdump_log_record {
-	uint64_t seq, time_ns;          /* number; since boot                   */
-	uint32_t caller;                /* bit 31: a CPU, else a thread; 0 maybe
-					 * means not recorded                   */
+	uint64_t seq, time_ns;          /* number; time since boot              */
+	uint32_t caller;                /* bit 31: a CPU, else a thread; 0 may
+					 * mean that it was not recorded        */
 	uint8_t facility, level;        /* as in syslog(3)                      */
-	const char *text;               /* not terminated; may hold newlines and
-					 * anything else; valid during the call */
+	const char *text;               /* not terminated; may contain anything;
+					 * valid during the call                */
 	size_t len;
 };
 typedef void gdump_log_fn(void *arg, const struct gdump_log_record *record);
 
-/* Call @fn for each record of the log, the oldest first, on this thread.
- * GDUMP_ERR_UNSUPPORTED where VMCOREINFO does not tell where it is.
+/* Call @fn for each record of the log, oldest first, on this thread.
+ * GDUMP_ERR_UNSUPPORTED if VMCOREINFO does not give the address of the log.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg);
 
-/* What a guest's Linux kernel tells of itself in its own memory. */
+/* The state of a guest's Linux kernel, from its memory. */
 struct gdump_kernel {
 	size_t size;                    /* = sizeof this struct                 */
 	bool has_uptime;
-	bool uptime_is_lower_bound;     /* it is the time of the log's last line,
-					 * as nothing else tells                */
+	bool uptime_is_lower_bound;     /* it is the time of the log's last line */
 	uint64_t uptime;                /* in seconds, as of the last tick      */
 	uint64_t boot_time;             /* seconds since 1970 by the guest's
-					 * clock; 0: not known                  */
+					 * clock; 0: unknown                    */
 	bool panicked;
-	int32_t panic_cpu;              /* which CPU did; -1: not known         */
-	char panic[256];                /* why, in the guest's words: may hold
-					 * anything; "": not known              */
-	uint64_t crash_time;            /* when its crash kernel was started, in
+	int32_t panic_cpu;              /* where it panicked; -1: unknown       */
+	char panic[256];                /* the message, which may contain
+					 * anything; "": unknown                */
+	uint64_t crash_time;            /* when the crash kernel was started, in
 					 * seconds since 1970; 0: it was not    */
 };
 
-/* GDUMP_ERR_UNSUPPORTED where the memory of the kernel cannot be followed: there is no
- * VMCOREINFO, or its machine is not known well enough.
+/* GDUMP_ERR_UNSUPPORTED if the kernel's memory cannot be followed: there is no
+ * VMCOREINFO, or the machine is not supported.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_kernel(struct gdump *g, struct gdump_kernel *ret);
@@ -380,28 +383,26 @@ struct gdump_error *gdump_kernel(struct gdump *g, struct gdump_kernel *ret);
 /* A process or thread of the guest. */
 struct gdump_task {
 	uint64_t vaddr;                 /* of its struct task_struct            */
-	int32_t pid;                    /* as threads have them; 0: a CPU's idle
-					 * task                                 */
-	int32_t tgid;                   /* of the process; equal in its first   */
-	int32_t cpu;                    /* where it runs or ran last; -1: not
-					 * known                                */
-	int32_t running_cpu;            /* the CPU that it has now; -1: none    */
-	char state;                     /* as ps shows it: R, S, D, T, t, Z, X,
+	int32_t pid;                    /* of the thread; 0: a CPU's idle task  */
+	int32_t tgid;                   /* of the process                       */
+	int32_t cpu;                    /* where it ran last; -1: unknown       */
+	int32_t running_cpu;            /* where it is running; -1: nowhere     */
+	char state;                     /* as in ps: R, S, D, T, t, Z, X,
 					 * P (parked), I (idle thread)          */
-	char name[64];                  /* may hold anything                    */
+	char name[64];                  /* may contain anything                 */
 };
 typedef void gdump_task_fn(void *arg, const struct gdump_task *task);
 
-/* Call @fn for each task of a Linux guest, on this thread.  GDUMP_ERR_UNSUPPORTED where
- * its kernel does not carry its types (CONFIG_DEBUG_INFO_BTF); GDUMP_ERR_CORRUPT, and no
- * call, where its lists break off.
+/* Call @fn for each task of a Linux guest, on this thread.  GDUMP_ERR_UNSUPPORTED if
+ * the kernel has no type information (CONFIG_DEBUG_INFO_BTF); GDUMP_ERR_CORRUPT, without
+ * a call to @fn, if its lists are broken.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg);
 
 /* Plans ------------------------------------------------------------------- */
 
-/* Which pages to keep, and why the others were left out. */
+/* Which pages to keep, and why the others are left out. */
 struct gdump_plan;
 
 enum gdump_drop {               /* bits; the first five are kdump's levels      */
@@ -410,21 +411,21 @@ enum gdump_drop {               /* bits; the first five are kdump's levels      
 	GDUMP_DROP_CACHE_PRIVATE = 1 << 2,
 	GDUMP_DROP_USER          = 1 << 3,
 	GDUMP_DROP_FREE          = 1 << 4,
-	GDUMP_DROP_ABSENT        = 1 << 5,  /* was not in the input             */
-	GDUMP_DROP_OFFLINE       = 1 << 6,  /* ballooned or not plugged; goes
+	GDUMP_DROP_ABSENT        = 1 << 5,  /* missing from the input           */
+	GDUMP_DROP_OFFLINE       = 1 << 6,  /* ballooned or not plugged; dropped
 					     * with any of the first five       */
 	GDUMP_DROP_HWPOISON      = 1 << 7,  /* broken memory; likewise          */
 };
 
 /* Plan a dump of @g that leaves out the kinds of pages in @drop (the first five,
- * 0 to 31), as far as the memory of a Linux guest proves what is what: in doubt
- * a page is kept.  Pages of zeros are found when they are written.
+ * 0 to 31), as far as the page structures of a Linux guest identify them; a page
+ * whose use is uncertain is kept.  Zero pages are found when they are written.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop,
 				      struct gdump_plan **ret);
-/* The plan of level 31, only to look at: also of a guest that runs, of which it is about
- * right.  It cannot be written.
+/* The plan of level 31, for statistics only: it cannot be written.  For a running
+ * guest, it is approximate.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_plan_survey(struct gdump *g, struct gdump_plan **ret);
@@ -432,35 +433,34 @@ struct gdump_error *gdump_plan_survey(struct gdump *g, struct gdump_plan **ret);
 bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn);
 uint64_t gdump_plan_kept(const struct gdump_plan *plan);
 uint64_t gdump_plan_dropped(const struct gdump_plan *plan, enum gdump_drop why);
-/* Why pages that were to be left out are kept, or NULL */
+/* Why pages are kept that should be left out, or NULL. */
 const char *gdump_plan_warning(const struct gdump_plan *plan);
 void gdump_plan_destroy(struct gdump_plan *plan);
 
 /* Dumps ------------------------------------------------------------------- */
 
-/* What a write did, also when it failed half-way. */
+/* The result of a write, even if it failed half-way. */
 struct gdump_result {
 	size_t size;                    /* = sizeof this struct                 */
-	uint64_t pages;                 /* pages that the dump holds            */
-	uint64_t zero;                  /* of them all zero                     */
+	uint64_t pages;                 /* pages in the dump                    */
+	uint64_t zero;                  /* of these, zero                       */
 	uint64_t compressed;            /* stored compressed                    */
-	uint64_t uncompressed;          /* stored as they are                   */
-	uint64_t unreadable;            /* could not be read: lost in the dump,
-					 * which is marked as incomplete        */
+	uint64_t uncompressed;          /* stored uncompressed                  */
+	uint64_t unreadable;            /* could not be read, and are lost; the
+					 * dump is marked incomplete            */
 	uint64_t bytes;                 /* size of the output                   */
-	/* NULL or freed by the caller with free() */
-	char *partial_path;             /* the file that a cut short dump left; of a
-					 * split one the first of them          */
-	char *first_error;              /* why the first lost page was          */
-	uint64_t zero_filled;           /* pages that were left out, but stand
-					 * as zeros where the format cannot
-					 * tell                                 */
-	uint64_t lost_cpus;             /* whose registers the firmware did not
-					 * give, or the format has no place for */
-	uint64_t stalled_us;            /* of a guest that ran on: the longest time
-					 * that its memory was not taken from it */
-	bool has_checksum;              /* of gdump_verify(): the input has one,
-					 * and it is right                      */
+	/* NULL, or freed by the caller with free() */
+	char *partial_path;             /* the file that remains of an interrupted
+					 * dump; the first one of a split dump  */
+	char *first_error;              /* why the first lost page is lost      */
+	uint64_t zero_filled;           /* left out, but zero in the output: the
+					 * format cannot leave pages out        */
+	uint64_t lost_cpus;             /* the firmware did not give the registers,
+					 * or the format has no place for them  */
+	uint64_t stalled_us;            /* the longest time that the snapshot of a
+					 * live guest waited for the library    */
+	bool has_checksum;              /* gdump_verify(): there is one, and it is
+					 * right                                */
 };
 
 struct gdump_write_options {
@@ -468,63 +468,62 @@ struct gdump_write_options {
 	const char *format;             /* NULL: "kdump"                        */
 	const char *codec;              /* NULL: the format's default           */
 	int level;                      /* of the codec; 0: its default, unless
-					 * has_level says that 0 is meant       */
+					 * has_level is set                     */
 	unsigned int threads;           /* 0: one per CPU                       */
 	bool flatten;                   /* kdump as a stream of records, as
 					 * makedumpfile -F does                 */
 	bool force;                     /* replace an existing file             */
-	bool resume_guest;              /* let a paused guest go on as soon as
-					 * the last page has been read          */
-	uint64_t buffer;                /* with it: pages may wait in so many
-					 * bytes of memory to be compressed later; 0:
-					 * 256 MiB for a plan that leaves pages
-					 * out by kind and for a guest that runs
-					 * on, else none                        */
+	bool resume_guest;              /* resume a paused guest as soon as the
+					 * last page has been read              */
+	uint64_t buffer;                /* with it: how many bytes may be read
+					 * before they are compressed; 0: 256 MiB
+					 * for a live guest and for a plan that
+					 * leaves pages out by kind, else none  */
 	gdump_progress_fn *progress;
 	void *progress_arg;
 	struct gdump_result *result;
-	bool has_level;                 /* level counts, also where it is 0     */
-	bool paging;                    /* ELF: also by virtual address, as the
-					 * guest's page tables have it          */
-	unsigned int split;             /* kdump in so many files, as
-					 * makedumpfile --split does: PATH-1,
-					 * PATH-2 and so on; 0: one, @path      */
-	/* where a guest that runs on is kept until it can go through a pipe, or
-	 * be flattened; NULL: nowhere
+	bool has_level;                 /* use level even if it is 0            */
+	bool paging;                    /* ELF: also virtual addresses, from the
+					 * guest's page tables                  */
+	unsigned int split;             /* kdump: write this many files, PATH-1,
+					 * PATH-2 and so on, as makedumpfile
+					 * --split does; 0: one, @path          */
+	/* directory for the temporary file of a live guest that is written to a
+	 * pipe or flattened; NULL: that is an error
 	 */
 	const char *spool_dir;
-	bool no_checksum;               /* ELF and kdump: nothing behind the end
-					 * of the file for gdump_verify()       */
+	bool no_checksum;               /* ELF and kdump: do not append a checksum
+					 * for gdump_verify()                   */
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard
- * output).  A file appears under @path only when it is complete; until then,
- * and when it was cut short, it is called @path.incomplete.  The mode is 0600.
- * A raw file gets a @path.ranges beside it that tells what is where in it.
- * The bytes do not depend on the number of threads.
+ * output).  The file gets this name only when it is complete; until then, and if
+ * the dump is interrupted, its name is @path.incomplete.  Its mode is 0600.  A raw
+ * file gets a description @path.ranges.  The bytes do not depend on the number of
+ * threads.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
 				const char *path,
 				const struct gdump_write_options *opt);
 
-/* Whether gdump_write() could begin to write @path with these options: better
- * known before a guest is paused.
+/* Check whether gdump_write() could start to write @path with these options.
+ * Call it before a guest is paused.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_write_check(const char *path, const struct gdump_write_options *opt);
 
-/* About how many bytes gdump_write() would write with these options, from a
- * sample of the pages that @plan keeps.
+/* Estimate how many bytes gdump_write() would write with these options, from a
+ * sample of the pages that @plan keeps.  @plan must not be NULL.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *plan,
 				   const struct gdump_write_options *opt, uint64_t *ret);
 
-/* Read every byte of @g, decompress every page and count what is there.  The checksum that
- * gdump_write() put behind the file, if there is one, must be right.  Broken
- * pages are GDUMP_ERR_CORRUPT, which tells how many and the first.  Of @opt,
- * threads, progress and result matter.
+/* Read every byte of @g, decompress every page, check the checksum, if there is
+ * one, and count pages.  GDUMP_ERR_CORRUPT if pages are broken; the message says
+ * how many, and where the first one is.  Of @opt, threads, progress and result are
+ * used.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_verify(struct gdump *g,
@@ -532,7 +531,7 @@ struct gdump_error *gdump_verify(struct gdump *g,
 
 /* Jobs -------------------------------------------------------------------- */
 
-/* A gdump_write() that runs beside the caller, on a thread of its own. */
+/* A gdump_write() on a thread of its own. */
 struct gdump_job;
 
 enum gdump_job_state {
@@ -546,17 +545,17 @@ struct gdump_job_status {
 	size_t size;                    /* = sizeof this struct                 */
 	enum gdump_job_state state;
 	uint64_t done, total;           /* bytes of guest memory                */
-	const struct gdump_error *error;        /* why it failed: the job's     */
+	const struct gdump_error *error;        /* belongs to the job           */
 };
 
-/* Called on the job's thread when all is over.  It must not wait for the job. */
+/* Called on the job's thread when it has ended.  It must not wait for the job. */
 typedef void gdump_job_fn(void *arg, struct gdump_job *job);
 
 struct gdump_job_options {
 	size_t size;                    /* = sizeof this struct                 */
 	const char *path;
-	/* needed until the job has ended, as are the callbacks' arguments and
-	 * the result of @write
+	/* the plan, the arguments of callbacks and the result of @write are
+	 * needed until the job has ended
 	 */
 	const struct gdump_plan *plan;  /* NULL: all                            */
 	const struct gdump_write_options *write;        /* is copied            */
@@ -564,34 +563,34 @@ struct gdump_job_options {
 	void *ended_arg;
 };
 
-/* Start it; what gdump_write_check() finds is told here.  Until gdump_job_wait()
- * has returned, @g may be asked and read, but not written, resumed or closed.
+/* Start a job; fails if gdump_write_check() does.  Until gdump_job_wait() has
+ * returned, @g may be read, but not written, resumed or closed.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_job_start(struct gdump *g, const struct gdump_job_options *opt,
 				    struct gdump_job **ret);
-/* How far it is, from any thread.  @job NULL: GDUMP_JOB_NONE. */
+/* Query its progress, from any thread.  @job NULL: GDUMP_JOB_NONE. */
 void gdump_job_query(struct gdump_job *job, struct gdump_job_status *ret);
-/* Ask it to stop, from any thread: it will fail with GDUMP_ERR_CANCELED, unless
- * it is done before.
+/* Ask it to stop, from any thread.  It fails with GDUMP_ERR_CANCELED, unless it
+ * ends before.
  */
 void gdump_job_cancel(struct gdump_job *job);
-/* Wait until it has ended, free it, and tell what gdump_write() said. */
+/* Wait until it has ended, free it, and return the result of gdump_write(). */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_job_wait(struct gdump_job *job);
 
 /* Guarding a paused guest ------------------------------------------------- */
 
 /*
- * A guest that gdump_open() paused must go on even if this process is killed.
- * The library cannot fork; a program that wants this protection makes a
+ * Resumes a guest that gdump_open() paused if this process is killed.  The
+ * library cannot fork, so the program has to help: it creates a
  * socketpair(AF_UNIX, SOCK_SEQPACKET), forks before it starts threads, calls
- * gdump_guard() with one end in the child (and exits with what it returns),
- * and passes the other as guard_fd.  The library hands the monitor's
- * connection over before it pauses the guest; when the other end of @fd goes
- * away while the guest is still paused, gdump_guard() resumes it.
+ * gdump_guard() in the child with one end (the child exits with the result), and
+ * passes the other end as guard_fd.  The library passes the hypervisor's
+ * connection to the child before it pauses the guest.  If the other end of @fd is
+ * closed while the guest is paused, gdump_guard() resumes it.
  *
- * Returns 0 when nothing was left to do or the guest was resumed, else 1.
+ * Returns 0 if there was nothing to do or the guest was resumed, else 1.
  */
 int gdump_guard(int fd);
 
