@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/debug.sh - -v reports on standard error what is done, and changes nothing else
 set -euo pipefail
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 tmpdir
 cd "$tmp"
 

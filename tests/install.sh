@@ -31,6 +31,7 @@ test_everything_is_installed() {
 	DESTDIR=$dest meson install -C "$build" --no-rebuild >"$tmp/log" || { cat "$tmp/log"; fail "meson install"; }
 	(cd "$root" && echo bin/guestdump include/guestdump.h pkgconfig/guestdump.pc \
 		lib{,/*}/libguestdump.so share/bash-completion/completions/guestdump \
+		share/zsh/site-functions/_guestdump share/fish/vendor_completions.d/guestdump.fish \
 		share/doc/guestdump/examples/{dump,tinyvmm,vmm}.c
 	for page in man/*.[1-9]; do echo "share/man/man${page##*.}/${page#man/}"; done) |
 		tr ' ' '\n' | sed 's,^lib.*\(/libguestdump\),lib*\1,' | sort -u >"$tmp/names"
@@ -55,7 +56,7 @@ test_the_example_builds_and_runs() {
 	make_core "$tmp/core"
 	"$tmp/dump" "$tmp/core" "$tmp/out" >"$tmp/said" 2>&1
 	grep -q "out: 16 pages in" "$tmp/said" || fail "the example said: $(cat "$tmp/said")"
-	"$program" verify "$tmp/out" | grep -q "good: 16 pages are whole, 1 of them zero" ||
+	"$program" verify "$tmp/out" | grep -q "OK: 16 pages (1 zero)" ||
 		fail "the example's dump is not good"
 	fails_with 1 "$tmp/dump" "$tmp/core" "$tmp/out" >"$tmp/said" 2>&1
 	grep -q "exists already" "$tmp/said" || fail "the example said: $(cat "$tmp/said")"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# tests/man.sh - manual pages, --help, completion and header say the same
+# tests/man.sh - manual pages, the table of options and the header say the same
 
 set -euo pipefail
 # shellcheck source=tests/lib.sh
@@ -9,7 +9,6 @@ requires mandoc perl cc
 
 man=$root/man
 header=$root/include/guestdump.h
-completion=$root/completion/guestdump.bash
 tmpdir
 
 # same WHAT NAME1 NAME2: two files of words hold the same ones
@@ -73,13 +72,10 @@ test_the_vmm_is_the_example() {
 
 # --- the program ---
 
-commands() { "$GUESTDUMP" --help | sed -n 's/^  guestdump \([a-z]*\) .*/\1/p'; }
+commands() { "$GUESTDUMP" complete '' | cut -f1 | grep -vxE 'help|-.*'; }
 
-# "  -f, --format NAME    text" -> -f --format
-help_options() {
-	"$GUESTDUMP" "$1" --help | sed -n 's/^ \{2,6\}\(-.*\)/\1/p' | sed 's/  .*//' |
-		grep -oE -- '(^|[ ,])--?[A-Za-z][a-z-]*' | tr -d ' ,'
-}
+# -f --format ...: the rows of the table
+table_options() { "$GUESTDUMP" complete "$1" - | cut -f1; }
 
 # ".It Fl f , Fl -format Ar name" -> -f --format
 man_options() {
@@ -91,25 +87,18 @@ man_options() {
 		}' "$man/guestdump-$1.1"
 }
 
-completion_options() (
-	# shellcheck source=/dev/null
-	. "$completion"
-	_guestdump_options "$1" | tr ' ' '\n'
-)
-
-test_options_are_the_same_everywhere() {
+test_options_are_documented() {
 	local command
 	commands >"$tmp/commands"
 	[ "$(wc -l <"$tmp/commands")" -ge 5 ] || fail "commands were not found"
 	while read -r command; do
 		[ -e "$man/guestdump-$command.1" ] || fail "no page for guestdump $command"
 		grep -q "^\.Cm $command$" "$man/guestdump.1" || fail "guestdump.1 does not tell of $command"
-		for where in help man completion; do
+		for where in table man; do
 			${where}_options "$command" >"$tmp/$where"
 			[ -s "$tmp/$where" ] || fail "guestdump $command: no options in $where"
 		done
-		same "options of $command" "$tmp/help" "$tmp/man"
-		same "options of $command" "$tmp/help" "$tmp/completion"
+		same "options of $command" "$tmp/table" "$tmp/man"
 	done <"$tmp/commands"
 }
 
@@ -130,6 +119,7 @@ test_formats_and_codecs_are_documented() {
 	for page in dump convert; do
 		page=$man/guestdump-$page.1
 		for name in $(list_names formats w); do
+			"$GUESTDUMP" convert --help | grep -A2 -e --format | grep -qw "$name" || fail "--help, -f: no $name"
 			sed -n '/^\.It Fl f /,/^\.It Fl E$/p' "$page" | grep -qw "Cm $name" || fail "$page, -f: no $name"
 		done
 		for name in $(list_names codecs); do
@@ -138,56 +128,10 @@ test_formats_and_codecs_are_documented() {
 	done
 }
 
-# --- completion ---
-
-# complete LINE: what is offered at its end, separated by blanks
-complete_line() (
-	# shellcheck disable=SC2317 # is called by the completion
-	compopt() { :; }
-	# shellcheck source=/dev/null
-	. "$completion"
-	# shellcheck disable=SC2034 # what readline sets
-	COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDBREAKS=$' \t\n"\'><=;|&(:'
-	COMPREPLY=()
-	_guestdump "$GUESTDUMP"
-	echo "${COMPREPLY[*]}"
-)
-
-completes() {
-	local got
-	got=$(complete_line "$1")
-	[ "$got" = "$2" ] || fail "'$1' completes to '$got', not to '$2'"
-}
-
-test_completion() {
-	local socket=$tmp/vm.sock word
-	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$socket"
-	: >"$tmp/vm.elf"
-	completes 'guestdump ver' verify
-	completes 'guestdump help li' list
-	completes 'guestdump dump --prog' --progress
-	completes 'guestdump dump --progress=j' json
-	completes 'guestdump convert -f kd' kdump
-	completes 'guestdump convert -C zl' zlib
-	completes 'guestdump dump qm' qmp:
-	completes "guestdump dump qmp:$tmp/vm" "$socket"
-	completes "guestdump verify $tmp/vm.e" "$tmp/vm.elf"
-	for word in $(complete_line 'guestdump verify --progress '); do
-		fails_with 1 "$GUESTDUMP" verify --progress "$word" /dev/null 2>/dev/null
-	done
-	for word in $(complete_line 'guestdump convert -x '); do
-		fails_with 1 "$GUESTDUMP" convert -x "$word" /dev/null "$tmp/out" 2>/dev/null
-	done
-	for word in $(complete_line 'guestdump convert -d '); do
-		fails_with 1 "$GUESTDUMP" convert -d "$word" /dev/null "$tmp/out" 2>/dev/null
-	done
-}
-
 test_pages_are_well_formed
 test_functions_are_documented
 test_members_and_constants_are_documented
 test_the_example_compiles
 test_the_vmm_is_the_example
-test_options_are_the_same_everywhere
+test_options_are_documented
 test_formats_and_codecs_are_documented
-test_completion

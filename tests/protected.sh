@@ -117,7 +117,7 @@ test_s390() {
 	diff <(one_cpu 1 plain | sed '/^  vec_low/,$d') <(one_cpu 1 s390.1) || fail "s390: CPU 1"
 	"$mkpv" plain plain 1 1 0:0x100000
 	try convert --force -f s390 plain output
-	says "the registers of 1 of 1 CPUs are not in output"
+	says "the registers of 1 of 1 CPUs are missing from output"
 	fails_with 3 try convert --force -f elf output again
 	says "the registers of 1 of 1 CPUs could not be read"
 	"$mkpv" plain plain 1 513 0:0x100000

@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <getopt.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "confine.h"
+#include "json.h"
 #include "kernel.h"
-#include "options.h"
 #include "plan.h"
 #include "progress.h"
 #include "tool.h"
-
-/* What to tell beside the outline */
-struct wanted {
-	bool json, registers, tasks, pages;
-};
 
 static const char *kind_name(uint32_t kind)
 {
@@ -53,7 +46,9 @@ static void print_notes(const struct gdump_info *info)
 		}
 		if (seen)
 			continue;
-		printf("%s%s/0x%x", sep, n->name, n->type);
+		printf("%s", sep);
+		print_escaped(n->name, strlen(n->name));
+		printf("/0x%x", n->type);
 		if (count > 1)
 			printf(" x%zu", count);
 		sep = ", ";
@@ -105,11 +100,16 @@ static void print_registers(const struct gdump *g, const struct gdump_info *info
 
 static void print_kernel(const struct gdump_info *info)
 {
-	if (info->release)
-		printf("kernel      Linux %s%s%s\n", info->release, info->version ? ", " : "",
-		       info->version ? info->version : "");
-	else if (!info->is_locked)
+	if (info->release) {
+		printf("kernel      Linux ");
+		print_escaped(info->release, strlen(info->release));
+		printf("%s", info->version ? ", " : "");
+		if (info->version)
+			print_escaped(info->version, strlen(info->version));
+		printf("\n");
+	} else if (!info->is_locked) {
 		printf("kernel      unknown: there is no VMCOREINFO\n");
+	}
 	if (info->vmcoreinfo)
 		printf("vmcoreinfo  %zu bytes, phys_base 0x%" PRIx64 "\n", info->vmcoreinfo_size,
 		       info->phys_base);
@@ -126,16 +126,18 @@ static void print_protection(const struct gdump_protection *p)
 	       " invalid\n", p->encrypted, p->shared, p->zero, p->invalid);
 }
 
-static int print_text(struct gdump *g, const struct gdump_protection *protection,
-		      const struct gdump_plan *plan, const char *where, const struct wanted *wanted)
+static int print_info(struct gdump *g, const struct gdump_protection *protection,
+		      const struct gdump_plan *plan, const struct arguments *args)
 {
 	const struct gdump_info *info = gdump_info(g);
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < info->num_ranges; i++)
 		bytes += info->ranges[i].size;
-	printf("%s: %s%s\n", where, info->detail,
-	       info->incomplete ? ", INCOMPLETE: it was cut short" : "");
+	print_name(args->words[0]);
+	printf(": ");
+	print_escaped(info->detail, strlen(info->detail));
+	printf("%s\n", info->incomplete ? ", INCOMPLETE: it was cut short" : "");
 	if (info->is_guest)
 		printf("state       %s\n", info->was_running ? "running" : "not running");
 	printf("machine     %s, %s-endian, %zu CPU%s, pages of %u bytes\n", info->arch,
@@ -145,16 +147,18 @@ static int print_text(struct gdump *g, const struct gdump_protection *protection
 	print_kernel(info);
 	printf("memory      %s in %zu range%s, %" PRIu64 " pages", size_text(bytes).text,
 	       info->num_ranges, info->num_ranges == 1 ? "" : "s", info->num_pages);
-	if (!info->is_guest)
-		printf(", %" PRIu64 " of them not in the dump (level %u)", info->num_excluded,
+	if (!info->is_guest && info->num_excluded)
+		printf(", %" PRIu64 " omitted (dump level %u)", info->num_excluded,
 		       info->dump_level);
+	else if (!info->is_guest)
+		printf(", none omitted (dump level %u)", info->dump_level);
 	printf("\n");
 	print_ranges(info);
 	if (plan)
 		print_kinds(g, plan);
 	print_notes(info);
-	print_registers(g, info, wanted->registers);
-	return print_guest_kernel(g, wanted->tasks);
+	print_registers(g, info, args->registers);
+	return print_guest_kernel(g, args->tasks);
 }
 
 /* The object for a set of registers; the general ones are called "registers". */
@@ -203,8 +207,8 @@ static json_t *json_protection(const struct gdump_protection *p)
 			 "invalid", (json_int_t)p->invalid);
 }
 
-static int print_json(struct gdump *g, const struct gdump_protection *protection,
-		      const struct gdump_plan *plan, const char *where, const struct wanted *wanted)
+static int print_json_info(struct gdump *g, const struct gdump_protection *protection,
+		      const struct gdump_plan *plan, const struct arguments *args)
 {
 	const struct gdump_info *info = gdump_info(g);
 	json_t *ranges = json_array(), *notes = json_array(), *o;
@@ -216,16 +220,18 @@ static int print_json(struct gdump *g, const struct gdump_protection *protection
 			(json_int_t)info->ranges[i].size, "kind", kind_name(info->ranges[i].kind)));
 	for (size_t i = 0; i < info->num_notes; i++)
 		json_array_append_new(notes, json_pack(
-			"{s:s, s:I, s:i, s:I}", "name", info->notes[i].name, "type",
+			"{s:o, s:I, s:i, s:I}", "name", json_string_of(info->notes[i].name), "type",
 			(json_int_t)info->notes[i].type, "cpu", (int)info->notes[i].cpu, "size",
 			(json_int_t)info->notes[i].size));
-	o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:s?, s:s?, s:I, s:I, s:i}",
-		      "input", where, "format", info->format, "detail", info->detail,
+	o = json_pack("{s:o, s:s, s:o, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:I, s:I, s:i}",
+		      "input", json_string_of(args->words[0]), "format", info->format,
+		      "detail", json_string_of(info->detail),
 		      "arch", info->arch, "page_size", (int)info->page_size,
 		      "big_endian", info->big_endian, "is_64bit", info->is_64bit,
 		      "incomplete", info->incomplete, "is_guest", info->is_guest,
 		      "was_running", info->was_running,
-		      "release", info->release, "version", info->version,
+		      "release", json_string_of(info->release),
+		      "version", json_string_of(info->version),
 		      "pages", (json_int_t)info->num_pages,
 		      "excluded", (json_int_t)info->num_excluded,
 		      "dump_level", (int)info->dump_level);
@@ -236,96 +242,42 @@ static int print_json(struct gdump *g, const struct gdump_protection *protection
 	json_object_set_new(o, "lost_cpus", json_integer((json_int_t)info->num_lost_cpus));
 	if (info->vmcoreinfo)
 		json_object_set_new(o, "vmcoreinfo",
-				    json_stringn(info->vmcoreinfo, info->vmcoreinfo_size));
+				    json_text(info->vmcoreinfo, info->vmcoreinfo_size));
 	if (plan) {
 		json_object_set_new(o, "page_kinds", json_kinds(g, plan));
 		json_object_set_new(o, "page_kinds_warning", gdump_plan_warning(plan) ?
 				    json_string(gdump_plan_warning(plan)) : json_null());
 	}
-	status = json_guest_kernel(g, wanted->tasks, o);
+	status = json_guest_kernel(g, args->tasks, o);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);
 	return status;
 }
 
-static int info_files(char **files, int num, struct input *in,
-		      const struct wanted *wanted)
+int cmd_info(struct arguments *args)
 {
-	struct gdump_open_options opt = input_options(files + 1, num - 1);
 	struct gdump_protection protection = { .size = sizeof(protection) };
-	const char *where = files[0];
+	const char *where = args->words[0];
 	struct gdump_plan *plan = NULL;
 	struct gdump_error *err;
 	int status = EXIT_DONE;
 	struct gdump *g;
 
-	input_apply(in, &opt);
-	progress_start(wanted->json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
-	err = gdump_open(where, &opt, &g);
+	confine(args, args->words, args->num_words, NULL);
+	args->open.parts = (const char *const *)args->words + 1;
+	args->open.num_parts = (size_t)args->num_words - 1;
+	progress_start(args->json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
+	err = gdump_open(where, &args->open, &g);
 	progress_end();
 	if (err)
 		return fail(err);
 	err = gdump_protection(g, &protection);
-	if (!err && wanted->pages)
+	if (!err && args->pages)
 		err = gdump_plan_survey(g, &plan);
 	if (!err)
-		status = (wanted->json ? print_json : print_text)(g, &protection, plan, where, wanted);
+		status = (args->json ? print_json_info : print_info)(g, &protection, plan, args);
 	gdump_plan_destroy(plan);
 	gdump_close(g);
 	return finish_stdout(err ? fail(err) : status);
 }
-
-static int cmd_info(const struct command *cmd, int argc, char **argv)
-{
-	static const struct option long_options[] = {
-		{ "json",      no_argument, NULL, 'J' },
-		{ "pages",     no_argument, NULL, 'p' },
-		{ "registers", no_argument, NULL, 'r' },
-		{ "tasks",     no_argument, NULL, 't' },
-		INPUT_OPTIONS,
-		{ "help",      no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	struct wanted wanted = { 0 };
-	bool good = true;
-	struct input in = { 0 };
-	int opt;
-
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "prth" INPUT_SHORT, long_options, NULL)) != -1) {
-		if (opt == 'h') {
-			print_help(cmd);
-			return finish_stdout(EXIT_DONE);
-		} else if (opt == 'J') {
-			wanted.json = true;
-		} else if (opt == 'r') {
-			wanted.registers = true;
-		} else if (opt == 'p') {
-			wanted.pages = true;
-		} else if (opt == 't') {
-			wanted.tasks = true;
-		} else if (!input_take(&in, opt, optarg, &good) || !good) {
-			return usage_error(cmd, "'%s': unknown option, or its value is wrong or missing",
-					   argv[optind - 1]);
-		}
-	}
-	if (optind == argc)
-		return usage_error(cmd, "say which dump or guest");
-	confine(&in, argv[optind], argv + optind + 1, argc - optind - 1, NULL);
-	return info_files(argv + optind, argc - optind, &in, &wanted);
-}
-
-const struct command command_info = {
-	.name = "info",
-	.usage = "info [--json] [--pages] [--registers] [--tasks] INPUT...|GUEST",
-	.summary = "Show what a dump or a running guest is: format, machine, kernel, memory, CPUs",
-	.help = "Several INPUTs are the parts of one dump; - is standard input.\n\n"
-		"      --json                the same, and more, as JSON\n"
-		"  -p, --pages               how many pages are free, user's, page cache and so on\n"
-		"  -r, --registers           all registers of each CPU: also the floating point, vector\n"
-		"                            and control ones that the dump has\n"
-		"  -t, --tasks               all tasks of the guest's kernel: threads and processes\n"
-		INPUT_HELP,
-	.run = cmd_info,
-};

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "jobs.h"
-#include "options.h"
 
 enum { END_MS = 60000, TICK_MS = 100 };
 
@@ -52,31 +51,22 @@ static bool add_job(void *arg, const char *dir, const json_t *job)
 	return true;
 }
 
-static bool asks_for_help(int argc, char **argv)
+static int print_json_jobs(void)
 {
-	return argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
-}
+	json_t *all = json_array();
 
-static int cmd_jobs(const struct command *cmd, int argc, char **argv)
-{
-	const bool json = argc == 2 && !strcmp(argv[1], "--json");
-	json_t *all;
-
-	if (asks_for_help(argc, argv)) {
-		print_help(cmd);
-		return finish_stdout(EXIT_DONE);
-	}
-	if (argc > 1 && !json)
-		return usage_error(cmd, "'%s': unknown option", argv[1]);
-	if (!json) {
-		jobs_each(print_job, NULL);
-		return finish_stdout(EXIT_DONE);
-	}
-	all = json_array();
 	jobs_each(add_job, all);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(all);
+	return finish_stdout(EXIT_DONE);
+}
+
+int cmd_jobs(struct arguments *args)
+{
+	if (args->json)
+		return print_json_jobs();
+	jobs_each(print_job, NULL);
 	return finish_stdout(EXIT_DONE);
 }
 
@@ -118,7 +108,7 @@ static int cancel_job(struct search *s)
 
 	search_again(s);
 	if (!is_active(s)) {
-		say(s->job ? "job %ld has ended already" : "there is no job %ld", s->id);
+		say(s->job ? "job %ld has already ended" : "there is no job %ld", s->id);
 		return EXIT_FAILED;
 	}
 	json_decref(jobs_ask(s->dir, s->id, "cancel", &gone));
@@ -135,37 +125,16 @@ static int cancel_job(struct search *s)
 	return EXIT_FAILED;
 }
 
-static int cmd_cancel(const struct command *cmd, int argc, char **argv)
+int cmd_cancel(struct arguments *args)
 {
 	struct search s = { 0 };
 	int status;
 
-	if (asks_for_help(argc, argv)) {
-		print_help(cmd);
-		return finish_stdout(EXIT_DONE);
-	}
-	if (argc != 2)
-		return usage_error(cmd, "say which job; guestdump jobs shows them");
-	if (!parse_number(argv[1], 1, INT32_MAX, &s.id))
-		return usage_error(cmd, "'%s': is not the number of a job", argv[1]);
+	if (!parse_number(args->words[0], 1, INT32_MAX, &s.id))
+		return usage_error(args->command, "'%s' is not the number of a job; guestdump jobs lists them",
+				   args->words[0]);
 	status = cancel_job(&s);
 	free(s.dir);
 	json_decref(s.job);
 	return status;
 }
-
-const struct command command_jobs = {
-	.name = "jobs",
-	.usage = "jobs [--json]",
-	.summary = "Show the dumps that were started with guestdump dump --detach",
-	.help = "      --json                the same as JSON\n",
-	.run = cmd_jobs,
-};
-
-const struct command command_cancel = {
-	.name = "cancel",
-	.usage = "cancel ID",
-	.summary = "Stop a dump that was started with guestdump dump --detach",
-	.help = "  -h, --help                show this\n",
-	.run = cmd_cancel,
-};

@@ -5,7 +5,7 @@
 
 #include "tool.h"
 
-static int print_json(void)
+static int print_json_lists(void)
 {
 	json_t *formats = json_array(), *codecs = json_array(), *arches = json_array(),
 	       *sources = json_array(), *all;
@@ -32,7 +32,7 @@ static int print_json(void)
 	return finish_stdout(EXIT_DONE);
 }
 
-static int print_text(void)
+static int print_lists(void)
 {
 	struct gdump_format_info f;
 	struct gdump_codec_info c;
@@ -40,11 +40,11 @@ static int print_text(void)
 
 	printf("formats\n");
 	for (size_t i = 0; gdump_format_at(i, &f); i++)
-		printf("  %-10s %s%s  %s\n", f.name, f.reads ? "r" : "-", f.writes ? "w" : "-",
+		printf("  %-12s %s%s  %s\n", f.name, f.reads ? "r" : "-", f.writes ? "w" : "-",
 		       f.summary);
 	printf("codecs\n");
 	for (size_t i = 0; gdump_codec_at(i, &c); i++)
-		printf("  %-10s %s\n", c.name, c.library ? c.library : "not in this build");
+		printf("  %-12s %s\n", c.name, c.library ? c.library : "not in this build");
 	printf("architectures\n ");
 	for (size_t i = 0; (name = gdump_arch_name(i)); i++)
 		printf(" %s", name);
@@ -55,23 +55,7 @@ static int print_text(void)
 	return finish_stdout(EXIT_DONE);
 }
 
-static int cmd_list(const struct command *cmd, int argc, char **argv)
+int cmd_list(struct arguments *args)
 {
-	bool json = argc == 2 && !strcmp(argv[1], "--json");
-
-	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		print_help(cmd);
-		return finish_stdout(EXIT_DONE);
-	}
-	if (argc > 1 && !json)
-		return usage_error(cmd, "'%s': unknown option", argv[1]);
-	return json ? print_json() : print_text();
+	return args->json ? print_json_lists() : print_lists();
 }
-
-const struct command command_list = {
-	.name = "list",
-	.usage = "list [--json]",
-	.summary = "Show the formats, codecs, architectures and sources of this build",
-	.help = "      --json                the same as JSON\n",
-	.run = cmd_list,
-};

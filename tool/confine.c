@@ -62,11 +62,10 @@ struct path_beneath {
 } __attribute__((__packed__));
 
 struct rights {
-	const struct input *in;
-	const char *from;
-	char *const *parts;
-	int num_parts;
-	const char *folder, *spool;     /* where files are made, NULL: nowhere */
+	const char *key_file;
+	char *const *inputs;
+	int num_inputs;
+	const char *directory, *spool;  /* where files are made, NULL: nowhere */
 	bool guest;
 };
 
@@ -104,16 +103,15 @@ static bool allow_all(int ruleset, const struct rights *r, uint64_t handled)
 
 	for (size_t i = 0; i < sizeof(system_files) / sizeof(*system_files); i++)
 		good &= allow(ruleset, system_files[i], reading);
-	good &= allow(ruleset, r->from, reading);
-	/* what a raw file has where is told beside it */
-	if (asprintf(&ranges, "%s.ranges", r->from) < 0)
+	for (int i = 0; i < r->num_inputs; i++)
+		good &= allow(ruleset, r->inputs[i], reading);
+	/* a raw file's addresses are in a file beside it */
+	if (asprintf(&ranges, "%s.ranges", r->inputs[0]) < 0)
 		return false;
 	good &= allow(ruleset, ranges, FS_READ_FILE);
 	free(ranges);
-	for (int i = 0; i < r->num_parts; i++)
-		good &= allow(ruleset, r->parts[i], reading);
-	good &= allow(ruleset, r->in->key_file, reading);
-	good &= allow(ruleset, r->folder, making & handled);
+	good &= allow(ruleset, r->key_file, reading);
+	good &= allow(ruleset, r->directory, making & handled);
 	return good && allow(ruleset, r->spool, making & handled);
 }
 
@@ -209,8 +207,8 @@ static const char *confine_calls(const struct rights *r)
 
 #endif
 
-/* The folder of @path, or NULL if that is no file */
-static const char *folder_of(const char *path, char *buf, size_t size)
+/* The directory of @path, or NULL if that is no file */
+static const char *directory_of(const char *path, char *buf, size_t size)
 {
 	const char *slash;
 
@@ -223,8 +221,8 @@ static const char *folder_of(const char *path, char *buf, size_t size)
 	return buf;
 }
 
-static void log_confined(unsigned int *verbosity, const struct rights *r, const char *files,
-			 int abi, const char *calls)
+static void log_confined(void *verbosity, const struct rights *r, const char *files, int abi,
+			 const char *calls)
 {
 	char text[PATH_MAX + 100];
 
@@ -232,7 +230,7 @@ static void log_confined(unsigned int *verbosity, const struct rights *r, const 
 		snprintf(text, sizeof(text), "files are not confined: %s", files);
 	else
 		snprintf(text, sizeof(text), "confined by Landlock (version %d): reads what is named, writes %s%s",
-			 abi, r->folder ? "in " : "nothing", r->folder ? r->folder : "");
+			 abi, r->directory ? "in " : "nothing", r->directory ? r->directory : "");
 	say_debug(verbosity, GDUMP_DEBUG_STEP, text);
 	if (calls)
 		snprintf(text, sizeof(text), "system calls are not confined: %s", calls);
@@ -242,20 +240,20 @@ static void log_confined(unsigned int *verbosity, const struct rights *r, const 
 	say_debug(verbosity, GDUMP_DEBUG_STEP, text);
 }
 
-void confine(struct input *in, const char *from, char *const *parts, int num_parts,
-	     const char *to)
+void confine(struct arguments *args, char *const *inputs, int num_inputs, const char *to)
 {
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	const struct rights r = {
-		.in = in, .from = from, .parts = parts, .num_parts = num_parts,
-		.guest = is_guest(from), .folder = folder_of(to, folder, sizeof(folder)),
+		.key_file = args->open.key_file, .inputs = inputs, .num_inputs = num_inputs,
+		.guest = is_guest(inputs[0]),
+		.directory = directory_of(to, directory, sizeof(directory)),
 		/* standard input is copied to a file there, if it cannot seek */
-		.spool = strcmp(from, "-") ? NULL : input_options(NULL, 0).spool_dir,
+		.spool = strcmp(inputs[0], "-") ? NULL : args->open.spool_dir,
 	};
 	const char *files, *calls;
 	int abi = 0;
 
-	if (in->no_confine || INSTRUMENTED)
+	if (args->no_confine || INSTRUMENTED)
 		return;
 	/* no core file with a guest's memory in it, and nobody else of this user looks on */
 	prctl(PR_SET_DUMPABLE, 0);
@@ -264,5 +262,5 @@ void confine(struct input *in, const char *from, char *const *parts, int num_par
 		files = confine_files(&r, &abi);
 		calls = confine_calls(&r);
 	}
-	log_confined(&in->verbosity, &r, files, abi, calls);
+	log_confined(&args->verbosity, &r, files, abi, calls);
 }

@@ -2,10 +2,10 @@
 /*
  * detach.c - a dump that runs on by itself
  *
- * The parent waits at a pipe until the child has begun to write, and leaves then; up to
- * that moment the child says what is wrong to the parent's standard error, and ends with
- * the status that the parent ends with.  Afterwards it has no terminal and no standard
- * error: what it would say goes to its job's file.
+ * The parent waits at a pipe until the child has begun to write, and ends then; up to that
+ * moment the child reports errors to the parent's standard error, and the parent ends with the
+ * child's status. Afterwards the child has no terminal and no standard error: an error goes to
+ * its job's file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "jobs.h"
+#include "json.h"
 #include "progress.h"
 
 enum { TICK_MS = 50, PATIENCE_MS = 500 };
@@ -41,9 +42,9 @@ static json_t *describe(const char *from, const char *to)
 
 	if (asprintf(&path, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", to) < 0)
 		path = NULL;
-	job = json_pack("{s:I, s:s, s:s, s:s, s:I}", "id", (json_int_t)detach.id, "state", "active",
-			"guest", from, "output", path ? path : to, "started",
-			(json_int_t)time(NULL));
+	job = json_pack("{s:I, s:s, s:o, s:o, s:I}", "id", (json_int_t)detach.id, "state", "active",
+			"guest", json_string_of(from), "output", json_string_of(path ? path : to),
+			"started", (json_int_t)time(NULL));
 	free(cwd);
 	free(path);
 	return job;
@@ -66,7 +67,7 @@ static bool job_listen(void)
 		errno = ENAMETOOLONG;
 	}
 	if (!good)
-		say("%s: making the job's socket: %s", path ? path : detach.dir, strerror(errno));
+		say("%s: cannot make the job's socket: %s", path ? path : detach.dir, strerror(errno));
 	free(path);
 	return good;
 }
@@ -85,7 +86,7 @@ static void child_prepare(const char *from, const char *to)
 		exit(EXIT_FAILED);
 	rc = jobs_write(detach.dir, detach.id, detach.job);
 	if (rc) {
-		say("%s: writing the job's file: %s", detach.dir, strerror(rc));
+		say("%s: cannot write the job's file: %s", detach.dir, strerror(rc));
 		detach_end(EXIT_FAILED);
 		exit(EXIT_FAILED);
 	}
@@ -118,13 +119,13 @@ int detach_start(const char *from, const char *to)
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC)) {
-		say("making a pipe: %s", strerror(errno));
+		say("cannot make a pipe: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0) {
-		say("making a process: %s", strerror(errno));
+		say("cannot start a process: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	close(fds[pid ? 1 : 0]);
@@ -135,7 +136,7 @@ int detach_start(const char *from, const char *to)
 	return -1;
 }
 
-/* It is running: let the parent go, and everything of its terminal. */
+/* It is running: let the parent end, and give up its terminal. */
 static void leave_parent(void)
 {
 	int null;
@@ -143,7 +144,7 @@ static void leave_parent(void)
 	if (detach.begun < 0)
 		return;
 	if (write(detach.begun, "B", 1) != 1)
-		say("the parent process is gone");
+		say("the parent process has ended");
 	close(detach.begun);
 	detach.begun = -1;
 	fflush(NULL);
@@ -229,9 +230,9 @@ void detach_end(int status)
 	json_object_set_new(detach.job, "status", json_integer(status));
 	json_object_set_new(detach.job, "ended", json_integer((json_int_t)time(NULL)));
 	if (detach.error)
-		json_object_set_new(detach.job, "error", json_string(detach.error));
+		json_object_set_new(detach.job, "error", json_string_of(detach.error));
 	if (never_begun)
-		unlink(json);           /* the parent tells */
+		unlink(json);           /* the parent reports it */
 	else
 		jobs_write(detach.dir, detach.id, detach.job);
 	unlink(sock);

@@ -18,7 +18,7 @@ enum { ANSWER_MS = 2000, KEEP_SECONDS = 24 * 3600 };
 
 #define SYSTEM_DIR "/run/guestdump"
 
-/* The folder of this user's session, or NULL */
+/* The directory of this user's session, or NULL */
 static char *session_dir(void)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -39,10 +39,10 @@ char *jobs_dir(void)
 	if (!dir)
 		return NULL;
 	if (mkdir(dir, 0700) && errno != EEXIST) {
-		say("%s: making it, for what is known of jobs: %s", dir, strerror(errno));
+		say("%s: cannot create this directory for jobs: %s", dir, strerror(errno));
 	} else if (lstat(dir, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
 		   st.st_mode & 077) {
-		say("%s: has to be a folder of this user that nobody else may enter", dir);
+		say("%s must be a directory of this user that nobody else may enter", dir);
 	} else {
 		return dir;
 	}

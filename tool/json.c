@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tool.h"
@@ -28,6 +29,11 @@ static void *allocate(size_t size)
 void json_init(void)
 {
 	json_set_alloc_funcs(allocate, free);
+}
+
+json_t *json_string_of(const char *text)
+{
+	return text ? json_text(text, strlen(text)) : json_null();
 }
 
 json_t *json_text(const char *text, size_t len)

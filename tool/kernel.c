@@ -148,7 +148,7 @@ int print_guest_kernel(struct gdump *g, bool all)
 		print_tasks(&t, all);
 	free(t.list);
 	if (t.full)
-		say("there is not enough memory for all tasks");
+		say("not enough memory for the list of all tasks");
 	return t.full ? EXIT_FAILED : not_known(err, all);
 }
 

@@ -1,23 +1,65 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdio.h>
+/*
+ * main.c - the table of commands
+ */
 #include <string.h>
 
 #include "json.h"
+#include "options.h"
+#include "suggest.h"
 #include "tool.h"
 
-static const struct command *const commands[] = {
-	&command_dump, &command_convert, &command_info, &command_verify, &command_dmesg,
-	&command_list, &command_jobs, &command_cancel,
+static const struct command commands[] = {
+	{ "dump", CMD_DUMP, { { "GUEST", complete_guests }, { "OUTPUT", complete_files } },
+	  "qmp:/run/vm.sock vm.kdump", cmd_dump,
+	  "Take a dump of a running guest",
+	  "GUEST is qmp:SOCKET, the QMP socket of QEMU. OUTPUT is a file, or - for standard output." },
+	{ "convert", CMD_CONVERT, { { "INPUT...", complete_files }, { "OUTPUT", complete_files } },
+	  "vm.kdump vm.elf", cmd_convert,
+	  "Write a dump file in another format",
+	  "Several INPUTs are the parts of one dump; - is standard input or output." },
+	{ "info", CMD_INFO, { { "INPUT...|GUEST", complete_inputs } }, "vm.kdump", cmd_info,
+	  "Show the format, machine, kernel, memory and CPUs of a dump or a guest",
+	  "Several INPUTs are the parts of one dump; - is standard input." },
+	{ "verify", CMD_VERIFY, { { "INPUT...", complete_files } }, "vm.kdump", cmd_verify,
+	  "Check every byte of dumps: that pages decompress, bounds, checksums",
+	  "The INPUTs may also be the parts of one dump; - is standard input." },
+	{ "dmesg", CMD_DMESG, { { "INPUT|GUEST", complete_inputs } }, "vm.kdump", cmd_dmesg,
+	  "Print the log of the guest's kernel; no vmlinux is needed", NULL },
+	{ "list", CMD_LIST, { { NULL, NULL } }, NULL, cmd_list,
+	  "Show the formats, codecs, architectures and sources of this build", NULL },
+	{ "jobs", CMD_JOBS, { { NULL, NULL } }, NULL, cmd_jobs,
+	  "Show the dumps that were started with guestdump dump --detach", NULL },
+	{ "cancel", CMD_CANCEL, { { "ID", complete_jobs } }, "24442", cmd_cancel,
+	  "Stop a dump that was started with guestdump dump --detach", NULL },
 };
 
 enum { NUM_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
+const struct command *command_at(size_t i)
+{
+	return i < NUM_COMMANDS ? &commands[i] : NULL;
+}
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < NUM_COMMANDS; i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	}
+	return NULL;
+}
+
 static int print_overview(FILE *out)
 {
-	fputs("guestdump takes the memory of a virtual machine from the outside and writes dumps\n"
-	      "that crash, drgn, gdb, makedumpfile and libkdumpfile open.\n\n", out);
-	for (int i = 0; i < NUM_COMMANDS; i++)
-		fprintf(out, "  guestdump %s\n        %s\n", commands[i]->usage, commands[i]->summary);
+	fputs("guestdump takes the memory of a virtual machine from the outside. A kdump file,\n"
+	      "the default, opens in crash, drgn, makedumpfile and libkdumpfile; an ELF file\n"
+	      "in gdb as well.\n\n", out);
+	for (size_t i = 0; i < NUM_COMMANDS; i++) {
+		fputs("  ", out);
+		print_usage(out, &commands[i]);
+		fprintf(out, "        %s\n", commands[i].summary);
+	}
 	fputs("\n"
 	      "  guestdump COMMAND --help\n"
 	      "        the options of a command; the manual is guestdump(1)\n"
@@ -26,41 +68,87 @@ static int print_overview(FILE *out)
 	return out == stdout ? finish_stdout(EXIT_DONE) : EXIT_USAGE;
 }
 
-static const struct command *find_command(const char *name)
+static int unknown_command(const char *name)
 {
-	for (int i = 0; i < NUM_COMMANDS; i++) {
-		if (!strcmp(commands[i]->name, name))
-			return commands[i];
+	struct suggestion best = suggestion_for(name, strlen(name));
+
+	for (size_t i = 0; i < NUM_COMMANDS; i++)
+		suggestion_offer(&best, commands[i].name);
+	if (*name == '-')
+		say("the command comes first, then '%s': guestdump dump, guestdump convert, ...", name);
+	else if (best.name)
+		say("'%s' is not a command; did you mean '%s'?", name, best.name);
+	else
+		say("'%s' is not a command; guestdump --help lists them", name);
+	return EXIT_USAGE;
+}
+
+static int too_many(const char *word)
+{
+	say("there is one argument too many: '%s'", word);
+	return EXIT_USAGE;
+}
+
+static int print_version(int argc, char **argv)
+{
+	if (argc > 1)
+		return too_many(argv[1]);
+	printf("guestdump %s\n", gdump_version());
+	return finish_stdout(EXIT_DONE);
+}
+
+/* "help" or "help COMMAND" */
+static int help(int argc, char **argv)
+{
+	const struct command *cmd = argc > 1 ? command_find(argv[1]) : NULL;
+
+	if (argc > 2)
+		return too_many(argv[2]);
+	if (argc > 1 && !cmd)
+		return unknown_command(argv[1]);
+	if (!cmd)
+		return print_overview(stdout);
+	print_help(cmd);
+	return finish_stdout(EXIT_DONE);
+}
+
+/* What is no command like the others; false: it is */
+static bool run_special(int argc, char **argv, int *status)
+{
+	static const struct {
+		const char *name;
+		int (*run)(int argc, char **argv);
+	} specials[] = {
+		{ "help", help }, { "--help", help }, { "-h", help },
+		{ "--version", print_version }, { "-V", print_version },
+		{ "complete", cmd_complete },           /* see complete.h */
+	};
+
+	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+		if (!strcmp(argv[0], specials[i].name)) {
+			*status = specials[i].run(argc, argv);
+			return true;
+		}
 	}
-	return NULL;
+	return false;
 }
 
 int main(int argc, char **argv)
 {
+	struct arguments args;
 	const struct command *cmd;
-	const char *name = argc > 1 ? argv[1] : NULL;
+	int status;
 
 	messages_init();
-
-	if (!name)
-		return print_overview(stderr);
-	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
-		cmd = argc > 2 ? find_command(argv[2]) : NULL;
-		if (!cmd)
-			return print_overview(stdout);
-		print_help(cmd);
-		return finish_stdout(EXIT_DONE);
-	}
-	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
-		printf("guestdump %s\n", gdump_version());
-		return finish_stdout(EXIT_DONE);
-	}
-	cmd = find_command(name);
-	if (!cmd) {
-		say("'%s' is not a command; guestdump --help shows what there is", name);
-		return EXIT_USAGE;
-	}
 	json_init();
+	if (argc < 2)
+		return print_overview(stderr);
+	if (run_special(argc - 1, argv + 1, &status))
+		return status;
+	cmd = command_find(argv[1]);
+	if (!cmd)
+		return unknown_command(argv[1]);
 	signals_init();
-	return cmd->run(cmd, argc - 1, argv + 1);
+	status = arguments_parse(&args, cmd, argc - 1, argv + 1);
+	return status == ARGUMENTS_GOOD ? cmd->run(&args) : status;
 }

@@ -1,147 +1,108 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "options.h"
 
-#include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 
-static const struct {
-	const char *name;
-	enum gdump_drop drop;
-} kinds[] = {
-	{ "zero",    GDUMP_DROP_ZERO },
-	{ "cache",   GDUMP_DROP_CACHE },
-	{ "private", GDUMP_DROP_CACHE_PRIVATE },
-	{ "user",    GDUMP_DROP_USER },
-	{ "free",    GDUMP_DROP_FREE },
+#include "arguments.h"
+
+#define TO(member) offsetof(struct arguments, member)
+
+const struct option_row option_rows[] = {
+	{ .help = "Output" },
+	{ 'f', "format",          "NAME",          TO(write.format),          parse_text,
+	  CMD_COPY, "kdump (default), elf, lime, raw, s390, win-dmp, or one of QEMU's names",
+	  complete_written_formats },
+	{ 'E', NULL,              NULL,            TO(write.format),          parse_text,
+	  CMD_COPY, "short for --format elf", .stands_for = "elf" },
+	{ 'F', "flatten",         NULL,            TO(write.flatten),         parse_flag,
+	  CMD_COPY, "kdump in makedumpfile's flattened form; the default for a pipe" },
+	{ 'C', "compress",        "CODEC[:LEVEL]", TO(codec),                 parse_codec,
+	  CMD_COPY, "how kdump compresses pages: zlib (default), lzo, snappy, zstd or none; "
+	  "zlib:0 and zstd:-5 are faster than the default level", complete_codecs },
+	{ 'c', NULL,              NULL,            TO(codec),                 parse_codec,
+	  CMD_COPY, "short for --compress zlib", .stands_for = "zlib" },
+	{ 'l', NULL,              NULL,            TO(codec),                 parse_codec,
+	  CMD_COPY, "short for --compress lzo", .stands_for = "lzo" },
+	{ 'p', NULL,              NULL,            TO(codec),                 parse_codec,
+	  CMD_COPY, "short for --compress snappy", .stands_for = "snappy" },
+	{ 'z', NULL,              NULL,            TO(codec),                 parse_codec,
+	  CMD_COPY, "short for --compress zstd", .stands_for = "zstd" },
+	{ 0,   "split",           "N",             TO(write.split),           parse_files,
+	  CMD_COPY, "write a kdump file in N parts, OUTPUT-1 to OUTPUT-N" },
+	{ 0,   "paging",          NULL,            TO(write.paging),          parse_flag,
+	  CMD_COPY, "ELF with the guest's virtual addresses, for gdb" },
+	{ 0,   "no-checksum",     NULL,            TO(write.no_checksum),     parse_flag,
+	  CMD_COPY, "do not append a checksum for guestdump verify" },
+	{ 0,   "force",           NULL,            TO(write.force),           parse_flag,
+	  CMD_COPY, "replace OUTPUT if it exists" },
+	{ 0,   "dry-run",         NULL,            TO(dry_run),               parse_flag,
+	  CMD_COPY, "estimate the result, write nothing" },
+
+	{ .help = "Pages" },
+	{ 'd', "dump-level",      "N",             TO(levels),                parse_levels,
+	  CMD_COPY, "omit pages, the sum of: 1 zero, 2 cache, 4 private cache, 8 user, 16 free; "
+	  "default 0: none. A list (11,31): the next level if the disk is full", complete_levels },
+	{ 'x', "exclude",         "LIST",          TO(levels),                parse_exclude,
+	  CMD_COPY, "also omit these: zero,cache,private,user,free", complete_kinds },
+	{ 0,   "begin",           "ADDR",          TO(open.begin),            parse_size,
+	  CMD_COPY, "only memory from this guest-physical address on" },
+	{ 0,   "length",          "SIZE",          TO(open.length),           parse_length,
+	  CMD_COPY, "only so many bytes of it; K, M, G and T are understood" },
+
+	{ .help = "Running guest" },
+	{ 0,   "live",            "[=try]",        TO(open.live),             parse_live,
+	  CMD_DUMP, "keep the guest running: memory as of one moment, a pause of milliseconds; "
+	  "with =try the usual pause where QEMU or the host does not support it", complete_live },
+	{ 0,   "buffer",          "SIZE",          TO(write.buffer),          parse_size,
+	  CMD_DUMP, "memory for pages that wait to be compressed, so that the guest is resumed "
+	  "earlier; 256M with --live or a dump level above 1" },
+	{ 0,   "detach",          NULL,            TO(detach),                parse_flag,
+	  CMD_DUMP, "return when the dump has begun, and print the number under which guestdump "
+	  "jobs lists it" },
+	{ 0,   "no-direct",       NULL,            TO(open.no_direct),        parse_flag,
+	  CMD_DUMP, "let QEMU read the memory: slower, but needs no privileges" },
+	{ 0,   "allow-encrypted", NULL,            TO(open.allow_encrypted),  parse_flag,
+	  CMD_DUMP, "dump memory that is private to the guest (SEV, TDX) as the host sees it" },
+	{ 0,   "timeout",         "SECONDS",       TO(open.timeout_ms),       parse_seconds,
+	  CMD_DUMP, "how long to wait for an answer from QEMU (30)" },
+
+	{ .help = "Display" },
+	{ 'p', "pages",           NULL,            TO(pages),                 parse_flag,
+	  CMD_INFO, "how many pages are free, user data, page cache and so on" },
+	{ 'r', "registers",       NULL,            TO(registers),             parse_flag,
+	  CMD_INFO, "all registers of each CPU that the dump has, also floating point, vector "
+	  "and control ones" },
+	{ 't', "tasks",           NULL,            TO(tasks),                 parse_flag,
+	  CMD_INFO, "all tasks of the guest's kernel: threads and processes" },
+	{ 0,   "callers",         NULL,            TO(callers),               parse_flag,
+	  CMD_DMESG, "the thread or CPU that each record is from" },
+	{ 0,   "json",            NULL,            TO(json),                  parse_flag,
+	  CMD_SHOW, "the output as JSON" },
+
+	{ .help = "Input" },
+	{ 0,   "input-format",    "NAME",          TO(open.format),           parse_text,
+	  CMD_READ, "the format of INPUT, where it cannot be detected: raw", complete_read_formats },
+	{ 0,   "range",           "ADDR:SIZE[@OFFSET]", TO(extents),          parse_extent,
+	  CMD_READ, "INPUT is raw and holds SIZE bytes of memory from ADDR on at OFFSET "
+	  "(default: ADDR); may be given several times" },
+	{ 'k', "key",             "FILE",          TO(open.key_file),         parse_key,
+	  CMD_READ, "decrypt: FILE holds the customer communication key of the protected guest's "
+	  "owner", complete_files },
+	{ 0,   "strict",          NULL,            TO(open.strict),           parse_flag,
+	  CMD_READ, "refuse an encrypted INPUT that is damaged in any part" },
+
+	{ .help = "General" },
+	{ 'j', "threads",         "N",             TO(write.threads),         parse_threads,
+	  CMD_BULK, "number of threads; default: one for each CPU" },
+	{ 0,   "progress",        "STYLE",         TO(progress),              parse_progress,
+	  CMD_BULK, "auto, bar, plain, json or none, on standard error", complete_progress },
+	{ 'q', "quiet",           NULL,            TO(progress),              parse_progress,
+	  CMD_BULK, "short for --progress none", .stands_for = "none" },
+	{ 'v', "verbose",         NULL,            TO(verbosity),             parse_count,
+	  CMD_OPEN, "report on standard error what is done and why; -vv in detail" },
+	{ 0,   "no-confine",      NULL,            TO(no_confine),            parse_flag,
+	  CMD_OPEN, "run without the sandbox" },
+	{ 'h', "help",            NULL,            TO(help),                  parse_flag,
+	  CMD_ALL, "show this" },
+	{ 0 }
 };
-
-bool parse_size(const char *text, uint64_t *ret)
-{
-	static const char units[] = "KMGT";
-	const char *unit;
-	char *end;
-	unsigned long long n;
-	unsigned int shift = 0;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	unit = *end ? strchr(units, *end >= 'a' ? *end - 32 : *end) : NULL;
-	if (unit) {
-		shift = 10 * (unsigned int)(unit - units + 1);
-		end++;
-	}
-	if (errno || *end || n > UINT64_MAX >> shift)
-		return false;
-	*ret = n << shift;
-	return true;
-}
-
-bool parse_number(const char *text, long min, long max, long *ret)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (errno || end == text || *end || n < min || n > max)
-		return false;
-	*ret = n;
-	return true;
-}
-
-bool parse_codec(char *text, const char **codec, int *level)
-{
-	char *colon = strchr(text, ':');
-	long n = 0;
-
-	if (colon) {
-		*colon = 0;
-		if (!parse_number(colon + 1, -100, 100, &n))
-			return false;
-	}
-	*codec = text;
-	*level = (int)n;
-	return *text;
-}
-
-unsigned int parse_levels(char *text, unsigned int *drops, unsigned int max)
-{
-	char *save, *item = strtok_r(text, ",", &save);
-	unsigned int num = 0;
-	long n;
-
-	for (; item; item = strtok_r(NULL, ",", &save)) {
-		if (num == max || !parse_number(item, 0, 31, &n))
-			return 0;
-		drops[num++] = (unsigned int)n;
-	}
-	return num;
-}
-
-static bool kind_find(const char *name, unsigned int *drop)
-{
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (!strcmp(kinds[i].name, name)) {
-			*drop |= kinds[i].drop;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool parse_exclude(char *text, unsigned int *drop)
-{
-	char *save, *name = strtok_r(text, ",", &save);
-
-	*drop = 0;
-	if (!name)
-		return false;
-	for (; name; name = strtok_r(NULL, ",", &save)) {
-		if (!kind_find(name, drop))
-			return false;
-	}
-	return true;
-}
-
-bool parse_extent(char *text, struct gdump_extent *ret)
-{
-	char *size = strchr(text, ':'), *offset = strchr(text, '@');
-
-	if (!size || (offset && offset < size))
-		return false;
-	*size++ = 0;
-	if (offset)
-		*offset++ = 0;
-	return parse_size(text, &ret->start) && parse_size(size, &ret->size) && ret->size &&
-	       parse_size(offset ? offset : text, &ret->offset);
-}
-
-bool input_take(struct input *in, int opt, char *value, bool *good)
-{
-	*good = true;
-	if (opt == OPT_INPUT_FORMAT) {
-		in->format = value;
-		return true;
-	}
-	if (opt == OPT_KEY) {
-		prctl(PR_SET_DUMPABLE, 0);
-		in->key_file = value;
-		return true;
-	}
-	if (opt == OPT_STRICT || opt == OPT_NO_CONFINE || opt == OPT_VERBOSE) {
-		in->strict |= opt == OPT_STRICT;
-		in->no_confine |= opt == OPT_NO_CONFINE;
-		in->verbosity += opt == OPT_VERBOSE;
-		return true;
-	}
-	if (opt != OPT_RANGE)
-		return false;
-	*good = in->num_extents < MAX_EXTENTS && parse_extent(value, &in->extents[in->num_extents]);
-	in->num_extents += *good;
-	return true;
-}

@@ -1,74 +1,45 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * options.h - values on the command line
+ * options.h - the options of all commands: one table
+ *
+ * Out of it come the parsing of the command line (arguments.c), --help (help.c) and the
+ * completion in shells (complete.c); tests/man.sh compares the manual pages with it.
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "complete.h"
+#include "values.h"
 
-#include <guestdump.h>
+/* Commands, as bits */
+enum {
+	CMD_DUMP = 1 << 0, CMD_CONVERT = 1 << 1, CMD_INFO = 1 << 2, CMD_VERIFY = 1 << 3,
+	CMD_DMESG = 1 << 4, CMD_LIST = 1 << 5, CMD_JOBS = 1 << 6, CMD_CANCEL = 1 << 7,
 
-/* A number, decimal or 0x hexadecimal, with K, M, G or T behind it for powers
- * of 1024.  false: it is not one.
- */
-bool parse_size(const char *text, uint64_t *ret);
-/* A number in [min, max] */
-bool parse_number(const char *text, long min, long max, long *ret);
-/* "CODEC" or "CODEC:LEVEL"; cuts @text. */
-bool parse_codec(char *text, const char **codec, int *level);
-/* "0" to "31", or several such with commas between; cuts @text.  0: it is not
- * that, or more than @max; else how many.
- */
-unsigned int parse_levels(char *text, unsigned int *drops, unsigned int max);
-/* "zero,cache,private,user,free" */
-bool parse_exclude(char *text, unsigned int *drop);
-/* "ADDR:SIZE" or "ADDR:SIZE@OFFSET"; without it, OFFSET is ADDR.  Cuts @text. */
-bool parse_extent(char *text, struct gdump_extent *ret);
-
-/* What an input is, for commands that read files: these options, this help. */
-enum { OPT_INPUT_FORMAT = 512, OPT_RANGE, OPT_STRICT, OPT_NO_CONFINE, OPT_VERBOSE = 'v', OPT_KEY = 'k' };
-
-#define CONFINE_OPTIONS \
-	{ "no-confine",   no_argument,       NULL, OPT_NO_CONFINE }, \
-	{ "verbose",      no_argument,       NULL, OPT_VERBOSE }
-#define INPUT_OPTIONS \
-	{ "input-format", required_argument, NULL, OPT_INPUT_FORMAT }, \
-	{ "range",        required_argument, NULL, OPT_RANGE }, \
-	{ "key",          required_argument, NULL, OPT_KEY }, \
-	{ "strict",       no_argument,       NULL, OPT_STRICT }, \
-	CONFINE_OPTIONS
-/* among the short options */
-#define INPUT_SHORT "k:v"
-
-#define CONFINE_HELP \
-	"      --no-confine          keep all rights while reading what may be hostile\n" \
-	"  -v, --verbose             report what is done and why; twice (-vv): in detail\n"
-#define INPUT_HELP \
-	"      --input-format NAME   what INPUT is, where its content does not tell: raw\n" \
-	"      --range ADDR:SIZE[@OFFSET]\n" \
-	"                            INPUT is raw and has SIZE bytes of memory from ADDR on at\n" \
-	"                            OFFSET (ADDR); may be given several times\n" \
-	"  -k, --key FILE            decrypt: FILE has the customer communication key of the\n" \
-	"                            protected guest's owner\n" \
-	"      --strict              refuse an encrypted INPUT that is not good in all parts\n" \
-	CONFINE_HELP
-
-enum { MAX_EXTENTS = 64 };
-
-struct input {
-	const char *format;
-	struct gdump_extent extents[MAX_EXTENTS];
-	size_t num_extents;
-	const char *key_file;
-	bool strict;
-	bool no_confine;
-	unsigned int verbosity;         /* enum gdump_debug_level; 0: none      */
+	CMD_ALL = (1 << 8) - 1,
+	CMD_COPY = CMD_DUMP | CMD_CONVERT,
+	CMD_READ = CMD_CONVERT | CMD_INFO | CMD_VERIFY | CMD_DMESG,     /* of files     */
+	CMD_OPEN = CMD_DUMP | CMD_READ,
+	CMD_BULK = CMD_COPY | CMD_VERIFY,                               /* of all pages */
+	CMD_SHOW = CMD_INFO | CMD_VERIFY | CMD_DMESG | CMD_LIST | CMD_JOBS,
 };
 
-/* Whether @opt is one of them; *good: and its value makes sense.  After --key this process
- * leaves no core file, and other processes of the same user may not look into it.
- */
-bool input_take(struct input *in, int opt, char *value, bool *good);
-/* @opt points into @in from then on. */
-void input_apply(struct input *in, struct gdump_open_options *opt);
+struct option_row {
+	char letter;                    /* 0: none                              */
+	const char *name;               /* behind "--"; NULL: none              */
+	const char *value;              /* what it is called in --help: "NAME", "[=try]" if
+					 * it may be missing; NULL: there is none */
+	size_t to;                      /* where @parse stores it in struct arguments */
+	parse_fn *parse;
+	unsigned int commands;          /* that have the option: bits           */
+	const char *help;               /* one sentence                         */
+	complete_fn *complete;          /* the value; NULL: with nothing        */
+	const char *stands_for;         /* the value that an option without one has */
+};
+
+/* Ends with a row without help. A row with nothing else is a heading for --help. */
+extern const struct option_row option_rows[];
+
+static inline bool option_is_heading(const struct option_row *o)
+{
+	return !o->letter && !o->name;
+}

@@ -17,7 +17,7 @@ static const struct kind {
 	{ GDUMP_DROP_CACHE_PRIVATE, "private cache", "private" },
 	{ GDUMP_DROP_OFFLINE, "offline", "offline" },
 	{ GDUMP_DROP_HWPOISON, "broken", "broken" },
-	{ GDUMP_DROP_ABSENT, "absent before", "absent" },
+	{ GDUMP_DROP_ABSENT, "already missing from the input", "absent" },
 };
 enum { NUM_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -49,6 +49,7 @@ static void say_json(const struct gdump *g, const struct gdump_plan *plan, unsig
 
 	json_dumpf(o, stderr, 0);
 	fputc('\n', stderr);
+	fflush(stderr);
 	json_decref(o);
 }
 
@@ -68,10 +69,11 @@ void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int
 		const uint64_t n = gdump_plan_dropped(plan, kinds[i].why);
 
 		if (n && len < sizeof(text))
-			len += (size_t)snprintf(text + len, sizeof(text) - len, ", %" PRIu64 " %s (%s)",
-						n, kinds[i].name, bytes_of(g, n).text);
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+						"%s%" PRIu64 " %s (%s)", len ? ", " : "", n, kinds[i].name, bytes_of(g, n).text);
 	}
-	say("%" PRIu64 " pages are kept (%s)%s", kept, bytes_of(g, kept).text, text);
+	say("keeping %" PRIu64 " pages (%s)%s%s", kept, bytes_of(g, kept).text,
+	    text[0] ? "; omitting " : "", text);
 }
 
 static void print_kind(const struct gdump *g, uint64_t pages, const char *name)
@@ -86,8 +88,8 @@ void print_kinds(const struct gdump *g, const struct gdump_plan *plan)
 		printf("pages       of unknown kinds: %s\n", gdump_plan_warning(plan));
 		return;
 	}
-	printf("pages       by what level 31 would do with them%s:\n",
-	       gdump_info(g)->is_guest ? ", at about this moment" : "");
+	printf("pages       by kind%s:\n",
+	       gdump_info(g)->is_guest ? ", while the guest was running" : "");
 	print_kind(g, gdump_plan_kept(plan), "kept");
 	for (size_t i = 0; i < NUM_KINDS; i++)
 		print_kind(g, gdump_plan_dropped(plan, kinds[i].why), kinds[i].name);

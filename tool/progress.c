@@ -2,6 +2,7 @@
 #include "progress.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -9,7 +10,7 @@
 
 #include "tool.h"
 
-enum { MIN_WIDTH = 40, MAX_WIDTH = 100 };
+enum { MIN_BAR = 5, MAX_WIDTH = 100 };
 
 static const char *const styles[] = {
 	[PROGRESS_AUTO] = "auto", [PROGRESS_BAR] = "bar", [PROGRESS_PLAIN] = "plain",
@@ -32,21 +33,37 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-bool progress_style_find(const char *name, enum progress_style *ret)
+const char *progress_style_name(size_t i)
 {
+	return i < sizeof(styles) / sizeof(styles[0]) ? styles[i] : NULL;
+}
+
+bool parse_progress(const char *text, void *to, struct bad_value *bad)
+{
+	enum progress_style *style = to;
+
 	for (int i = 0; i <= PROGRESS_NONE; i++) {
-		if (!strcmp(styles[i], name)) {
-			*ret = (enum progress_style)i;
+		if (!strcmp(styles[i], text)) {
+			*style = (enum progress_style)i;
 			return true;
 		}
 	}
+	*bad = (struct bad_value){ text, (int)strlen(text), "auto, bar, plain, json or none" };
 	return false;
+}
+
+/* One that can wipe a line */
+static bool has_terminal(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && !(term && !strcmp(term, "dumb"));
 }
 
 void progress_start(enum progress_style style, const char *what, uint32_t page_size)
 {
 	if (style == PROGRESS_AUTO)
-		style = isatty(STDERR_FILENO) ? PROGRESS_BAR : PROGRESS_PLAIN;
+		style = has_terminal() ? PROGRESS_BAR : PROGRESS_PLAIN;
 	progress.style = style;
 	progress.what = what;
 	progress.page_size = page_size;
@@ -89,30 +106,38 @@ void progress_end(void)
 static int terminal_width(void)
 {
 	struct winsize ws;
-	int width = MAX_WIDTH;
 
-	if (!ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) && ws.ws_col && ws.ws_col < width)
-		width = ws.ws_col;
-	return width < MIN_WIDTH ? MIN_WIDTH : width;
+	if (!ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) && ws.ws_col && ws.ws_col < MAX_WIDTH)
+		return ws.ws_col;
+	return MAX_WIDTH;
 }
 
+/* As much as the line has room for: percent; and how long it takes; and a bar */
 static void show_bar(uint64_t done, uint64_t total, double seconds)
 {
-	const double part = total ? (double)done / (double)total : 1;
+	const double part = (double)done / (double)total;
 	const double left = part > 0.01 ? seconds / part - seconds : 0;
+	const int room = terminal_width() - 1;
 	char bar[MAX_WIDTH + 1], text[64];
-	int len = snprintf(text, sizeof(text), " %3d%% of %s  %02u:%02u left", (int)(100 * part),
-			   size_text(total * progress.page_size).text, (unsigned int)left / 60,
-			   (unsigned int)left % 60);
-	int width = terminal_width() - len - 4;
-	int full;
+	const int percent = snprintf(text, sizeof(text), " %3d%%", (int)(100 * part));
+	const int len = percent + snprintf(text + percent, sizeof(text) - (size_t)percent,
+					   " of %s  %02u:%02u left",
+					   size_text(total * progress.page_size).text,
+					   (unsigned int)left / 60, (unsigned int)left % 60);
+	const int width = room - len - 2;
 
-	width = width < 5 ? 5 : width;
-	full = (int)(part * width);
-	memset(bar, '#', (size_t)full);
-	memset(bar + full, '.', (size_t)(width - full));
-	bar[width] = 0;
-	fprintf(stderr, "\r[%s]%s\033[K", bar, text);
+	if (len > room)
+		text[percent] = 0;
+	if (width >= MIN_BAR) {
+		const int full = (int)(part * width);
+
+		memset(bar, '#', (size_t)full);
+		memset(bar + full, '.', (size_t)(width - full));
+		bar[width] = 0;
+		fprintf(stderr, "\r[%s]%s\033[K", bar, text);
+	} else {
+		fprintf(stderr, "\r%s\033[K", text);
+	}
 	progress.bar_is_up = true;
 }
 
@@ -151,7 +176,7 @@ static void show(uint64_t done, uint64_t total, double seconds)
 	case PROGRESS_PLAIN:
 		fprintf(stderr, "guestdump: %s: %s of %s (%d%%)\n", progress.what,
 			size_text(bytes).text, size_text(all).text,
-			total ? (int)(100 * done / total) : 100);
+			(int)(100 * done / total));
 		break;
 	case PROGRESS_JSON:
 		fprintf(stderr,

@@ -7,10 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "values.h"
+
 enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON, PROGRESS_NONE };
 
-/* By name; false: unknown. */
-bool progress_style_find(const char *name, enum progress_style *ret);
+/* The i-th name of a style; NULL past the end. */
+const char *progress_style_name(size_t i);
+/* See values.h: of an enum progress_style */
+parse_fn parse_progress;
 /* @what is shown in front of the bar and is borrowed. */
 void progress_start(enum progress_style style, const char *what, uint32_t page_size);
 /* The library's callback: true when canceled. */

@@ -4,7 +4,10 @@
  */
 #pragma once
 
-#include <guestdump.h>
+#include <stdio.h>
+
+#include "arguments.h"
+#include "complete.h"
 
 enum exit_status {
 	EXIT_DONE = 0,
@@ -15,63 +18,89 @@ enum exit_status {
 	EXIT_PROTECTED = 5,
 };
 
-struct command {
-	const char *name;
-	const char *usage;              /* behind "guestdump"                   */
-	const char *summary;
-	const char *help;               /* the options, line by line            */
-	int (*run)(const struct command *cmd, int argc, char **argv);
+/* --- main.c: the table of commands --- */
+
+/* What stands behind the options */
+struct operand {
+	const char *name;               /* "INPUT"; with "..." there may be more of it */
+	complete_fn *complete;
 };
 
-extern const struct command command_dump, command_convert, command_info, command_verify,
-	command_dmesg, command_list, command_jobs,
-	command_cancel;
+struct command {
+	const char *name;
+	unsigned int bit;               /* in the table of options              */
+	struct operand operands[3];     /* ends with one without a name         */
+	const char *example;            /* of operands                          */
+	int (*run)(struct arguments *args);
+	const char *summary;            /* a sentence without its full stop     */
+	const char *note;               /* on operands, for --help; may be NULL */
+};
 
-/* "guestdump: <message>" on standard error */
+/* The i-th one, or NULL past the end */
+const struct command *command_at(size_t i);
+/* NULL: there is none of that name. */
+const struct command *command_find(const char *name);
+
+int cmd_dump(struct arguments *args);
+int cmd_convert(struct arguments *args);
+int cmd_info(struct arguments *args);
+int cmd_verify(struct arguments *args);
+int cmd_dmesg(struct arguments *args);
+int cmd_list(struct arguments *args);
+int cmd_jobs(struct arguments *args);
+int cmd_cancel(struct arguments *args);
+
+/* --- help.c --- */
+
+void print_help(const struct command *cmd);
+/* One line: how to call it */
+void print_usage(FILE *out, const struct command *cmd);
+
+/* --- message.c: standard error and standard output --- */
+
+/* Time counts from here; each message leaves us as one piece. */
+void messages_init(void);
+/* "guestdump: <message>" on standard error; safe from many threads */
 void say(const char *fmt, ...) __attribute__((__format__(__printf__, 1, 2)));
 /* The same for a warning of the library */
 void say_warning(void *arg, const char *message);
 /* And for what it does: "guestdump: debug: <milliseconds>: <message>", up to the level that
- * @arg, an unsigned int, has.  Safe from many threads, as say() is.
+ * @arg, an unsigned int, has
  */
 void say_debug(void *arg, enum gdump_debug_level level, const char *message);
-/* Time counts from here; each message leaves us as one piece. */
-void messages_init(void);
 /* Print @err, free it, and give the exit status that it means. */
 int fail(struct gdump_error *err);
 /* A wrong use of @cmd: print what is wrong and where help is. */
 int usage_error(const struct command *cmd, const char *fmt, ...)
 	__attribute__((__format__(__printf__, 2, 3)));
-void print_help(const struct command *cmd);
-/* What was asked for could not be printed (a full disk, a closed pipe). */
-int finish_stdout(int status);
 
-/* Text of a guest, with what a terminal could take for a command as \xNN. */
+/* Text of a guest or of a dump, with what is not printable ASCII as \xNN */
 void print_escaped(const char *text, size_t len);
-
+/* The name of a file, with what a terminal could take for a command as \xNN */
+void print_name(const char *name);
 /* A size for people, as in "37.2 MiB" */
 struct size_text { char text[32]; };
 struct size_text size_text(uint64_t bytes);
+/* All is printed: @status, or if it could not be written (a full disk) EXIT_FAILED. When
+ * nobody reads any more, as with "| head", that is no news.
+ */
+int finish_stdout(int status);
 
-/* What all commands open their input with: @parts are more files of one dump. */
-struct gdump_open_options input_options(char **parts, int num_parts);
-
-/* Whether @where names a running guest */
-bool is_guest(const char *where);
+/* --- process.c: signals, and the process that resumes the guest when we are killed --- */
 
 /* Ctrl-C, SIGTERM and SIGHUP: asked for by canceled(), which also takes the
- * library's callback form.  Who is stuck five seconds later is ended hard; a
+ * library's callback form. A process that is stuck five seconds later is ended hard; a
  * second signal does that at once.
  */
 void signals_init(void);
 bool canceled(void *arg);
-/* From now on nothing ends us hard: what is under way must be ended in order. */
+/* From now on nothing ends us hard: what has begun must be ended in order. */
 void signals_be_patient(void);
-/* Cancelling may take its time, but a second signal ends us at once. */
+/* Canceling may take its time, but a second signal ends us at once. */
 void signals_unhurried(void);
 
-/* Start the process that lets a paused guest go on when we are killed.  The
- * descriptor for gdump_open_options.guard_fd, or 0 when it cannot be had.
+/* Start the process that resumes a paused guest when we are killed. The descriptor for
+ * gdump_open_options.guard_fd, or 0 when it cannot be had
  */
 int guard_start(void);
 void guard_stop(int fd);

@@ -34,7 +34,7 @@ GUEST_TIMEOUT=300 guest_console workload /tmp >workload.out
 "$GUESTDUMP" dump -q -E "$guest_source" whole.elf
 "$GUESTDUMP" dump --progress plain -d 31 "$guest_source" level31.kdump 2>dump.out
 "$GUESTDUMP" dump -q -E -d 31 "$guest_source" level31.elf
-sed -n '/pages are kept/p' dump.out
+sed -n '/keeping [0-9]* pages/p' dump.out
 grep -qE ' [0-9]{5,} free .*, [0-9]{4,} user .*, [0-9]{4,} cache ' dump.out || fail "not filtered: $(cat dump.out)"
 offset=$(grep -a -o -m1 '^KERNELOFFSET=.*' whole.elf)
 echo "$release, $offset"

@@ -37,8 +37,8 @@ theirs() {
 # ours FILE: the same, by guestdump
 ours() {
 	local line name
-	line=$(grep 'pages are kept' "$1") || fail "no line of pages: $(cat "$1")"
-	line=${line#*kept}
+	line=$(grep 'keeping [0-9]* pages' "$1") || fail "no line of pages: $(cat "$1")"
+	line=${line#*;}
 	line=${line/ private cache/ private}
 	for name in cache free private user; do
 		[[ $line =~ \ ([0-9]+)\ $name\ \( ]] && echo "$name ${BASH_REMATCH[1]}" || echo "$name 0"

@@ -86,7 +86,7 @@ part_signals() {
 		case $status in
 		0) echo "SIG$signal came too late" ;;
 		4)
-			grep -q "read to its end" dump.err || fail "SIG$signal: $(cat dump.err)"
+			grep -q "reading the rest" dump.err || fail "SIG$signal: $(cat dump.err)"
 			grep "the rest of the snapshot took" dump.err
 			[ ! -e out.kdump ] || fail "SIG$signal: there is a file"
 			;;

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/output.sh - names of any bytes, messages as a whole, pipes and terminals
+# test: output 120
+set -euo pipefail
+# shellcheck source=tests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+requires python3
+tmpdir
+cd "$tmp"
+
+head -c 1M /dev/urandom >raw
+"$GUESTDUMP" convert -q --input-format raw --range 0:1M raw plain
+
+# --- names ---
+
+# Nothing of a name is a command to the terminal
+test_names_on_a_terminal() {
+	local command name=$'bell\a\e[2J'
+	cp plain "$name"
+	for command in info verify; do
+		"$GUESTDUMP" "$command" "$name" >out
+		grep -qF 'bell\x07\x1b[2J: ' out || fail "$command: $(cat -v out)"
+	done
+	fails_with 1 "$GUESTDUMP" info "$name.not" 2>err
+	grep -qF 'bell\x07\x1b[2J' err || fail "a control character in a message: $(cat -v err)"
+	fails_with 2 "$GUESTDUMP" convert "--$name" in out 2>err
+	grep -qF 'bell\x07\x1b[2J' err || fail "a control character in a message: $(cat -v err)"
+}
+
+# JSON is UTF-8, a name need not be
+test_names_in_json() {
+	local command name=$'bad\xff.kdump'
+	cp plain "$name"
+	for command in info verify; do
+		"$GUESTDUMP" "$command" --json "$name" | python3 -c '
+import json, sys
+o = json.load(sys.stdin)
+sys.exit(o["input"] != "bad?.kdump")' || fail "$command --json"
+	done
+	fails_with 1 "$GUESTDUMP" verify --json "$name.not" >out 2>err
+	python3 -c '
+import json, sys
+o = json.load(open("out"))
+sys.exit(o["ok"] or "bad?.kdump.not" not in o["error"])' || fail "verify --json: $(cat out)"
+	# a job has its names in JSON, too; it fails here because there is no guest
+	export XDG_RUNTIME_DIR=$tmp
+	fails_with 1 "$GUESTDUMP" dump --detach qmp:nothing $'bad\xff.out' >out 2>err
+	grep -q 'qmp:nothing: cannot connect' err || fail "dump --detach: $(cat err)"
+}
+
+# --- pipes ---
+
+test_broken_pipe_is_no_news() {
+	local command
+	for command in "info --json plain" "info plain" list "convert --help"; do
+		# shellcheck disable=SC2086 # words
+		{ sleep 0.2; "$GUESTDUMP" $command 2>err || true; } | true
+		[ ! -s err ] || fail "$command: $(cat err)"
+	done
+	fails_with 1 "$GUESTDUMP" info plain >/dev/full 2>err
+	grep -q 'cannot write to standard output: No space left' err || fail "a full disk: $(cat err)"
+}
+
+# Of two that write to one log, lines stay whole
+test_a_message_is_one_write() {
+	requires strace
+	strace -f -o trace -e trace=write "$GUESTDUMP" convert -v plain "$tmp/out1" 2>err ||
+		skip "strace is not allowed here"
+	[ "$(grep -c 'write(2, ' trace)" = "$(wc -l <err)" ] ||
+		fail "$(wc -l <err) messages: $(grep 'write(2, ' trace)"
+	fails_with 2 strace -f -o trace -e trace=write "$GUESTDUMP" convert --nonsense 2>err
+	[ "$(grep -c 'write(2, ' trace)" = 1 ] || fail "$(grep 'write(2, ' trace)"
+}
+
+# --- terminals ---
+
+# on_terminal COLUMNS TERM COMMAND...: what it writes to one
+on_terminal() {
+	python3 - "$@" <<'PYTHON'
+import fcntl, os, pty, struct, sys, termios
+columns, term, *command = sys.argv[1:]
+pid, fd = pty.fork()
+if not pid:
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(columns), 0, 0))
+    os.environ["TERM"] = term
+    os.execv(command[0], command)
+out = b""
+try:
+    while data := os.read(fd, 4096):
+        out += data
+except OSError:
+    pass
+os.waitpid(pid, 0)
+sys.stdout.buffer.write(out)
+PYTHON
+}
+
+# frames FILE: the longest line of the progress that a terminal gets
+longest_frame() { tr '\r' '\n' <"$1" | sed 's/\x1b\[K//g' | grep '%' | awk '{ if (length > n) n = length } END { print n + 0 }'; }
+
+test_bar_fits_the_terminal() {
+	local columns n
+	for columns in 20 30 40 80 200; do
+		rm -f out2
+		on_terminal $columns xterm "$GUESTDUMP" convert plain out2 >frames
+		n=$(longest_frame frames)
+		((n > 0 && n < columns)) || fail "$columns columns: a line of $n: $(cat -v frames)"
+	done
+	rm -f out2
+	on_terminal 80 dumb "$GUESTDUMP" convert plain out2 >frames
+	! grep -q $'\e' frames || fail "escapes for a dumb terminal: $(cat -v frames)"
+}
+
+test_names_on_a_terminal
+test_names_in_json
+test_broken_pipe_is_no_news
+test_bar_fits_the_terminal
+test_a_message_is_one_write

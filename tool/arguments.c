@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "arguments.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "suggest.h"
+#include "tool.h"
+
+enum {
+	MAX_OPTIONS = 64,               /* of one command                       */
+	FIRST_ROW = 256,                /* behind all letters                   */
+};
+
+/* The options of a command as getopt_long() takes them; the value of a long one is
+ * FIRST_ROW and the number of its row.
+ */
+struct getopt_table {
+	char letters[2 * MAX_OPTIONS + 2];
+	struct option longs[MAX_OPTIONS + 1];
+};
+
+static int value_kind(const struct option_row *row)
+{
+	if (!row->value)
+		return no_argument;
+	return row->value[0] == '[' ? optional_argument : required_argument;
+}
+
+static void getopt_table_fill(struct getopt_table *t, unsigned int command)
+{
+	struct option *o = t->longs;
+	char *letter = t->letters;
+
+	*letter++ = ':';                /* a missing value shall be told from a wrong option */
+	for (int i = 0; option_rows[i].help; i++) {
+		const struct option_row *row = &option_rows[i];
+
+		if (!(row->commands & command))
+			continue;
+		if (row->letter)
+			*letter++ = row->letter;
+		if (row->letter && row->value)
+			*letter++ = ':';
+		if (row->name)
+			*o++ = (struct option){ row->name, value_kind(row), NULL, FIRST_ROW + i };
+	}
+	*letter = 0;
+	*o = (struct option){ 0 };
+}
+
+/* The row of what getopt_long() calls @opt */
+static const struct option_row *row_of(unsigned int command, int opt)
+{
+	if (opt >= FIRST_ROW)
+		return &option_rows[opt - FIRST_ROW];
+	for (const struct option_row *row = option_rows; row->help; row++) {
+		if (row->letter == opt && row->commands & command)
+			return row;
+	}
+	return NULL;
+}
+
+struct option_text { char text[32]; };
+
+static struct option_text option_text(const struct option_row *row)
+{
+	struct option_text ret;
+
+	if (row->name)
+		snprintf(ret.text, sizeof(ret.text), "--%s", row->name);
+	else
+		snprintf(ret.text, sizeof(ret.text), "-%c", row->letter);
+	return ret;
+}
+
+/* @row, which is not of @cmd, was given as @option. */
+static int option_of_others(const struct command *cmd, const char *option,
+			    const struct option_row *row)
+{
+	char names[100] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; command_at(i); i++) {
+		if (row->commands & command_at(i)->bit)
+			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+						len ? ", " : "", command_at(i)->name);
+	}
+	return usage_error(cmd, "'%s' is not an option of %s, but of %s", option, cmd->name, names);
+}
+
+static int unknown_letter(const struct command *cmd, char letter)
+{
+	const char option[] = { '-', letter, 0 };
+	const struct option_row *row = row_of(CMD_ALL, letter);
+
+	return row ? option_of_others(cmd, option, row) :
+		     usage_error(cmd, "unknown option '%s'", option);
+}
+
+static bool begins_with(const char *name, const char *begin, size_t len)
+{
+	return name && !strncmp(name, begin, len);
+}
+
+/* The word "--NAME" or "--NAME=VALUE" is no option of @cmd, or could be several. */
+static int unknown_name(const struct command *cmd, const char *word)
+{
+	const char *name = word + 2;
+	const size_t len = strcspn(name, "=");
+	struct suggestion best = suggestion_for(name, len);
+	char could_be[200] = "";
+	size_t used = 0;
+
+	for (const struct option_row *row = option_rows; row->help; row++) {
+		if (!(row->commands & cmd->bit)) {
+			if (begins_with(row->name, name, len) && !row->name[len])
+				return option_of_others(cmd, option_text(row).text, row);
+			continue;
+		}
+		if (begins_with(row->name, name, len) && used < sizeof(could_be))
+			used += (size_t)snprintf(could_be + used, sizeof(could_be) - used, "%s--%s",
+						 used ? ", " : "", row->name);
+		if (row->name)
+			suggestion_offer(&best, row->name);
+	}
+	if (used)
+		return usage_error(cmd, "'%s' could be any of %s", word, could_be);
+	if (best.name)
+		return usage_error(cmd, "unknown option '%s'; did you mean '--%s'?", word, best.name);
+	return usage_error(cmd, "unknown option '%s'", word);
+}
+
+/* getopt_long() gave '?' for @word. */
+static int wrong_option(const struct command *cmd, const char *word)
+{
+	if (optopt >= FIRST_ROW)
+		return usage_error(cmd, "'%s' takes no value",
+				   option_text(row_of(cmd->bit, optopt)).text);
+	return optopt ? unknown_letter(cmd, (char)optopt) : unknown_name(cmd, word);
+}
+
+static int missing_value(const struct command *cmd)
+{
+	const struct option_row *row = row_of(cmd->bit, optopt);
+
+	if (optopt < FIRST_ROW)
+		return usage_error(cmd, "option '-%c' needs a value: %s", optopt, row->value);
+	return usage_error(cmd, "option '--%s' needs a value: %s", row->name, row->value);
+}
+
+static int take_option(struct arguments *args, const struct option_row *row, const char *text)
+{
+	struct bad_value bad;
+
+	if (row->stands_for)
+		text = row->stands_for;
+	if (row->parse(text, (char *)args + row->to, &bad))
+		return ARGUMENTS_GOOD;
+	return usage_error(args->command, "%s: '%.*s' is not %s", option_text(row).text, bad.len,
+			   bad.piece, bad.wanted);
+}
+
+/* Options may stand anywhere, as people expect. */
+static int take_options(struct arguments *args, int argc, char **argv)
+{
+	const struct command *cmd = args->command;
+	struct getopt_table table;
+	int status = ARGUMENTS_GOOD, opt;
+
+	getopt_table_fill(&table, cmd->bit);
+	opterr = 0;
+	while (status == ARGUMENTS_GOOD &&
+	       (opt = getopt_long(argc, argv, table.letters, table.longs, NULL)) != -1) {
+		if (opt == '?')
+			status = wrong_option(cmd, argv[optind - 1]);
+		else if (opt == ':')
+			status = missing_value(cmd);
+		else
+			status = take_option(args, row_of(cmd->bit, opt), optarg);
+	}
+	args->words = argv + optind;
+	args->num_words = argc - optind;
+	return status;
+}
+
+static bool operand_repeats(const struct operand *o)
+{
+	return strstr(o->name, "...");
+}
+
+static int missing_words(const struct command *cmd, int given)
+{
+	char names[100] = "";
+	size_t len = 0;
+
+	for (const struct operand *o = cmd->operands + given; o->name; o++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%.*s", len ? " and " : "",
+					(int)strcspn(o->name, "."), o->name);
+	return usage_error(cmd, "missing %s: guestdump %s %s", names, cmd->name, cmd->example);
+}
+
+static int check_words(const struct arguments *args)
+{
+	const struct command *cmd = args->command;
+	bool repeats = false;
+	int num = 0, needed;
+
+	for (; cmd->operands[num].name; num++)
+		repeats |= operand_repeats(&cmd->operands[num]);
+	needed = num - args->dry_run;           /* which has a use for OUTPUT, but no need */
+	if (args->num_words < needed)
+		return missing_words(cmd, args->num_words);
+	if (args->num_words > num && !repeats)
+		return usage_error(cmd, "there is one argument too many: '%s'", args->words[num]);
+	for (int i = 0; i < args->num_words; i++) {
+		if (!*args->words[i])
+			return usage_error(cmd, "argument %d is an empty name", i + 1);
+	}
+	return ARGUMENTS_GOOD;
+}
+
+const char *spool_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return dir && *dir ? dir : "/var/tmp";
+}
+
+bool is_guest(const char *where)
+{
+	const char *scheme;
+
+	for (size_t i = 0; (scheme = gdump_source_name(i)); i++) {
+		if (!strncmp(where, scheme, strlen(scheme)))
+			return true;
+	}
+	return false;
+}
+
+/* What the library needs beside what its options were parsed to */
+static void complete_options(struct arguments *args)
+{
+	struct gdump_open_options *open = &args->open;
+	struct gdump_write_options *write = &args->write;
+
+	open->size = sizeof(*open);
+	open->extents = args->extents.extents;
+	open->num_extents = args->extents.num;
+	open->spool_dir = spool_dir();
+	open->progress = progress_show;
+	open->warn = say_warning;
+	open->cancel = canceled;
+	if (open->begin && !open->length)
+		open->length = UINT64_MAX - open->begin;
+	if (args->verbosity) {
+		open->debug = say_debug;
+		open->debug_arg = &args->verbosity;
+	}
+	write->size = sizeof(*write);
+	write->codec = args->codec.name[0] ? args->codec.name : NULL;
+	write->has_level = args->codec.has_level;
+	write->level = args->codec.level;
+	write->spool_dir = open->spool_dir;
+	write->progress = progress_show;
+	args->levels.num += !args->levels.num;  /* level 0 */
+	for (size_t i = 0; i < args->levels.num; i++)
+		args->levels.levels[i] |= args->levels.exclude;
+}
+
+int arguments_parse(struct arguments *args, const struct command *cmd, int argc, char **argv)
+{
+	int status;
+
+	*args = (struct arguments){ .command = cmd };
+	status = take_options(args, argc, argv);
+	if (status == ARGUMENTS_GOOD && args->help) {
+		print_help(cmd);
+		return finish_stdout(EXIT_DONE);
+	}
+	if (status == ARGUMENTS_GOOD)
+		status = check_words(args);
+	if (status == ARGUMENTS_GOOD)
+		complete_options(args);
+	return status;
+}

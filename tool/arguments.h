@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * arguments.h - what the command line asks for
+ */
+#pragma once
+
+#include "progress.h"
+#include "values.h"
+
+struct command;
+
+/* Of all commands: each has a use for some of it. options.c says what is stored where. */
+struct arguments {
+	const struct command *command;
+	char **words;                   /* behind the options: operands[] of the command */
+	int num_words;
+
+	struct gdump_open_options open;
+	struct gdump_write_options write;
+	struct codec_choice codec;
+	struct level_list levels;
+	struct extent_list extents;
+	enum progress_style progress;
+	bool dry_run, detach;
+	bool json, pages, registers, tasks, callers;
+	bool no_confine;
+	unsigned int verbosity;         /* enum gdump_debug_level; 0: none      */
+	bool help;
+};
+
+/* Take the command line of @cmd; @argv[0] is its name. ARGUMENTS_GOOD, or what to exit with:
+ * then all has been said. The options for the library are complete afterwards; they point
+ * into @args and @argv.
+ */
+enum { ARGUMENTS_GOOD = -1 };
+int arguments_parse(struct arguments *args, const struct command *cmd, int argc, char **argv);
+
+/* Where temporary copies may be made: $TMPDIR or /var/tmp */
+const char *spool_dir(void);
+
+/* Whether @where names a running guest */
+bool is_guest(const char *where);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * help.c - --help of a command, out of the table of options
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+#include "tool.h"
+
+enum { INDENT = 28, WIDTH = 80 };
+
+void print_usage(FILE *out, const struct command *cmd)
+{
+	fprintf(out, "guestdump %s [OPTION]...", cmd->name);
+	for (const struct operand *o = cmd->operands; o->name; o++)
+		fprintf(out, " %s", o->name);
+	fputc('\n', out);
+}
+
+/* The words of @text in lines that begin at @indent, where the cursor is */
+static void print_wrapped(const char *text, int indent)
+{
+	for (int column = indent; *text; ) {
+		const int len = (int)strcspn(text, " ");
+
+		if (column > indent && column + 1 + len > WIDTH) {
+			printf("\n%*s", indent, "");
+			column = indent;
+		}
+		column += printf(column > indent ? " %.*s" : "%.*s", len, text);
+		text += len + (text[len] == ' ');
+	}
+	putchar('\n');
+}
+
+/* "  -f, --format NAME" and what it does */
+static void print_option(const struct option_row *o)
+{
+	char left[64];
+	int len = snprintf(left, sizeof(left), o->letter ? "  -%c" : "    ", o->letter);
+
+	if (o->name)
+		len += snprintf(left + len, sizeof(left) - (size_t)len, "%s--%s",
+				o->letter ? ", " : "  ", o->name);
+	if (o->value)
+		len += snprintf(left + len, sizeof(left) - (size_t)len, "%s%s",
+				o->value[0] == '[' ? "" : " ", o->value);
+	printf("%s", left);
+	if (len > INDENT - 2)
+		printf("\n%*s", INDENT, "");
+	else
+		printf("%*s", INDENT - len, "");
+	print_wrapped(o->help, INDENT);
+}
+
+void print_help(const struct command *cmd)
+{
+	const char *heading = NULL;
+
+	printf("usage: ");
+	print_usage(stdout, cmd);
+	printf("\n%s.\n", cmd->summary);
+	if (cmd->note)
+		print_wrapped(cmd->note, 0);
+	for (const struct option_row *o = option_rows; o->help; o++) {
+		if (option_is_heading(o))
+			heading = o->help;
+		if (!(o->commands & cmd->bit))
+			continue;
+		if (heading)
+			printf("\n%s:\n", heading);
+		heading = NULL;
+		print_option(o);
+	}
+	if (cmd->operands[0].name)
+		printf("\nExample: guestdump %s %s\n", cmd->name, cmd->example);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process.c - signals, and the process that resumes the guest when we are killed
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tool.h"
+
+enum { STUCK_SECONDS = 5 };
+
+static volatile sig_atomic_t signaled, patient, unhurried;
+
+static void on_signal(int sig)
+{
+	if (patient && sig != SIGALRM) {
+		signaled = 1;
+		return;
+	}
+	if (sig == SIGALRM || signaled)
+		_exit(EXIT_CANCELED);   /* the guard resumes the guest */
+	signaled = 1;
+	if (!unhurried)
+		alarm(STUCK_SECONDS);
+}
+
+void signals_init(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGALRM };
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		struct sigaction old;
+
+		/* nohup and the like have chosen already */
+		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_IGN)
+			continue;
+		sigaction(sigs[i], &sa, NULL);
+	}
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+void signals_be_patient(void)
+{
+	patient = 1;
+	alarm(0);
+}
+
+void signals_unhurried(void)
+{
+	unhurried = 1;
+}
+
+bool canceled(void *arg)
+{
+	(void)arg;
+	return signaled;
+}
+
+static pid_t guard_pid;
+
+int guard_start(void)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return 0;
+	guard_pid = fork();
+	if (!guard_pid) {
+		prctl(PR_SET_NAME, "gdump-guard");
+		close(fds[0]);
+		_exit(gdump_guard(fds[1]));
+	}
+	close(fds[1]);
+	if (guard_pid < 0) {
+		close(fds[0]);
+		return 0;
+	}
+	return fds[0];
+}
+
+void guard_stop(int fd)
+{
+	if (!fd)
+		return;
+	close(fd);
+	while (waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}

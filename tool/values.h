@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * values.h - what stands behind an option on the command line
+ *
+ * A parser takes the text, which it leaves as it is and may point into, and stores what it
+ * means at @to, the address of a type of its own. When a piece of the text makes no sense it
+ * reports that piece and what was expected in its place; what is at @to is then undefined.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <guestdump.h>
+
+/* "'PIECE' is not WANTED" */
+struct bad_value {
+	const char *piece;              /* not terminated                       */
+	int len;
+	const char *wanted;
+};
+
+typedef bool parse_fn(const char *text, void *to, struct bad_value *bad);
+
+/* "CODEC" or "CODEC:LEVEL" */
+struct codec_choice {
+	char name[32];                  /* "": the format's default             */
+	bool has_level;
+	int level;
+};
+
+/* Dump levels, to be tried one after the other, and what all of them omit besides */
+struct level_list {
+	unsigned int levels[32];
+	size_t num;                     /* 0: just level 0                      */
+	unsigned int exclude;           /* enum gdump_drop                      */
+};
+
+struct extent_list {
+	struct gdump_extent extents[64];
+	size_t num;
+};
+
+parse_fn parse_flag;            /* bool: the option is there; of no text        */
+parse_fn parse_count;           /* unsigned int: once more; of no text          */
+parse_fn parse_text;            /* const char *: any text                       */
+parse_fn parse_size;            /* uint64_t: decimal or 0x; K, M, G, T are powers of 1024 */
+parse_fn parse_length;          /* the same, above 0                            */
+parse_fn parse_threads;         /* unsigned int                                 */
+parse_fn parse_files;           /* unsigned int                                 */
+parse_fn parse_seconds;         /* unsigned int: milliseconds                   */
+parse_fn parse_codec;           /* struct codec_choice                          */
+parse_fn parse_levels;          /* struct level_list: a list such as "11,31"; the last one counts */
+parse_fn parse_exclude;         /* struct level_list: adds a list such as "user,free" */
+parse_fn parse_extent;          /* struct extent_list: adds "ADDR:SIZE[@OFFSET]" */
+parse_fn parse_live;            /* int, enum gdump_live: NULL or "try"          */
+parse_fn parse_key;             /* const char *: the name of a file with a key.  From then on
+				 * this process leaves no core file, and other processes of the
+				 * same user cannot look into it                */
+
+/* The whole of @text in [min, max] */
+bool parse_number(const char *text, long min, long max, long *ret);
+
+/* The name of the i-th kind of pages that --exclude knows; NULL past the end. */
+const char *excluded_kind_name(size_t i);
