@@ -21,8 +21,9 @@ help:
 	@echo 'make bench      measure a release build; CASE=NAME for one case, or a pattern'
 	@echo 'make fuzz       hostile input for MINUTES=60 minutes; TARGET="dump ..." for some'
 	@echo 'make install    build $(RELEASE)/ and install it; DESTDIR and PREFIX are honoured'
+	@echo 'make dist-static  a program for any Linux, for x86_64 and aarch64, in build/dist/'
 	@echo 'make clean      remove what was built (make distclean: and the build directories with their downloads)'
-	@echo 'scripts/setup build|test|full installs the Debian packages for these'
+	@echo 'scripts/setup build|dist|test|full installs the Debian packages for these'
 
 # The compiler and the options are meson's business: CC=clang make, meson configure build ...
 %/build.ninja:
@@ -59,6 +60,9 @@ install: $(RELEASE)/build.ninja
 	$(if $(PREFIX),meson configure $(RELEASE) -Dprefix=$(PREFIX))
 	$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(RELEASE)
 
+dist-static: setup-dist
+	@scripts/dist-static
+
 clean:
 	for dir in $(BUILD) $(RELEASE); do \
 		[ ! -e $$dir/build.ninja ] || ninja -C $$dir clean; \
@@ -68,5 +72,5 @@ distclean:
 	rm -rf $(BUILD) $(RELEASE)
 
 export BUILD
-.PHONY: all help test test-full coverage demo bench fuzz install clean distclean
+.PHONY: all help test test-full coverage demo bench fuzz install dist-static clean distclean
 .PRECIOUS: %/build.ninja
