@@ -121,6 +121,7 @@ const struct arch arch_aarch64 = {
 	.page_size = 4096,
 	.kernel_key = "NUMBER(kimage_voffset)",
 	.prstatus_size = 392,
+	.section_bits = 30,
 	.regs = regs,
 	.sets = sets,
 	.phys_base = phys_base,

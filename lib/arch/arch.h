@@ -62,6 +62,9 @@ struct arch {
 	 * byte of all; size 0: none, or not known
 	 */
 	uint64_t lowmem_vaddr, lowmem_size;
+	uint8_t section_bits;           /* log2 of the bytes of a SPARSEMEM section, for
+					 * kernels whose VMCOREINFO lacks it    */
+	bool pv_dumps;                  /* firmware dumps protected guests      */
 	uint64_t firmware_last;         /* last byte of the firmware; 0: anywhere */
 	/* Whether the registers tell that the guest has not the byte order that
 	 * the dump is in.  May be NULL.

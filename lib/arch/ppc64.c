@@ -72,6 +72,7 @@ const struct arch arch_ppc64 = {
 	.page_size = 65536,
 	.kernel_key = "SYMBOL(mmu_psize_defs)",
 	.prstatus_size = 504,
+	.section_bits = 24,
 	.regs = regs,
 	.sets = sets,
 	.lowmem_vaddr = 0xc000000000000000,

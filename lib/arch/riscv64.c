@@ -83,6 +83,7 @@ const struct arch arch_riscv64 = {
 	.one_page_size = true,
 	.kernel_key = "NUMBER(va_kernel_pa_offset)",
 	.prstatus_size = 376,
+	.section_bits = 27,
 	.regs = regs,
 	.phys_base = phys_base,
 	.image_paddr = image_paddr,

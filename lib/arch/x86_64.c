@@ -93,6 +93,7 @@ const struct arch arch_x86_64 = {
 	.firmware_last = UINT32_MAX,
 	.kernel_key = "NUMBER(pgtable_l5_enabled)",
 	.prstatus_size = 336,
+	.section_bits = 27,
 	.regs = regs,
 	.sets = x86_sets,
 	.phys_base = phys_base,

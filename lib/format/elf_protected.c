@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../arch/arch.h"
 #include "../pv/pv.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
@@ -131,7 +132,7 @@ struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
 	struct pv_parts parts = { .in = in };
 	struct gdump_error *err;
 
-	if (h->machine == EM_S390 && h->is64 && h->big)
+	if (arch_by_machine(h->machine)->pv_dumps && h->is64 && h->big)
 		find_sections(in, h, &parts);
 	if (!parts.meta.found && !parts.compl.found && !pv_has_cpus(&inner->image)) {
 		*ret = inner;

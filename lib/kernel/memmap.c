@@ -33,13 +33,6 @@ static struct gdump_error *missing(const char *what)
 	return error_new(GDUMP_ERR_UNSUPPORTED, "VMCOREINFO does not tell %s", what);
 }
 
-/* Section size before VMCOREINFO had it (5.13, and stable updates of 5.10). */
-static unsigned int default_section_bits(const struct image *image)
-{
-	return image->machine == 183 /* EM_AARCH64 */ ? 30 : image->machine == 22 /* EM_S390 */ ? 28 :
-	       image->machine == 21 /* EM_PPC64 */ ? 24 : 27;
-}
-
 static struct gdump_error *read_layout(const struct image *image, struct layout *l,
 				       struct memmap *m)
 {
@@ -47,8 +40,9 @@ static struct gdump_error *read_layout(const struct image *image, struct layout 
 
 	if (!vmcoreinfo_symbol(image, "mem_section", &l->root))
 		return missing("SYMBOL(mem_section): it has no sparse memory model");
+	/* VMCOREINFO has it since 5.13, and stable updates of 5.10 */
 	if (!vmcoreinfo_number(image, "SECTION_SIZE_BITS", &section_bits))
-		section_bits = default_section_bits(image);
+		section_bits = image->arch->section_bits;
 	if (!vmcoreinfo_number(image, "MAX_PHYSMEM_BITS", &physmem_bits) ||
 	    !vmcoreinfo_decimal(image, "LENGTH(mem_section)", &length) ||
 	    !vmcoreinfo_decimal(image, "SIZE(mem_section)", &l->size) ||

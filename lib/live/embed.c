@@ -419,7 +419,7 @@ static struct gdump_error *check_memory(struct embed *e)
 	if (!e->opt.pause_guest || e->opt.length)
 		return error_new(GDUMP_ERR_USAGE,
 				 "a protected guest can be dumped only as a whole, and while it stands still");
-	if (e->source.image.machine != EM_S390)
+	if (!arch_by_machine(e->source.image.machine)->pv_dumps)
 		return error_new(GDUMP_ERR_USAGE, "only guests of s390x are protected so");
 	e->vcpu_fds = calloc(g->num_cpus + 1, sizeof(*e->vcpu_fds));
 	if (!e->vcpu_fds)

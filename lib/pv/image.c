@@ -65,7 +65,7 @@ static bool is_cpu(const struct gdump_note *n)
 
 bool pv_has_cpus(const struct image *image)
 {
-	if (image->machine != EM_S390)
+	if (!arch_by_machine(image->machine)->pv_dumps)
 		return false;
 	for (size_t i = 0; i < image->num_notes; i++) {
 		if (is_cpu(&image->notes[i]))
