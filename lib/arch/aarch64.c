@@ -35,7 +35,7 @@ static const struct reg_set sets[] = {
 };
 
 /* PHYS_OFFSET is memstart_addr, a 64-bit pattern that wraps with KASLR. */
-static uint64_t phys_base(const struct image *image)
+static uint64_t aarch64_phys_base(const struct image *image)
 {
 	uint64_t base = image->phys_base;
 
@@ -44,7 +44,7 @@ static uint64_t phys_base(const struct image *image)
 	return base;
 }
 
-static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+static bool aarch64_image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
 	uint64_t offset;
 
@@ -58,8 +58,8 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
  * the address has more than 48 bits, its high ones lie in low bits of the entry:
  * with 64 KiB pages bits 15:12 are 51:48, else (LPA2) bits 9:8 are 51:50.
  */
-static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
-			     uint64_t *paddr)
+static enum entry_kind aarch64_entry(const struct paging *p, unsigned int level, uint64_t entry,
+				     uint64_t *paddr)
 {
 	const unsigned int below = p->levels - 1 - level, shift = p->shift[p->levels - 1];
 	const uint64_t low = ((uint64_t)1 << shift) - 1;
@@ -82,7 +82,7 @@ static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_
 /* The width of addresses that the tables are made for: with 64 KiB pages the
  * configured one, else that in use.
  */
-static uint64_t va_width(const struct image *image)
+static uint64_t aarch64_va_width(const struct image *image)
 {
 	uint64_t va_bits = 0, t1sz;
 
@@ -93,19 +93,19 @@ static uint64_t va_width(const struct image *image)
 	return va_bits;
 }
 
-static bool paging(struct source *s, struct paging *ret)
+static bool aarch64_paging(struct source *s, struct paging *ret)
 {
 	const struct image *image = &s->image;
 	const unsigned int page_shift = log2_u64(image->page_size), bits = page_shift - 3;
-	const uint64_t width = va_width(image);
+	const uint64_t width = aarch64_va_width(image);
 	uint64_t root;
 
 	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
-	    !image_paddr(image, root, &ret->root) || width < 32 || width > 52)
+	    !aarch64_image_paddr(image, root, &ret->root) || width < 32 || width > 52)
 		return false;
 	ret->levels = (unsigned int)div_up(width - page_shift, bits);
 	ret->mask = width == 52;
-	ret->entry = entry;
+	ret->entry = aarch64_entry;
 	ret->high = ~(uint64_t)0 << width;      /* TTBR1's half */
 	for (unsigned int i = 0; i < ret->levels; i++) {
 		ret->shift[i] = (uint8_t)(page_shift + bits * (ret->levels - 1 - i));
@@ -124,7 +124,7 @@ const struct arch arch_aarch64 = {
 	.section_bits = 30,
 	.regs = regs,
 	.sets = sets,
-	.phys_base = phys_base,
-	.image_paddr = image_paddr,
-	.paging = paging,
+	.phys_base = aarch64_phys_base,
+	.image_paddr = aarch64_image_paddr,
+	.paging = aarch64_paging,
 };

@@ -37,7 +37,7 @@ struct reg_set {
 #define REGS_32(R) REGS_16(R), REGS_16_TO_31(R)
 
 /* Where VMCOREINFO is said to be */
-struct vmcoreinfo_place {
+struct vmcoreinfo_loc {
 	uint64_t paddr;
 	size_t size;                    /* of the text, whose sum is right; 0: it is
 					 * a note, and nothing was looked at    */
@@ -79,7 +79,7 @@ struct arch {
 	/* Where the kernel says in memory that its VMCOREINFO is; false: it does not.
 	 * May be NULL.
 	 */
-	bool (*vmcoreinfo)(struct source *s, struct vmcoreinfo_place *ret);
+	bool (*vmcoreinfo)(struct source *s, struct vmcoreinfo_loc *ret);
 	/* The kernel's page tables by VMCOREINFO; see machine/walker.h.  @ret has
 	 * its defaults: 8 byte entries in the dump's byte order.
 	 */
@@ -123,7 +123,7 @@ const struct arch *arch_by_machine(uint16_t machine);
 const struct arch *arch_by_kernel(const struct image *image);
 
 /* The page tables of x86-64 from CR3 on; @mask: bits that are no address. */
-void x86_64_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask);
+void x86_64_set_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask);
 
 /* Complete @image: sort and merge the ranges, find the architecture and the page size, count
  * the CPUs, read VMCOREINFO, and correct what producers are known to get wrong.  A source

@@ -20,7 +20,7 @@ static const struct reg_set sets[] = {
 	{ 0 },
 };
 
-static uint64_t phys_base(const struct image *image)
+static uint64_t arm_phys_base(const struct image *image)
 {
 	return image->num_ranges ? image->ranges[0].start : 0;
 }
@@ -33,5 +33,5 @@ const struct arch arch_arm = {
 	.prstatus_size = 148,
 	.regs = regs,
 	.sets = sets,
-	.phys_base = phys_base,
+	.phys_base = arm_phys_base,
 };

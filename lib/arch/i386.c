@@ -16,7 +16,7 @@ static const struct reg regs[] = {
 	{ "ss", 136, 4 }, { 0 },
 };
 
-static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+static bool i386_image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
 	(void)image;
 	*paddr = vaddr - arch_i386.lowmem_vaddr;
@@ -36,6 +36,6 @@ const struct arch arch_i386 = {
 	.sets = x86_sets,
 	.lowmem_vaddr = (uint64_t)PAGE_OFFSET_MIB << 20,
 	.lowmem_size = (uint64_t)LOWMEM_MIB << 20,
-	.image_paddr = image_paddr,
+	.image_paddr = i386_image_paddr,
 	.cpu_paging = x86_cpu_paging,
 };

@@ -37,7 +37,7 @@ static const struct reg_set sets[] = {
 /* All memory is in the linear map, which begins with the image of the kernel. */
 enum { LINEAR_BITS = 51 };
 
-static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+static bool ppc64_image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
 	(void)image;
 	*paddr = vaddr & 0x0fffffffffffffff;
@@ -47,12 +47,12 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
 /* QEMU before 8.0 takes every pseries guest for big-endian.  Linux keeps to one
  * order, so a CPU with MSR.LE set is proof; one without it may be in firmware.
  */
-static bool wrong_order(const struct image *image)
+static bool ppc64_wrong_order(const struct image *image)
 {
 	enum { MSR = 376, LE = 1 };
 	const struct gdump_note *n;
 
-	for (size_t cpu = 0; image->big && cpu < image->num_noted; cpu++) {
+	for (size_t cpu = 0; image->big && cpu < image->num_cpus_with_notes; cpu++) {
 		for (size_t i = 0; (n = image_cpu_note(image, cpu, i)); i++) {
 			const unsigned char *desc = n->desc;
 
@@ -77,7 +77,7 @@ const struct arch arch_ppc64 = {
 	.sets = sets,
 	.lowmem_vaddr = 0xc000000000000000,
 	.lowmem_size = (uint64_t)1 << LINEAR_BITS,
-	.wrong_order = wrong_order,
-	.image_paddr = image_paddr,
+	.wrong_order = ppc64_wrong_order,
+	.image_paddr = ppc64_image_paddr,
 	.paging = ppc64_paging,
 };

@@ -22,8 +22,8 @@ static const uint64_t linear_map = 0xc000000000000000;
 enum { MAX_PIECES = 1 << 20 };
 
 /* Radix: entries are big-endian on every kernel; bit 63 valid, bit 62 a page. */
-static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
-			     uint64_t *paddr)
+static enum entry_kind ppc64_radix_entry(const struct paging *p, unsigned int level, uint64_t entry,
+					 uint64_t *paddr)
 {
 	if (!(entry >> 63))
 		return ENTRY_NONE;
@@ -33,7 +33,7 @@ static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_
 	return level + 1 < p->levels ? ENTRY_TABLE : ENTRY_NONE;
 }
 
-static void set_radix(struct paging *p, uint64_t root, bool large)
+static void ppc64_set_radix(struct paging *p, uint64_t root, bool large)
 {
 	static const uint8_t shifts_64k[] = { 39, 30, 21, 16 }, bits_64k[] = { 13, 9, 9, 5 };
 	static const uint8_t shifts_4k[] = { 39, 30, 21, 12 }, bits_4k[] = { 13, 9, 9, 9 };
@@ -41,7 +41,7 @@ static void set_radix(struct paging *p, uint64_t root, bool large)
 	p->root = root;
 	p->levels = 4;
 	p->big = true;
-	p->entry = entry;
+	p->entry = ppc64_radix_entry;
 	p->high = linear_map;
 	for (unsigned int i = 0; i < p->levels; i++) {
 		p->shift[i] = large ? shifts_64k[i] : shifts_4k[i];
@@ -50,7 +50,7 @@ static void set_radix(struct paging *p, uint64_t root, bool large)
 }
 
 /* VMCOREINFO tells since 6.9; before, tables that lead to the kernel's image do. */
-static bool is_radix(struct source *s, const struct paging *p)
+static bool ppc64_is_radix(struct source *s, const struct paging *p)
 {
 	uint64_t radix, vaddr, want, paddr, len;
 	struct walker w;
@@ -68,7 +68,7 @@ static bool is_radix(struct source *s, const struct paging *p)
 }
 
 /* An integer in the linear map. */
-static bool read_linear(struct source *s, uint64_t vaddr, unsigned int size, uint64_t *ret)
+static bool ppc64_read_linear(struct source *s, uint64_t vaddr, unsigned int size, uint64_t *ret)
 {
 	unsigned char buf[8];
 	struct cursor c = cursor_init(buf, size, s->image.big, true);
@@ -83,22 +83,23 @@ static bool read_linear(struct source *s, uint64_t vaddr, unsigned int size, uin
 }
 
 /* How much of the array an entry of the list is about. */
-static uint64_t backing_size(struct source *s)
+static uint64_t ppc64_backing_size(struct source *s)
 {
 	const struct image *image = &s->image;
 	uint64_t index, defs, def_size, off, at, shift;
 
-	if (!vmcoreinfo_symbol(image, "mmu_vmemmap_psize", &at) || !read_linear(s, at, 4, &index) ||
+	if (!vmcoreinfo_symbol(image, "mmu_vmemmap_psize", &at) ||
+	    !ppc64_read_linear(s, at, 4, &index) ||
 	    !vmcoreinfo_symbol(image, "mmu_psize_defs", &defs) ||
 	    !vmcoreinfo_decimal(image, "SIZE(mmu_psize_def)", &def_size) ||
-	    !vmcoreinfo_decimal(image, "OFFSET(mmu_psize_def.shift)", &off) ||
-	    index > 64 || def_size > 4096 ||
-	    !read_linear(s, defs + index * def_size + off, 4, &shift) || shift < 12 || shift > 34)
+	    !vmcoreinfo_decimal(image, "OFFSET(mmu_psize_def.shift)", &off) || index > 64 ||
+	    def_size > 4096 || !ppc64_read_linear(s, defs + index * def_size + off, 4, &shift) ||
+	    shift < 12 || shift > 34)
 		return 0;
 	return (uint64_t)1 << shift;
 }
 
-static bool add_piece(struct paging *p, uint64_t vaddr, uint64_t paddr, uint64_t size)
+static bool ppc64_add_piece(struct paging *p, uint64_t vaddr, uint64_t paddr, uint64_t size)
 {
 	struct mapping *pieces;
 
@@ -114,7 +115,7 @@ static bool add_piece(struct paging *p, uint64_t vaddr, uint64_t paddr, uint64_t
 	return true;
 }
 
-static int by_vaddr(const void *a, const void *b)
+static int ppc64_compare(const void *a, const void *b)
 {
 	const struct mapping *x = a, *y = b;
 
@@ -122,11 +123,11 @@ static int by_vaddr(const void *a, const void *b)
 }
 
 /* Ascending, and of those that are in the way of each other only the first. */
-static void sort_pieces(struct paging *p)
+static void ppc64_sort_pieces(struct paging *p)
 {
 	size_t n = 1;
 
-	qsort(p->pieces, p->num_pieces, sizeof(*p->pieces), by_vaddr);
+	qsort(p->pieces, p->num_pieces, sizeof(*p->pieces), ppc64_compare);
 	for (size_t i = 1; i < p->num_pieces; i++) {
 		const struct mapping *last = &p->pieces[n - 1];
 
@@ -137,27 +138,29 @@ static void sort_pieces(struct paging *p)
 }
 
 /* vmemmap_list; a list without an end is cut off by MAX_PIECES. */
-static bool add_vmemmap(struct source *s, struct paging *p)
+static bool ppc64_add_vmemmap(struct source *s, struct paging *p)
 {
 	const struct image *image = &s->image;
-	const uint64_t size = backing_size(s);
+	const uint64_t size = ppc64_backing_size(s);
 	uint64_t at, list, phys, virt, vaddr, paddr;
 
 	if (!size || !vmcoreinfo_symbol(image, "vmemmap_list", &at) ||
 	    !vmcoreinfo_decimal(image, "OFFSET(vmemmap_backing.list)", &list) ||
 	    !vmcoreinfo_decimal(image, "OFFSET(vmemmap_backing.phys)", &phys) ||
 	    !vmcoreinfo_decimal(image, "OFFSET(vmemmap_backing.virt_addr)", &virt) ||
-	    !read_linear(s, at, 8, &at))
+	    !ppc64_read_linear(s, at, 8, &at))
 		return false;
 	while (at) {
-		if (!read_linear(s, at + phys, 8, &paddr) || !read_linear(s, at + virt, 8, &vaddr) ||
-		    !read_linear(s, at + list, 8, &at) || !add_piece(p, vaddr, paddr, size))
+		if (!ppc64_read_linear(s, at + phys, 8, &paddr) ||
+		    !ppc64_read_linear(s, at + virt, 8, &vaddr) ||
+		    !ppc64_read_linear(s, at + list, 8, &at) ||
+		    !ppc64_add_piece(p, vaddr, paddr, size))
 			return false;
 	}
 	return true;
 }
 
-static bool set_hash(struct source *s, struct paging *p)
+static bool ppc64_set_hash(struct source *s, struct paging *p)
 {
 	const struct image *image = &s->image;
 	uint64_t end = 0;
@@ -165,11 +168,11 @@ static bool set_hash(struct source *s, struct paging *p)
 	for (size_t i = 0; i < image->num_ranges; i++)
 		end = MAX(end, image->ranges[i].start + image->ranges[i].size);
 	*p = (struct paging){ 0 };
-	if (!end || !add_piece(p, linear_map, 0, end) || !add_vmemmap(s, p)) {
+	if (!end || !ppc64_add_piece(p, linear_map, 0, end) || !ppc64_add_vmemmap(s, p)) {
 		paging_deinit(p);
 		return false;
 	}
-	sort_pieces(p);
+	ppc64_sort_pieces(p);
 	return true;
 }
 
@@ -181,6 +184,6 @@ bool ppc64_paging(struct source *s, struct paging *ret)
 	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &vaddr) ||
 	    !arch_ppc64.image_paddr(image, vaddr, &root))
 		return false;
-	set_radix(ret, root, image->page_size == 65536);
-	return is_radix(s, ret) || set_hash(s, ret);
+	ppc64_set_radix(ret, root, image->page_size == 65536);
+	return ppc64_is_radix(s, ret) || ppc64_set_hash(s, ret);
 }

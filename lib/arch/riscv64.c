@@ -19,7 +19,7 @@ static const struct reg regs[] = {
 };
 
 /* Where RAM begins: what makedumpfile counts addresses of the linear map from */
-static uint64_t phys_base(const struct image *image)
+static uint64_t riscv64_phys_base(const struct image *image)
 {
 	uint64_t base = image->phys_base;
 
@@ -27,7 +27,7 @@ static uint64_t phys_base(const struct image *image)
 	return base;
 }
 
-static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+static bool riscv64_image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
 	uint64_t offset;
 
@@ -41,8 +41,8 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
  * 53..10 are the page number.  (Bit 63, for ranges of 64 KiB, Linux sets in user
  * and vmalloc mappings only.)
  */
-static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
-			     uint64_t *paddr)
+static enum entry_kind riscv64_entry(const struct paging *p, unsigned int level, uint64_t entry,
+				     uint64_t *paddr)
 {
 	uint64_t pfn = entry >> 10 & (((uint64_t)1 << 44) - 1);
 
@@ -54,18 +54,18 @@ static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_
 	return ENTRY_PAGE;
 }
 
-static bool paging(struct source *s, struct paging *ret)
+static bool riscv64_paging(struct source *s, struct paging *ret)
 {
 	const struct image *image = &s->image;
 	uint64_t root, va_bits;
 
 	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
-	    !image_paddr(image, root, &ret->root) ||
+	    !riscv64_image_paddr(image, root, &ret->root) ||
 	    !vmcoreinfo_number(image, "VA_BITS", &va_bits) ||
 	    (va_bits != 39 && va_bits != 48 && va_bits != 57))
 		return false;
 	ret->levels = (unsigned int)(va_bits - 12) / 9;
-	ret->entry = entry;
+	ret->entry = riscv64_entry;
 	ret->sign = true;
 	for (unsigned int i = 0; i < ret->levels; i++) {
 		ret->shift[i] = (uint8_t)(12 + 9 * (ret->levels - 1 - i));
@@ -85,7 +85,7 @@ const struct arch arch_riscv64 = {
 	.prstatus_size = 376,
 	.section_bits = 27,
 	.regs = regs,
-	.phys_base = phys_base,
-	.image_paddr = image_paddr,
-	.paging = paging,
+	.phys_base = riscv64_phys_base,
+	.image_paddr = riscv64_image_paddr,
+	.paging = riscv64_paging,
 };

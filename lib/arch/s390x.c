@@ -60,7 +60,7 @@ static const struct reg_set sets[] = {
 /* Before 6.10 the kernel's addresses are physical ones; since then its image has
  * a place of its own.
  */
-static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+static bool s390x_image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
 	uint64_t offset = 0, phys = 0;
 
@@ -75,8 +75,8 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
  * former is invalid by bit 0x20 and maps a large page by 0x400, of the latter
  * invalid by 0x400.
  */
-static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
-			     uint64_t *paddr)
+static enum entry_kind s390x_entry(const struct paging *p, unsigned int level, uint64_t entry,
+				   uint64_t *paddr)
 {
 	const unsigned int below = p->levels - 1 - level;
 
@@ -92,7 +92,7 @@ static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_
 	return ENTRY_TABLE;
 }
 
-static bool paging(struct source *s, struct paging *ret)
+static bool s390x_paging(struct source *s, struct paging *ret)
 {
 	static const uint8_t shifts[] = { 53, 42, 31, 20, 12 };
 	const struct image *image = &s->image;
@@ -102,7 +102,7 @@ static bool paging(struct source *s, struct paging *ret)
 	unsigned int type;
 
 	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
-	    !image_paddr(image, root, &ret->root))
+	    !s390x_image_paddr(image, root, &ret->root))
 		return false;
 	/* any entry tells the type of its table: 0 segment, 1 to 3 region */
 	err = source_read(s, ret->root, first, sizeof(first));
@@ -111,7 +111,7 @@ static bool paging(struct source *s, struct paging *ret)
 	type = first[7] >> 2 & 3;
 	ret->levels = type + 2;
 	ret->big = true;
-	ret->entry = entry;
+	ret->entry = s390x_entry;
 	for (unsigned int i = 0; i < ret->levels; i++) {
 		ret->shift[i] = shifts[ARRAY_SIZE(shifts) - ret->levels + i];
 		ret->bits[i] = i + 1 < ret->levels ? 11 : 8;
@@ -131,7 +131,7 @@ enum {
 	OS_INFO_SIZE = 4096, OS_INFO_SUMMED = 12, OS_INFO_ENTRIES = 32,
 };
 
-static bool read_lowcore(struct source *s, uint64_t paddr, uint64_t *ret)
+static bool s390x_read_lowcore(struct source *s, uint64_t paddr, uint64_t *ret)
 {
 	unsigned char buf[8];
 	struct cursor c = cursor_init(buf, sizeof(buf), true, true);
@@ -142,7 +142,7 @@ static bool read_lowcore(struct source *s, uint64_t paddr, uint64_t *ret)
 }
 
 /* The sum that the CKSM instruction makes: of words, the carry comes in again below. */
-static uint32_t checksum(const unsigned char *p, size_t len)
+static uint32_t s390x_checksum(const unsigned char *p, size_t len)
 {
 	uint64_t sum = 0;
 
@@ -153,23 +153,23 @@ static uint32_t checksum(const unsigned char *p, size_t len)
 	return (uint32_t)sum;
 }
 
-static bool has_sum(struct source *s, const struct vmcoreinfo_place *place, uint32_t sum)
+static bool s390x_has_checksum(struct source *s, const struct vmcoreinfo_loc *loc, uint32_t sum)
 {
-	CLEANUP_FREE unsigned char *text = malloc(place->size);
-	CLEANUP_ERROR struct gdump_error *err = text ? source_read(s, place->paddr, text, place->size) :
+	CLEANUP_FREE unsigned char *text = malloc(loc->size);
+	CLEANUP_ERROR struct gdump_error *err = text ? source_read(s, loc->paddr, text, loc->size) :
 						       error_nomem();
 
-	return !err && checksum(text, place->size) == sum;
+	return !err && s390x_checksum(text, loc->size) == sum;
 }
 
-static bool find_os_info(struct source *s, struct vmcoreinfo_place *ret)
+static bool s390x_find_os_info(struct source *s, struct vmcoreinfo_loc *ret)
 {
 	unsigned char page[OS_INFO_SIZE];
 	struct cursor c = cursor_init(page, sizeof(page), true, true);
 	struct gdump_error *err;
 	uint64_t paddr, size;
 
-	if (!read_lowcore(s, LC_OS_INFO, &paddr) || paddr % OS_INFO_SIZE)
+	if (!s390x_read_lowcore(s, LC_OS_INFO, &paddr) || paddr % OS_INFO_SIZE)
 		return false;
 	err = source_read(s, paddr, page, sizeof(page));
 	if (err) {
@@ -177,7 +177,7 @@ static bool find_os_info(struct source *s, struct vmcoreinfo_place *ret)
 		return false;
 	}
 	if (memcmp(cursor_take(&c, 8), "OSINFOSZ", 8) ||
-	    get_u32(&c) != checksum(page + OS_INFO_SUMMED, sizeof(page) - OS_INFO_SUMMED))
+	    get_u32(&c) != s390x_checksum(page + OS_INFO_SUMMED, sizeof(page) - OS_INFO_SUMMED))
 		return false;
 	cursor_take(&c, OS_INFO_ENTRIES - OS_INFO_SUMMED);
 	ret->paddr = get_u64(&c);
@@ -185,15 +185,15 @@ static bool find_os_info(struct source *s, struct vmcoreinfo_place *ret)
 	if (!size || size > MAX_VMCOREINFO)
 		return false;
 	ret->size = (size_t)size;
-	return has_sum(s, ret, get_u32(&c));
+	return s390x_has_checksum(s, ret, get_u32(&c));
 }
 
-static bool vmcoreinfo(struct source *s, struct vmcoreinfo_place *ret)
+static bool s390x_vmcoreinfo(struct source *s, struct vmcoreinfo_loc *ret)
 {
-	if (find_os_info(s, ret))
+	if (s390x_find_os_info(s, ret))
 		return true;
 	ret->size = 0;
-	return read_lowcore(s, LC_VMCOREINFO, &ret->paddr);
+	return s390x_read_lowcore(s, LC_VMCOREINFO, &ret->paddr);
 }
 
 const struct arch arch_s390x = {
@@ -209,7 +209,7 @@ const struct arch arch_s390x = {
 	.pv_dumps = true,
 	.regs = regs,
 	.sets = sets,
-	.image_paddr = image_paddr,
-	.vmcoreinfo = vmcoreinfo,
-	.paging = paging,
+	.image_paddr = s390x_image_paddr,
+	.vmcoreinfo = s390x_vmcoreinfo,
+	.paging = s390x_paging,
 };

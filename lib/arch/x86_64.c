@@ -20,7 +20,7 @@ static const struct reg regs[] = {
 };
 
 /* Decimal and negative with KASLR; QEMU's own headers get it wrong. */
-static uint64_t phys_base(const struct image *image)
+static uint64_t x86_64_phys_base(const struct image *image)
 {
 	uint64_t base = image->phys_base;
 
@@ -28,7 +28,7 @@ static uint64_t phys_base(const struct image *image)
 	return base;
 }
 
-static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
+static bool x86_64_image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
 	uint64_t base;
 
@@ -41,8 +41,8 @@ static bool image_paddr(const struct image *image, uint64_t vaddr, uint64_t *pad
 /* Bit 0 present; bit 7 a page of its own at 2 MiB and 1 GiB; bits 51..12 the
  * address, less the bit that marks encrypted memory (AMD SME).
  */
-static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
-			     uint64_t *paddr)
+static enum entry_kind x86_64_entry(const struct paging *p, unsigned int level, uint64_t entry,
+				    uint64_t *paddr)
 {
 	const unsigned int below = p->levels - 1 - level;
 
@@ -56,12 +56,12 @@ static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_
 	return below <= 2 ? ENTRY_PAGE : ENTRY_NONE;
 }
 
-void x86_64_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask)
+void x86_64_set_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask)
 {
 	p->root = root;
 	p->levels = la57 ? 5 : 4;
 	p->mask = mask;
-	p->entry = entry;
+	p->entry = x86_64_entry;
 	p->sign = true;
 	for (unsigned int i = 0; i < p->levels; i++) {
 		p->shift[i] = (uint8_t)(12 + 9 * (p->levels - 1 - i));
@@ -69,17 +69,17 @@ void x86_64_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask)
 	}
 }
 
-static bool paging(struct source *s, struct paging *ret)
+static bool x86_64_paging(struct source *s, struct paging *ret)
 {
 	const struct image *image = &s->image;
 	uint64_t vaddr, root, la57 = 0, sme_mask = 0;
 
 	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &vaddr) ||
-	    !image_paddr(image, vaddr, &root))
+	    !x86_64_image_paddr(image, vaddr, &root))
 		return false;
 	vmcoreinfo_number(image, "pgtable_l5_enabled", &la57);
 	vmcoreinfo_number(image, "sme_mask", &sme_mask);
-	x86_64_paging(ret, root, la57, sme_mask);
+	x86_64_set_paging(ret, root, la57, sme_mask);
 	return true;
 }
 
@@ -96,8 +96,8 @@ const struct arch arch_x86_64 = {
 	.section_bits = 27,
 	.regs = regs,
 	.sets = x86_sets,
-	.phys_base = phys_base,
-	.image_paddr = image_paddr,
-	.paging = paging,
+	.phys_base = x86_64_phys_base,
+	.image_paddr = x86_64_image_paddr,
+	.paging = x86_64_paging,
 	.cpu_paging = x86_cpu_paging,
 };

@@ -16,8 +16,8 @@ enum { CR0 = 392, CR3 = 416, CR4 = 424 };
 
 static const uint64_t cr0_pg = (uint64_t)1 << 31, cr4_pae = 1 << 5, cr4_la57 = 1 << 12;
 
-static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_t entry,
-			     uint64_t *paddr)
+static enum entry_kind x86_entry(const struct paging *p, unsigned int level, uint64_t entry,
+				 uint64_t *paddr)
 {
 	const unsigned int below = p->levels - 1 - level;
 
@@ -32,8 +32,8 @@ static enum entry_kind entry(const struct paging *p, unsigned int level, uint64_
 }
 
 /* Two levels, of 4 bytes an entry; a large page has address bits 39:32 in 20:13. */
-static enum entry_kind entry32(const struct paging *p, unsigned int level, uint64_t entry,
-			       uint64_t *paddr)
+static enum entry_kind x86_entry32(const struct paging *p, unsigned int level, uint64_t entry,
+				   uint64_t *paddr)
 {
 	(void)p;
 	if (!(entry & 1))
@@ -47,7 +47,7 @@ static enum entry_kind entry32(const struct paging *p, unsigned int level, uint6
 	return ENTRY_PAGE;
 }
 
-static uint64_t get(const struct gdump_note *n, size_t off)
+static uint64_t x86_note_u64(const struct gdump_note *n, size_t off)
 {
 	struct cursor c = cursor_init(n->desc, n->size, false, true);
 
@@ -55,7 +55,7 @@ static uint64_t get(const struct gdump_note *n, size_t off)
 	return get_u64(&c);
 }
 
-static void set_levels(struct paging *p, unsigned int levels, unsigned int bits)
+static void x86_set_levels(struct paging *p, unsigned int levels, unsigned int bits)
 {
 	p->levels = levels;
 	for (unsigned int i = 0; i < levels; i++) {
@@ -66,23 +66,23 @@ static void set_levels(struct paging *p, unsigned int levels, unsigned int bits)
 
 bool x86_cpu_paging(const struct image *image, const struct gdump_note *n, struct paging *ret)
 {
-	const uint64_t cr3 = get(n, CR3), cr4 = get(n, CR4);
+	const uint64_t cr3 = x86_note_u64(n, CR3), cr4 = x86_note_u64(n, CR4);
 
-	if (strcmp(n->name, "QEMU") || n->size < CR4 + 8 || !(get(n, CR0) & cr0_pg))
+	if (strcmp(n->name, "QEMU") || n->size < CR4 + 8 || !(x86_note_u64(n, CR0) & cr0_pg))
 		return false;
-	ret->entry = entry;
+	ret->entry = x86_entry;
 	ret->entry_size = 8;
 	ret->root = cr3 & 0x000ffffffffff000;
 	if (image->arch->is64) {
-		set_levels(ret, cr4 & cr4_la57 ? 5 : 4, 9);
+		x86_set_levels(ret, cr4 & cr4_la57 ? 5 : 4, 9);
 		ret->sign = true;
 	} else if (cr4 & cr4_pae) {
-		set_levels(ret, 3, 9);
+		x86_set_levels(ret, 3, 9);
 		ret->bits[0] = 2;
 		ret->root = cr3 & 0xffffffe0;
 	} else {
-		set_levels(ret, 2, 10);
-		ret->entry = entry32;
+		x86_set_levels(ret, 2, 10);
+		ret->entry = x86_entry32;
 		ret->entry_size = 4;
 		ret->root &= 0xffffffff;
 	}

@@ -88,8 +88,8 @@ static void find_in_order(const struct sections *ss, struct pv_parts *parts)
 
 		if (!parts->meta.found && is_called(ss, &names, s.name, "pv_mem_meta"))
 			parts->meta = found;
-		if (!parts->compl.found && is_called(ss, &names, s.name, "pv_compl"))
-			parts->compl = found;
+		if (!parts->completion.found && is_called(ss, &names, s.name, "pv_compl"))
+			parts->completion = found;
 	}
 }
 
@@ -99,7 +99,7 @@ static void find_sections(struct bytes *in, const struct elf_header *h, struct p
 
 	find_in_order(&ss, parts);
 	ss.big = !ss.big;
-	if (!parts->meta.found && !parts->compl.found)
+	if (!parts->meta.found && !parts->completion.found)
 		find_in_order(&ss, parts);
 }
 
@@ -134,7 +134,7 @@ struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
 
 	if (arch_by_machine(h->machine)->pv_dumps && h->is64 && h->big)
 		find_sections(in, h, &parts);
-	if (!parts.meta.found && !parts.compl.found && !pv_has_cpus(&inner->image)) {
+	if (!parts.meta.found && !parts.completion.found && !pv_has_cpus(&inner->image)) {
 		*ret = inner;
 		return NULL;
 	}

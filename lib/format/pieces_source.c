@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "../arch/arch.h"
+
 void *pieces_source_create(size_t size, const struct source_ops *ops, struct bytes *in)
 {
 	struct pieces_source *p = calloc(1, size);

@@ -80,7 +80,7 @@ static struct gdump_error *take_cpus(struct s390_writer *w)
 {
 	struct gdump_error *err = NULL;
 
-	for (size_t cpu = 0; !err && cpu < w->spec->image->num_noted; cpu++)
+	for (size_t cpu = 0; !err && cpu < w->spec->image->num_cpus_with_notes; cpu++)
 		err = error_prefix(take_cpu(w, cpu), "CPU %zu", cpu);
 	return err;
 }
@@ -152,8 +152,10 @@ static struct gdump_error *write_cpu(struct s390_writer *w, const struct s390_cp
 		const struct gdump_note *n = cpu->notes[s390_saved[i].note];
 
 		if (n)
-			err = sink_write(w->spec->sink, S390_HEADER + cpu->prefix + s390_saved[i].saved,
-					 (const char *)n->desc + s390_saved[i].off, s390_saved[i].len);
+			err = sink_write(w->spec->sink,
+					 S390_HEADER + cpu->prefix + s390_saved[i].saved,
+					 (const char *)n->desc + s390_saved[i].off,
+					 s390_saved[i].len);
 	}
 	return err || !cpu->vectors ? err : write_vectors(w, cpu);
 }

@@ -93,7 +93,7 @@ bool win_kernel_init(struct win_kernel *k, struct source *s, const unsigned char
 	const uint64_t cr3 = get_le(header + WIN_CR3, 8);
 
 	k->paging = (struct paging){ .entry_size = 8 };
-	x86_64_paging(&k->paging, cr3 & 0x000ffffffffff000, false, 0);
+	x86_64_set_paging(&k->paging, cr3 & 0x000ffffffffff000, false, 0);
 	walker_init(&k->walker, &k->paging, s);
 	k->kdbg = get_le(header + WIN_KDBG, 8);
 	if (is_kdbg(k, k->kdbg))
@@ -133,7 +133,8 @@ void win_context_to_prstatus(const unsigned char *context, unsigned char *prstat
 		const struct reg *from = &context_regs[i], *to = prstatus_reg(from->name);
 
 		if (to)
-			put_le(prstatus + to->off, get_le(context + from->off, from->size), to->size);
+			put_le(prstatus + to->off, get_le(context + from->off, from->size),
+			       to->size);
 	}
 }
 
@@ -147,7 +148,8 @@ void win_context_make(unsigned char *context, const unsigned char *prstatus,
 		const struct reg *to = &context_regs[i], *from = prstatus_reg(to->name);
 
 		if (from)
-			put_le(context + to->off, get_le(prstatus + from->off, from->size), to->size);
+			put_le(context + to->off, get_le(prstatus + from->off, from->size),
+			       to->size);
 	}
 	if (fxsave) {
 		flags |= CONTEXT_FLOATING;

@@ -28,13 +28,23 @@ enum {
 };
 
 enum {
-	KIND_INT = 1, KIND_PTR = 2, KIND_ARRAY = 3, KIND_STRUCT = 4, KIND_UNION = 5, KIND_ENUM = 6,
-	KIND_TYPEDEF = 8, KIND_VOLATILE = 9, KIND_CONST = 10, KIND_RESTRICT = 11, KIND_TYPE_TAG = 18,
-	KIND_ENUM64 = 19, NUM_KINDS = 20,
+	KIND_INT = 1,
+	KIND_PTR = 2,
+	KIND_ARRAY = 3,
+	KIND_STRUCT = 4,
+	KIND_UNION = 5,
+	KIND_ENUM = 6,
+	KIND_TYPEDEF = 8,
+	KIND_VOLATILE = 9,
+	KIND_CONST = 10,
+	KIND_RESTRICT = 11,
+	KIND_TYPE_TAG = 18,
+	KIND_ENUM64 = 19,
+	NUM_KINDS = 20,
 };
 
 /* Bytes behind a record: once, and for each of its elements. */
-static const struct tail {
+static const struct btf_tail {
 	uint8_t once, each;
 } tails[NUM_KINDS] = {
 	[KIND_INT] = { 4, 0 },
@@ -49,7 +59,7 @@ static const struct tail {
 	[KIND_ENUM64] = { 0, 12 },
 };
 
-struct type {
+struct btf_type {
 	const char *name;
 	unsigned int kind;
 	uint32_t num;                   /* elements                             */
@@ -58,33 +68,33 @@ struct type {
 	const unsigned char *tail;
 };
 
-static uint32_t get32(const struct btf *b, const unsigned char *p)
+static uint32_t btf_get_u32(const struct btf *b, const unsigned char *p)
 {
 	struct cursor c = cursor_init(p, 4, b->big, b->is64);
 
 	return get_u32(&c);
 }
 
-static const char *string(const struct btf *b, uint32_t off)
+static const char *btf_string(const struct btf *b, uint32_t off)
 {
 	return off < b->strings_len ? b->strings + off : "";
 }
 
-static struct type parse(const struct btf *b, const unsigned char *p)
+static struct btf_type btf_parse(const struct btf *b, const unsigned char *p)
 {
-	const uint32_t info = get32(b, p + 4);
+	const uint32_t info = btf_get_u32(b, p + 4);
 
-	return (struct type){
-		.name = string(b, get32(b, p)),
+	return (struct btf_type){
+		.name = btf_string(b, btf_get_u32(b, p)),
 		.kind = info >> 24 & (b->wide ? 0x7f : 0x1f),
 		.num = info & (b->wide ? 0xffffff : 0xffff),
 		.flag = info >> 31,
-		.size = get32(b, p + 8),
+		.size = btf_get_u32(b, p + 8),
 		.tail = p + RECORD,
 	};
 }
 
-static bool find_tail(const struct btf *b, unsigned int kind, struct tail *ret)
+static bool btf_find_tail(const struct btf *b, unsigned int kind, struct btf_tail *ret)
 {
 	/* two bytes of sizes and two of flags for each kind */
 	if (b->layout && range_fits(4 * (uint64_t)kind, 4, b->layout_len)) {
@@ -99,28 +109,28 @@ static bool find_tail(const struct btf *b, unsigned int kind, struct tail *ret)
 }
 
 /* The type of that number; false: there is none. */
-static bool type_at(const struct btf *b, uint32_t number, struct type *ret)
+static bool btf_type_at(const struct btf *b, uint32_t number, struct btf_type *ret)
 {
 	if (!number || number > b->num)
 		return false;
-	*ret = parse(b, b->types + b->places[number - 1]);
+	*ret = btf_parse(b, b->types + b->records[number - 1]);
 	return true;
 }
 
-/* Count the records, and note in @places, if there is room, where they are. */
-static bool walk(struct btf *b, uint32_t *places)
+/* Count the records, and note in @records, if there is room, where they are. */
+static bool btf_walk(struct btf *b, uint32_t *records)
 {
 	size_t at = 0;
 
 	for (b->num = 0; at < b->types_len; b->num++) {
-		struct type t;
-		struct tail tail;
+		struct btf_type t;
+		struct btf_tail tail;
 		uint64_t more;
 
 		if (!range_fits(at, RECORD, b->types_len))
 			return false;
-		t = parse(b, b->types + at);
-		if (!t.kind || !find_tail(b, t.kind, &tail))
+		t = btf_parse(b, b->types + at);
+		if (!t.kind || !btf_find_tail(b, t.kind, &tail))
 			return false;
 		/* of those that we know we know the size */
 		if (t.kind < NUM_KINDS && memcmp(&tail, &tails[t.kind], sizeof(tail)))
@@ -128,18 +138,18 @@ static bool walk(struct btf *b, uint32_t *places)
 		more = tail.once + (uint64_t)tail.each * t.num;
 		if (!range_fits(at + RECORD, more, b->types_len))
 			return false;
-		if (places)
-			places[b->num] = (uint32_t)at;
+		if (records)
+			records[b->num] = (uint32_t)at;
 		at += RECORD + (size_t)more;
 	}
 	return b->num;
 }
 
-struct header {
+struct btf_header {
 	uint32_t size, types, types_len, strings, strings_len, layout, layout_len;
 };
 
-static bool parse_header(const unsigned char *buf, size_t len, bool big, struct header *h)
+static bool btf_parse_header(const unsigned char *buf, size_t len, bool big, struct btf_header *h)
 {
 	struct cursor c = cursor_init(buf, len, big, true);
 	const uint16_t magic = get_u16(&c);
@@ -162,53 +172,53 @@ static bool parse_header(const unsigned char *buf, size_t len, bool big, struct 
 
 uint64_t btf_length(const unsigned char *buf, size_t len, bool big)
 {
-	struct header h;
+	struct btf_header h;
 	uint64_t end;
 
-	if (!parse_header(buf, len, big, &h))
+	if (!btf_parse_header(buf, len, big, &h))
 		return 0;
 	end = MAX((uint64_t)h.types + h.types_len, (uint64_t)h.strings + h.strings_len);
 	end = MAX(end, (uint64_t)h.layout + h.layout_len) + h.size;
 	return end <= MAX_BTF ? end : 0;
 }
 
-static struct gdump_error *corrupt(const char *what)
+static struct gdump_error *btf_corrupt(const char *what)
 {
 	return error_new(GDUMP_ERR_CORRUPT, "the kernel's types (BTF): %s", what);
 }
 
-static struct gdump_error *open_parts(struct btf *b, uint64_t len)
+static struct gdump_error *btf_open_parts(struct btf *b, uint64_t len)
 {
-	struct header h;
+	struct btf_header h;
 	uint64_t body;
 
-	if (!parse_header(b->data, (size_t)len, b->big, &h) || h.size > len)
-		return corrupt("there is no header");
+	if (!btf_parse_header(b->data, (size_t)len, b->big, &h) || h.size > len)
+		return btf_corrupt("there is no header");
 	body = len - h.size;
 	if (!range_fits(h.types, h.types_len, body) || h.types % 4 ||
 	    !range_fits(h.strings, h.strings_len, body) ||
 	    !range_fits(h.layout, h.layout_len, body))
-		return corrupt("a part is beyond the end");
+		return btf_corrupt("a part is beyond the end");
 	b->types = b->data + h.size + h.types;
 	b->types_len = h.types_len;
 	b->strings = (const char *)b->data + h.size + h.strings;
 	b->strings_len = h.strings_len;
 	if (b->strings[b->strings_len - 1])
-		return corrupt("the last string has no end");
+		return btf_corrupt("the last string has no end");
 	b->wide = h.size > HEADER;
 	b->layout = h.layout_len ? b->data + h.size + h.layout : NULL;
 	b->layout_len = h.layout_len;
 	return NULL;
 }
 
-static struct gdump_error *find_places(struct btf *b)
+static struct gdump_error *btf_find_records(struct btf *b)
 {
-	if (!walk(b, NULL))
-		return corrupt("a record is not understood");
-	b->places = malloc(b->num * sizeof(*b->places));
-	if (!b->places)
+	if (!btf_walk(b, NULL))
+		return btf_corrupt("a record is not understood");
+	b->records = malloc(b->num * sizeof(*b->records));
+	if (!b->records)
 		return error_nomem();
-	walk(b, b->places);
+	btf_walk(b, b->records);
 	return NULL;
 }
 
@@ -218,15 +228,15 @@ struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, str
 	struct gdump_error *err = NULL;
 
 	if (len < HEADER || len > MAX_BTF)
-		return corrupt("their size makes no sense");
+		return btf_corrupt("their size makes no sense");
 	b.data = malloc((size_t)len);
 	if (!b.data)
 		return error_nomem();
 	err = walker_read(w, start, b.data, (size_t)len);
 	if (!err)
-		err = open_parts(&b, len);
+		err = btf_open_parts(&b, len);
 	if (!err)
-		err = find_places(&b);
+		err = btf_find_records(&b);
 	if (err) {
 		btf_deinit(&b);
 		return err;
@@ -238,14 +248,14 @@ struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, str
 void btf_deinit(struct btf *b)
 {
 	free(b->data);
-	free(b->places);
+	free(b->records);
 	*b = (struct btf){ 0 };
 }
 
 /* Past typedefs and qualifiers. */
-static bool resolve(const struct btf *b, uint32_t number, struct type *ret)
+static bool btf_resolve(const struct btf *b, uint32_t number, struct btf_type *ret)
 {
-	for (unsigned int i = 0; i < MAX_CHAIN && type_at(b, number, ret); i++) {
+	for (unsigned int i = 0; i < MAX_CHAIN && btf_type_at(b, number, ret); i++) {
 		switch (ret->kind) {
 		case KIND_TYPEDEF:
 		case KIND_VOLATILE:
@@ -262,12 +272,12 @@ static bool resolve(const struct btf *b, uint32_t number, struct type *ret)
 }
 
 /* Bytes of a type; 0: not known. */
-static uint32_t type_size(const struct btf *b, uint32_t number)
+static uint32_t btf_type_size(const struct btf *b, uint32_t number)
 {
 	uint64_t num = 1;
-	struct type t;
+	struct btf_type t;
 
-	for (unsigned int i = 0; i < MAX_DEPTH && resolve(b, number, &t); i++) {
+	for (unsigned int i = 0; i < MAX_DEPTH && btf_resolve(b, number, &t); i++) {
 		switch (t.kind) {
 		case KIND_INT:
 		case KIND_ENUM:
@@ -278,8 +288,8 @@ static uint32_t type_size(const struct btf *b, uint32_t number)
 		case KIND_PTR:
 			return (uint32_t)MIN(num * (b->is64 ? 8 : 4), UINT32_MAX);
 		case KIND_ARRAY:
-			num *= get32(b, t.tail + 8);
-			number = get32(b, t.tail);
+			num *= btf_get_u32(b, t.tail + 8);
+			number = btf_get_u32(b, t.tail);
 			if (num > UINT32_MAX)
 				return 0;
 			break;
@@ -290,33 +300,34 @@ static uint32_t type_size(const struct btf *b, uint32_t number)
 	return 0;
 }
 
-static bool find_struct(const struct btf *b, const char *name, struct type *ret)
+static bool btf_find_struct(const struct btf *b, const char *name, struct btf_type *ret)
 {
 	for (uint32_t i = 1; i <= b->num; i++) {
-		if (type_at(b, i, ret) && ret->kind == KIND_STRUCT && !strcmp(ret->name, name))
+		if (btf_type_at(b, i, ret) && ret->kind == KIND_STRUCT && !strcmp(ret->name, name))
 			return true;
 	}
 	return false;
 }
 
-static bool find_member(const struct btf *b, const struct type *t, const char *member,
-			uint64_t base, unsigned int depth, unsigned int *steps,
-			struct btf_field *ret)
+static bool btf_find_member(const struct btf *b, const struct btf_type *t, const char *member,
+			    uint64_t base, unsigned int depth, unsigned int *steps,
+			    struct btf_field *ret)
 {
 	for (uint32_t i = 0; i < t->num && ++*steps < MAX_STEPS; i++) {
 		const unsigned char *m = t->tail + (size_t)MEMBER * i;
-		const char *name = string(b, get32(b, m));
-		const uint32_t type = get32(b, m + 4), bits = get32(b, m + 8);
+		const char *name = btf_string(b, btf_get_u32(b, m));
+		const uint32_t type = btf_get_u32(b, m + 4), bits = btf_get_u32(b, m + 8);
 		const uint64_t off = base + (t->flag ? bits & 0xffffff : bits) / 8;
-		struct type inner;
+		struct btf_type inner;
 
 		if (!strcmp(name, member)) {
-			*ret = (struct btf_field){ .off = (uint32_t)off, .size = type_size(b, type) };
+			*ret = (struct btf_field){.off = (uint32_t)off,
+						  .size = btf_type_size(b, type)};
 			return off <= UINT32_MAX && ret->size;
 		}
-		if (!*name && depth < MAX_DEPTH && resolve(b, type, &inner) &&
+		if (!*name && depth < MAX_DEPTH && btf_resolve(b, type, &inner) &&
 		    (inner.kind == KIND_STRUCT || inner.kind == KIND_UNION) &&
-		    find_member(b, &inner, member, off, depth + 1, steps, ret))
+		    btf_find_member(b, &inner, member, off, depth + 1, steps, ret))
 			return true;
 	}
 	return false;
@@ -324,15 +335,15 @@ static bool find_member(const struct btf *b, const struct type *t, const char *m
 
 uint32_t btf_size(const struct btf *b, const char *name)
 {
-	struct type t;
+	struct btf_type t;
 
-	return find_struct(b, name, &t) ? t.size : 0;
+	return btf_find_struct(b, name, &t) ? t.size : 0;
 }
 
 bool btf_field(const struct btf *b, const char *name, const char *member, struct btf_field *ret)
 {
 	unsigned int steps = 0;
-	struct type t;
+	struct btf_type t;
 
-	return find_struct(b, name, &t) && find_member(b, &t, member, 0, 0, &steps, ret);
+	return btf_find_struct(b, name, &t) && btf_find_member(b, &t, member, 0, 0, &steps, ret);
 }

@@ -19,7 +19,7 @@ struct btf {
 	size_t strings_len;
 	const unsigned char *layout;    /* of kinds; NULL: those that we know   */
 	size_t layout_len;
-	uint32_t *places;               /* in types[], by number - 1            */
+	uint32_t *records;               /* in types[], by number - 1            */
 	uint32_t num;
 };
 

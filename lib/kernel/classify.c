@@ -9,7 +9,7 @@
 
 enum { MAX_ORDER = 22 };
 
-static uint64_t load(const unsigned char *p, bool big, unsigned int size)
+static uint64_t page_load(const unsigned char *p, bool big, unsigned int size)
 {
 	uint64_t v = 0;
 
@@ -23,15 +23,15 @@ static uint64_t load(const unsigned char *p, bool big, unsigned int size)
 
 uint64_t page_flags(const struct page_layout *k, const unsigned char *page)
 {
-	return load(page + k->flags, k->big, 8);
+	return page_load(page + k->flags, k->big, 8);
 }
 
 bool page_is_tail(const struct page_layout *k, const unsigned char *page)
 {
-	return load(page + k->compound, k->big, 8) & 1;
+	return page_load(page + k->compound, k->big, 8) & 1;
 }
 
-static bool has_type(struct page_type t, uint32_t mapcount)
+static bool page_has_type(struct page_type t, uint32_t mapcount)
 {
 	return t.mask && (mapcount & t.mask) == (t.value & t.mask);
 }
@@ -39,14 +39,14 @@ static bool has_type(struct page_type t, uint32_t mapcount)
 /* Whether @mapcount is a type and no count: Linux's PAGE_MAPCOUNT_RESERVE.  Such a page
  * is in nobody's tables, and its other words are what its owner made of them.
  */
-static bool is_typed(uint32_t mapcount)
+static bool page_is_typed(uint32_t mapcount)
 {
 	return mapcount >> 31 && mapcount < (uint32_t)-128;
 }
 
 /* The order of the folio that @page is the head of; -1: it makes no sense. */
-static int folio_order(const struct page_layout *k, const unsigned char *page, bool has_next,
-		       uint64_t pfn)
+static int page_folio_order(const struct page_layout *k, const unsigned char *page, bool has_next,
+			    uint64_t pfn)
 {
 	const unsigned char *next = page + k->size;
 	uint64_t order;
@@ -56,7 +56,7 @@ static int folio_order(const struct page_layout *k, const unsigned char *page, b
 	if (!has_next || !page_is_tail(k, next))
 		return -1;
 	if (k->order_form == ORDER_FLAGS_1)
-		order = load(next + k->flags, k->big, 8) & 0xff;
+		order = page_load(next + k->flags, k->big, 8) & 0xff;
 	else
 		order = page[k->order_off];
 	if (!order || order > MAX_ORDER || pfn & (((uint64_t)1 << order) - 1))
@@ -64,25 +64,26 @@ static int folio_order(const struct page_layout *k, const unsigned char *page, b
 	return (int)order;
 }
 
-static bool is_hugetlb(const struct page_layout *k, const unsigned char *page, uint32_t mapcount)
+static bool page_is_hugetlb(const struct page_layout *k, const unsigned char *page,
+			    uint32_t mapcount)
 {
 	if (k->hugetlb.mask)
-		return has_type(k->hugetlb, mapcount);
+		return page_has_type(k->hugetlb, mapcount);
 	if (k->hugetlb_flag)
-		return load(page + k->size + k->flags, k->big, 8) & k->hugetlb_flag;
+		return page_load(page + k->size + k->flags, k->big, 8) & k->hugetlb_flag;
 	return k->dtor_off && page[k->dtor_off] == k->hugetlb_dtor;
 }
 
-static struct verdict drop_blocks(uint64_t pfn, uint64_t order, uint32_t num_orders)
+static struct verdict classify_block(uint64_t pfn, uint64_t order, uint32_t num_orders)
 {
 	if (order >= num_orders || pfn & (((uint64_t)1 << order) - 1))
-		return (struct verdict){ .odd = true };
+		return (struct verdict){ .inconsistent = true };
 	return (struct verdict){ .why = GDUMP_DROP_FREE, .order = (unsigned int)order };
 }
 
 /* The decision proper; the folio's order comes later, where it matters. */
-static unsigned int reason(const struct page_layout *k, uint64_t flags, uint64_t mapping,
-			   unsigned int drop, bool slab)
+static unsigned int classify_reason(const struct page_layout *k, uint64_t flags, uint64_t mapping,
+				    unsigned int drop, bool slab)
 {
 	const bool anon = mapping & 1 && !slab;
 	const bool cache = flags & k->lru || ((flags & k->swapbacked) && (flags & k->swapcache));
@@ -100,40 +101,42 @@ static unsigned int reason(const struct page_layout *k, uint64_t flags, uint64_t
 struct verdict classify(const struct page_layout *k, const unsigned char *page, bool has_next,
 			uint64_t pfn, unsigned int drop)
 {
-	const uint64_t flags = load(page + k->flags, k->big, 8);
-	const uint32_t mapcount = (uint32_t)load(page + k->mapcount, k->big, 4);
-	const bool slab = flags & k->slab || has_type(k->slab_type, mapcount);
+	const uint64_t flags = page_load(page + k->flags, k->big, 8);
+	const uint32_t mapcount = (uint32_t)page_load(page + k->mapcount, k->big, 4);
+	const bool slab = flags & k->slab || page_has_type(k->slab_type, mapcount);
 	const bool head = flags & k->head;
 	unsigned int why;
 	int order = 0;
 
 	if (page_is_tail(k, page))
 		return (struct verdict){ 0 };
-	if (has_type(k->buddy, mapcount) && !slab)
+	if (page_has_type(k->buddy, mapcount) && !slab)
 		return drop & GDUMP_DROP_FREE ?
-		       drop_blocks(pfn, load(page + k->private, k->big, 8), k->num_orders) :
+		       classify_block(pfn, page_load(page + k->private, k->big, 8), k->num_orders) :
 		       (struct verdict){ 0 };
-	if (has_type(k->unaccepted, mapcount))
-		return drop & GDUMP_DROP_FREE ? drop_blocks(pfn, k->num_orders - 1, k->num_orders) :
-						(struct verdict){ 0 };
-	why = is_typed(mapcount) && !has_type(k->hugetlb, mapcount) ?
-	      0 : reason(k, flags, load(page + k->mapping, k->big, 8), drop, slab);
+	if (page_has_type(k->unaccepted, mapcount))
+		return drop & GDUMP_DROP_FREE
+			       ? classify_block(pfn, k->num_orders - 1, k->num_orders)
+			       : (struct verdict){0};
+	why = page_is_typed(mapcount) && !page_has_type(k->hugetlb, mapcount) ?
+	      0 : classify_reason(k, flags, page_load(page + k->mapping, k->big, 8), drop, slab);
 	if (head) {
-		order = folio_order(k, page, has_next, pfn);
+		order = page_folio_order(k, page, has_next, pfn);
 		if (order >= 0 && !why && drop & GDUMP_DROP_USER && has_next &&
-		    is_hugetlb(k, page, mapcount))
+		    page_is_hugetlb(k, page, mapcount))
 			why = GDUMP_DROP_USER;
 	}
 	if (!why && flags & k->hwpoison)
 		return (struct verdict){ .why = GDUMP_DROP_HWPOISON };
-	if (!why && has_type(k->offline, mapcount) && !slab)
+	if (!why && page_has_type(k->offline, mapcount) && !slab)
 		why = GDUMP_DROP_OFFLINE;
 	if (order < 0)
-		return (struct verdict){ .odd = why != 0 };
+		return (struct verdict){ .inconsistent = why != 0 };
 	return (struct verdict){ .why = why, .order = (unsigned int)order };
 }
 
-static bool offset(const struct image *image, const char *key, uint32_t size, uint32_t *ret)
+static bool page_layout_offset(const struct image *image, const char *key, uint32_t size,
+			       uint32_t *ret)
 {
 	uint64_t v;
 
@@ -144,7 +147,7 @@ static bool offset(const struct image *image, const char *key, uint32_t size, ui
 }
 
 /* The mask of flag number @key; 0: there is none. */
-static uint64_t flag(const struct image *image, const char *key)
+static uint64_t page_layout_flag(const struct image *image, const char *key)
 {
 	uint64_t bit;
 
@@ -154,7 +157,7 @@ static uint64_t flag(const struct image *image, const char *key)
 /* Which bits count depends on the age: all of them, then the upper half, then
  * the top byte; the others are their owner's.
  */
-static struct page_type type(const struct image *image, const char *key)
+static struct page_type page_layout_type(const struct image *image, const char *key)
 {
 	uint64_t v;
 	uint32_t value;
@@ -169,12 +172,12 @@ static struct page_type type(const struct image *image, const char *key)
 	return (struct page_type){ value, 0xffffffff };
 }
 
-static void read_order_form(const struct image *image, struct page_layout *k)
+static void page_layout_read_order(const struct image *image, struct page_layout *k)
 {
 	uint64_t order, dtor, hugetlb;
 
-	k->hugetlb = type(image, "PAGE_HUGETLB_MAPCOUNT_VALUE");
-	k->hugetlb_flag = flag(image, "PG_hugetlb");
+	k->hugetlb = page_layout_type(image, "PAGE_HUGETLB_MAPCOUNT_VALUE");
+	k->hugetlb_flag = page_layout_flag(image, "PG_hugetlb");
 	if (k->hugetlb.mask || k->hugetlb_flag) {
 		k->order_form = ORDER_FLAGS_1;
 		return;
@@ -201,17 +204,18 @@ static void read_order_form(const struct image *image, struct page_layout *k)
 	}
 }
 
-static bool read_flags(const struct image *image, struct page_layout *k, const char **missing)
+static bool page_layout_read_flags(const struct image *image, struct page_layout *k,
+				   const char **missing)
 {
 	uint64_t head;
 
-	k->lru = flag(image, "PG_lru");
-	k->swapcache = flag(image, "PG_swapcache");
-	k->swapbacked = flag(image, "PG_swapbacked");
-	k->has_private = flag(image, "PG_private");
-	k->slab = flag(image, "PG_slab");
-	k->hwpoison = flag(image, "PG_hwpoison");
-	k->slab_type = type(image, "PAGE_SLAB_MAPCOUNT_VALUE");
+	k->lru = page_layout_flag(image, "PG_lru");
+	k->swapcache = page_layout_flag(image, "PG_swapcache");
+	k->swapbacked = page_layout_flag(image, "PG_swapbacked");
+	k->has_private = page_layout_flag(image, "PG_private");
+	k->slab = page_layout_flag(image, "PG_slab");
+	k->hwpoison = page_layout_flag(image, "PG_hwpoison");
+	k->slab_type = page_layout_type(image, "PAGE_SLAB_MAPCOUNT_VALUE");
 	if (!vmcoreinfo_number(image, "PG_head_mask", &head))
 		return *missing = "NUMBER(PG_head_mask)", false;
 	k->head = head;
@@ -230,25 +234,25 @@ bool page_layout_read(const struct image *image, struct page_layout *ret, const 
 	if (!vmcoreinfo_decimal(image, "SIZE(page)", &size) || size < 32 || size > 256 || size % 8)
 		return *missing = "SIZE(page)", false;
 	k.size = (uint32_t)size;
-	if (!offset(image, "OFFSET(page.flags)", k.size, &k.flags) ||
-	    !offset(image, "OFFSET(page.mapping)", k.size, &k.mapping) ||
-	    !offset(image, "OFFSET(page._mapcount)", k.size + 4, &k.mapcount) ||
-	    !offset(image, "OFFSET(page.private)", k.size, &k.private))
+	if (!page_layout_offset(image, "OFFSET(page.flags)", k.size, &k.flags) ||
+	    !page_layout_offset(image, "OFFSET(page.mapping)", k.size, &k.mapping) ||
+	    !page_layout_offset(image, "OFFSET(page._mapcount)", k.size + 4, &k.mapcount) ||
+	    !page_layout_offset(image, "OFFSET(page.private)", k.size, &k.private))
 		return *missing = "an offset in struct page", false;
-	if (!offset(image, "OFFSET(page.compound_head)", k.size, &k.compound) &&
-	    !offset(image, "OFFSET(page.compound_info)", k.size, &k.compound))
+	if (!page_layout_offset(image, "OFFSET(page.compound_head)", k.size, &k.compound) &&
+	    !page_layout_offset(image, "OFFSET(page.compound_info)", k.size, &k.compound))
 		return *missing = "OFFSET(page.compound_head)", false;
-	if (!read_flags(image, &k, missing))
+	if (!page_layout_read_flags(image, &k, missing))
 		return false;
-	k.buddy = type(image, "PAGE_BUDDY_MAPCOUNT_VALUE");
-	k.offline = type(image, "PAGE_OFFLINE_MAPCOUNT_VALUE");
-	k.unaccepted = type(image, "PAGE_UNACCEPTED_MAPCOUNT_VALUE");
+	k.buddy = page_layout_type(image, "PAGE_BUDDY_MAPCOUNT_VALUE");
+	k.offline = page_layout_type(image, "PAGE_OFFLINE_MAPCOUNT_VALUE");
+	k.unaccepted = page_layout_type(image, "PAGE_UNACCEPTED_MAPCOUNT_VALUE");
 	if (!k.buddy.mask)
 		return *missing = "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)", false;
 	if (!vmcoreinfo_decimal(image, "LENGTH(zone.free_area)", &orders) || !orders || orders > 32)
 		return *missing = "LENGTH(zone.free_area)", false;
 	k.num_orders = (uint32_t)orders;
-	read_order_form(image, &k);
+	page_layout_read_order(image, &k);
 	*ret = k;
 	return true;
 }

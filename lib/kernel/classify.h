@@ -41,7 +41,7 @@ struct page_layout {
 struct verdict {
 	unsigned int why;               /* enum gdump_drop; 0: keep             */
 	unsigned int order;             /* of the pages it is about             */
-	bool odd;                       /* it contradicts itself: kept          */
+	bool inconsistent;                       /* it contradicts itself: kept          */
 };
 
 /* Read the layout out of VMCOREINFO; false: @missing says what is not there. */

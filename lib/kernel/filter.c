@@ -40,22 +40,23 @@ struct filter {
 	struct memmap memmap;
 	uint64_t image_start, image_end;        /* pfns of the kernel's image   */
 	uint64_t image_flags;                   /* set in all its struct pages  */
-	uint64_t dropped[NUM_REASONS], odd;     /* added up atomically          */
+	uint64_t dropped[NUM_REASONS], inconsistent;     /* added up atomically          */
 };
 
 /* One thread's own. */
-struct worker {
+struct filter_worker {
 	struct filter *f;
 	struct walker walker;
 	unsigned char *pages;
-	uint64_t dropped[NUM_REASONS], odd;
+	uint64_t dropped[NUM_REASONS], inconsistent;
 };
 
 /* The kernel's image is in use, whatever its struct pages say; only what was
  * given back after boot may go.  That is free, or it lacks the flag (PG_reserved)
  * by which the first page of the image is told from those of the allocator.
  */
-static bool is_kernel(const struct filter *f, const unsigned char *page, uint64_t pfn, uint64_t num)
+static bool filter_is_kernel(const struct filter *f, const unsigned char *page, uint64_t pfn,
+			     uint64_t num)
 {
 	if (pfn >= f->image_end || pfn + num <= f->image_start)
 		return false;
@@ -66,13 +67,14 @@ static bool is_kernel(const struct filter *f, const unsigned char *page, uint64_
 /* Whether a folio that begins at @i of @num pages ends in one of its tails, as far as that
  * can be seen.
  */
-static bool is_whole(const struct filter *f, const unsigned char *pages, uint64_t i, uint64_t n,
-		     uint64_t num)
+static bool filter_is_whole(const struct filter *f, const unsigned char *pages, uint64_t i,
+			    uint64_t n, uint64_t num)
 {
-	return n == 1 || i + n > num || page_is_tail(&f->layout, pages + (i + n - 1) * f->layout.size);
+	return n == 1 || i + n > num ||
+	       page_is_tail(&f->layout, pages + (i + n - 1) * f->layout.size);
 }
 
-static void judge_pages(struct worker *w, uint64_t pfn, uint64_t num)
+static void filter_pages(struct filter_worker *w, uint64_t pfn, uint64_t num)
 {
 	struct filter *f = w->f;
 	const uint32_t size = f->layout.size;
@@ -83,12 +85,12 @@ static void judge_pages(struct worker *w, uint64_t pfn, uint64_t num)
 
 		n = (uint64_t)1 << v.order;
 		if (v.why && v.why != GDUMP_DROP_FREE) {
-			if (!is_whole(f, w->pages, i, n, num))
-				v = (struct verdict){ .odd = true };
-			else if (is_kernel(f, page, pfn + i, n))
+			if (!filter_is_whole(f, w->pages, i, n, num))
+				v = (struct verdict){ .inconsistent = true };
+			else if (filter_is_kernel(f, page, pfn + i, n))
 				v = (struct verdict){ 0 };
 		}
-		w->odd += v.odd;
+		w->inconsistent += v.inconsistent;
 		if (v.why)
 			w->dropped[log2_u64(v.why)] += plan_drop(f->plan, pfn + i, n);
 		else
@@ -96,7 +98,8 @@ static void judge_pages(struct worker *w, uint64_t pfn, uint64_t num)
 	}
 }
 
-static void judge_run(struct worker *w, const struct section *section, uint64_t pfn, uint64_t end)
+static void filter_run(struct filter_worker *w, const struct mem_section *section, uint64_t pfn,
+		       uint64_t end)
 {
 	const uint32_t size = w->f->layout.size;
 
@@ -104,10 +107,10 @@ static void judge_run(struct worker *w, const struct section *section, uint64_t 
 		struct gdump_error *err;
 
 		n = MIN(end - pfn, CHUNK_PAGES);
-		err = walker_read(&w->walker, section->vaddr + (pfn - section->pfn) * size, w->pages,
-				  (size_t)(n * size));
+		err = walker_read(&w->walker, section->vaddr + (pfn - section->pfn) * size,
+				  w->pages, (size_t)(n * size));
 		if (!err)
-			judge_pages(w, pfn, n);
+			filter_pages(w, pfn, n);
 		/* what cannot be read is kept */
 		gdump_error_destroy(err);
 	}
@@ -116,7 +119,7 @@ static void judge_run(struct worker *w, const struct section *section, uint64_t 
 /* Only where there is memory, but with all of a block that is partly there: the first of
  * its pages tells of the others.
  */
-static void judge_section(struct worker *w, const struct section *section)
+static void filter_section(struct filter_worker *w, const struct mem_section *section)
 {
 	const struct filter *f = w->f;
 	const uint64_t end = section->pfn + f->memmap.section_pages;
@@ -127,14 +130,14 @@ static void judge_section(struct worker *w, const struct section *section)
 	     pfn = to) {
 		from = MAX(round_down(from, block), pfn);
 		to = MIN(round_up(to, block), end);
-		judge_run(w, section, from, to);
+		filter_run(w, section, from, to);
 	}
 }
 
 static struct gdump_error *filter_thread(void *arg, struct parallel *p)
 {
 	struct filter *f = arg;
-	struct worker w = { .f = f };
+	struct filter_worker w = { .f = f };
 	uint64_t i;
 
 	w.pages = malloc((size_t)CHUNK_PAGES * f->layout.size);
@@ -142,20 +145,20 @@ static struct gdump_error *filter_thread(void *arg, struct parallel *p)
 		return error_nomem();
 	walker_init(&w.walker, &f->memmap.paging, f->source);
 	while (parallel_next(p, &i))
-		judge_section(&w, &f->memmap.sections[i]);
+		filter_section(&w, &f->memmap.sections[i]);
 	walker_deinit(&w.walker);
 	free(w.pages);
 	for (size_t r = 0; r < NUM_REASONS; r++)
 		__atomic_fetch_add(&f->dropped[r], w.dropped[r], __ATOMIC_RELAXED);
-	__atomic_fetch_add(&f->odd, w.odd, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&f->inconsistent, w.inconsistent, __ATOMIC_RELAXED);
 	return NULL;
 }
 
 /* The struct page of @pfn; false: it cannot be read. */
-static bool read_page(struct filter *f, struct walker *w, uint64_t pfn, unsigned char *page)
+static bool filter_read_page(struct filter *f, struct walker *w, uint64_t pfn, unsigned char *page)
 {
 	const uint32_t size = f->layout.size;
-	const struct section *s = NULL;
+	const struct mem_section *s = NULL;
 	struct gdump_error *err;
 	bool good;
 
@@ -172,7 +175,7 @@ static bool read_page(struct filter *f, struct walker *w, uint64_t pfn, unsigned
 }
 
 /* The pfns from _stext on as far as the image is mapped in one piece. */
-static void find_image(struct filter *f)
+static void filter_find_image(struct filter *f)
 {
 	const struct image *image = &f->source->image;
 	uint64_t vaddr, paddr, next, len, end;
@@ -189,22 +192,22 @@ static void find_image(struct filter *f)
 			end += len;
 		f->image_start = paddr / image->page_size;
 		f->image_end = end / image->page_size;
-		if (read_page(f, &w, f->image_start, page))
+		if (filter_read_page(f, &w, f->image_start, page))
 			f->image_flags = page_flags(&f->layout, page) & PAGE_FLAGS;
 	}
 	walker_deinit(&w);
 }
 
 /* Whether @pfn, which is in use for sure, would be dropped. */
-static bool would_drop(struct filter *f, struct walker *w, uint64_t pfn)
+static bool filter_would_drop(struct filter *f, struct walker *w, uint64_t pfn)
 {
 	unsigned char page[MAX_PAGE_STRUCT];
 
-	return read_page(f, w, pfn, page) && classify(&f->layout, page, false, pfn, 31).why;
+	return filter_read_page(f, w, pfn, page) && classify(&f->layout, page, false, pfn, 31).why;
 }
 
 /* Pages that the kernel cannot be without must not look free or like a user's. */
-static bool makes_sense(struct filter *f)
+static bool filter_is_consistent(struct filter *f)
 {
 	const uint64_t page_size = f->source->image.page_size;
 	uint64_t paddr, len;
@@ -212,23 +215,23 @@ static bool makes_sense(struct filter *f)
 	bool bad;
 
 	walker_init(&w, &f->memmap.paging, f->source);
-	bad = would_drop(f, &w, f->memmap.paging.root / page_size);
-	bad |= f->image_end && would_drop(f, &w, f->image_start);
+	bad = filter_would_drop(f, &w, f->memmap.paging.root / page_size);
+	bad |= f->image_end && filter_would_drop(f, &w, f->image_start);
 	for (size_t i = 0; !bad && i < MIN(f->memmap.num_sections, 64); i++) {
 		if (walker_translate(&w, f->memmap.sections[i].vaddr, &paddr, &len))
-			bad = would_drop(f, &w, paddr / page_size);
+			bad = filter_would_drop(f, &w, paddr / page_size);
 	}
 	walker_deinit(&w);
 	return !bad;
 }
 
-static void warn(struct gdump_plan *plan, const char *why)
+static void filter_warn(struct gdump_plan *plan, const char *why)
 {
 	snprintf(plan->warning, sizeof(plan->warning), "pages are not filtered: %s", why);
 }
 
 /* Learn what is needed; false: plan->warning says why not. */
-static bool prepare(struct filter *f)
+static bool filter_prepare(struct filter *f)
 {
 	const struct image *image = &f->source->image;
 	struct gdump_error *err;
@@ -236,33 +239,33 @@ static bool prepare(struct filter *f)
 	char text[120];
 
 	if (!image->vmcoreinfo)
-		return warn(f->plan, "there is no VMCOREINFO, so nothing is known of the guest's kernel"),
+		return filter_warn(f->plan, "there is no VMCOREINFO, so nothing is known of the guest's kernel"),
 		       false;
 	if (f->source->is_mutable && !f->plan->survey)
-		return warn(f->plan, "the guest is running"), false;
+		return filter_warn(f->plan, "the guest is running"), false;
 	if (!page_layout_read(image, &f->layout, &missing)) {
 		snprintf(text, sizeof(text), "VMCOREINFO does not tell %s", missing);
-		return warn(f->plan, text), false;
+		return filter_warn(f->plan, text), false;
 	}
 	err = memmap_read(f->source, f->layout.size, plan_end_pfn(f->plan), &f->memmap);
 	if (err) {
-		warn(f->plan, gdump_error_message(err));
+		filter_warn(f->plan, gdump_error_message(err));
 		gdump_error_destroy(err);
 		return false;
 	}
-	find_image(f);
+	filter_find_image(f);
 	debug_log(&f->source->debug, GDUMP_DEBUG_STEP,
 		  "the guest's memory map has %zu sections of %llu pages, a struct page has %u bytes, the kernel's image is pfn 0x%llx to 0x%llx",
 		  f->memmap.num_sections, (unsigned long long)f->memmap.section_pages,
 		  f->layout.size, (unsigned long long)f->image_start,
 		  (unsigned long long)f->image_end);
-	if (!makes_sense(f))
-		return warn(f->plan, "the guest's memory map contradicts itself"), false;
+	if (!filter_is_consistent(f))
+		return filter_warn(f->plan, "the guest's memory map contradicts itself"), false;
 	return true;
 }
 
 /* How many free pages the allocator counts, at most; none known: all there are. */
-static uint64_t max_free(struct filter *f)
+static uint64_t filter_max_free(struct filter *f)
 {
 	uint64_t counted;
 	struct walker w;
@@ -271,31 +274,32 @@ static uint64_t max_free(struct filter *f)
 	walker_init(&w, &f->memmap.paging, f->source);
 	known = zones_free_pages(&w, &counted);
 	walker_deinit(&w);
-	return known && counted < UINT64_MAX / 2 ?
-	       counted + counted / 100 + 1024 * (1 + f->source->image.num_noted) : UINT64_MAX;
+	return known && counted < UINT64_MAX / 2
+		       ? counted + counted / 100 + 1024 * (1 + f->source->image.num_cpus_with_notes)
+		       : UINT64_MAX;
 }
 
-static struct gdump_error *judge_all(struct filter *f)
+static struct gdump_error *filter_all(struct filter *f)
 {
 	memset(f->dropped, 0, sizeof(f->dropped));
-	f->odd = 0;
+	f->inconsistent = 0;
 	return parallel_run(0, f->memmap.num_sections, filter_thread, f);
 }
 
 /* Judge all pages; when too many come out as free, all again with those kept. */
-static struct gdump_error *judge_checked(struct filter *f)
+static struct gdump_error *filter_checked(struct filter *f)
 {
-	const uint64_t limit = f->drop & GDUMP_DROP_FREE ? max_free(f) : UINT64_MAX;
+	const uint64_t limit = f->drop & GDUMP_DROP_FREE ? filter_max_free(f) : UINT64_MAX;
 	const uint64_t *found = &f->dropped[log2_u64(GDUMP_DROP_FREE)];
 	CLEANUP_FREE uint64_t *saved = NULL;
 	struct gdump_error *err;
 
 	if (limit == UINT64_MAX)
-		return judge_all(f);
+		return filter_all(f);
 	saved = plan_save(f->plan);
 	if (!saved)
 		return error_nomem();
-	err = judge_all(f);
+	err = filter_all(f);
 	if (err || *found <= limit)
 		return err;
 	snprintf(f->plan->warning, sizeof(f->plan->warning),
@@ -303,10 +307,10 @@ static struct gdump_error *judge_checked(struct filter *f)
 		 (unsigned long long)*found);
 	plan_restore(f->plan, saved);
 	f->drop &= ~(unsigned int)GDUMP_DROP_FREE;
-	return judge_all(f);
+	return filter_all(f);
 }
 
-static void log_result(const struct filter *f, uint64_t began_us)
+static void filter_log(const struct filter *f, uint64_t began_us)
 {
 	const struct gdump_plan *plan = f->plan;
 	const uint64_t *dropped = plan->dropped;
@@ -318,7 +322,7 @@ static void log_result(const struct filter *f, uint64_t began_us)
 		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_CACHE_PRIVATE)],
 		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_USER)],
 		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_FREE)],
-		  (unsigned long long)f->odd);
+		  (unsigned long long)f->inconsistent);
 	if (plan->warning[0])
 		debug_log(&f->source->debug, GDUMP_DEBUG_STEP, "%s", plan->warning);
 }
@@ -330,16 +334,16 @@ struct gdump_error *filter_plan(struct gdump_plan *plan, struct source *s, unsig
 	struct gdump_error *err = NULL;
 
 	plan->drop |= drop & GDUMP_DROP_ZERO;   /* needs no kernel */
-	if (prepare(&f)) {
-		err = judge_checked(&f);
+	if (filter_prepare(&f)) {
+		err = filter_checked(&f);
 		for (size_t r = 0; r < NUM_REASONS; r++) {
 			plan->dropped[r] += f.dropped[r];
 			plan->kept -= f.dropped[r];
 		}
 		plan->drop |= f.drop;
-		plan->odd = f.odd;
+		plan->inconsistent = f.inconsistent;
 	}
-	log_result(&f, began_us);
+	filter_log(&f, began_us);
 	memmap_deinit(&f.memmap);
 	return err;
 }

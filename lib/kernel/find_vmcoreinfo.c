@@ -39,16 +39,16 @@ enum { HEAD_SIZE = NOTE_HEADER + sizeof(first_key) - 1 };
 /* The order of numbers; where the file does not tell the machine, that of the size of
  * the name, which @head begins with.
  */
-static bool is_big(const struct image *image, const unsigned char *head)
+static bool vmcoreinfo_is_big(const struct image *image, const unsigned char *head)
 {
 	return image->machine ? image->big : !head[0];
 }
 
 /* The size of the text when @head may begin the note, else 0. */
-static size_t note_size(const struct image *image, const unsigned char *head)
+static size_t vmcoreinfo_note_size(const struct image *image, const unsigned char *head)
 {
 	static const unsigned char name[12] = "VMCOREINFO";
-	struct cursor c = cursor_init(head, HEAD_SIZE, is_big(image, head), image->is64);
+	struct cursor c = cursor_init(head, HEAD_SIZE, vmcoreinfo_is_big(image, head), image->is64);
 	uint32_t namesz = get_u32(&c), size = get_u32(&c), type = get_u32(&c);
 
 	if (namesz != 11 || type || size > MAX_VMCOREINFO || size < sizeof(first_key) ||
@@ -58,7 +58,7 @@ static size_t note_size(const struct image *image, const unsigned char *head)
 	return size;
 }
 
-static bool is_text(const char *p, size_t len)
+static bool vmcoreinfo_is_text(const char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if ((p[i] < ' ' || p[i] > '~') && p[i] != '\n' && p[i] != '\t')
@@ -68,7 +68,7 @@ static bool is_text(const char *p, size_t len)
 }
 
 /* Whether a CPU has the kernel's image where its note says that it is. */
-static bool is_run(struct source *s, const struct image *image)
+static bool vmcoreinfo_is_of_cpu(struct source *s, const struct image *image)
 {
 	uint64_t vaddr, want, paddr, len;
 	bool same = false;
@@ -76,7 +76,7 @@ static bool is_run(struct source *s, const struct image *image)
 	if (!vmcoreinfo_symbol(image, "init_uts_ns", &vaddr) ||
 	    !image->arch->image_paddr(image, vaddr, &want))
 		return false;
-	for (size_t cpu = 0; !same && cpu < image->num_noted; cpu++) {
+	for (size_t cpu = 0; !same && cpu < image->num_cpus_with_notes; cpu++) {
 		struct paging paging;
 		struct walker w;
 
@@ -89,7 +89,7 @@ static bool is_run(struct source *s, const struct image *image)
 	return same;
 }
 
-static enum vmcoreinfo_trust judge(struct source *s, const struct vmcoreinfo_found *found)
+static enum vmcoreinfo_trust vmcoreinfo_rate(struct source *s, const struct vmcoreinfo_found *found)
 {
 	struct image image = s->image;
 	char release[UTS_LEN], uts[3][UTS_LEN];
@@ -107,11 +107,11 @@ static enum vmcoreinfo_trust judge(struct source *s, const struct vmcoreinfo_fou
 		return TRUST_FORM;
 	if (vmcoreinfo_get(&image, "CRASHTIME", &len))
 		return TRUST_CRASHED;
-	return is_run(s, &image) ? TRUST_CPU : TRUST_RELEASE;
+	return vmcoreinfo_is_of_cpu(s, &image) ? TRUST_CPU : TRUST_RELEASE;
 }
 
-static bool read_text(struct source *s, uint64_t paddr, size_t size,
-		      struct vmcoreinfo_found *ret)
+static bool vmcoreinfo_read_text(struct source *s, uint64_t paddr, size_t size,
+				 struct vmcoreinfo_found *ret)
 {
 	CLEANUP_ERROR struct gdump_error *err = NULL;
 	char *text = malloc(size);
@@ -122,24 +122,24 @@ static bool read_text(struct source *s, uint64_t paddr, size_t size,
 	*ret = (struct vmcoreinfo_found){
 		.text = text, .size = strnlen(text, size), .paddr = paddr, .big = s->image.big,
 	};
-	if (err || !is_text(text, ret->size)) {
+	if (err || !vmcoreinfo_is_text(text, ret->size)) {
 		free(text);
 		ret->text = NULL;
 		return false;
 	}
-	ret->trust = judge(s, ret);
+	ret->trust = vmcoreinfo_rate(s, ret);
 	return true;
 }
 
 /* The note at @paddr, if @head, the memory there, begins one. */
-static bool read_note(struct source *s, uint64_t paddr, const unsigned char *head,
-		      struct vmcoreinfo_found *ret)
+static bool vmcoreinfo_read_note(struct source *s, uint64_t paddr, const unsigned char *head,
+				 struct vmcoreinfo_found *ret)
 {
-	const size_t size = note_size(&s->image, head);
+	const size_t size = vmcoreinfo_note_size(&s->image, head);
 
-	if (!size || !read_text(s, paddr + NOTE_HEADER, size, ret))
+	if (!size || !vmcoreinfo_read_text(s, paddr + NOTE_HEADER, size, ret))
 		return false;
-	ret->big = is_big(&s->image, head);
+	ret->big = vmcoreinfo_is_big(&s->image, head);
 	return true;
 }
 
@@ -148,10 +148,10 @@ bool vmcoreinfo_at(struct source *s, uint64_t paddr, struct vmcoreinfo_found *re
 	unsigned char head[HEAD_SIZE];
 	CLEANUP_ERROR struct gdump_error *err = source_read(s, paddr, head, sizeof(head));
 
-	return !err && read_note(s, paddr, head, ret);
+	return !err && vmcoreinfo_read_note(s, paddr, head, ret);
 }
 
-static void take_better(struct vmcoreinfo_found *best, struct vmcoreinfo_found *found)
+static void vmcoreinfo_take_better(struct vmcoreinfo_found *best, struct vmcoreinfo_found *found)
 {
 	const bool same = best->text && best->size == found->size &&
 			  !memcmp(best->text, found->text, found->size);
@@ -167,7 +167,7 @@ static void take_better(struct vmcoreinfo_found *best, struct vmcoreinfo_found *
 }
 
 /* A thread's own: what was found, and pages that had to be read. */
-struct search {
+struct vmcoreinfo_search {
 	struct source *source;
 	struct vmcoreinfo_found best;
 	unsigned char *buf;             /* of READ_BYTES                        */
@@ -178,23 +178,24 @@ struct search {
 };
 
 /* Look at memory that is at hand. */
-static void search_bytes(struct search *s, uint64_t paddr, const unsigned char *p, size_t len)
+static void vmcoreinfo_search_bytes(struct vmcoreinfo_search *s, uint64_t paddr,
+				    const unsigned char *p, size_t len)
 {
 	for (size_t off = 0; off + HEAD_SIZE <= len; off += NOTE_ALIGN) {
 		struct vmcoreinfo_found found;
 
-		if (read_note(s->source, paddr + off, p + off, &found))
-			take_better(&s->best, &found);
+		if (vmcoreinfo_read_note(s->source, paddr + off, p + off, &found))
+			vmcoreinfo_take_better(&s->best, &found);
 	}
 }
 
 /* Look at pages that are all there: in place, or read some at a time. */
-static void search_run(struct search *s, uint64_t paddr, size_t len)
+static void vmcoreinfo_search_run(struct vmcoreinfo_search *s, uint64_t paddr, size_t len)
 {
 	const unsigned char *p = source_borrow(s->source, paddr, len);
 
 	if (p) {
-		search_bytes(s, paddr, p, len);
+		vmcoreinfo_search_bytes(s, paddr, p, len);
 		return;
 	}
 	for (size_t off = 0, n; off < len; off += n) {
@@ -203,12 +204,12 @@ static void search_run(struct search *s, uint64_t paddr, size_t len)
 		n = MIN(len - off, READ_BYTES);
 		err = source_read(s->source, paddr + off, s->buf, n);
 		if (!err)
-			search_bytes(s, paddr + off, s->buf, n);
+			vmcoreinfo_search_bytes(s, paddr + off, s->buf, n);
 		gdump_error_destroy(err);
 	}
 }
 
-static void search_pages(struct search *s, uint64_t pfn, size_t num)
+static void vmcoreinfo_search_pages(struct vmcoreinfo_search *s, uint64_t pfn, size_t num)
 {
 	const uint32_t page_size = s->source->image.page_size;
 	const unsigned char *state = s->state, *end = state + num, *there = state;
@@ -219,29 +220,30 @@ static void search_pages(struct search *s, uint64_t pfn, size_t num)
 
 		while (there + n < end && there[n] == PAGE_THERE)
 			n++;
-		search_run(s, (pfn + (uint64_t)(there - state)) * page_size, n * page_size);
+		vmcoreinfo_search_run(s, (pfn + (uint64_t)(there - state)) * page_size,
+				      n * page_size);
 		there += n;
 	}
 }
 
-static void search_chunk(struct search *s, uint64_t pfn, uint64_t num)
+static void vmcoreinfo_search_chunk(struct vmcoreinfo_search *s, uint64_t pfn, uint64_t num)
 {
 	enum page_state state;
 	const uint64_t gap = source_gap(s->source, pfn, num, &state);
 
 	if (gap < num)
-		search_pages(s, pfn + gap, (size_t)(num - gap));
+		vmcoreinfo_search_pages(s, pfn + gap, (size_t)(num - gap));
 }
 
 /* All memory, by chunks of SCAN_PAGES that threads take one by one. */
-struct search_all {
+struct vmcoreinfo_search_all {
 	struct source *source;
 	pthread_mutex_t lock;
 	struct vmcoreinfo_found best;
 };
 
 /* The pages of chunk @i, counted through all ranges of RAM; it is behind the one before. */
-static uint64_t find_chunk(struct search *s, uint64_t i, uint64_t *pfn)
+static uint64_t vmcoreinfo_find_chunk(struct vmcoreinfo_search *s, uint64_t i, uint64_t *pfn)
 {
 	const struct image *image = &s->source->image;
 
@@ -262,7 +264,7 @@ static uint64_t find_chunk(struct search *s, uint64_t i, uint64_t *pfn)
 	return 0;
 }
 
-static uint64_t count_chunks(const struct image *image)
+static uint64_t vmcoreinfo_count_chunks(const struct image *image)
 {
 	uint64_t n = 0;
 
@@ -275,30 +277,31 @@ static uint64_t count_chunks(const struct image *image)
 	return n;
 }
 
-static struct gdump_error *search_thread(void *arg, struct parallel *p)
+static struct gdump_error *vmcoreinfo_search_thread(void *arg, struct parallel *p)
 {
-	struct search_all *all = arg;
+	struct vmcoreinfo_search_all *all = arg;
 	CLEANUP_FREE unsigned char *buf = malloc(READ_BYTES), *state = malloc(SCAN_PAGES);
-	struct search s = { .source = all->source, .buf = buf, .state = state };
+	struct vmcoreinfo_search s = { .source = all->source, .buf = buf, .state = state };
 	uint64_t i, pfn;
 
 	if (!buf || !state)
 		return error_nomem();
 	while (parallel_next(p, &i)) {
-		uint64_t num = find_chunk(&s, i, &pfn);
+		uint64_t num = vmcoreinfo_find_chunk(&s, i, &pfn);
 
 		if (num)
-			search_chunk(&s, pfn, num);
+			vmcoreinfo_search_chunk(&s, pfn, num);
 	}
 	if (s.best.text) {
 		pthread_mutex_lock(&all->lock);
-		take_better(&all->best, &s.best);
+		vmcoreinfo_take_better(&all->best, &s.best);
 		pthread_mutex_unlock(&all->lock);
 	}
 	return NULL;
 }
 
-static struct gdump_error *add_note(struct source *s, const struct vmcoreinfo_found *found)
+static struct gdump_error *vmcoreinfo_add_note(struct source *s,
+					       const struct vmcoreinfo_found *found)
 {
 	struct gdump_error *err = image_add_note(&s->image, "VMCOREINFO", 0, found->text,
 						 found->size);
@@ -308,15 +311,15 @@ static struct gdump_error *add_note(struct source *s, const struct vmcoreinfo_fo
 }
 
 /* Where the kernel itself says; a note may be of one that is no more. */
-static bool find_by_kernel(struct source *s, struct vmcoreinfo_found *ret)
+static bool vmcoreinfo_find_by_kernel(struct source *s, struct vmcoreinfo_found *ret)
 {
-	struct vmcoreinfo_place place;
+	struct vmcoreinfo_loc loc;
 
-	if (!s->image.arch->vmcoreinfo || !s->image.arch->vmcoreinfo(s, &place))
+	if (!s->image.arch->vmcoreinfo || !s->image.arch->vmcoreinfo(s, &loc))
 		return false;
-	if (place.size)
-		return read_text(s, place.paddr, place.size, ret);
-	if (!vmcoreinfo_at(s, place.paddr, ret))
+	if (loc.size)
+		return vmcoreinfo_read_text(s, loc.paddr, loc.size, ret);
+	if (!vmcoreinfo_at(s, loc.paddr, ret))
 		return false;
 	if (ret->trust != TRUST_FORM)
 		return true;
@@ -325,7 +328,8 @@ static bool find_by_kernel(struct source *s, struct vmcoreinfo_found *ret)
 	return false;
 }
 
-static void log_found(const struct source *s, const struct vmcoreinfo_found *found, const char *how)
+static void vmcoreinfo_log(const struct source *s, const struct vmcoreinfo_found *found,
+			   const char *how)
 {
 	static const char *const trust[] = {
 		[TRUST_FORM] = "only its form speaks for it",
@@ -344,21 +348,22 @@ static void log_found(const struct source *s, const struct vmcoreinfo_found *fou
 
 struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 {
-	struct search_all all = { .source = s, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct vmcoreinfo_search_all all = { .source = s, .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct gdump_error *err = NULL;
 	const char *how;
 
 	if (hint && vmcoreinfo_at(s, hint, &all.best)) {
 		how = "where the guest reported it";
-	} else if (find_by_kernel(s, &all.best)) {
+	} else if (vmcoreinfo_find_by_kernel(s, &all.best)) {
 		how = "where the kernel keeps its address";
 	} else {
 		how = "by a search through all memory";
-		err = parallel_run(0, count_chunks(&s->image), search_thread, &all);
+		err = parallel_run(0, vmcoreinfo_count_chunks(&s->image), vmcoreinfo_search_thread,
+				   &all);
 	}
-	log_found(s, &all.best, how);
+	vmcoreinfo_log(s, &all.best, how);
 	if (!err && all.best.text && !all.best.doubtful)
-		err = add_note(s, &all.best);
+		err = vmcoreinfo_add_note(s, &all.best);
 	free(all.best.text);
 	return err;
 }

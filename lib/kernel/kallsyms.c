@@ -28,7 +28,7 @@ enum {
 	WINDOW = 4096,                  /* no page is smaller                   */
 };
 
-enum form {
+enum kallsyms_form {
 	FORM_PERCPU,                    /* x86 up to 6.14                       */
 	FORM_BASE,                      /* the others, up to 6.19               */
 	FORM_PLACE,                     /* 7.0                                  */
@@ -51,12 +51,12 @@ struct kallsyms {
 	size_t pos, len;
 };
 
-static struct gdump_error *not_understood(const char *what)
+static struct gdump_error *kallsyms_unsupported(const char *what)
 {
 	return error_new(GDUMP_ERR_UNSUPPORTED, "the kernel's table of symbols: %s", what);
 }
 
-static struct gdump_error *read_tokens(struct kallsyms *k, uint64_t table, uint64_t index)
+static struct gdump_error *kallsyms_read_tokens(struct kallsyms *k, uint64_t table, uint64_t index)
 {
 	unsigned char buf[2 * NUM_TOKENS];
 	struct cursor c = cursor_init(buf, sizeof(buf), k->image->big, k->image->is64);
@@ -77,7 +77,7 @@ static struct gdump_error *read_tokens(struct kallsyms *k, uint64_t table, uint6
 }
 
 /* What VMCOREINFO tells of the table. */
-static struct gdump_error *table_open(struct kallsyms *k)
+static struct gdump_error *kallsyms_open(struct kallsyms *k)
 {
 	const unsigned int word = k->image->is64 ? 8 : 4;
 	uint64_t num, table, index, base;
@@ -87,26 +87,26 @@ static struct gdump_error *table_open(struct kallsyms *k)
 	    !vmcoreinfo_symbol(k->image, "kallsyms_names", &k->names) ||
 	    !vmcoreinfo_symbol(k->image, "kallsyms_token_table", &table) ||
 	    !vmcoreinfo_symbol(k->image, "kallsyms_token_index", &index))
-		return not_understood("VMCOREINFO does not tell where it is");
+		return kallsyms_unsupported("VMCOREINFO does not tell where it is");
 	k->has_offsets = vmcoreinfo_symbol(k->image, "kallsyms_offsets", &k->offsets);
 	k->has_addresses = vmcoreinfo_symbol(k->image, "kallsyms_addresses", &k->addresses);
 	k->has_base = vmcoreinfo_symbol(k->image, "kallsyms_relative_base", &base);
 	err = walker_uint(k->walker, num, 4, &k->num);
 	if (!err && k->num > MAX_SYMBOLS)
-		err = not_understood("it claims too many");
+		err = kallsyms_unsupported("it claims too many");
 	if (!err && k->has_base)
 		err = walker_uint(k->walker, base, word, &k->base);
-	return err ? err : read_tokens(k, table, index);
+	return err ? err : kallsyms_read_tokens(k, table, index);
 }
 
-static void rewind_names(struct kallsyms *k)
+static void kallsyms_rewind(struct kallsyms *k)
 {
 	k->at = k->names;
 	k->pos = k->len = 0;
 }
 
 /* The next byte of the names; false: there is none. */
-static bool next_byte(struct kallsyms *k, unsigned char *ret)
+static bool kallsyms_next_byte(struct kallsyms *k, unsigned char *ret)
 {
 	struct gdump_error *err;
 
@@ -115,7 +115,7 @@ static bool next_byte(struct kallsyms *k, unsigned char *ret)
 		k->pos = 0;
 		/* to the end of a page: what is behind it may not be mapped */
 		k->len = (size_t)(WINDOW - k->at % WINDOW);
-		err = k->at - k->names > MAX_NAMES ? not_understood("it has no end") :
+		err = k->at - k->names > MAX_NAMES ? kallsyms_unsupported("it has no end") :
 		      walker_read(k->walker, k->at, k->window, k->len);
 		if (err) {
 			gdump_error_destroy(err);
@@ -127,16 +127,16 @@ static bool next_byte(struct kallsyms *k, unsigned char *ret)
 	return true;
 }
 
-static bool next_length(struct kallsyms *k, unsigned int *ret)
+static bool kallsyms_next_length(struct kallsyms *k, unsigned int *ret)
 {
 	unsigned char low, high;
 
-	if (!next_byte(k, &low))
+	if (!kallsyms_next_byte(k, &low))
 		return false;
 	*ret = low;
 	if (!k->long_lengths || !(low & 0x80))
 		return true;
-	if (!next_byte(k, &high))
+	if (!kallsyms_next_byte(k, &high))
 		return false;
 	*ret = (low & 0x7fU) | (unsigned int)high << 7;
 	return true;
@@ -145,19 +145,19 @@ static bool next_length(struct kallsyms *k, unsigned int *ret)
 /* The next name, behind its type; false: the table breaks off.  *@len is 0 if it is
  * longer than any that we look for.
  */
-static bool next_name(struct kallsyms *k, char name[MAX_NAME], size_t *len)
+static bool kallsyms_next_name(struct kallsyms *k, char name[MAX_NAME], size_t *len)
 {
 	unsigned int tokens;
 	size_t n = 0;
 
-	if (!next_length(k, &tokens))
+	if (!kallsyms_next_length(k, &tokens))
 		return false;
 	while (tokens--) {
 		const char *text;
 		unsigned char token;
 		size_t more;
 
-		if (!next_byte(k, &token))
+		if (!kallsyms_next_byte(k, &token))
 			return false;
 		text = k->tokens + k->index[token];
 		more = strnlen(text, k->tokens_len - k->index[token]);
@@ -171,16 +171,17 @@ static bool next_name(struct kallsyms *k, char name[MAX_NAME], size_t *len)
 }
 
 /* Which numbers the symbols have; false: that of _stext is not there. */
-static bool find_numbers(struct kallsyms *k, struct ksym *stext, struct ksym *syms, size_t num)
+static bool kallsyms_find_numbers(struct kallsyms *k, struct ksym *stext, struct ksym *syms,
+				  size_t num)
 {
 	char name[MAX_NAME];
 	size_t len;
 
-	rewind_names(k);
+	kallsyms_rewind(k);
 	stext->seen = false;
 	for (size_t s = 0; s < num; s++)
 		syms[s].seen = false;
-	for (uint64_t i = 0; i < k->num && next_name(k, name, &len); i++) {
+	for (uint64_t i = 0; i < k->num && kallsyms_next_name(k, name, &len); i++) {
 		for (size_t s = 0; len && s <= num; s++) {
 			struct ksym *sym = s < num ? &syms[s] : stext;
 
@@ -194,8 +195,8 @@ static bool find_numbers(struct kallsyms *k, struct ksym *stext, struct ksym *sy
 	return stext->seen;
 }
 
-static struct gdump_error *address(struct kallsyms *k, enum form form, uint64_t number,
-				   uint64_t *ret)
+static struct gdump_error *kallsyms_address(struct kallsyms *k, enum kallsyms_form form,
+					    uint64_t number, uint64_t *ret)
 {
 	const unsigned int word = k->image->is64 ? 8 : 4;
 	const uint64_t at = k->offsets + 4 * number;
@@ -204,10 +205,11 @@ static struct gdump_error *address(struct kallsyms *k, enum form form, uint64_t 
 	int32_t off;
 
 	if (form == FORM_ABSOLUTE)
-		return k->has_addresses ? walker_uint(k->walker, k->addresses + word * number, word, ret) :
-					  not_understood("it has no addresses");
+		return k->has_addresses
+			       ? walker_uint(k->walker, k->addresses + word * number, word, ret)
+			       : kallsyms_unsupported("it has no addresses");
 	if (!k->has_offsets || (form != FORM_PLACE && !k->has_base))
-		return not_understood("it has no addresses");
+		return kallsyms_unsupported("it has no addresses");
 	err = walker_uint(k->walker, at, 4, &value);
 	if (err)
 		return err;
@@ -224,11 +226,12 @@ static struct gdump_error *address(struct kallsyms *k, enum form form, uint64_t 
 }
 
 /* The form that gives @stext its address; NUM_FORMS: none does. */
-static enum form find_form(struct kallsyms *k, const struct ksym *stext)
+static enum kallsyms_form kallsyms_find_form(struct kallsyms *k, const struct ksym *stext)
 {
-	for (enum form form = 0; form < NUM_FORMS; form++) {
+	for (enum kallsyms_form form = 0; form < NUM_FORMS; form++) {
 		uint64_t vaddr = 0;
-		CLEANUP_ERROR struct gdump_error *err = address(k, form, stext->number, &vaddr);
+		CLEANUP_ERROR struct gdump_error *err =
+			kallsyms_address(k, form, stext->number, &vaddr);
 
 		if (!err && vaddr == stext->vaddr)
 			return form;
@@ -236,26 +239,26 @@ static enum form find_form(struct kallsyms *k, const struct ksym *stext)
 	return NUM_FORMS;
 }
 
-static struct gdump_error *find_all(struct kallsyms *k, struct ksym *syms, size_t num)
+static struct gdump_error *kallsyms_find_all(struct kallsyms *k, struct ksym *syms, size_t num)
 {
 	struct ksym stext = { .name = "_stext" };
-	enum form form = NUM_FORMS;
-	struct gdump_error *err = table_open(k);
+	enum kallsyms_form form = NUM_FORMS;
+	struct gdump_error *err = kallsyms_open(k);
 
 	if (err)
 		return err;
 	if (!vmcoreinfo_symbol(k->image, "_stext", &stext.vaddr))
-		return not_understood("VMCOREINFO does not tell where _stext is");
+		return kallsyms_unsupported("VMCOREINFO does not tell where _stext is");
 	for (int old = 0; old < 2 && form == NUM_FORMS; old++) {
 		k->long_lengths = !old;
-		if (find_numbers(k, &stext, syms, num))
-			form = find_form(k, &stext);
+		if (kallsyms_find_numbers(k, &stext, syms, num))
+			form = kallsyms_find_form(k, &stext);
 	}
 	if (form == NUM_FORMS)
-		return not_understood("it does not have _stext where VMCOREINFO has it");
+		return kallsyms_unsupported("it does not have _stext where VMCOREINFO has it");
 	for (size_t s = 0; !err && s < num; s++) {
 		if (syms[s].seen)
-			err = address(k, form, syms[s].number, &syms[s].vaddr);
+			err = kallsyms_address(k, form, syms[s].number, &syms[s].vaddr);
 	}
 	return err;
 }
@@ -263,7 +266,7 @@ static struct gdump_error *find_all(struct kallsyms *k, struct ksym *syms, size_
 struct gdump_error *kallsyms_find(struct walker *w, struct ksym *syms, size_t num)
 {
 	struct kallsyms k = { .walker = w, .image = &w->source->image };
-	struct gdump_error *err = find_all(&k, syms, num);
+	struct gdump_error *err = kallsyms_find_all(&k, syms, num);
 
 	free(k.tokens);
 	for (size_t s = 0; err && s < num; s++)

@@ -108,7 +108,7 @@ void kernel_scan(struct kernel *k, kernel_scan_fn *fn, void *arg)
 }
 
 /* What has no struct task_struct is something else, such as types of a module. */
-static bool read_types(struct kernel *k, uint64_t vaddr, uint64_t len)
+static bool kernel_read_types(struct kernel *k, uint64_t vaddr, uint64_t len)
 {
 	CLEANUP_ERROR struct gdump_error *err = btf_read(&k->walker, vaddr, len, &k->btf);
 
@@ -120,8 +120,8 @@ static bool read_types(struct kernel *k, uint64_t vaddr, uint64_t len)
 	return false;
 }
 
-static bool look_for_types(struct kernel *k, void *arg, uint64_t vaddr, const unsigned char *p,
-			   size_t len)
+static bool kernel_look_for_types(struct kernel *k, void *arg, uint64_t vaddr,
+				  const unsigned char *p, size_t len)
 {
 	const bool big = k->source->image.big;
 	unsigned int *tries = arg;
@@ -131,23 +131,23 @@ static bool look_for_types(struct kernel *k, void *arg, uint64_t vaddr, const un
 
 		if (!n)
 			continue;
-		if (!*tries || read_types(k, vaddr + i, n))
+		if (!*tries || kernel_read_types(k, vaddr + i, n))
 			return true;
 		--*tries;
 	}
 	return false;
 }
 
-static void find_types(struct kernel *k)
+static void kernel_find_types(struct kernel *k)
 {
 	const uint64_t start = k->symbols[KSYM_START_BTF], end = k->symbols[KSYM_STOP_BTF];
 	unsigned int tries = MAX_TRIES;
 
-	if (!start || !end || !read_types(k, start, end - start))
-		kernel_scan(k, look_for_types, &tries);
+	if (!start || !end || !kernel_read_types(k, start, end - start))
+		kernel_scan(k, kernel_look_for_types, &tries);
 }
 
-static void find_symbols(struct kernel *k)
+static void kernel_find_symbols(struct kernel *k)
 {
 	struct ksym syms[NUM_KSYMS] = { 0 };
 	struct gdump_error *err;
@@ -169,8 +169,8 @@ struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "the page tables of this kernel are not known (machine: %s)", s->image.arch->name);
 	walker_init(&ret->walker, &ret->paging, s);
-	find_symbols(ret);
-	find_types(ret);
+	kernel_find_symbols(ret);
+	kernel_find_types(ret);
 	return NULL;
 }
 

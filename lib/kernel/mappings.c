@@ -29,7 +29,7 @@ struct walk {
 	unsigned char *table[PAGING_MAX_LEVELS];
 };
 
-static size_t slot_of(const uint64_t *seen, size_t room, uint64_t key)
+static size_t mappings_seen_index(const uint64_t *seen, size_t room, uint64_t key)
 {
 	size_t i = (size_t)(key * 0x9e3779b97f4a7c15 >> 20) & (room - 1);
 
@@ -38,7 +38,7 @@ static size_t slot_of(const uint64_t *seen, size_t room, uint64_t key)
 	return i;
 }
 
-static struct gdump_error *grow_seen(struct walk *w)
+static struct gdump_error *mappings_grow_seen(struct walk *w)
 {
 	const size_t room = MAX(2 * w->seen_room, MIN_ROOM);
 	uint64_t *seen = calloc(room, sizeof(*seen));
@@ -47,7 +47,7 @@ static struct gdump_error *grow_seen(struct walk *w)
 		return error_nomem();
 	for (size_t i = 0; i < w->seen_room; i++) {
 		if (w->seen[i])
-			seen[slot_of(seen, room, w->seen[i])] = w->seen[i];
+			seen[mappings_seen_index(seen, room, w->seen[i])] = w->seen[i];
 	}
 	free(w->seen);
 	w->seen = seen;
@@ -56,17 +56,18 @@ static struct gdump_error *grow_seen(struct walk *w)
 }
 
 /* Whether a table was visited at this level before; from now on it was. */
-static struct gdump_error *visit(struct walk *w, uint64_t paddr, unsigned int level, bool *again)
+static struct gdump_error *mappings_visit(struct walk *w, uint64_t paddr, unsigned int level,
+					  bool *again)
 {
 	const uint64_t key = paddr + (w->paging->levels - level);
 	struct gdump_error *err = NULL;
 	size_t i;
 
 	if (2 * w->num_seen >= w->seen_room)
-		err = grow_seen(w);
+		err = mappings_grow_seen(w);
 	if (err)
 		return err;
-	i = slot_of(w->seen, w->seen_room, key);
+	i = mappings_seen_index(w->seen, w->seen_room, key);
 	*again = w->seen[i] == key || w->num_seen >= MAX_TABLES;
 	w->num_seen += !*again;
 	if (!*again)
@@ -74,7 +75,8 @@ static struct gdump_error *visit(struct walk *w, uint64_t paddr, unsigned int le
 	return NULL;
 }
 
-static struct gdump_error *add(struct walk *w, uint64_t vaddr, uint64_t paddr, uint64_t size)
+static struct gdump_error *mappings_add(struct walk *w, uint64_t vaddr, uint64_t paddr,
+					uint64_t size)
 {
 	struct mappings *m = w->out;
 	struct mapping *last = m->num ? &m->maps[m->num - 1] : NULL, *maps;
@@ -98,7 +100,7 @@ static struct gdump_error *add(struct walk *w, uint64_t vaddr, uint64_t paddr, u
 }
 
 /* An address as the CPU takes it. */
-static uint64_t full_vaddr(const struct paging *p, uint64_t vaddr)
+static uint64_t mappings_full_vaddr(const struct paging *p, uint64_t vaddr)
 {
 	const unsigned int bits = p->shift[0] + p->bits[0];
 
@@ -107,8 +109,8 @@ static uint64_t full_vaddr(const struct paging *p, uint64_t vaddr)
 	return vaddr | p->high;
 }
 
-static struct gdump_error *walk_table(struct walk *w, unsigned int level, uint64_t paddr,
-				      uint64_t vaddr)
+static struct gdump_error *mappings_walk_table(struct walk *w, unsigned int level, uint64_t paddr,
+					       uint64_t vaddr)
 {
 	const struct paging *p = w->paging;
 	const size_t num = (size_t)1 << p->bits[level], size = num * p->entry_size;
@@ -117,7 +119,7 @@ static struct gdump_error *walk_table(struct walk *w, unsigned int level, uint64
 
 	if (size > MAX_TABLE)
 		return NULL;
-	err = visit(w, paddr, level, &again);
+	err = mappings_visit(w, paddr, level, &again);
 	if (err || again)
 		return err;
 	err = source_read(w->source, paddr, w->table[level], size);
@@ -140,17 +142,18 @@ static struct gdump_error *walk_table(struct walk *w, unsigned int level, uint64
 			break;
 		case ENTRY_TABLE:
 			if (level + 1 < p->levels)
-				err = walk_table(w, level + 1, next, at);
+				err = mappings_walk_table(w, level + 1, next, at);
 			break;
 		case ENTRY_PAGE:
-			err = add(w, full_vaddr(p, at), round_down(next, page), page);
+			err = mappings_add(w, mappings_full_vaddr(p, at), round_down(next, page),
+					   page);
 			break;
 		}
 	}
 	return err;
 }
 
-static int by_vaddr(const void *a, const void *b)
+static int mappings_compare(const void *a, const void *b)
 {
 	const struct mapping *x = a, *y = b;
 
@@ -159,12 +162,12 @@ static int by_vaddr(const void *a, const void *b)
 	return (x->paddr > y->paddr) - (x->paddr < y->paddr);
 }
 
-static void merge(struct mappings *m)
+static void mappings_merge(struct mappings *m)
 {
 	size_t n = 0;
 
 	if (m->num)
-		qsort(m->maps, m->num, sizeof(*m->maps), by_vaddr);
+		qsort(m->maps, m->num, sizeof(*m->maps), mappings_compare);
 	for (size_t i = 0; i < m->num; i++) {
 		const struct mapping x = m->maps[i];
 		struct mapping *last = n ? &m->maps[n - 1] : NULL;
@@ -178,10 +181,10 @@ static void merge(struct mappings *m)
 	m->num = n;
 }
 
-static struct gdump_error *walk_root(struct walk *w, const struct paging *p)
+static struct gdump_error *mappings_walk_root(struct walk *w, const struct paging *p)
 {
 	w->paging = p;
-	return p->levels ? walk_table(w, 0, p->root, 0) : NULL;
+	return p->levels ? mappings_walk_table(w, 0, p->root, 0) : NULL;
 }
 
 struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
@@ -201,17 +204,17 @@ struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
 			err = error_nomem();
 	}
 	if (!err && paging_of_kernel(s, &p)) {
-		err = walk_root(&w, &p);
+		err = mappings_walk_root(&w, &p);
 		paging_deinit(&p);
 	}
-	for (size_t cpu = 0; !err && cpu < image->num_noted; cpu++) {
+	for (size_t cpu = 0; !err && cpu < image->num_cpus_with_notes; cpu++) {
 		if (paging_of_cpu(s, cpu, &p))
-			err = walk_root(&w, &p);
+			err = mappings_walk_root(&w, &p);
 	}
 	for (unsigned int i = 0; i < PAGING_MAX_LEVELS; i++)
 		free(w.table[i]);
 	free(w.seen);
-	merge(ret);
+	mappings_merge(ret);
 	if (err)
 		mappings_deinit(ret);
 	return err;

@@ -20,7 +20,7 @@ enum {
 };
 
 /* What VMCOREINFO says of mem_section. */
-struct layout {
+struct mem_section_layout {
 	uint64_t root;                  /* address of the root array            */
 	uint64_t num_roots, per_root;
 	uint64_t size, off;             /* of struct mem_section, in it         */
@@ -28,18 +28,18 @@ struct layout {
 	bool has_online;
 };
 
-static struct gdump_error *missing(const char *what)
+static struct gdump_error *memmap_missing(const char *what)
 {
 	return error_new(GDUMP_ERR_UNSUPPORTED, "VMCOREINFO does not tell %s", what);
 }
 
-static struct gdump_error *read_layout(const struct image *image, struct layout *l,
-				       struct memmap *m)
+static struct gdump_error *mem_section_layout_read(const struct image *image,
+						   struct mem_section_layout *l, struct memmap *m)
 {
 	uint64_t section_bits, physmem_bits, length, sections;
 
 	if (!vmcoreinfo_symbol(image, "mem_section", &l->root))
-		return missing("SYMBOL(mem_section): it has no sparse memory model");
+		return memmap_missing("SYMBOL(mem_section): it has no sparse memory model");
 	/* VMCOREINFO has it since 5.13, and stable updates of 5.10 */
 	if (!vmcoreinfo_number(image, "SECTION_SIZE_BITS", &section_bits))
 		section_bits = image->arch->section_bits;
@@ -47,26 +47,26 @@ static struct gdump_error *read_layout(const struct image *image, struct layout 
 	    !vmcoreinfo_decimal(image, "LENGTH(mem_section)", &length) ||
 	    !vmcoreinfo_decimal(image, "SIZE(mem_section)", &l->size) ||
 	    !vmcoreinfo_decimal(image, "OFFSET(mem_section.section_mem_map)", &l->off))
-		return missing("how sections are laid out");
+		return memmap_missing("how sections are laid out");
 	if (section_bits < 20 || section_bits > 34 || physmem_bits < 32 || physmem_bits > 56 ||
 	    section_bits < log2_u64(image->page_size) || l->size < 8 || l->size > 4096 ||
 	    l->off > l->size - 8)
-		return missing("how sections are laid out in a way that makes sense");
+		return memmap_missing("how sections are laid out in a way that makes sense");
 	sections = (uint64_t)1 << (physmem_bits - section_bits);
 	m->section_pages = ((uint64_t)1 << section_bits) / image->page_size;
 	l->is_static = length == sections;
 	l->per_root = l->is_static ? 1 : image->page_size / l->size;
 	l->num_roots = length;
 	if (!l->is_static && length != div_up(sections, l->per_root))
-		return missing("a number of sections that fits their size");
+		return memmap_missing("a number of sections that fits their size");
 	return NULL;
 }
 
-static struct gdump_error *add_section(struct memmap *m, uint64_t number, uint64_t value,
-				       uint32_t page_struct_size)
+static struct gdump_error *memmap_add_section(struct memmap *m, uint64_t number, uint64_t value,
+					      uint32_t page_struct_size)
 {
 	const uint64_t want = SECTION_PRESENT | SECTION_HAS_MEMMAP | SECTION_ONLINE;
-	struct section *sections;
+	struct mem_section *sections;
 
 	/* pages of a section that is not online are kept */
 	if ((value & want) != want)
@@ -80,7 +80,7 @@ static struct gdump_error *add_section(struct memmap *m, uint64_t number, uint64
 		m->sections = sections;
 	}
 	/* the value is less than the array's address by the section's first pfn */
-	m->sections[m->num_sections++] = (struct section){
+	m->sections[m->num_sections++] = (struct mem_section){
 		.pfn = number * m->section_pages,
 		.vaddr = (value & ~(uint64_t)SECTION_FLAGS) +
 			 number * m->section_pages * page_struct_size,
@@ -89,8 +89,8 @@ static struct gdump_error *add_section(struct memmap *m, uint64_t number, uint64
 }
 
 /* Sections without memory are of no use, and there may be very many of them. */
-static bool has_memory(const struct source *s, const struct memmap *m, uint64_t number,
-		       uint64_t num)
+static bool memmap_has_memory(const struct source *s, const struct memmap *m, uint64_t number,
+			      uint64_t num)
 {
 	const uint64_t size = m->section_pages * s->image.page_size;
 
@@ -98,8 +98,9 @@ static bool has_memory(const struct source *s, const struct memmap *m, uint64_t 
 }
 
 /* The structs of one root, beginning with section @number. */
-static struct gdump_error *read_root(struct walker *w, const struct layout *l, uint64_t vaddr,
-				     uint64_t number, uint32_t page_struct_size, struct memmap *m)
+static struct gdump_error *memmap_read_root(struct walker *w, const struct mem_section_layout *l,
+					    uint64_t vaddr, uint64_t number,
+					    uint32_t page_struct_size, struct memmap *m)
 {
 	const bool big = w->source->image.big;
 	unsigned char buf[65536];
@@ -107,7 +108,7 @@ static struct gdump_error *read_root(struct walker *w, const struct layout *l, u
 	struct gdump_error *err;
 
 	if (len > sizeof(buf))
-		return missing("roots of a size that makes sense");
+		return memmap_missing("roots of a size that makes sense");
 	err = walker_read(w, vaddr, buf, len);
 	if (err) {
 		/* a root that is not there: its sections are kept */
@@ -117,8 +118,8 @@ static struct gdump_error *read_root(struct walker *w, const struct layout *l, u
 	for (uint64_t i = 0; !err && i < l->per_root; i++) {
 		struct cursor c = cursor_init(buf + i * l->size + l->off, 8, big, true);
 
-		if (has_memory(w->source, m, number + i, 1))
-			err = add_section(m, number + i, get_u64(&c), page_struct_size);
+		if (memmap_has_memory(w->source, m, number + i, 1))
+			err = memmap_add_section(m, number + i, get_u64(&c), page_struct_size);
 	}
 	return err;
 }
@@ -127,14 +128,14 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 				struct memmap *ret)
 {
 	struct memmap m = { 0 };
-	struct layout l = { 0 };
+	struct mem_section_layout l = { 0 };
 	struct walker w;
 	struct gdump_error *err = NULL;
 	uint64_t roots;
 
 	if (!paging_of_kernel(s, &m.paging))
-		return missing("where the kernel's page tables are");
-	err = read_layout(&s->image, &l, &m);
+		return memmap_missing("where the kernel's page tables are");
+	err = mem_section_layout_read(&s->image, &l, &m);
 	if (err) {
 		memmap_deinit(&m);
 		return err;
@@ -148,7 +149,7 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 		struct cursor c = cursor_init(pointer, 8, s->image.big, true);
 		uint64_t vaddr = l.root + i * l.size;
 
-		if (!has_memory(s, &m, i * l.per_root, l.per_root))
+		if (!memmap_has_memory(s, &m, i * l.per_root, l.per_root))
 			continue;
 		if (!l.is_static) {
 			CLEANUP_ERROR struct gdump_error *none = walker_read(
@@ -158,7 +159,7 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 			vaddr = none ? 0 : get_u64(&c);
 		}
 		if (vaddr)
-			err = read_root(&w, &l, vaddr, i * l.per_root, page_struct_size, &m);
+			err = memmap_read_root(&w, &l, vaddr, i * l.per_root, page_struct_size, &m);
 	}
 	walker_deinit(&w);
 	if (!err && !m.num_sections)

@@ -9,7 +9,7 @@
 
 #include "../machine/walker.h"
 
-struct section {
+struct mem_section {
 	uint64_t pfn;                   /* of its first page                    */
 	uint64_t vaddr;                 /* of that page's struct page           */
 };
@@ -17,7 +17,7 @@ struct section {
 struct memmap {
 	struct paging paging;
 	uint64_t section_pages;
-	struct section *sections;       /* present and in use, ascending        */
+	struct mem_section *sections;       /* present and in use, ascending        */
 	size_t num_sections;
 };
 

@@ -44,20 +44,20 @@ struct log {
 	const char *missing;            /* the first key that was not there     */
 };
 
-static uint64_t get(const struct log *l, const unsigned char *p, unsigned int size)
+static uint64_t printk_get(const struct log *l, const unsigned char *p, unsigned int size)
 {
 	struct cursor c = cursor_init(p, size, l->big, l->is64);
 
 	return get_uint(&c, size);
 }
 
-static unsigned int word(const struct log *l)
+static unsigned int printk_word(const struct log *l)
 {
 	return l->is64 ? 8 : 4;
 }
 
 /* A number of VMCOREINFO that must be there and below @limit. */
-static uint64_t need(struct log *l, const char *key, uint64_t limit)
+static uint64_t printk_need(struct log *l, const char *key, uint64_t limit)
 {
 	uint64_t v = 0;
 
@@ -66,14 +66,15 @@ static uint64_t need(struct log *l, const char *key, uint64_t limit)
 	return v;
 }
 
-static struct gdump_error *check_missing(const struct log *l)
+static struct gdump_error *printk_check_missing(const struct log *l)
 {
 	return l->missing ? error_new(GDUMP_ERR_UNSUPPORTED,
 				      "the log cannot be found: VMCOREINFO lacks %s, or it makes no sense",
 				      l->missing) : NULL;
 }
 
-static struct gdump_error *read_area(struct log *l, uint64_t vaddr, size_t size, unsigned char **ret)
+static struct gdump_error *printk_read_area(struct log *l, uint64_t vaddr, size_t size,
+					    unsigned char **ret)
 {
 	CLEANUP_FREE unsigned char *buf = NULL;
 	uint64_t memory = 0;
@@ -94,7 +95,8 @@ static struct gdump_error *read_area(struct log *l, uint64_t vaddr, size_t size,
 }
 
 /* An integer in the guest's memory */
-static struct gdump_error *read_uint(struct log *l, uint64_t vaddr, unsigned int size, uint64_t *ret)
+static struct gdump_error *printk_read_uint(struct log *l, uint64_t vaddr, unsigned int size,
+					    uint64_t *ret)
 {
 	return error_prefix(walker_uint(&l->walker, vaddr, size, ret), "the log");
 }
@@ -119,17 +121,17 @@ static void ring_deinit(struct ring *r)
 
 static void ring_layout(struct log *l, struct ring *r)
 {
-	r->desc_size = need(l, "SIZE(prb_desc)", MAX_STRUCT);
-	r->desc_state = need(l, "OFFSET(prb_desc.state_var)", MAX_STRUCT) +
-			need(l, "OFFSET(atomic_long_t.counter)", MAX_STRUCT);
-	r->desc_lpos = need(l, "OFFSET(prb_desc.text_blk_lpos)", MAX_STRUCT);
-	r->lpos_begin = need(l, "OFFSET(prb_data_blk_lpos.begin)", MAX_STRUCT);
-	r->lpos_next = need(l, "OFFSET(prb_data_blk_lpos.next)", MAX_STRUCT);
-	r->info_size = need(l, "SIZE(printk_info)", MAX_STRUCT);
-	r->info_seq = need(l, "OFFSET(printk_info.seq)", MAX_STRUCT);
-	r->info_time = need(l, "OFFSET(printk_info.ts_nsec)", MAX_STRUCT);
-	r->info_len = need(l, "OFFSET(printk_info.text_len)", MAX_STRUCT);
-	r->info_caller = need(l, "OFFSET(printk_info.caller_id)", MAX_STRUCT);
+	r->desc_size = printk_need(l, "SIZE(prb_desc)", MAX_STRUCT);
+	r->desc_state = printk_need(l, "OFFSET(prb_desc.state_var)", MAX_STRUCT) +
+			printk_need(l, "OFFSET(atomic_long_t.counter)", MAX_STRUCT);
+	r->desc_lpos = printk_need(l, "OFFSET(prb_desc.text_blk_lpos)", MAX_STRUCT);
+	r->lpos_begin = printk_need(l, "OFFSET(prb_data_blk_lpos.begin)", MAX_STRUCT);
+	r->lpos_next = printk_need(l, "OFFSET(prb_data_blk_lpos.next)", MAX_STRUCT);
+	r->info_size = printk_need(l, "SIZE(printk_info)", MAX_STRUCT);
+	r->info_seq = printk_need(l, "OFFSET(printk_info.seq)", MAX_STRUCT);
+	r->info_time = printk_need(l, "OFFSET(printk_info.ts_nsec)", MAX_STRUCT);
+	r->info_len = printk_need(l, "OFFSET(printk_info.text_len)", MAX_STRUCT);
+	r->info_caller = printk_need(l, "OFFSET(printk_info.caller_id)", MAX_STRUCT);
 	if (!l->missing && (r->desc_state + 8 > r->desc_size ||
 			    r->desc_lpos + MAX(r->lpos_begin, r->lpos_next) + 8 > r->desc_size))
 		l->missing = "SIZE(prb_desc)";
@@ -141,9 +143,10 @@ static void ring_layout(struct log *l, struct ring *r)
 /* Where the rings are, from the structs that describe them. */
 static struct gdump_error *ring_find(struct log *l, uint64_t symbol, struct ring *r)
 {
-	const uint64_t counter = need(l, "OFFSET(atomic_long_t.counter)", MAX_STRUCT);
-	const uint64_t desc_ring = need(l, "OFFSET(printk_ringbuffer.desc_ring)", MAX_STRUCT);
-	const uint64_t text_ring = need(l, "OFFSET(printk_ringbuffer.text_data_ring)", MAX_STRUCT);
+	const uint64_t counter = printk_need(l, "OFFSET(atomic_long_t.counter)", MAX_STRUCT);
+	const uint64_t desc_ring =
+		printk_need(l, "OFFSET(printk_ringbuffer.desc_ring)", MAX_STRUCT);
+	const uint64_t text_ring = printk_need(l, "OFFSET(printk_ringbuffer.text_data_ring)", MAX_STRUCT);
 	const struct {
 		uint64_t base;
 		const char *key;
@@ -152,28 +155,29 @@ static struct gdump_error *ring_find(struct log *l, uint64_t symbol, struct ring
 		uint64_t *ret;
 	} fields[] = {
 		{ desc_ring, "OFFSET(prb_desc_ring.count_bits)", 0, 4, &r->count_bits },
-		{ desc_ring, "OFFSET(prb_desc_ring.descs)", 0, word(l), &r->descs_at },
-		{ desc_ring, "OFFSET(prb_desc_ring.infos)", 0, word(l), &r->infos_at },
-		{ desc_ring, "OFFSET(prb_desc_ring.head_id)", counter, word(l), &r->head },
-		{ desc_ring, "OFFSET(prb_desc_ring.tail_id)", counter, word(l), &r->tail },
+		{ desc_ring, "OFFSET(prb_desc_ring.descs)", 0, printk_word(l), &r->descs_at },
+		{ desc_ring, "OFFSET(prb_desc_ring.infos)", 0, printk_word(l), &r->infos_at },
+		{ desc_ring, "OFFSET(prb_desc_ring.head_id)", counter, printk_word(l), &r->head },
+		{ desc_ring, "OFFSET(prb_desc_ring.tail_id)", counter, printk_word(l), &r->tail },
 		{ text_ring, "OFFSET(prb_data_ring.size_bits)", 0, 4, &r->size_bits },
-		{ text_ring, "OFFSET(prb_data_ring.data)", 0, word(l), &r->text_at },
+		{ text_ring, "OFFSET(prb_data_ring.data)", 0, printk_word(l), &r->text_at },
 	};
 	struct gdump_error *err;
 	uint64_t rb = 0;
 
-	err = read_uint(l, symbol, word(l), &rb);
+	err = printk_read_uint(l, symbol, printk_word(l), &rb);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(fields); i++) {
-		uint64_t off = need(l, fields[i].key, MAX_STRUCT);
+		uint64_t off = printk_need(l, fields[i].key, MAX_STRUCT);
 
-		err = read_uint(l, rb + fields[i].base + off + fields[i].more, fields[i].size,
-				fields[i].ret);
+		err = printk_read_uint(l, rb + fields[i].base + off + fields[i].more,
+				       fields[i].size, fields[i].ret);
 	}
 	if (!err)
-		err = check_missing(l);
+		err = printk_check_missing(l);
 	if (!err && (r->count_bits > MAX_COUNT_BITS || r->size_bits > MAX_SIZE_BITS))
 		err = error_new(GDUMP_ERR_CORRUPT, "the log claims 2^%llu records and 2^%llu bytes",
-				(unsigned long long)r->count_bits, (unsigned long long)r->size_bits);
+				(unsigned long long)r->count_bits,
+				(unsigned long long)r->size_bits);
 	return err;
 }
 
@@ -182,11 +186,11 @@ static struct gdump_error *ring_read(struct log *l, struct ring *r)
 	const size_t count = (size_t)1 << r->count_bits;
 	struct gdump_error *err;
 
-	err = read_area(l, r->descs_at, count * (size_t)r->desc_size, &r->descs);
+	err = printk_read_area(l, r->descs_at, count * (size_t)r->desc_size, &r->descs);
 	if (!err)
-		err = read_area(l, r->infos_at, count * (size_t)r->info_size, &r->infos);
+		err = printk_read_area(l, r->infos_at, count * (size_t)r->info_size, &r->infos);
 	if (!err)
-		err = read_area(l, r->text_at, (size_t)1 << r->size_bits, &r->text);
+		err = printk_read_area(l, r->text_at, (size_t)1 << r->size_bits, &r->text);
 	return err;
 }
 
@@ -194,10 +198,10 @@ static struct gdump_error *ring_read(struct log *l, struct ring *r)
 static const unsigned char *ring_text(const struct log *l, const struct ring *r, uint64_t id,
 				      const unsigned char *desc, uint64_t *len)
 {
-	const unsigned int w = word(l);
+	const unsigned int w = printk_word(l);
 	const uint64_t size = (uint64_t)1 << r->size_bits;
-	const uint64_t begin = get(l, desc + r->desc_lpos + r->lpos_begin, w);
-	const uint64_t next = get(l, desc + r->desc_lpos + r->lpos_next, w);
+	const uint64_t begin = printk_get(l, desc + r->desc_lpos + r->lpos_begin, w);
+	const uint64_t next = printk_get(l, desc + r->desc_lpos + r->lpos_next, w);
 	uint64_t at = begin & (size - 1);
 
 	if (begin & 1 && next & 1)
@@ -211,7 +215,7 @@ static const unsigned char *ring_text(const struct log *l, const struct ring *r,
 	} else {
 		return NULL;
 	}
-	if (*len < w || !range_fits(at, *len, size) || get(l, r->text + at, w) != id)
+	if (*len < w || !range_fits(at, *len, size) || printk_get(l, r->text + at, w) != id)
 		return NULL;
 	*len -= w;
 	return r->text + at + w;
@@ -222,8 +226,8 @@ static void ring_record(const struct log *l, const struct ring *r, uint64_t id, 
 	const uint64_t i = id & (((uint64_t)1 << r->count_bits) - 1);
 	const unsigned char *desc = r->descs + i * r->desc_size;
 	const unsigned char *info = r->infos + i * r->info_size;
-	const uint64_t state = get(l, desc + r->desc_state, word(l));
-	const unsigned int kind = (unsigned int)(state >> (8 * word(l) - 2));
+	const uint64_t state = printk_get(l, desc + r->desc_state, printk_word(l));
+	const unsigned int kind = (unsigned int)(state >> (8 * printk_word(l) - 2));
 	struct gdump_log_record record;
 	const unsigned char *text;
 	uint64_t len;
@@ -234,14 +238,14 @@ static void ring_record(const struct log *l, const struct ring *r, uint64_t id, 
 	if (!text)
 		return;
 	record = (struct gdump_log_record){
-		.seq = get(l, info + r->info_seq, 8),
-		.time_ns = get(l, info + r->info_time, 8),
-		.caller = (uint32_t)get(l, info + r->info_caller, 4),
+		.seq = printk_get(l, info + r->info_seq, 8),
+		.time_ns = printk_get(l, info + r->info_time, 8),
+		.caller = (uint32_t)printk_get(l, info + r->info_caller, 4),
 		.facility = info[r->info_len + 2],
 		/* bit fields: flags 5, level 3, in the guest's order */
 		.level = info[r->info_len + 3] >> (l->big ? 0 : 5) & 7,
 		.text = (const char *)text,
-		.len = (size_t)MIN(get(l, info + r->info_len, 2), len),
+		.len = (size_t)MIN(printk_get(l, info + r->info_len, 2), len),
 	};
 	l->fn(l->arg, &record);
 }
@@ -274,17 +278,17 @@ struct old_log {
 	bool has_caller;                /* since 5.1, if it is recorded         */
 };
 
-static struct gdump_error *old_layout(struct log *l, struct old_log *o)
+static struct gdump_error *old_log_layout(struct log *l, struct old_log *o)
 {
 	static const char *const names[] = { "log_buf_len", "log_first_idx", "log_next_idx" };
 	uint64_t *const ret[] = { &o->size, &o->first, &o->next };
 	struct gdump_error *err = NULL;
 	uint64_t vaddr;
 
-	o->header = need(l, "SIZE(printk_log)", MAX_STRUCT);
-	o->time = need(l, "OFFSET(printk_log.ts_nsec)", MAX_STRUCT);
-	o->len = need(l, "OFFSET(printk_log.len)", MAX_STRUCT);
-	o->text_len = need(l, "OFFSET(printk_log.text_len)", MAX_STRUCT);
+	o->header = printk_need(l, "SIZE(printk_log)", MAX_STRUCT);
+	o->time = printk_need(l, "OFFSET(printk_log.ts_nsec)", MAX_STRUCT);
+	o->len = printk_need(l, "OFFSET(printk_log.len)", MAX_STRUCT);
+	o->text_len = printk_need(l, "OFFSET(printk_log.text_len)", MAX_STRUCT);
 	/* behind text_len: the length of the dictionary, facility, and flags with the level */
 	if (!l->missing && MAX(o->time + 8, MAX(o->len + 2, o->text_len + 6)) > o->header)
 		l->missing = "SIZE(printk_log)";
@@ -295,44 +299,44 @@ static struct gdump_error *old_layout(struct log *l, struct old_log *o)
 			l->missing = names[i];
 			break;
 		}
-		err = read_uint(l, vaddr, 4, ret[i]);
+		err = printk_read_uint(l, vaddr, 4, ret[i]);
 	}
 	if (!err)
-		err = check_missing(l);
+		err = printk_check_missing(l);
 	if (!err && (o->size > (uint64_t)1 << MAX_SIZE_BITS || o->size < o->header))
 		err = error_new(GDUMP_ERR_CORRUPT, "the log claims %llu bytes",
 				(unsigned long long)o->size);
 	return err;
 }
 
-static void old_record(const struct log *l, const struct old_log *o, const unsigned char *p,
-		       uint64_t seq, uint64_t len)
+static void old_log_record(const struct log *l, const struct old_log *o, const unsigned char *p,
+			   uint64_t seq, uint64_t len)
 {
 	struct gdump_log_record record = {
 		.seq = seq,
-		.time_ns = get(l, p + o->time, 8),
-		.caller = o->has_caller ? (uint32_t)get(l, p + o->caller, 4) : 0,
+		.time_ns = printk_get(l, p + o->time, 8),
+		.caller = o->has_caller ? (uint32_t)printk_get(l, p + o->caller, 4) : 0,
 		.facility = p[o->text_len + 4],
 		/* bit fields: flags 5, level 3, in the guest's order */
 		.level = p[o->text_len + 5] >> (l->big ? 0 : 5) & 7,
 		.text = (const char *)p + o->header,
-		.len = (size_t)MIN(get(l, p + o->text_len, 2), len - o->header),
+		.len = (size_t)MIN(printk_get(l, p + o->text_len, 2), len - o->header),
 	};
 
 	l->fn(l->arg, &record);
 }
 
-static struct gdump_error *old_print(struct log *l, uint64_t symbol)
+static struct gdump_error *old_log_print(struct log *l, uint64_t symbol)
 {
 	CLEANUP_FREE unsigned char *buf = NULL;
 	struct old_log o = { 0 };
-	struct gdump_error *err = old_layout(l, &o);
+	struct gdump_error *err = old_log_layout(l, &o);
 	uint64_t vaddr = 0, at, seq;
 
 	if (!err)
-		err = read_uint(l, symbol, word(l), &vaddr);
+		err = printk_read_uint(l, symbol, printk_word(l), &vaddr);
 	if (!err)
-		err = read_area(l, vaddr, (size_t)o.size, &buf);
+		err = printk_read_area(l, vaddr, (size_t)o.size, &buf);
 	if (err)
 		return err;
 	at = o.first;
@@ -341,7 +345,7 @@ static struct gdump_error *old_print(struct log *l, uint64_t symbol)
 
 		if (!range_fits(at, o.header, o.size))
 			break;
-		len = get(l, buf + at + o.len, 2);
+		len = printk_get(l, buf + at + o.len, 2);
 		if (!len) {             /* the rest goes on at the start */
 			if (!at)
 				break;
@@ -350,7 +354,7 @@ static struct gdump_error *old_print(struct log *l, uint64_t symbol)
 		}
 		if (len < o.header || !range_fits(at, len, o.size))
 			break;
-		old_record(l, &o, buf + at, seq, len);
+		old_log_record(l, &o, buf + at, seq, len);
 		at += len;
 	}
 	return NULL;
@@ -375,7 +379,7 @@ struct gdump_error *printk_read(struct source *s, gdump_log_fn *fn, void *arg)
 	if (vmcoreinfo_symbol(&s->image, "prb", &symbol))
 		err = ring_print(&l, symbol);
 	else if (vmcoreinfo_symbol(&s->image, "log_buf", &symbol))
-		err = old_print(&l, symbol);
+		err = old_log_print(&l, symbol);
 	else
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
 				"the log cannot be found: VMCOREINFO names neither prb nor log_buf");

@@ -21,7 +21,7 @@
 static const uint64_t second = 1000000000;
 
 /* Where the timekeeper is; 0: not known. */
-static uint64_t find_timekeeper(const struct kernel *k)
+static uint64_t state_find_timekeeper(const struct kernel *k)
 {
 	const uint64_t core = k->symbols[KSYM_TK_CORE], data = k->symbols[KSYM_TIMEKEEPER_DATA];
 	struct btf_field field;
@@ -38,9 +38,9 @@ struct timekeeper {
 	uint64_t to_monotonic;
 };
 
-static bool read_timekeeper(struct kernel *k, struct timekeeper *ret)
+static bool state_read_timekeeper(struct kernel *k, struct timekeeper *ret)
 {
-	const uint64_t tk = find_timekeeper(k);
+	const uint64_t tk = state_find_timekeeper(k);
 	struct btf_field to_monotonic, sec;
 
 	return tk && kernel_member(k, tk, "timekeeper", "ktime_sec", &ret->ktime_sec) &&
@@ -52,11 +52,11 @@ static bool read_timekeeper(struct kernel *k, struct timekeeper *ret)
 	       kernel_uint(k, tk + to_monotonic.off + sec.off, sec.size, &ret->to_monotonic);
 }
 
-static void find_times(struct kernel *k, struct gdump_kernel *ret)
+static void state_find_times(struct kernel *k, struct gdump_kernel *ret)
 {
 	struct timekeeper t;
 
-	if (!read_timekeeper(k, &t))
+	if (!state_read_timekeeper(k, &t))
 		return;
 	/* nanoseconds may carry a second */
 	if (t.ktime_sec - t.xtime_sec - t.to_monotonic > 1 || t.ktime_sec > UINT32_MAX ||
@@ -69,29 +69,29 @@ static void find_times(struct kernel *k, struct gdump_kernel *ret)
 }
 
 /* The last panic and the last time in a log */
-struct story {
+struct panic_info {
 	struct gdump_kernel *kernel;
 	uint64_t last_ns;
 };
 
-static void take_record(void *arg, const struct gdump_log_record *r)
+static void panic_info_take_record(void *arg, const struct gdump_log_record *r)
 {
 	static const char start[] = "Kernel panic - not syncing: ";
 	const size_t skip = sizeof(start) - 1;
-	struct story *story = arg;
+	struct panic_info *info = arg;
 	size_t len;
 
-	story->last_ns = MAX(story->last_ns, r->time_ns);
+	info->last_ns = MAX(info->last_ns, r->time_ns);
 	/* other facilities are those of processes */
 	if (r->facility || r->len < skip || memcmp(r->text, start, skip))
 		return;
-	len = MIN(r->len - skip, sizeof(story->kernel->panic) - 1);
-	story->kernel->panicked = true;
-	memcpy(story->kernel->panic, r->text + skip, len);
-	story->kernel->panic[len] = 0;
+	len = MIN(r->len - skip, sizeof(info->kernel->panic) - 1);
+	info->kernel->panicked = true;
+	memcpy(info->kernel->panic, r->text + skip, len);
+	info->kernel->panic[len] = 0;
 }
 
-static void find_panic(struct kernel *k, struct gdump_kernel *ret)
+static void state_find_panic(struct kernel *k, struct gdump_kernel *ret)
 {
 	uint64_t cpu, time;
 	size_t len;
@@ -110,19 +110,19 @@ static void find_panic(struct kernel *k, struct gdump_kernel *ret)
 
 struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret)
 {
-	struct story story = { .kernel = ret };
+	struct panic_info info = { .kernel = ret };
 	struct kernel k;
 	struct gdump_error *err = kernel_open(s, &k);
 
 	if (err)
 		return err;
-	find_times(&k, ret);
-	find_panic(&k, ret);
+	state_find_times(&k, ret);
+	state_find_panic(&k, ret);
 	kernel_close(&k);
 	/* no log is no error: there may be all the rest */
-	gdump_error_destroy(printk_read(s, take_record, &story));
-	if (!ret->has_uptime && story.last_ns) {
-		ret->uptime = story.last_ns / second;
+	gdump_error_destroy(printk_read(s, panic_info_take_record, &info));
+	if (!ret->has_uptime && info.last_ns) {
+		ret->uptime = info.last_ns / second;
 		ret->has_uptime = ret->uptime_is_lower_bound = true;
 	}
 	return NULL;

@@ -39,7 +39,8 @@ struct tasks {
 	struct kernel *kernel;
 	uint64_t init_task;
 	uint32_t size, word;
-	struct btf_field tasks, thread_node, pid, tgid, comm, state, exit_state, cpu, on_cpu, signal;
+	struct btf_field tasks, thread_node, pid, tgid, comm, state, exit_state, cpu, on_cpu,
+		signal;
 	struct btf_field thread_head;   /* in signal_struct                     */
 	bool has_cpu;
 	struct running *running;        /* by vaddr                             */
@@ -50,30 +51,30 @@ struct tasks {
 	size_t num, max;
 };
 
-static struct gdump_error *unsupported(const char *what)
+static struct gdump_error *tasks_unsupported(const char *what)
 {
 	return error_new(GDUMP_ERR_UNSUPPORTED, "the tasks cannot be found: %s", what);
 }
 
-static struct gdump_error *broken(const struct tasks *t)
+static struct gdump_error *tasks_broken(const struct tasks *t)
 {
 	return error_new(GDUMP_ERR_CORRUPT, "the list of tasks breaks off after %zu", t->num);
 }
 
-static bool in_task(const struct tasks *t, const char *member, struct btf_field *ret)
+static bool tasks_find_member(const struct tasks *t, const char *member, struct btf_field *ret)
 {
 	return btf_field(&t->kernel->btf, "task_struct", member, ret) &&
 	       range_fits(ret->off, ret->size, t->size);
 }
 
 /* In the task, or in the thread_info that is in it. */
-static bool find_cpu(struct tasks *t)
+static bool tasks_find_cpu(struct tasks *t)
 {
 	struct btf_field info;
 
-	if (in_task(t, "cpu", &t->cpu))
+	if (tasks_find_member(t, "cpu", &t->cpu))
 		return t->cpu.size <= 8;
-	if (!in_task(t, "thread_info", &info) ||
+	if (!tasks_find_member(t, "thread_info", &info) ||
 	    !btf_field(&t->kernel->btf, "thread_info", "cpu", &t->cpu) || t->cpu.size > 8)
 		return false;
 	t->cpu.off += info.off;
@@ -96,40 +97,39 @@ static uint32_t tasks_used_size(const struct tasks *t)
 	return size;
 }
 
-static struct gdump_error *find_members(struct tasks *t)
+static struct gdump_error *tasks_find_members(struct tasks *t)
 {
 	const struct btf *btf = &t->kernel->btf;
 
 	if (!btf->num)
-		return unsupported("the kernel has no BTF, which tells what is where");
+		return tasks_unsupported("the kernel has no BTF, which tells what is where");
 	t->size = btf_size(btf, "task_struct");
-	if (t->size > MAX_TASK_STRUCT ||
-	    !in_task(t, "tasks", &t->tasks) || t->tasks.size != 2 * t->word ||
-	    !in_task(t, "thread_node", &t->thread_node) || t->thread_node.size != 2 * t->word ||
-	    !in_task(t, "signal", &t->signal) || t->signal.size != t->word ||
-	    !in_task(t, "pid", &t->pid) || t->pid.size != 4 ||
-	    !in_task(t, "tgid", &t->tgid) || t->tgid.size != 4 ||
-	    !in_task(t, "comm", &t->comm) || !in_task(t, "exit_state", &t->exit_state) ||
-	    t->exit_state.size > 8 ||
+	if (t->size > MAX_TASK_STRUCT || !tasks_find_member(t, "tasks", &t->tasks) ||
+	    t->tasks.size != 2 * t->word || !tasks_find_member(t, "thread_node", &t->thread_node) ||
+	    t->thread_node.size != 2 * t->word || !tasks_find_member(t, "signal", &t->signal) ||
+	    t->signal.size != t->word || !tasks_find_member(t, "pid", &t->pid) ||
+	    t->pid.size != 4 || !tasks_find_member(t, "tgid", &t->tgid) || t->tgid.size != 4 ||
+	    !tasks_find_member(t, "comm", &t->comm) ||
+	    !tasks_find_member(t, "exit_state", &t->exit_state) || t->exit_state.size > 8 ||
 	    /* __state since 5.14 */
-	    !(in_task(t, "__state", &t->state) || in_task(t, "state", &t->state)) ||
-	    t->state.size > 8 ||
-	    !btf_field(btf, "signal_struct", "thread_head", &t->thread_head) ||
+	    !(tasks_find_member(t, "__state", &t->state) ||
+	      tasks_find_member(t, "state", &t->state)) ||
+	    t->state.size > 8 || !btf_field(btf, "signal_struct", "thread_head", &t->thread_head) ||
 	    t->thread_head.size != 2 * t->word)
-		return unsupported("a member of struct task_struct is missing");
-	t->has_cpu = find_cpu(t);
-	if (!in_task(t, "on_cpu", &t->on_cpu) || t->on_cpu.size > 8)
+		return tasks_unsupported("a member of struct task_struct is missing");
+	t->has_cpu = tasks_find_cpu(t);
+	if (!tasks_find_member(t, "on_cpu", &t->on_cpu) || t->on_cpu.size > 8)
 		t->on_cpu.size = 0;
 	t->size = tasks_used_size(t);
 	return NULL;
 }
 
-static uint64_t field(const struct tasks *t, const struct btf_field *f)
+static uint64_t tasks_field(const struct tasks *t, const struct btf_field *f)
 {
 	return kernel_get(t->kernel, t->buf + f->off, f->size);
 }
 
-static bool read_task(struct tasks *t, uint64_t vaddr)
+static bool tasks_read_task(struct tasks *t, uint64_t vaddr)
 {
 	CLEANUP_ERROR struct gdump_error *err = walker_read(&t->kernel->walker, vaddr, t->buf,
 							    t->size);
@@ -142,37 +142,38 @@ struct node {
 	uint64_t next, prev;
 };
 
-static struct node get_node(const struct tasks *t, const unsigned char *p)
+static struct node tasks_get_node(const struct tasks *t, const unsigned char *p)
 {
 	return (struct node){ .next = kernel_get(t->kernel, p, t->word),
 			      .prev = kernel_get(t->kernel, p + t->word, t->word) };
 }
 
-static bool read_node(struct tasks *t, uint64_t vaddr, struct node *ret)
+static bool tasks_read_node(struct tasks *t, uint64_t vaddr, struct node *ret)
 {
 	unsigned char buf[16];
 	CLEANUP_ERROR struct gdump_error *err = walker_read(&t->kernel->walker, vaddr, buf,
 							    2 * t->word);
 
 	if (!err)
-		*ret = get_node(t, buf);
+		*ret = tasks_get_node(t, buf);
 	return !err;
 }
 
 /* init_task by its name, in an image whose symbols do not tell ------------- */
 
-static bool is_init_task(struct tasks *t, uint64_t vaddr)
+static bool tasks_is_init_task(struct tasks *t, uint64_t vaddr)
 {
 	struct node node, next;
 
-	if (vaddr % t->word || !read_task(t, vaddr) || field(t, &t->pid) || field(t, &t->tgid))
+	if (vaddr % t->word || !tasks_read_task(t, vaddr) || tasks_field(t, &t->pid) ||
+	    tasks_field(t, &t->tgid))
 		return false;
-	node = get_node(t, t->buf + t->tasks.off);
-	return read_node(t, node.next, &next) && next.prev == vaddr + t->tasks.off;
+	node = tasks_get_node(t, t->buf + t->tasks.off);
+	return tasks_read_node(t, node.next, &next) && next.prev == vaddr + t->tasks.off;
 }
 
-static bool look_for_init_task(struct kernel *k, void *arg, uint64_t vaddr,
-			       const unsigned char *p, size_t len)
+static bool tasks_look_for_init_task(struct kernel *k, void *arg, uint64_t vaddr,
+				     const unsigned char *p, size_t len)
 {
 	static const char *const names[] = { "swapper/0", "swapper" };
 	struct tasks *t = arg;
@@ -183,7 +184,7 @@ static bool look_for_init_task(struct kernel *k, void *arg, uint64_t vaddr,
 			const size_t size = strlen(names[n]) + 1;
 
 			if (range_fits(i, size, len) && !memcmp(p + i, names[n], size) &&
-			    is_init_task(t, vaddr + i - t->comm.off)) {
+			    tasks_is_init_task(t, vaddr + i - t->comm.off)) {
 				t->init_task = vaddr + i - t->comm.off;
 				return true;
 			}
@@ -194,7 +195,7 @@ static bool look_for_init_task(struct kernel *k, void *arg, uint64_t vaddr,
 
 /* What each CPU runs ------------------------------------------------------- */
 
-static bool is_online(struct kernel *k, unsigned int cpu)
+static bool tasks_cpu_is_online(struct kernel *k, unsigned int cpu)
 {
 	const uint64_t mask = k->symbols[KSYM_CPU_ONLINE_MASK];
 	const unsigned int bits = k->source->image.is64 ? 64 : 32;
@@ -204,14 +205,14 @@ static bool is_online(struct kernel *k, unsigned int cpu)
 	       word >> cpu % bits & 1;
 }
 
-static int by_vaddr(const void *a, const void *b)
+static int running_compare(const void *a, const void *b)
 {
 	const struct running *x = a, *y = b;
 
 	return (x->vaddr > y->vaddr) - (x->vaddr < y->vaddr);
 }
 
-static struct gdump_error *find_running(struct tasks *t)
+static struct gdump_error *tasks_find_running(struct tasks *t)
 {
 	struct kernel *k = t->kernel;
 	uint64_t num, rq, task;
@@ -229,22 +230,25 @@ static struct gdump_error *find_running(struct tasks *t)
 	if (!t->running)
 		return error_nomem();
 	for (unsigned int cpu = 0; cpu < num; cpu++) {
-		if (is_online(k, cpu) && kernel_percpu(k, KSYM_RUNQUEUES, cpu, &rq) &&
+		if (tasks_cpu_is_online(k, cpu) && kernel_percpu(k, KSYM_RUNQUEUES, cpu, &rq) &&
 		    kernel_word(k, rq + curr.off, &task))
-			t->running[t->num_running++] = (struct running){ .vaddr = task, .cpu = cpu };
+			t->running[t->num_running++] = (struct running){.vaddr = task, .cpu = cpu};
 	}
-	qsort(t->running, t->num_running, sizeof(*t->running), by_vaddr);
+	qsort(t->running, t->num_running, sizeof(*t->running), running_compare);
 	return NULL;
 }
 
-static int running_cpu(struct tasks *t, uint64_t vaddr, uint64_t cpu)
+static int tasks_running_cpu(struct tasks *t, uint64_t vaddr, uint64_t cpu)
 {
 	const struct running key = { .vaddr = vaddr };
 	struct running *r;
 
 	if (!t->knows_running)
-		return t->has_cpu && t->on_cpu.size && field(t, &t->on_cpu) ? (int)(cpu & INT32_MAX) : -1;
-	r = t->num_running ? bsearch(&key, t->running, t->num_running, sizeof(key), by_vaddr) : NULL;
+		return t->has_cpu && t->on_cpu.size && tasks_field(t, &t->on_cpu)
+			       ? (int)(cpu & INT32_MAX)
+			       : -1;
+	r = t->num_running ? bsearch(&key, t->running, t->num_running, sizeof(key), running_compare)
+			   : NULL;
 	if (!r)
 		return -1;
 	r->seen = true;
@@ -253,7 +257,7 @@ static int running_cpu(struct tasks *t, uint64_t vaddr, uint64_t cpu)
 
 /* The tasks ---------------------------------------------------------------- */
 
-static char state_letter(uint64_t state)
+static char tasks_state_letter(uint64_t state)
 {
 	if ((state & (UNINTERRUPTIBLE | NOLOAD)) == (UNINTERRUPTIBLE | NOLOAD))
 		return 'I';
@@ -264,13 +268,13 @@ static char state_letter(uint64_t state)
 }
 
 /* The task in t->buf, which is at @vaddr. */
-static struct gdump_error *add(struct tasks *t, uint64_t vaddr)
+static struct gdump_error *tasks_add(struct tasks *t, uint64_t vaddr)
 {
-	const uint64_t cpu = t->has_cpu ? field(t, &t->cpu) : 0;
+	const uint64_t cpu = t->has_cpu ? tasks_field(t, &t->cpu) : 0;
 	struct gdump_task *task, *more;
 
 	if (t->num == t->max)
-		return broken(t);
+		return tasks_broken(t);
 	if (is_power_of_2(t->num) || !t->num) {
 		more = realloc(t->found, MAX(2 * t->num, 64) * sizeof(*more));
 		if (!more)
@@ -280,43 +284,44 @@ static struct gdump_error *add(struct tasks *t, uint64_t vaddr)
 	task = &t->found[t->num++];
 	*task = (struct gdump_task){
 		.vaddr = vaddr,
-		.pid = (int32_t)(uint32_t)field(t, &t->pid),
-		.tgid = (int32_t)(uint32_t)field(t, &t->tgid),
+		.pid = (int32_t)(uint32_t)tasks_field(t, &t->pid),
+		.tgid = (int32_t)(uint32_t)tasks_field(t, &t->tgid),
 		.cpu = t->has_cpu && cpu <= INT32_MAX ? (int32_t)cpu : -1,
-		.running_cpu = running_cpu(t, vaddr, cpu),
-		.state = state_letter(field(t, &t->state) | field(t, &t->exit_state)),
+		.running_cpu = tasks_running_cpu(t, vaddr, cpu),
+		.state = tasks_state_letter(tasks_field(t, &t->state) |
+					    tasks_field(t, &t->exit_state)),
 	};
 	memcpy(task->name, t->buf + t->comm.off, MIN(t->comm.size, sizeof(task->name) - 1));
 	return NULL;
 }
 
 /* All threads of the process in t->buf, which is one of them. */
-static struct gdump_error *add_threads(struct tasks *t, uint64_t leader)
+static struct gdump_error *tasks_add_threads(struct tasks *t, uint64_t leader)
 {
-	const uint64_t head = field(t, &t->signal) + t->thread_head.off;
+	const uint64_t head = tasks_field(t, &t->signal) + t->thread_head.off;
 	struct node node, next;
 	struct gdump_error *err;
 
-	if (!read_node(t, head, &node))
-		return broken(t);
+	if (!tasks_read_node(t, head, &node))
+		return tasks_broken(t);
 	if (node.next == head)
-		return add(t, leader);
+		return tasks_add(t, leader);
 	for (uint64_t at = head; node.next != head; at = node.next, node = next) {
 		const uint64_t task = node.next - t->thread_node.off;
 
-		if ((task != leader || at != head) && !read_task(t, task))
-			return broken(t);
-		next = get_node(t, t->buf + t->thread_node.off);
+		if ((task != leader || at != head) && !tasks_read_task(t, task))
+			return tasks_broken(t);
+		next = tasks_get_node(t, t->buf + t->thread_node.off);
 		if (next.prev != at)
-			return broken(t);
-		err = add(t, task);
+			return tasks_broken(t);
+		err = tasks_add(t, task);
 		if (err)
 			return err;
 	}
 	return NULL;
 }
 
-static struct gdump_error *walk(struct tasks *t)
+static struct gdump_error *tasks_walk(struct tasks *t)
 {
 	const uint64_t head = t->init_task + t->tasks.off;
 	struct gdump_error *err = NULL;
@@ -325,12 +330,12 @@ static struct gdump_error *walk(struct tasks *t)
 
 	t->num = 0;
 	do {
-		if (!read_task(t, at - t->tasks.off))
-			return broken(t);
-		node = get_node(t, t->buf + t->tasks.off);
+		if (!tasks_read_task(t, at - t->tasks.off))
+			return tasks_broken(t);
+		node = tasks_get_node(t, t->buf + t->tasks.off);
 		if (at != head && node.prev != before)
-			return broken(t);
-		err = add_threads(t, at - t->tasks.off);
+			return tasks_broken(t);
+		err = tasks_add_threads(t, at - t->tasks.off);
 		before = at;
 		at = node.next;
 	} while (!err && at != head);
@@ -338,14 +343,14 @@ static struct gdump_error *walk(struct tasks *t)
 }
 
 /* Idle tasks of CPUs other than the first are in no list. */
-static struct gdump_error *tell(struct tasks *t, gdump_task_fn *fn, void *arg)
+static struct gdump_error *tasks_report(struct tasks *t, gdump_task_fn *fn, void *arg)
 {
 	const size_t num = t->num;
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && t->knows_running && i < t->num_running; i++) {
-		if (!t->running[i].seen && read_task(t, t->running[i].vaddr))
-			err = add(t, t->running[i].vaddr);
+		if (!t->running[i].seen && tasks_read_task(t, t->running[i].vaddr))
+			err = tasks_add(t, t->running[i].vaddr);
 	}
 	for (size_t i = num; !err && i < t->num; i++)
 		fn(arg, &t->found[i]);
@@ -354,10 +359,10 @@ static struct gdump_error *tell(struct tasks *t, gdump_task_fn *fn, void *arg)
 	return err;
 }
 
-static struct gdump_error *find_all(struct tasks *t, gdump_task_fn *fn, void *arg)
+static struct gdump_error *tasks_find_all(struct tasks *t, gdump_task_fn *fn, void *arg)
 {
 	struct source *s = t->kernel->source;
-	struct gdump_error *err = find_members(t);
+	struct gdump_error *err = tasks_find_members(t);
 	uint64_t memory = 0;
 
 	if (err)
@@ -370,16 +375,16 @@ static struct gdump_error *find_all(struct tasks *t, gdump_task_fn *fn, void *ar
 	t->max = (size_t)MIN(memory / t->size + 1, MAX_TASKS);
 	t->init_task = t->kernel->symbols[KSYM_INIT_TASK];
 	if (!t->init_task)
-		kernel_scan(t->kernel, look_for_init_task, t);
+		kernel_scan(t->kernel, tasks_look_for_init_task, t);
 	if (!t->init_task)
-		return unsupported("init_task is not where the kernel is");
+		return tasks_unsupported("init_task is not where the kernel is");
 	for (unsigned int i = 0; i < (s->is_mutable ? TRIES : 1); i++) {
 		gdump_error_destroy(err);
-		err = find_running(t);
+		err = tasks_find_running(t);
 		if (!err)
-			err = walk(t);
+			err = tasks_walk(t);
 		if (!err)
-			return tell(t, fn, arg);
+			return tasks_report(t, fn, arg);
 	}
 	return err;
 }
@@ -392,7 +397,7 @@ struct gdump_error *tasks_read(struct source *s, gdump_task_fn *fn, void *arg)
 
 	if (err)
 		return error_prefix(err, "the tasks cannot be found");
-	err = find_all(&t, fn, arg);
+	err = tasks_find_all(&t, fn, arg);
 	kernel_close(&kernel);
 	free(t.running);
 	free(t.buf);

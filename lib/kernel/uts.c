@@ -10,7 +10,7 @@
 /* struct new_utsname: six fields of 65 bytes */
 enum { SYSNAME, NODENAME, RELEASE, VERSION, MACHINE, DOMAINNAME, NUM_FIELDS };
 
-static bool is_text(const char *field)
+static bool uts_is_text(const char *field)
 {
 	size_t len = strnlen(field, UTS_LEN);
 
@@ -41,10 +41,10 @@ void image_read_uts(struct source *s)
 	if (image->version[0] || s->ops->order == READ_ASCENDING || !uts_paddr(image, &paddr))
 		return;
 	err = source_read(s, paddr, uts, sizeof(uts));
-	if (err || strncmp(uts[SYSNAME], "Linux", UTS_LEN) || !is_text(uts[VERSION]) ||
+	if (err || strncmp(uts[SYSNAME], "Linux", UTS_LEN) || !uts_is_text(uts[VERSION]) ||
 	    strncmp(uts[RELEASE], image->release, UTS_LEN))
 		return;         /* not there: nothing depends on it */
 	memcpy(image->version, uts[VERSION], UTS_LEN);
-	if (is_text(uts[NODENAME]))
+	if (uts_is_text(uts[NODENAME]))
 		memcpy(image->nodename, uts[NODENAME], UTS_LEN);
 }

@@ -11,12 +11,12 @@
 
 enum { MAX_NODES = 4096, MAX_ZONES = 8 };
 
-struct layout {
+struct zone_layout {
 	uint64_t node_zones, nr_zones;  /* offsets in pglist_data               */
 	uint64_t zone_size, free;       /* of a zone; of its count in it        */
 };
 
-static bool read_layout(const struct image *image, struct layout *l)
+static bool zone_layout_read(const struct image *image, struct zone_layout *l)
 {
 	uint64_t vm_stat, index;
 
@@ -31,21 +31,23 @@ static bool read_layout(const struct image *image, struct layout *l)
 	return true;
 }
 
-static bool read_uint(struct walker *w, uint64_t vaddr, unsigned int size, uint64_t *ret)
+static bool zones_read_uint(struct walker *w, uint64_t vaddr, unsigned int size, uint64_t *ret)
 {
 	CLEANUP_ERROR struct gdump_error *err = walker_uint(w, vaddr, size, ret);
 
 	return !err;
 }
 
-static bool add_node(struct walker *w, const struct layout *l, uint64_t node, uint64_t *sum)
+static bool zones_add_node(struct walker *w, const struct zone_layout *l, uint64_t node,
+			   uint64_t *sum)
 {
 	uint64_t num, free;
 
-	if (!read_uint(w, node + l->nr_zones, 4, &num) || num > MAX_ZONES)
+	if (!zones_read_uint(w, node + l->nr_zones, 4, &num) || num > MAX_ZONES)
 		return false;
 	for (uint64_t i = 0; i < num; i++) {
-		if (!read_uint(w, node + l->node_zones + i * l->zone_size + l->free, 8, &free))
+		if (!zones_read_uint(w, node + l->node_zones + i * l->zone_size + l->free, 8,
+				     &free))
 			return false;
 		/* with much in the CPUs' hands it is below zero */
 		if (!(free >> 63))
@@ -58,20 +60,20 @@ bool zones_free_pages(struct walker *w, uint64_t *ret)
 {
 	const struct image *image = &w->source->image;
 	uint64_t nodes, num, node, sum = 0;
-	struct layout l;
+	struct zone_layout l;
 
-	if (!read_layout(image, &l))
+	if (!zone_layout_read(image, &l))
 		return false;
 	if (vmcoreinfo_symbol(image, "contig_page_data", &node)) {
-		if (!add_node(w, &l, node, &sum))
+		if (!zones_add_node(w, &l, node, &sum))
 			return false;
 	} else {
 		if (!vmcoreinfo_symbol(image, "node_data", &nodes) ||
 		    !vmcoreinfo_decimal(image, "LENGTH(node_data)", &num) || num > MAX_NODES)
 			return false;
 		for (uint64_t i = 0; i < num; i++) {
-			if (!read_uint(w, nodes + 8 * i, 8, &node) ||
-			    (node && !add_node(w, &l, node, &sum)))
+			if (!zones_read_uint(w, nodes + 8 * i, 8, &node) ||
+			    (node && !zones_add_node(w, &l, node, &sum)))
 				return false;
 		}
 	}

@@ -115,7 +115,7 @@ static struct gdump_error *get_sizes(struct capture *c)
 		return answer_error(&a, "KVM_PV_INFO");
 	if (s->len_written < sizeof(*s) || s->per_1m != STATES_OF_MIB ||
 	    s->cpu_len < PV_CPU_SIZE || s->cpu_len > MAX_DATA ||
-	    s->finalize_len < PV_COMPL_SIZE || s->finalize_len > MAX_DATA)
+	    s->finalize_len < PV_COMPLETION_SIZE || s->finalize_len > MAX_DATA)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "this host's protected dumps are of another form: %" PRIu64
 				 " bytes for a CPU, %" PRIu64 " for a MiB, %" PRIu64 " at the end",

@@ -163,7 +163,7 @@ static struct gdump_error *check_sizes(const struct qemu_head *head, const struc
 	for (size_t i = 0; i < head->num_loads; i++)
 		memory += head->loads[i].size;
 	if (d->size[META] < memory / PV_PAGE * PV_COMPONENT || d->size[META] > memory ||
-	    d->size[COMPL] < PV_COMPL_SIZE || d->size[COMPL] > PV_DUMP_PIECE ||
+	    d->size[COMPL] < PV_COMPLETION_SIZE || d->size[COMPL] > PV_DUMP_PIECE ||
 	    d->size[NAMES] > MAX_NAMES)
 		return not_whole();
 	return NULL;

@@ -137,7 +137,7 @@ struct gdump_error *image_parse_notes(struct image *image, const void *buf, size
 	return NULL;
 }
 
-static int by_start(const void *a, const void *b)
+static int range_compare(const void *a, const void *b)
 {
 	const struct gdump_range *x = a, *y = b;
 
@@ -150,7 +150,7 @@ void image_merge_ranges(struct image *image)
 	size_t n = 0;
 
 	if (image->num_ranges)
-		qsort(r, image->num_ranges, sizeof(*r), by_start);
+		qsort(r, image->num_ranges, sizeof(*r), range_compare);
 	for (size_t i = 0; i < image->num_ranges; i++) {
 		struct gdump_range cur = r[i];
 		struct gdump_range *last = n ? &r[n - 1] : NULL;
@@ -195,19 +195,19 @@ static void notes_number(struct image *image)
 			image->vmcoreinfo_size = strnlen(n->desc, n->size);
 		}
 	}
-	image->num_noted = (size_t)MAX(cpu + 1, qemu);
+	image->num_cpus_with_notes = (size_t)MAX(cpu + 1, qemu);
 	image->num_cpus = MAX((size_t)(cpu + 1), image->num_cpus);
 }
 
 /* Sort the notes by CPU, so that nobody has to look through all of them. */
 static struct gdump_error *notes_index(struct image *image)
 {
-	uint32_t *end = calloc(image->num_noted + 1, sizeof(*end));
+	uint32_t *end = calloc(image->num_cpus_with_notes + 1, sizeof(*end));
 	uint32_t *index = calloc(image->num_notes + 1, sizeof(*index));
 
-	free(image->cpu_end);           /* of an earlier image_seal() */
+	free(image->cpu_notes_end);           /* of an earlier image_seal() */
 	free(image->cpu_notes);
-	image->cpu_end = end;
+	image->cpu_notes_end = end;
 	image->cpu_notes = index;
 	if (!end || !index)
 		return error_nomem();
@@ -216,7 +216,7 @@ static struct gdump_error *notes_index(struct image *image)
 			end[image->notes[i].cpu + 1]++;
 	}
 	/* where each CPU's begin ... */
-	for (size_t i = 0; i < image->num_noted; i++)
+	for (size_t i = 0; i < image->num_cpus_with_notes; i++)
 		end[i + 1] += end[i];
 	/* ... moves to their end */
 	for (size_t i = 0; i < image->num_notes; i++) {
@@ -234,9 +234,10 @@ struct gdump_error *image_number_notes(struct image *image)
 
 const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, size_t i)
 {
-	const uint32_t begin = cpu && cpu < image->num_noted ? image->cpu_end[cpu - 1] : 0;
+	const uint32_t begin =
+		cpu && cpu < image->num_cpus_with_notes ? image->cpu_notes_end[cpu - 1] : 0;
 
-	if (cpu >= image->num_noted || i >= image->cpu_end[cpu] - begin)
+	if (cpu >= image->num_cpus_with_notes || i >= image->cpu_notes_end[cpu] - begin)
 		return NULL;
 	return &image->notes[image->cpu_notes[begin + i]];
 }
@@ -267,13 +268,13 @@ void image_deinit(struct image *image)
 	}
 	free(image->notes);
 	free(image->cpu_notes);
-	free(image->cpu_end);
+	free(image->cpu_notes_end);
 	free(image->ranges);
 	memset(image, 0, sizeof(*image));
 }
 
 /* The first range that ends behind @paddr, or NULL. */
-static const struct gdump_range *range_from(const struct image *image, uint64_t paddr)
+static const struct gdump_range *image_range_from(const struct image *image, uint64_t paddr)
 {
 	size_t lo = 0, hi = image->num_ranges;
 
@@ -290,14 +291,14 @@ static const struct gdump_range *range_from(const struct image *image, uint64_t 
 
 const struct gdump_range *image_range_at(const struct image *image, uint64_t paddr)
 {
-	const struct gdump_range *r = range_from(image, paddr);
+	const struct gdump_range *r = image_range_from(image, paddr);
 
 	return r && r->start <= paddr ? r : NULL;
 }
 
 bool image_touches(const struct image *image, uint64_t start, uint64_t size)
 {
-	const struct gdump_range *r = range_from(image, start);
+	const struct gdump_range *r = image_range_from(image, start);
 
 	return r && size && (r->start <= start || r->start - start < size);
 }

@@ -45,8 +45,8 @@ struct image {
 	const struct arch *arch;        /* never NULL: "unknown" is one         */
 	size_t num_cpus;
 	uint32_t *cpu_notes;            /* places in notes[], by CPU            */
-	uint32_t *cpu_end;              /* where those of each CPU end          */
-	size_t num_noted;               /* CPUs that notes tell of              */
+	uint32_t *cpu_notes_end;              /* where those of each CPU end          */
+	size_t num_cpus_with_notes;               /* CPUs that notes tell of              */
 	const char *vmcoreinfo;         /* inside a note; NULL: none            */
 	size_t vmcoreinfo_size;
 };

@@ -32,7 +32,8 @@ void source_close(struct source *s)
 	s->ops->close(s);
 }
 
-static struct gdump_error *read_locked(struct source *s, uint64_t paddr, void *buf, size_t len)
+static struct gdump_error *source_read_locked(struct source *s, uint64_t paddr, void *buf,
+					      size_t len)
 {
 	struct gdump_error *err;
 
@@ -44,7 +45,7 @@ static struct gdump_error *read_locked(struct source *s, uint64_t paddr, void *b
 	return err;
 }
 
-static struct gdump_error *no_range(uint64_t paddr)
+static struct gdump_error *source_no_range(uint64_t paddr)
 {
 	return error_new(GDUMP_ERR_NODATA, "address 0x%llx is in no range of memory",
 			 (unsigned long long)paddr);
@@ -73,7 +74,7 @@ struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, siz
 		n = len ? (size_t)MIN(len, r->size - (paddr - r->start)) : 0;
 		if (!n)
 			break;
-		err = read_locked(s, paddr, p, n);
+		err = source_read_locked(s, paddr, p, n);
 		if (err)
 			return err;
 		p += n, paddr += n, len -= n;
@@ -81,7 +82,7 @@ struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, siz
 	}
 	memset(p, 0, len);
 	if (!some)
-		return no_range(first);
+		return source_no_range(first);
 	return NULL;
 }
 
@@ -106,7 +107,7 @@ struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len)
 		if (err)
 			return err;
 		if (!r)
-			return no_range(paddr);
+			return source_no_range(paddr);
 		if (state == PAGE_ABSENT)
 			return error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not there",
 					 (unsigned long long)paddr);

@@ -40,7 +40,7 @@ bool vmcoreinfo_string(const struct image *image, const char *key, char *buf, si
 	return true;
 }
 
-static bool get_integer(const struct image *image, const char *key, int base, uint64_t *ret)
+static bool vmcoreinfo_integer(const struct image *image, const char *key, int base, uint64_t *ret)
 {
 	char text[32], *end;
 	uint64_t value;
@@ -65,7 +65,7 @@ bool vmcoreinfo_number(const struct image *image, const char *key, uint64_t *ret
 	char full[80];
 
 	snprintf(full, sizeof(full), "NUMBER(%s)", key);
-	return get_integer(image, full, 10, ret);
+	return vmcoreinfo_integer(image, full, 10, ret);
 }
 
 bool vmcoreinfo_symbol(const struct image *image, const char *key, uint64_t *ret)
@@ -73,15 +73,15 @@ bool vmcoreinfo_symbol(const struct image *image, const char *key, uint64_t *ret
 	char full[80];
 
 	snprintf(full, sizeof(full), "SYMBOL(%s)", key);
-	return get_integer(image, full, 16, ret);
+	return vmcoreinfo_integer(image, full, 16, ret);
 }
 
 bool vmcoreinfo_decimal(const struct image *image, const char *key, uint64_t *ret)
 {
-	return get_integer(image, key, 10, ret);
+	return vmcoreinfo_integer(image, key, 10, ret);
 }
 
 bool vmcoreinfo_hex(const struct image *image, const char *key, uint64_t *ret)
 {
-	return get_integer(image, key, 16, ret);
+	return vmcoreinfo_integer(image, key, 16, ret);
 }

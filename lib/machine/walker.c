@@ -9,7 +9,7 @@
 
 enum { MAX_TABLE = 1 << 20 };
 
-static size_t table_size(const struct paging *p, unsigned int level)
+static size_t walker_table_size(const struct paging *p, unsigned int level)
 {
 	return ((size_t)1 << p->bits[level]) * p->entry_size;
 }
@@ -28,9 +28,9 @@ void walker_deinit(struct walker *w)
 }
 
 /* The table at @paddr, or NULL when it is in no memory. */
-static const unsigned char *get_table(struct walker *w, unsigned int level, uint64_t paddr)
+static const unsigned char *walker_table(struct walker *w, unsigned int level, uint64_t paddr)
 {
-	const size_t size = table_size(w->paging, level);
+	const size_t size = walker_table_size(w->paging, level);
 	struct gdump_error *err;
 
 	if (w->paddr[level] == paddr)
@@ -51,7 +51,7 @@ static const unsigned char *get_table(struct walker *w, unsigned int level, uint
 	return w->table[level];
 }
 
-static uint64_t get_entry(const struct paging *p, const unsigned char *table, uint64_t index)
+static uint64_t walker_entry(const struct paging *p, const unsigned char *table, uint64_t index)
 {
 	struct cursor c = cursor_init(table + index * p->entry_size, p->entry_size, p->big, true);
 
@@ -59,7 +59,7 @@ static uint64_t get_entry(const struct paging *p, const unsigned char *table, ui
 }
 
 /* The piece that has @vaddr, or NULL. */
-static const struct mapping *find_piece(const struct paging *p, uint64_t vaddr)
+static const struct mapping *paging_find_piece(const struct paging *p, uint64_t vaddr)
 {
 	size_t low = 0, high = p->num_pieces;
 
@@ -80,7 +80,7 @@ static const struct mapping *find_piece(const struct paging *p, uint64_t vaddr)
 bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_t *len)
 {
 	const struct paging *p = w->paging;
-	const struct mapping *piece = find_piece(p, vaddr);
+	const struct mapping *piece = paging_find_piece(p, vaddr);
 	uint64_t next = p->root;
 
 	if (piece) {
@@ -89,13 +89,14 @@ bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_
 		return true;
 	}
 	for (unsigned int level = 0; level < p->levels; level++) {
-		const unsigned char *table = get_table(w, level, next);
-		const uint64_t index = vaddr >> p->shift[level] & (((uint64_t)1 << p->bits[level]) - 1);
+		const unsigned char *table = walker_table(w, level, next);
+		const uint64_t index = vaddr >> p->shift[level] &
+				       (((uint64_t)1 << p->bits[level]) - 1);
 		const uint64_t size = (uint64_t)1 << p->shift[level];
 
 		if (!table)
 			return false;
-		switch (p->entry(p, level, get_entry(p, table, index), &next)) {
+		switch (p->entry(p, level, walker_entry(p, table, index), &next)) {
 		case ENTRY_NONE:
 			return false;
 		case ENTRY_TABLE:

@@ -54,7 +54,7 @@ static const struct {
 	{ "LINUX", NT_S390_GS_CB, 32, { { 8, 1448, 24, 1 } } },
 };
 
-static bool all_zero(const unsigned char *p, size_t len)
+static bool pv_cpu_is_empty(const unsigned char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (p[i])
@@ -79,7 +79,7 @@ struct gdump_error *pv_cpu_open(struct crypto *c, const struct pv_keys *keys,
 	if (note->size < PV_CPU_SIZE)
 		return error_new(GDUMP_ERR_CORRUPT, "its area has %zu bytes instead of %d",
 				 note->size, PV_CPU_SIZE);
-	if (all_zero(area, note->size))
+	if (pv_cpu_is_empty(area, note->size))
 		return error_new(GDUMP_ERR_NODATA,
 				 "its area is empty: whoever made the dump did not get it");
 	if (version != VERSION)
@@ -99,7 +99,7 @@ bool pv_cpu_partial(const unsigned char *plain)
 	return get_u16(&c) & FLAG_PARTIAL;
 }
 
-static void fill(unsigned char *desc, const struct copy *copy, const unsigned char *plain)
+static void pv_cpu_copy(unsigned char *desc, const struct copy *copy, const unsigned char *plain)
 {
 	for (size_t i = 0; i < copy->num; i++)
 		memcpy(desc + copy->to + i * copy->to_step,
@@ -117,7 +117,7 @@ struct gdump_error *pv_cpu_add_notes(struct image *image, size_t cpu, const unsi
 		if (rows[i].type == NT_PRSTATUS)
 			put_u32(&pid, (uint32_t)cpu + 1);
 		for (size_t k = 0; plain && k < ARRAY_SIZE(rows[i].copies); k++)
-			fill(desc, &rows[i].copies[k], plain);
+			pv_cpu_copy(desc, &rows[i].copies[k], plain);
 		err = image_add_note(image, rows[i].name, rows[i].type, desc, rows[i].size);
 	}
 	return err;

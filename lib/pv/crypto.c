@@ -45,7 +45,7 @@ struct xts {
 };
 
 /* Never shows data: OpenSSL's reasons are fixed texts. */
-static struct gdump_error *failed(const char *what)
+static struct gdump_error *crypto_failed(const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_get_error());
 
@@ -68,7 +68,7 @@ struct gdump_error *crypto_open(struct crypto **ret)
 	}
 	if (!c->gcm || !c->xts || !c->hkdf) {
 		crypto_close(c);
-		return failed("AES-256-GCM, AES-256-XTS and HKDF are needed");
+		return crypto_failed("AES-256-GCM, AES-256-XTS and HKDF are needed");
 	}
 	*ret = c;
 	return NULL;
@@ -85,7 +85,7 @@ void crypto_close(struct crypto *c)
 	free(c);
 }
 
-static void *unconst(const void *p)
+static void *crypto_unconst(const void *p)
 {
 	return (void *)(uintptr_t)p;
 }
@@ -93,11 +93,13 @@ static void *unconst(const void *p)
 struct gdump_error *crypto_hkdf(struct crypto *c, const struct hkdf *in, unsigned char *ret)
 {
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, unconst("SHA512"), 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, unconst(in->key), CRYPTO_KEY),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, unconst(in->salt),
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, crypto_unconst("SHA512"),
+						 0),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, crypto_unconst(in->key),
+						  CRYPTO_KEY),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, crypto_unconst(in->salt),
 						  in->salt_len),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, unconst(in->info),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, crypto_unconst(in->info),
 						  strlen(in->info)),
 		OSSL_PARAM_construct_end(),
 	};
@@ -105,7 +107,7 @@ struct gdump_error *crypto_hkdf(struct crypto *c, const struct hkdf *in, unsigne
 	const bool good = ctx && EVP_KDF_derive(ctx, ret, CRYPTO_KEY, params) > 0;
 
 	EVP_KDF_CTX_free(ctx);
-	return good ? NULL : failed("HKDF");
+	return good ? NULL : crypto_failed("HKDF");
 }
 
 struct gdump_error *crypto_gcm(struct crypto *c, const unsigned char *key,
@@ -114,9 +116,10 @@ struct gdump_error *crypto_gcm(struct crypto *c, const unsigned char *key,
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int len;
 	const bool done = ctx && EVP_DecryptInit_ex2(ctx, c->gcm, key, box->iv, NULL) > 0 &&
-		EVP_DecryptUpdate(ctx, NULL, &len, box->aad, (int)box->aad_len) > 0 &&
-		EVP_DecryptUpdate(ctx, plain, &len, box->data, (int)box->len) > 0 &&
-		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CRYPTO_TAG, unconst(box->tag)) > 0;
+			  EVP_DecryptUpdate(ctx, NULL, &len, box->aad, (int)box->aad_len) > 0 &&
+			  EVP_DecryptUpdate(ctx, plain, &len, box->data, (int)box->len) > 0 &&
+			  EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CRYPTO_TAG,
+					      crypto_unconst(box->tag)) > 0;
 
 	/* this is where the tag is checked */
 	*good = done && EVP_DecryptFinal_ex(ctx, plain + box->len, &len) > 0;
@@ -124,7 +127,7 @@ struct gdump_error *crypto_gcm(struct crypto *c, const unsigned char *key,
 		OPENSSL_cleanse(plain, box->len);
 	EVP_CIPHER_CTX_free(ctx);
 	if (!done)
-		return failed("AES-256-GCM");
+		return crypto_failed("AES-256-GCM");
 	ERR_clear_error();
 	return NULL;
 }
@@ -138,7 +141,7 @@ struct gdump_error *xts_create(struct crypto *c, const unsigned char *key, struc
 	x->ctx = EVP_CIPHER_CTX_new();
 	if (!x->ctx || EVP_DecryptInit_ex2(x->ctx, c->xts, key, NULL, NULL) <= 0) {
 		xts_destroy(x);
-		return failed("AES-256-XTS");
+		return crypto_failed("AES-256-XTS");
 	}
 	*ret = x;
 	return NULL;
@@ -151,7 +154,7 @@ struct gdump_error *xts_decrypt(struct xts *x, const unsigned char *tweak, unsig
 
 	if (EVP_DecryptInit_ex2(x->ctx, NULL, NULL, tweak, NULL) <= 0 ||
 	    EVP_DecryptUpdate(x->ctx, buf, &done, buf, (int)len) <= 0 || (size_t)done != len)
-		return failed("AES-256-XTS");
+		return crypto_failed("AES-256-XTS");
 	return NULL;
 }
 
@@ -165,7 +168,7 @@ void xts_destroy(struct xts *x)
 
 #else /* !HAVE_OPENSSL */
 
-static struct gdump_error *none(void)
+static struct gdump_error *crypto_none(void)
 {
 	return error_new(GDUMP_ERR_UNSUPPORTED,
 			 "this build of guestdump has no OpenSSL and cannot decrypt");
@@ -174,7 +177,7 @@ static struct gdump_error *none(void)
 struct gdump_error *crypto_open(struct crypto **ret)
 {
 	(void)ret;
-	return none();
+	return crypto_none();
 }
 
 void crypto_close(struct crypto *c)
@@ -185,27 +188,27 @@ void crypto_close(struct crypto *c)
 struct gdump_error *crypto_hkdf(struct crypto *c, const struct hkdf *in, unsigned char *ret)
 {
 	(void)c, (void)in, (void)ret;
-	return none();
+	return crypto_none();
 }
 
 struct gdump_error *crypto_gcm(struct crypto *c, const unsigned char *key,
 			       const struct gcm_box *box, unsigned char *plain, bool *good)
 {
 	(void)c, (void)key, (void)box, (void)plain, (void)good;
-	return none();
+	return crypto_none();
 }
 
 struct gdump_error *xts_create(struct crypto *c, const unsigned char *key, struct xts **ret)
 {
 	(void)c, (void)key, (void)ret;
-	return none();
+	return crypto_none();
 }
 
 struct gdump_error *xts_decrypt(struct xts *x, const unsigned char *tweak, unsigned char *buf,
 				size_t len)
 {
 	(void)x, (void)tweak, (void)buf, (void)len;
-	return none();
+	return crypto_none();
 }
 
 void xts_destroy(struct xts *x)

@@ -23,9 +23,9 @@ struct secrets {
 	unsigned char plain[SEALED_SIZE];
 };
 
-struct gdump_error *pv_compl_check(const unsigned char *compl, size_t len)
+struct gdump_error *pv_completion_check(const unsigned char *completion, size_t len)
 {
-	struct cursor c = cursor_init(compl, len, true, true);
+	struct cursor c = cursor_init(completion, len, true, true);
 	const uint32_t version = get_u32(&c), size = get_u32(&c);
 
 	if (len < 8)
@@ -35,19 +35,20 @@ struct gdump_error *pv_compl_check(const unsigned char *compl, size_t len)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "section pv_compl (completion data): version %u is not known, only %d",
 				 version, VERSION);
-	if (len < PV_COMPL_SIZE)
+	if (len < PV_COMPLETION_SIZE)
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "section pv_compl (completion data): %zu bytes instead of %d", len,
-				 PV_COMPL_SIZE);
-	if (size != PV_COMPL_SIZE)
+				 PV_COMPLETION_SIZE);
+	if (size != PV_COMPLETION_SIZE)
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "section pv_compl (completion data): says that it has %u bytes instead of %d",
-				 size, PV_COMPL_SIZE);
+				 size, PV_COMPLETION_SIZE);
 	return NULL;
 }
 
 /* As many bytes of @path as fit into @buf */
-static struct gdump_error *read_file(const char *path, unsigned char *buf, size_t size, size_t *ret)
+static struct gdump_error *pv_keys_read_file(const char *path, unsigned char *buf, size_t size,
+					     size_t *ret)
 {
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	size_t len = 0;
@@ -69,16 +70,17 @@ static struct gdump_error *read_file(const char *path, unsigned char *buf, size_
 	return NULL;
 }
 
-static struct gdump_error *read_cck(const char *path, struct secrets *secrets)
+static struct gdump_error *pv_keys_read_cck(const char *path, struct secrets *secrets)
 {
 	size_t len = 0;
-	struct gdump_error *err = read_file(path, secrets->cck, sizeof(secrets->cck), &len);
+	struct gdump_error *err = pv_keys_read_file(path, secrets->cck, sizeof(secrets->cck), &len);
 
 	if (!err && len > PV_CCK_SIZE)
-		err = error_new(GDUMP_ERR_NOKEY,
-				"key file %s: has more than the %d bytes of a customer communication key%s",
-				path, PV_CCK_SIZE,
-				secrets->cck[PV_CCK_SIZE] == '\n' ? "; there is a newline behind it" : "");
+		err = error_new(
+			GDUMP_ERR_NOKEY,
+			"key file %s: has more than the %d bytes of a customer communication key%s",
+			path, PV_CCK_SIZE,
+			secrets->cck[PV_CCK_SIZE] == '\n' ? "; there is a newline behind it" : "");
 	else if (!err && len < PV_CCK_SIZE)
 		err = error_new(GDUMP_ERR_NOKEY,
 				"key file %s: has %zu bytes, and a customer communication key %d", path,
@@ -87,16 +89,20 @@ static struct gdump_error *read_cck(const char *path, struct secrets *secrets)
 }
 
 /* Fill @keys from the customer communication key in @secrets. */
-static struct gdump_error *derive(struct crypto *c, struct secrets *secrets,
-				  const unsigned char *compl, struct pv_keys *keys)
+static struct gdump_error *pv_keys_derive(struct crypto *c, struct secrets *secrets,
+					  const unsigned char *completion, struct pv_keys *keys)
 {
 	const struct hkdf hkdf = {
-		.key = secrets->cck, .salt = compl + SEED_OFF, .salt_len = SEED_SIZE,
+		.key = secrets->cck, .salt = completion + SEED_OFF, .salt_len = SEED_SIZE,
 		.info = "IBM Z Ultravisor Dump",
 	};
 	const struct gcm_box box = {
-		.iv = compl + IV_OFF, .tag = compl + TAG_OFF, .aad = compl, .aad_len = SEALED_OFF,
-		.data = compl + SEALED_OFF, .len = SEALED_SIZE,
+		.iv = completion + IV_OFF,
+		.tag = completion + TAG_OFF,
+		.aad = completion,
+		.aad_len = SEALED_OFF,
+		.data = completion + SEALED_OFF,
+		.len = SEALED_SIZE,
 	};
 	struct gdump_error *err = crypto_hkdf(c, &hkdf, keys->dump);
 	bool good = false;
@@ -113,15 +119,15 @@ static struct gdump_error *derive(struct crypto *c, struct secrets *secrets,
 	return err;
 }
 
-struct gdump_error *pv_keys_create(struct crypto *c, const char *path, const unsigned char *compl,
-				   struct pv_keys **ret)
+struct gdump_error *pv_keys_create(struct crypto *c, const char *path,
+				   const unsigned char *completion, struct pv_keys **ret)
 {
 	struct secrets *secrets = secret_alloc(sizeof(*secrets));
 	struct pv_keys *keys = secret_alloc(sizeof(*keys));
-	struct gdump_error *err = secrets && keys ? read_cck(path, secrets) : error_nomem();
+	struct gdump_error *err = secrets && keys ? pv_keys_read_cck(path, secrets) : error_nomem();
 
 	if (!err)
-		err = derive(c, secrets, compl, keys);
+		err = pv_keys_derive(c, secrets, completion, keys);
 	secret_free(secrets, sizeof(*secrets));
 	if (err)
 		pv_keys_destroy(keys);

@@ -25,7 +25,7 @@
 
 #include "crypto.h"
 
-enum { PV_COMPL_SIZE = 288, PV_CCK_SIZE = 32 };
+enum { PV_COMPLETION_SIZE = 288, PV_CCK_SIZE = 32 };
 
 struct pv_keys {
 	unsigned char dump[CRYPTO_KEY];
@@ -34,10 +34,11 @@ struct pv_keys {
 };
 
 /* Whether completion data, of which the first @len bytes are given, can be understood. */
-MUST_CHECK struct gdump_error *pv_compl_check(const unsigned char *compl, size_t len);
+MUST_CHECK struct gdump_error *pv_completion_check(const unsigned char *completion, size_t len);
 /* Read the customer communication key from file @path and open the completion data.
  * GDUMP_ERR_NOKEY: it does not fit, or the data are damaged: these cannot be told apart.
  */
 MUST_CHECK struct gdump_error *pv_keys_create(struct crypto *c, const char *path,
-					      const unsigned char *compl, struct pv_keys **ret);
+					      const unsigned char *completion,
+					      struct pv_keys **ret);
 void pv_keys_destroy(struct pv_keys *keys);

@@ -28,7 +28,7 @@ enum pv_state pv_state(const unsigned char *c)
 	}
 }
 
-static int by_paddr(const void *a, const void *b)
+static int pv_load_compare(const void *a, const void *b)
 {
 	const struct pv_load *x = a, *y = b;
 
@@ -36,7 +36,7 @@ static int by_paddr(const void *a, const void *b)
 }
 
 /* Pages are what is encrypted: nothing else may stand between them. */
-static struct gdump_error *check_loads(const struct pv_meta *m)
+static struct gdump_error *pv_meta_check_loads(const struct pv_meta *m)
 {
 	for (size_t i = 0; i < m->num_loads; i++) {
 		const struct pv_load *l = &m->loads[i];
@@ -55,7 +55,7 @@ static struct gdump_error *check_loads(const struct pv_meta *m)
 }
 
 /* In file order; what they need altogether, or UINT64_MAX. */
-static uint64_t place_loads(struct pv_meta *m)
+static uint64_t pv_meta_place_loads(struct pv_meta *m)
 {
 	const uint64_t room = UINT64_MAX - m->off;
 	uint64_t sum = 0;
@@ -73,15 +73,15 @@ static uint64_t place_loads(struct pv_meta *m)
 
 struct gdump_error *pv_meta_init(struct pv_meta *m)
 {
-	const uint64_t needed = place_loads(m);
+	const uint64_t needed = pv_meta_place_loads(m);
 	const struct pv_load *last;
 	struct gdump_error *err;
 	uint64_t reach;
 
 	if (!m->num_loads)
 		return NULL;
-	qsort(m->loads, m->num_loads, sizeof(*m->loads), by_paddr);
-	err = check_loads(m);
+	qsort(m->loads, m->num_loads, sizeof(*m->loads), pv_load_compare);
+	err = pv_meta_check_loads(m);
 	if (err)
 		return err;
 	last = &m->loads[m->num_loads - 1];
@@ -102,7 +102,7 @@ void pv_meta_deinit(struct pv_meta *m)
 }
 
 /* The load that has the page at @paddr, or NULL. */
-static const struct pv_load *load_at(const struct pv_meta *m, uint64_t paddr)
+static const struct pv_load *pv_meta_load_at(const struct pv_meta *m, uint64_t paddr)
 {
 	size_t lo = 0, hi = m->num_loads;
 
@@ -123,7 +123,7 @@ static const struct pv_load *load_at(const struct pv_meta *m, uint64_t paddr)
 struct gdump_error *pv_meta_read(const struct pv_meta *m, uint64_t paddr, size_t num,
 				 unsigned char *components, size_t *ret)
 {
-	const struct pv_load *l = load_at(m, paddr);
+	const struct pv_load *l = pv_meta_load_at(m, paddr);
 	const uint64_t page = l ? (paddr - l->paddr) / PV_PAGE : 0;
 	struct gdump_error *err = NULL;
 	size_t n = 0;

@@ -25,7 +25,7 @@ struct pv_section {
 /* What a format knows of a protected dump */
 struct pv_parts {
 	struct bytes *in;               /* borrowed from the inner source       */
-	struct pv_section meta, compl;  /* pv_mem_meta, pv_compl                */
+	struct pv_section meta, completion;     /* pv_mem_meta, pv_compl        */
 	struct pv_load *loads;          /* of the memory that should be in the file,
 					 * in file order, without .off          */
 	size_t num_loads;

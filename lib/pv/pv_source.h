@@ -2,8 +2,8 @@
 /*
  * pv_source.h - a protected dump that is open, as the files that read it share it
  *
- *     pages.c     the source: its pages, and its lock
- *     image.c     what is known of the machine
+ *     pv_pages.c     the source: its pages, and its lock
+ *     pv_image.c     what is known of the machine
  */
 #pragma once
 
@@ -15,14 +15,14 @@ struct pv_source {
 	struct source source;
 	struct source *inner;
 	struct pv_meta meta;
-	struct pv_section compl;
+	struct pv_section completion;
 	uint32_t version;
 	struct gdump_error *broken;     /* why no key helps; NULL: one does     */
 	struct crypto *crypto;
 	struct pv_keys *keys;           /* NULL: locked                         */
 	struct gdump_error *lost;       /* what is wrong with the first lost CPU */
 	pthread_mutex_t lock;           /* of idle                              */
-	struct idle *idle;
+	struct pv_idle *idle;
 };
 
 /* What is known of the machine: more if there are keys.  @opt may be NULL without. */

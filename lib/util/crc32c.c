@@ -39,7 +39,7 @@ static const uint32_t table[256] = {
 	0x79b737ba, 0x8bdcb4b9, 0x988c474d, 0x6ae7c44e, 0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
-static uint32_t by_table(uint32_t crc, const unsigned char *p, size_t len)
+static uint32_t crc32c_by_table(uint32_t crc, const unsigned char *p, size_t len)
 {
 	while (len--)
 		crc = crc >> 8 ^ table[(crc ^ *p++) & 0xff];
@@ -48,7 +48,7 @@ static uint32_t by_table(uint32_t crc, const unsigned char *p, size_t len)
 
 #ifdef __x86_64__
 __attribute__((__target__("sse4.2")))
-static uint32_t by_cpu(uint32_t crc, const unsigned char *p, size_t len)
+static uint32_t crc32c_by_cpu(uint32_t crc, const unsigned char *p, size_t len)
 {
 	uint64_t word, wide = crc;
 
@@ -56,7 +56,7 @@ static uint32_t by_cpu(uint32_t crc, const unsigned char *p, size_t len)
 		memcpy(&word, p, 8);
 		wide = __builtin_ia32_crc32di(wide, word);
 	}
-	return by_table((uint32_t)wide, p, len);
+	return crc32c_by_table((uint32_t)wide, p, len);
 }
 #endif
 
@@ -64,7 +64,7 @@ uint32_t crc32c(const void *buf, size_t len)
 {
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("sse4.2"))
-		return ~by_cpu(~(uint32_t)0, buf, len);
+		return ~crc32c_by_cpu(~(uint32_t)0, buf, len);
 #endif
-	return ~by_table(~(uint32_t)0, buf, len);
+	return ~crc32c_by_table(~(uint32_t)0, buf, len);
 }

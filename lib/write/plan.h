@@ -25,7 +25,7 @@ struct gdump_plan {
 	uint64_t num_pages;             /* of all extents                       */
 	uint64_t kept;
 	uint64_t dropped[8];            /* by bit of enum gdump_drop            */
-	uint64_t odd;                   /* struct pages that made no sense      */
+	uint64_t inconsistent;                   /* struct pages that made no sense      */
 	bool survey;                    /* not to be written: the guest may run */
 	char warning[200];              /* why less was filtered, or ""         */
 };

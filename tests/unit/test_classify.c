@@ -28,7 +28,7 @@ static const struct kernel {
 	unsigned int lru, private, swapcache, swapbacked, hwpoison, head;       /* bits */
 	uint32_t buddy, offline, slab, hugetlb, unaccepted;     /* _mapcount; 0: none */
 	unsigned int slab_bit, hugetlb_bit;                     /* 0: none */
-	unsigned int order_at, dtor_at;         /* in two pages; 0: low byte of the second's flags */
+	unsigned int order_at, dtor_at; /* in two pages; 0: low byte of the second's flags */
 } kernels[] = {
 	{ "5.10", COMMON HEADS OLD_FLAGS OLD_TYPES
 	  "OFFSET(page.compound_dtor)=16\nOFFSET(page.compound_order)=17\nNUMBER(HUGETLB_PAGE_DTOR)=2\n",
@@ -168,11 +168,11 @@ static void test_types(const struct kernel *k, const struct page_layout *l)
 	store(&p, PRIVATE, 3, 8);
 	check(l, &p, 64, FREE, FREE, 3, "free");
 	check(l, &p, 64, 31 & ~FREE, 0, 0, "free, not asked for");
-	CHECK(classify(l, p.bytes, true, 65, FREE).odd);
+	CHECK(classify(l, p.bytes, true, 65, FREE).inconsistent);
 	store(&p, PRIVATE, 11, 8);
-	CHECK(classify(l, p.bytes, true, 0, FREE).odd);
+	CHECK(classify(l, p.bytes, true, 0, FREE).inconsistent);
 	store(&p, PRIVATE, UINT64_MAX, 8);
-	CHECK(classify(l, p.bytes, true, 0, FREE).odd);
+	CHECK(classify(l, p.bytes, true, 0, FREE).inconsistent);
 	check(l, &p, 0, FREE, 0, 0, "of no size that there is");
 	p = pair(l, 0, 0, k->offline);
 	check(l, &p, 5, ZERO, OFFLINE, 0, "offline");
@@ -196,14 +196,15 @@ static void test_folios(const struct kernel *k, const struct page_layout *l)
 	check(l, &p, 512, USER, USER, 9, "huge");
 	check(l, &p, 512, CACHE, 0, 0, "huge, not asked for");
 	/* fake heads of a folio without all of its struct pages, and what contradicts itself */
-	CHECK(classify(l, p.bytes, true, 513, USER).odd && !classify(l, p.bytes, true, 513, USER).why);
-	CHECK(classify(l, p.bytes, false, 512, USER).odd);
+	CHECK(classify(l, p.bytes, true, 513, USER).inconsistent &&
+	      !classify(l, p.bytes, true, 513, USER).why);
+	CHECK(classify(l, p.bytes, false, 512, USER).inconsistent);
 	store(&p, SIZE + TAIL, 0, 8);
-	CHECK(classify(l, p.bytes, true, 512, USER).odd);
+	CHECK(classify(l, p.bytes, true, 512, USER).inconsistent);
 	make_folio(k, &p, 23, 1);
-	CHECK(classify(l, p.bytes, true, 0, USER).odd);
+	CHECK(classify(l, p.bytes, true, 0, USER).inconsistent);
 	make_folio(k, &p, 0, 1);
-	CHECK(classify(l, p.bytes, true, 0, USER).odd);
+	CHECK(classify(l, p.bytes, true, 0, USER).inconsistent);
 	/* one that is in the pool, and nobody's */
 	huge = pair(l, bit(k->head), 0, k->hugetlb ? k->hugetlb : UINT32_MAX);
 	make_folio(k, &huge, 9, 2);
@@ -258,11 +259,20 @@ static void check_missing(const char *info, const char *wanted)
 static void test_missing(void)
 {
 	static const char *const lines[] = {
-		"SIZE(page)=64", "OFFSET(page.flags)=0", "OFFSET(page.mapping)=24",
-		"OFFSET(page.private)=40", "OFFSET(page._mapcount)=48", "OFFSET(page.compound_head)=8",
-		"NUMBER(PG_lru)=4", "NUMBER(PG_private)=13", "NUMBER(PG_swapcache)=10",
-		"NUMBER(PG_swapbacked)=19", "NUMBER(PG_slab)=9", "NUMBER(PG_head_mask)=65536",
-		"NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129", "LENGTH(zone.free_area)=11",
+		"SIZE(page)=64",
+		"OFFSET(page.flags)=0",
+		"OFFSET(page.mapping)=24",
+		"OFFSET(page.private)=40",
+		"OFFSET(page._mapcount)=48",
+		"OFFSET(page.compound_head)=8",
+		"NUMBER(PG_lru)=4",
+		"NUMBER(PG_private)=13",
+		"NUMBER(PG_swapcache)=10",
+		"NUMBER(PG_swapbacked)=19",
+		"NUMBER(PG_slab)=9",
+		"NUMBER(PG_head_mask)=65536",
+		"NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129",
+		"LENGTH(zone.free_area)=11",
 	};
 	char info[2048];
 	struct page_layout l;

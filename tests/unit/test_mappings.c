@@ -143,7 +143,7 @@ static void test_none(void)
 {
 	struct fake *f = fake_create(EM_X86_64, 0x1000, 0x20);
 
-	f->source.image.num_noted = 0;
+	f->source.image.num_cpus_with_notes = 0;
 	check_maps(f, "");
 }
 

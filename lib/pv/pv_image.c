@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pv/image.c - what is known of a protected guest's machine
+ * pv_image.c - what is known of a protected guest's machine
  *
  * Locked it is what the host knew, without registers, and the areas of the CPUs as they
  * are.  With keys the areas are opened: they tell the registers.
@@ -21,8 +21,8 @@ enum { MAX_WARNINGS = 16 };
 /* What has components: memory without a place in the file has none, and may be claimed to
  * be endless.
  */
-static struct gdump_error *add_ranges(struct image *image, const struct image *from,
-				      const struct pv_meta *meta)
+static struct gdump_error *pv_image_add_ranges(struct image *image, const struct image *from,
+					       const struct pv_meta *meta)
 {
 	struct gdump_error *err = NULL;
 	uint64_t absent = 0;
@@ -39,8 +39,8 @@ static struct gdump_error *add_ranges(struct image *image, const struct image *f
 }
 
 /* Everything about @image but its notes */
-static struct gdump_error *copy_outline(struct image *image, const struct image *from,
-					const struct pv_meta *meta)
+static struct gdump_error *pv_image_copy_outline(struct image *image, const struct image *from,
+						 const struct pv_meta *meta)
 {
 	struct gdump_error *err = NULL;
 
@@ -51,14 +51,14 @@ static struct gdump_error *copy_outline(struct image *image, const struct image 
 	image->incomplete = from->incomplete;
 	image->time = from->time;
 	if (meta->num_loads)
-		return add_ranges(image, from, meta);
+		return pv_image_add_ranges(image, from, meta);
 	for (size_t i = 0; !err && i < from->num_ranges; i++)
 		err = image_add_range(image, from->ranges[i].start, from->ranges[i].size,
 				      from->ranges[i].kind);
 	return err;
 }
 
-static bool is_cpu(const struct gdump_note *n)
+static bool pv_note_is_area(const struct gdump_note *n)
 {
 	return n->type == NT_PV_CPU_DATA && !strcmp(n->name, "LINUX");
 }
@@ -68,29 +68,30 @@ bool pv_has_cpus(const struct image *image)
 	if (!arch_by_machine(image->machine)->pv_dumps)
 		return false;
 	for (size_t i = 0; i < image->num_notes; i++) {
-		if (is_cpu(&image->notes[i]))
+		if (pv_note_is_area(&image->notes[i]))
 			return true;
 	}
 	return false;
 }
 
 /* Of a CPU, or what the host knew of it, which is of no use */
-static bool is_of_cpu(const struct gdump_note *n)
+static bool pv_note_is_of_cpu(const struct gdump_note *n)
 {
 	return !strcmp(n->name, "LINUX") || !strcmp(n->name, "CORE");
 }
 
 /* All notes that are not of CPUs; while locked, the areas of the CPUs as they are */
-static struct gdump_error *copy_notes(struct image *image, const struct image *from, bool locked)
+static struct gdump_error *pv_image_copy_notes(struct image *image, const struct image *from,
+					       bool locked)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && i < from->num_notes; i++) {
 		const struct gdump_note *n = &from->notes[i];
 
-		if (is_cpu(n) && locked)
+		if (pv_note_is_area(n) && locked)
 			image->num_cpus++;
-		if (is_cpu(n) ? locked : !is_of_cpu(n))
+		if (pv_note_is_area(n) ? locked : !pv_note_is_of_cpu(n))
 			err = image_add_note(image, n->name, n->type, n->desc, n->size);
 	}
 	return err;
@@ -110,8 +111,9 @@ void pv_warn(const struct gdump_open_options *opt, const char *fmt, ...)
 }
 
 /* A CPU whose area cannot be opened is lost, and no other. */
-static struct gdump_error *lose_cpu(struct pv_source *p, struct image *image, size_t cpu,
-				    struct gdump_error *err, const struct gdump_open_options *opt)
+static struct gdump_error *pv_image_lose_cpu(struct pv_source *p, struct image *image, size_t cpu,
+					     struct gdump_error *err,
+					     const struct gdump_open_options *opt)
 {
 	const enum gdump_code code = gdump_error_code(err);
 
@@ -128,9 +130,9 @@ static struct gdump_error *lose_cpu(struct pv_source *p, struct image *image, si
 }
 
 /* Add CPU @cpu with its area, NULL: it has none. */
-static struct gdump_error *add_cpu(struct pv_source *p, struct image *image, size_t cpu,
-				   const struct gdump_note *note,
-				   const struct gdump_open_options *opt)
+static struct gdump_error *pv_image_add_cpu(struct pv_source *p, struct image *image, size_t cpu,
+					    const struct gdump_note *note,
+					    const struct gdump_open_options *opt)
 {
 	unsigned char plain[PV_CPU_SIZE];
 	struct gdump_error *err;
@@ -146,41 +148,41 @@ static struct gdump_error *add_cpu(struct pv_source *p, struct image *image, siz
 			     cpu);
 		return pv_cpu_add_notes(image, cpu, plain);
 	}
-	err = lose_cpu(p, image, cpu, err, opt);
+	err = pv_image_lose_cpu(p, image, cpu, err, opt);
 	return err ? err : pv_cpu_add_notes(image, cpu, NULL);
 }
 
-static const struct gdump_note *area_of(const struct image *from, size_t cpu)
+static const struct gdump_note *pv_image_find_area(const struct image *from, size_t cpu)
 {
 	const struct gdump_note *n;
 
 	for (size_t i = 0; (n = image_cpu_note(from, cpu, i)); i++) {
-		if (is_cpu(n))
+		if (pv_note_is_area(n))
 			return n;
 	}
 	return NULL;
 }
 
-static struct gdump_error *add_cpus(struct pv_source *p, struct image *image,
-				    const struct gdump_open_options *opt)
+static struct gdump_error *pv_image_add_cpus(struct pv_source *p, struct image *image,
+					     const struct gdump_open_options *opt)
 {
 	const struct image *from = &p->inner->image;
 	struct gdump_error *err = NULL;
 	size_t cpu = 0;
 
-	for (; !err && cpu < from->num_noted; cpu++)
-		err = add_cpu(p, image, cpu, area_of(from, cpu), opt);
+	for (; !err && cpu < from->num_cpus_with_notes; cpu++)
+		err = pv_image_add_cpu(p, image, cpu, pv_image_find_area(from, cpu), opt);
 	/* nothing that the host knew: areas only */
-	for (size_t i = 0; !err && !from->num_noted && i < from->num_notes; i++) {
-		if (is_cpu(&from->notes[i]))
-			err = add_cpu(p, image, cpu++, &from->notes[i], opt);
+	for (size_t i = 0; !err && !from->num_cpus_with_notes && i < from->num_notes; i++) {
+		if (pv_note_is_area(&from->notes[i]))
+			err = pv_image_add_cpu(p, image, cpu++, &from->notes[i], opt);
 	}
 	if (!err && image->num_lost_cpus > MAX_WARNINGS)
 		pv_warn(opt, "%zu CPUs are lost", image->num_lost_cpus);
 	return err;
 }
 
-static void describe(struct pv_source *p, struct image *image)
+static void pv_image_describe(struct pv_source *p, struct image *image)
 {
 	const char *what = p->broken ? "cannot be decrypted" : p->keys ? "decrypted" : "encrypted";
 
@@ -192,15 +194,15 @@ struct gdump_error *pv_make_image(struct pv_source *p, const struct gdump_open_o
 				  struct image *image)
 {
 	const struct image *from = &p->inner->image;
-	struct gdump_error *err = copy_outline(image, from, &p->meta);
+	struct gdump_error *err = pv_image_copy_outline(image, from, &p->meta);
 
 	image->decrypted = p->keys;
 	if (!err && p->keys)
-		err = add_cpus(p, image, opt);
+		err = pv_image_add_cpus(p, image, opt);
 	if (!err)
-		err = copy_notes(image, from, !p->keys);
+		err = pv_image_copy_notes(image, from, !p->keys);
 	if (!err)
 		err = image_seal(image);
-	describe(p, image);
+	pv_image_describe(p, image);
 	return err;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pv/pages.c - the source of decrypted pages
+ * pv_pages.c - the source of decrypted pages
  *
  * Theory of operation.  A page is one data unit of AES-256-XTS; its tweak is its component
  * of pv_mem_meta, ORed with the nonce of the completion data.  So any page can be
@@ -25,22 +25,22 @@ enum {
 	CHUNK = 128,                    /* pages at once                        */
 };
 
-struct idle {
-	struct idle *next;
+struct pv_idle {
+	struct pv_idle *next;
 	struct xts *xts;
 };
 
 /* What read() works on */
-struct run {
+struct pv_run {
 	struct pv_source *p;
-	struct idle *idle;
+	struct pv_idle *idle;
 	uint64_t paddr;
 	unsigned char *buf;
 	size_t len;
 	const unsigned char *components;        /* from the page of paddr on    */
 };
 
-static struct gdump_error *copy_error(const struct gdump_error *err)
+static struct gdump_error *pv_copy_error(const struct gdump_error *err)
 {
 	return error_new(gdump_error_code(err), "%s", gdump_error_message(err));
 }
@@ -50,17 +50,17 @@ static struct gdump_error *pv_usable(const struct source *s)
 	const struct pv_source *p = (const struct pv_source *)s;
 
 	if (p->broken)
-		return copy_error(p->broken);
+		return pv_copy_error(p->broken);
 	if (!p->keys)
 		return error_new(GDUMP_ERR_NOKEY,
 				 "its memory is encrypted, as the guest was protected (IBM Secure Execution): give the customer communication key of its owner with --key");
 	return NULL;
 }
 
-static struct gdump_error *idle_take(struct pv_source *p, struct idle **ret)
+static struct gdump_error *pv_idle_take(struct pv_source *p, struct pv_idle **ret)
 {
 	struct gdump_error *err;
-	struct idle *idle;
+	struct pv_idle *idle;
 
 	pthread_mutex_lock(&p->lock);
 	idle = p->idle;
@@ -81,7 +81,7 @@ static struct gdump_error *idle_take(struct pv_source *p, struct idle **ret)
 	return NULL;
 }
 
-static void idle_give(struct pv_source *p, struct idle *idle)
+static void pv_idle_give(struct pv_source *p, struct pv_idle *idle)
 {
 	pthread_mutex_lock(&p->lock);
 	idle->next = p->idle;
@@ -90,8 +90,8 @@ static void idle_give(struct pv_source *p, struct idle *idle)
 }
 
 /* Decrypt the first @len bytes of a page, if it is encrypted. */
-static struct gdump_error *decrypt(const struct run *r, const unsigned char *component,
-				   unsigned char *page, size_t len)
+static struct gdump_error *pv_decrypt(const struct pv_run *r, const unsigned char *component,
+				      unsigned char *page, size_t len)
 {
 	const unsigned char *nonce = r->p->keys->nonce;
 	unsigned char tweak[CRYPTO_TWEAK];
@@ -103,7 +103,7 @@ static struct gdump_error *decrypt(const struct run *r, const unsigned char *com
 	return xts_decrypt(r->idle->xts, tweak, page, len);
 }
 
-static struct gdump_error *invalid(const unsigned char *component, uint64_t paddr)
+static struct gdump_error *pv_invalid(const unsigned char *component, uint64_t paddr)
 {
 	return error_new(GDUMP_ERR_CORRUPT,
 			 "page at 0x%llx: section pv_mem_meta gives it the invalid state 0x%02x%02x",
@@ -111,7 +111,7 @@ static struct gdump_error *invalid(const unsigned char *component, uint64_t padd
 }
 
 /* Read @r->len bytes, which are less than a page and inside of one. */
-static struct gdump_error *read_part(const struct run *r)
+static struct gdump_error *pv_read_part_of_page(const struct pv_run *r)
 {
 	const uint64_t paddr = round_down(r->paddr, PV_PAGE);
 	const size_t off = (size_t)(r->paddr - paddr);
@@ -120,23 +120,24 @@ static struct gdump_error *read_part(const struct run *r)
 	struct gdump_error *err = r->p->inner->ops->read(r->p->inner, paddr, page, len);
 
 	if (!err)
-		err = decrypt(r, r->components, page, len);
+		err = pv_decrypt(r, r->components, page, len);
 	if (!err)
 		memcpy(r->buf, page + off, r->len);
 	return err;
 }
 
 /* Read a run of whole pages, of which none is zero or invalid. */
-static struct gdump_error *read_pages(const struct run *r)
+static struct gdump_error *pv_read_pages(const struct pv_run *r)
 {
 	struct gdump_error *err = r->p->inner->ops->read(r->p->inner, r->paddr, r->buf, r->len);
 
 	for (size_t i = 0; !err && i < r->len / PV_PAGE; i++)
-		err = decrypt(r, r->components + i * PV_COMPONENT, r->buf + i * PV_PAGE, PV_PAGE);
+		err = pv_decrypt(r, r->components + i * PV_COMPONENT, r->buf + i * PV_PAGE,
+				 PV_PAGE);
 	return err;
 }
 
-static bool in_file(const unsigned char *component)
+static bool pv_is_in_file(const unsigned char *component)
 {
 	const enum pv_state state = pv_state(component);
 
@@ -144,34 +145,34 @@ static bool in_file(const unsigned char *component)
 }
 
 /* The beginning of a run that can be read at once: part of a page, or some pages alike */
-static size_t alike(const struct run *r)
+static size_t pv_run_length(const struct pv_run *r)
 {
 	const size_t off = (size_t)(r->paddr % PV_PAGE), num = r->len / PV_PAGE;
 	size_t n = 1;
 
 	if (off || !num)
 		return MIN(PV_PAGE - off, r->len);
-	while (n < num && in_file(r->components) &&
-	       in_file(r->components + n * PV_COMPONENT))
+	while (n < num && pv_is_in_file(r->components) &&
+	       pv_is_in_file(r->components + n * PV_COMPONENT))
 		n++;
 	return n * PV_PAGE;
 }
 
 /* Read a run of pages that all are there. */
-static struct gdump_error *read_run(struct run r)
+static struct gdump_error *pv_read_run(struct pv_run r)
 {
 	struct gdump_error *err = NULL;
 	size_t left = r.len;
 
 	while (!err && left) {
 		r.len = left;
-		r.len = alike(&r);
+		r.len = pv_run_length(&r);
 		if (pv_state(r.components) == PV_INVALID)
-			err = invalid(r.components, round_down(r.paddr, PV_PAGE));
+			err = pv_invalid(r.components, round_down(r.paddr, PV_PAGE));
 		else if (pv_state(r.components) == PV_ZERO)
 			memset(r.buf, 0, r.len);
 		else
-			err = r.len < PV_PAGE ? read_part(&r) : read_pages(&r);
+			err = r.len < PV_PAGE ? pv_read_part_of_page(&r) : pv_read_pages(&r);
 		r.components += (r.paddr % PV_PAGE + r.len) / PV_PAGE * PV_COMPONENT;
 		r.paddr += r.len;
 		r.buf += r.len;
@@ -181,7 +182,7 @@ static struct gdump_error *read_run(struct run r)
 }
 
 /* As many pages as are worth it; @some: one of them was there. */
-static struct gdump_error *read_chunk(struct run *r, bool *some)
+static struct gdump_error *pv_read_chunk(struct pv_run *r, bool *some)
 {
 	unsigned char components[CHUNK * PV_COMPONENT];
 	const uint64_t first = round_down(r->paddr, PV_PAGE), off = r->paddr - first;
@@ -196,7 +197,7 @@ static struct gdump_error *read_chunk(struct run *r, bool *some)
 	r->components = components;
 	r->len = (size_t)MIN(MAX(num, 1) * (uint64_t)PV_PAGE - off, len);
 	if (num)
-		err = read_run(*r);
+		err = pv_read_run(*r);
 	else
 		memset(r->buf, 0, r->len);
 	*some |= num;
@@ -209,17 +210,17 @@ static struct gdump_error *read_chunk(struct run *r, bool *some)
 static struct gdump_error *pv_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
 	struct pv_source *p = (struct pv_source *)s;
-	struct run r = { .p = p, .paddr = paddr, .buf = buf, .len = len };
+	struct pv_run r = { .p = p, .paddr = paddr, .buf = buf, .len = len };
 	struct gdump_error *err = pv_usable(s);
 	bool some = false;
 
 	if (!err)
-		err = idle_take(p, &r.idle);
+		err = pv_idle_take(p, &r.idle);
 	if (err)
 		return err;
 	while (!err && r.len)
-		err = read_chunk(&r, &some);
-	idle_give(p, r.idle);
+		err = pv_read_chunk(&r, &some);
+	pv_idle_give(p, r.idle);
 	if (!err && !some)
 		err = error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
 				(unsigned long long)paddr);
@@ -227,7 +228,7 @@ static struct gdump_error *pv_read(struct source *s, uint64_t paddr, void *buf, 
 }
 
 /* Where components tell more than the inner source */
-static void scan_chunk(const unsigned char *components, size_t num, unsigned char *state)
+static void pv_scan_chunk(const unsigned char *components, size_t num, unsigned char *state)
 {
 	for (size_t i = 0; i < num; i++) {
 		switch (pv_state(components + i * PV_COMPONENT)) {
@@ -257,7 +258,7 @@ static struct gdump_error *pv_scan(struct source *s, uint64_t pfn, size_t num,
 		if (err)
 			return err;
 		if (n)
-			scan_chunk(components, n, state + i);
+			pv_scan_chunk(components, n, state + i);
 		else
 			state[i] = PAGE_ABSENT;
 	}
@@ -274,7 +275,7 @@ static uint64_t pv_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_s
 }
 
 /* A strict user wants all of it or nothing. */
-static struct gdump_error *check_pages(const struct pv_source *p)
+static struct gdump_error *pv_check_pages(const struct pv_source *p)
 {
 	uint64_t count[PV_INVALID + 1], first;
 	struct gdump_error *err = pv_meta_count(&p->meta, count, &first);
@@ -286,15 +287,15 @@ static struct gdump_error *check_pages(const struct pv_source *p)
 	return err;
 }
 
-static struct gdump_error *open_keys(struct pv_source *p, const char *path)
+static struct gdump_error *pv_open_keys(struct pv_source *p, const char *path)
 {
-	unsigned char compl[PV_COMPL_SIZE];
+	unsigned char completion[PV_COMPLETION_SIZE];
 	struct gdump_error *err = crypto_open(&p->crypto);
 
 	if (!err)
-		err = bytes_read(p->meta.in, p->compl.off, compl, sizeof(compl));
+		err = bytes_read(p->meta.in, p->completion.off, completion, sizeof(completion));
 	if (!err)
-		err = pv_keys_create(p->crypto, path, compl, &p->keys);
+		err = pv_keys_create(p->crypto, path, completion, &p->keys);
 	return err;
 }
 
@@ -302,10 +303,11 @@ static struct gdump_error *pv_unlock(struct source *s, const struct gdump_open_o
 {
 	struct pv_source *p = (struct pv_source *)s;
 	struct image image = { 0 };
-	struct gdump_error *err = p->broken ? copy_error(p->broken) : open_keys(p, opt->key_file);
+	struct gdump_error *err = p->broken ? pv_copy_error(p->broken)
+					    : pv_open_keys(p, opt->key_file);
 
 	if (!err && opt->strict)
-		err = check_pages(p);
+		err = pv_check_pages(p);
 	if (!err)
 		err = pv_make_image(p, opt, &image);
 	if (err) {
@@ -343,14 +345,14 @@ static struct gdump_error *pv_verify(struct source *s)
 {
 	struct pv_source *p = (struct pv_source *)s;
 
-	return p->lost ? copy_error(p->lost) : NULL;
+	return p->lost ? pv_copy_error(p->lost) : NULL;
 }
 
 static void pv_close(struct source *s)
 {
 	struct pv_source *p = (struct pv_source *)s;
 
-	for (struct idle *idle = p->idle, *next; idle; idle = next) {
+	for (struct pv_idle *idle = p->idle, *next; idle; idle = next) {
 		next = idle->next;
 		xts_destroy(idle->xts);
 		free(idle);
@@ -382,8 +384,8 @@ static const struct source_ops pv_ops = {
 	.close = pv_close,
 };
 
-static struct gdump_error *check_section(const struct pv_parts *parts, const char *name,
-					 const struct pv_section *section)
+static struct gdump_error *pv_check_section(const struct pv_parts *parts, const char *name,
+					    const struct pv_section *section)
 {
 	if (!section->found)
 		return error_new(GDUMP_ERR_PROTECTED,
@@ -399,23 +401,23 @@ static struct gdump_error *check_section(const struct pv_parts *parts, const cha
 }
 
 /* Whether a key would help */
-static struct gdump_error *check_parts(struct pv_source *p, struct pv_parts *parts)
+static struct gdump_error *pv_check_parts(struct pv_source *p, struct pv_parts *parts)
 {
-	unsigned char compl[PV_COMPL_SIZE] = { 0 };
-	const size_t len = (size_t)MIN(parts->compl.size, sizeof(compl));
-	struct cursor c = cursor_init(compl, sizeof(compl), true, true);
-	struct gdump_error *err = check_section(parts, "pv_mem_meta", &parts->meta);
+	unsigned char completion[PV_COMPLETION_SIZE] = { 0 };
+	const size_t len = (size_t)MIN(parts->completion.size, sizeof(completion));
+	struct cursor c = cursor_init(completion, sizeof(completion), true, true);
+	struct gdump_error *err = pv_check_section(parts, "pv_mem_meta", &parts->meta);
 
 	if (!err)
 		err = pv_meta_init(&p->meta);
 	if (err)
 		p->meta.num_loads = 0;
 	else
-		err = check_section(parts, "pv_compl", &parts->compl);
+		err = pv_check_section(parts, "pv_compl", &parts->completion);
 	if (!err)
-		err = bytes_read(parts->in, parts->compl.off, compl, len);
+		err = bytes_read(parts->in, parts->completion.off, completion, len);
 	if (!err)
-		err = pv_compl_check(compl, len);
+		err = pv_completion_check(completion, len);
 	p->version = get_u32(&c);
 	return err;
 }
@@ -435,9 +437,9 @@ struct gdump_error *pv_wrap(struct source *inner, struct pv_parts *parts, struct
 		.in = parts->in, .loads = parts->loads, .num_loads = parts->num_loads,
 		.off = parts->meta.off, .size = parts->meta.size,
 	};
-	p->compl = parts->compl;
+	p->completion = parts->completion;
 	p->inner = inner;
-	p->broken = check_parts(p, parts);
+	p->broken = pv_check_parts(p, parts);
 	if (p->broken && gdump_error_code(p->broken) == GDUMP_ERR_NOMEM)
 		err = TAKE_PTR(p->broken);
 	else
