@@ -242,7 +242,7 @@ bool is_guest(const char *where)
 }
 
 /* What the library needs beside what its options were parsed to */
-static void complete_options(struct arguments *args)
+static void finish_options(struct arguments *args)
 {
 	struct gdump_open_options *open = &args->open;
 	struct gdump_write_options *write = &args->write;
@@ -284,6 +284,6 @@ int arguments_parse(struct arguments *args, const struct command *cmd, int argc,
 	if (status == ARGUMENTS_GOOD)
 		status = check_words(args);
 	if (status == ARGUMENTS_GOOD)
-		complete_options(args);
+		finish_options(args);
 	return status;
 }

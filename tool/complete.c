@@ -165,13 +165,13 @@ void complete_live(const struct completion *c)
 	offer(c, "try", "or the usual pause");
 }
 
-static void complete_commands(const struct completion *c)
+static void offer_commands(const struct completion *c)
 {
 	for (size_t i = 0; command_at(i); i++)
 		offer(c, command_at(i)->name, command_at(i)->summary);
 }
 
-static void complete_options(const struct completion *c, const struct command *cmd)
+static void offer_options(const struct completion *c, const struct command *cmd)
 {
 	char text[64];
 
@@ -273,7 +273,7 @@ static void complete_word(const struct command *cmd, char **words, int num)
 	if (c.word[0] != '-')
 		complete_operand(&c, cmd, count_operands(cmd, words, num - 1));
 	else if (!complete_attached(cmd, c.word))
-		complete_options(&c, cmd);
+		offer_options(&c, cmd);
 }
 
 int cmd_complete(int argc, char **argv)
@@ -284,7 +284,7 @@ int cmd_complete(int argc, char **argv)
 	if (cmd) {
 		complete_word(cmd, argv + 2, argc - 2);
 	} else if (argc == 2 || (argc == 3 && !strcmp(argv[1], "help"))) {
-		complete_commands(&last);
+		offer_commands(&last);
 	}
 	if (argc == 2) {
 		offer(&last, "help", "The options of a command");

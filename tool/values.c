@@ -54,7 +54,7 @@ static bool next_piece(const char **rest, const char *separators, struct piece *
 	return true;
 }
 
-static bool size_of(struct piece p, uint64_t *ret)
+static bool size_in(struct piece p, uint64_t *ret)
 {
 	static const char units[] = "KMGT";
 	const char *unit;
@@ -77,7 +77,7 @@ static bool size_of(struct piece p, uint64_t *ret)
 	return true;
 }
 
-static bool number_of(struct piece p, long min, long max, long *ret)
+static bool number_in(struct piece p, long min, long max, long *ret)
 {
 	char *end;
 	long n;
@@ -92,7 +92,7 @@ static bool number_of(struct piece p, long min, long max, long *ret)
 
 bool parse_number(const char *text, long min, long max, long *ret)
 {
-	return number_of(whole(text), min, max, ret);
+	return number_in(whole(text), min, max, ret);
 }
 
 static bool parse_unsigned(const char *text, long max, unsigned int *to)
@@ -128,7 +128,7 @@ bool parse_text(const char *text, void *to, struct bad_value *bad)
 
 bool parse_size(const char *text, void *to, struct bad_value *bad)
 {
-	return size_of(whole(text), to) || bad_piece(bad, whole(text), a_size);
+	return size_in(whole(text), to) || bad_piece(bad, whole(text), a_size);
 }
 
 bool parse_length(const char *text, void *to, struct bad_value *bad)
@@ -184,7 +184,7 @@ bool parse_levels(const char *text, void *to, struct bad_value *bad)
 	long n;
 
 	for (list->num = 0; next_piece(&text, ",", &p); list->num++) {
-		if (!number_of(p, 0, 31, &n))
+		if (!number_in(p, 0, 31, &n))
 			return bad_piece(bad, p, "a dump level from 0 to 31");
 		if (list->num == ARRAY_SIZE(list->levels))
 			return bad_piece(bad, p, "expected: the list is too long");
@@ -230,11 +230,11 @@ bool parse_extent(const char *text, void *to, struct bad_value *bad)
 	addr = (struct piece){ text, (size_t)(colon - text) };
 	size = (struct piece){ colon + 1, strcspn(colon + 1, "@") };
 	offset = at ? whole(at + 1) : addr;
-	if (!size_of(addr, &x.start))
+	if (!size_in(addr, &x.start))
 		return bad_piece(bad, addr, "an address");
-	if (!size_of(size, &x.size) || !x.size)
+	if (!size_in(size, &x.size) || !x.size)
 		return bad_piece(bad, size, "a size above 0");
-	if (!size_of(offset, &x.offset))
+	if (!size_in(offset, &x.offset))
 		return bad_piece(bad, offset, "an offset");
 	if (list->num == ARRAY_SIZE(list->extents))
 		return bad_piece(bad, all, "expected: there are too many ranges");
