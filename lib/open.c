@@ -2,6 +2,7 @@
 /*
  * open.c - from a name to a source
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,20 +20,11 @@
 
 enum { HEAD_SIZE = 4096 };
 
-typedef struct gdump_error *open_fn(const char *where, const struct gdump_open_options *opt,
-				    struct source **ret);
-
-/* Running guests, by the scheme in front of their name. */
-static const struct {
-	const char *scheme;
-	open_fn *open;
-} sources[] = {
-	{ "qmp:", qemu_open },
-};
-
 const char *gdump_source_name(size_t i)
 {
-	return i < ARRAY_SIZE(sources) ? sources[i].scheme : NULL;
+	const struct guest_scheme *scheme = guest_scheme_at(i);
+
+	return scheme ? scheme->prefix : NULL;
 }
 
 static void options_copy(struct gdump_open_options *to, const struct gdump_open_options *from)
@@ -211,20 +203,30 @@ static struct gdump_error *file_open(const char *path, const struct gdump_open_o
 	return err ? err : source_set_files(*ret, &in, 1);
 }
 
+/* The name of a guest with a scheme that we do not know looks like a file that is not there. */
+static struct gdump_error *explain_missing(const char *where, struct gdump_error *err)
+{
+	struct gdump_error *unknown = NULL;
+
+	if (err && gdump_error_errno(err) == ENOENT)
+		unknown = guest_scheme_unknown(where);
+	if (!unknown)
+		return err;
+	gdump_error_destroy(err);
+	return unknown;
+}
+
 static struct gdump_error *open_source(const char *where, const struct gdump_open_options *opt,
 				       struct source **ret)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
-		const size_t len = strlen(sources[i].scheme);
+	const struct guest_scheme *scheme = guest_scheme_of(where);
 
-		if (strncmp(where, sources[i].scheme, len))
-			continue;
-		if (opt->format || opt->num_extents || opt->num_parts)
-			return error_new(GDUMP_ERR_USAGE,
-					 "is a running guest: only files have formats and ranges");
-		return sources[i].open(where + len, opt, ret);
-	}
-	return file_open(where, opt, ret);
+	if (!scheme)
+		return explain_missing(where, file_open(where, opt, ret));
+	if (opt->format || opt->num_extents || opt->num_parts)
+		return error_new(GDUMP_ERR_USAGE,
+				 "is a running guest: only files have formats and ranges");
+	return scheme->open(where + strlen(scheme->prefix), opt, ret);
 }
 
 static uint64_t count_pages(const struct image *image)

@@ -63,7 +63,13 @@ refused "list all" "there is one argument too many: 'all'"
 refused "dump qmp:x ''" "argument 2 is an empty name"
 refused "dump in out" "in is not a running guest such as qmp:/run/vm.sock; for a file use guestdump convert"
 
+# what looks like a guest
+refused "info xen:domain" "xen:domain: there is no such file, and \"xen:\" does not name a kind of running guest; a running guest is named qmp:SOCKET"
+fails_with 1 "$GUESTDUMP" info ./missing:file 2>err
+grep -q 'No such file' err || fail "a path with a colon: $(cat err)"
+
 # and where help is
+refused "dump qmp:x ''" "argument 2 is an empty name"
 grep -qx 'usage: guestdump dump \[OPTION\]... GUEST OUTPUT' err || fail "no usage: $(cat err)"
 "$GUESTDUMP" dump --help >help
 "$GUESTDUMP" --help >>help

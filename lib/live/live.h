@@ -1,16 +1,47 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * live.h - running guests
+ * live.h - running guests: the contract of this directory
+ *
+ * A way to reach running guests is a file here that ends with an open function, and a row in
+ * schemes.c; nothing else of the library knows it. The open function fills a struct source
+ * that has guest_ops (see machine/source.h): it may pause the guest, and then close()
+ * resumes it, whatever happened in between. If this process can be killed while the guest is
+ * paused, something else has to resume it: the guard (see gdump_guard()), or the
+ * hypervisor that notices that we are gone.
+ *
+ * What such files share, and what does not know QEMU: slots.h (where in a process the
+ * guest's memory is), procmem.h (reading that process), rights.h (why that is not allowed)
+ * and kvm.h (registers of KVM's CPUs).
  */
 #pragma once
 
 #include "../machine/source.h"
 #include "kvm.h"
 
-/* QEMU by its QMP socket @path.  @opt is never NULL. */
+/* One scheme of names of running guests */
+struct guest_scheme {
+	const char *prefix;             /* "qmp:"                               */
+	const char *usage;              /* "qmp:SOCKET", for messages           */
+	/* @name: what follows the prefix. @opt is never NULL; what is needed later is
+	 * copied, but for what its pointers point to.
+	 */
+	struct gdump_error *(*open)(const char *name, const struct gdump_open_options *opt,
+				    struct source **ret);
+};
+
+/* The @i-th scheme; NULL past the last. */
+const struct guest_scheme *guest_scheme_at(size_t i);
+/* The scheme that @where begins with; NULL: it is the path of a file. */
+const struct guest_scheme *guest_scheme_of(const char *where);
+/* Whether @where, which is not the path of a file, looks like a guest of some other scheme:
+ * then an error that shows the schemes that there are, else NULL.
+ */
+struct gdump_error *guest_scheme_unknown(const char *where);
+
+/* QEMU by the path of the socket of its QMP monitor */
 MUST_CHECK struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,
 					 struct source **ret);
-/* A guest of this process.  @desc is complete, and needed during the call only. */
+/* A guest of this process. @desc is complete, and needed only during the call. */
 MUST_CHECK struct gdump_error *embed_open(const struct gdump_guest *desc,
 					  const struct gdump_open_options *opt,
 					  kvm_ioctl_fn *ioctl, struct source **ret);
