@@ -86,8 +86,8 @@ enum gdump_debug_level {
  * without a newline, valid during the call.  It contains names, paths and addresses,
  * but never a key or guest memory.  Its wording may change in any release.
  * Called on the thread that called the library, or on the thread of the job.  While a
- * live guest is written, it is also called on the thread that receives the pages, so
- * it must be safe to call from two threads at once.
+ * guest is written, it is also called on the threads that read the pages, so it must
+ * be safe to call from several threads at once.
  */
 typedef void gdump_debug_fn(void *arg, enum gdump_debug_level level, const char *message);
 

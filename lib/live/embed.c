@@ -29,6 +29,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
+#include "../util/debug.h"
 #include "kvm_protected.h"
 #include "live.h"
 #include "slots.h"
@@ -164,6 +165,7 @@ static struct gdump_error *embed_stop(struct embed *e)
 	if (rc)
 		return error_os(rc, "pausing it");
 	e->stopped = true;
+	debug_log(&e->source.debug, GDUMP_DEBUG_STEP, "the guest is paused");
 	return NULL;
 }
 
@@ -180,6 +182,9 @@ static struct gdump_error *embed_resume(struct source *s)
 		return error_os(rc, "the guest is still paused and could not be resumed");
 	e->stopped = false;
 	e->paused_us += clock_us() - e->stop_us;
+	e->source.is_mutable = true;
+	debug_log(&e->source.debug, GDUMP_DEBUG_STEP, "the guest is resumed after %.1f ms",
+		  (double)e->paused_us / 1000);
 	return NULL;
 }
 
@@ -465,6 +470,7 @@ struct gdump_error *embed_open(const struct gdump_guest *desc, const struct gdum
 	s = &e->source;
 	source_init(s, &embed_ops);
 	e->guest = *desc;
+	s->debug = debug_of(opt);
 	e->opt = *opt;
 	err = embed_begin(e, fn);
 	if (err)

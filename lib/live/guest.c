@@ -22,6 +22,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
+#include "../util/debug.h"
 #include "../util/fdpass.h"
 
 enum {
@@ -251,6 +252,10 @@ static struct gdump_error *guest_stop(struct guest *g)
 	/* it may have stopped for another reason at the same time */
 	if (!err && strcmp(status, "paused"))
 		guest_leave(g, GUEST_PAUSED_BY_OTHERS);
+	if (!err)
+		debug_log(qmp_debug(g->qmp), GDUMP_DEBUG_STEP,
+			  "the guest is not running (%s) since QEMU was told to pause it %.1f ms ago",
+			  status, (double)(clock_us() - g->pause_us) / 1000);
 	return err;
 }
 
@@ -325,6 +330,8 @@ struct gdump_error *guest_resume(struct guest *g)
 		return error_prefix(err, "the guest is still paused and could not be resumed");
 	g->paused_us += clock_us() - g->pause_us;
 	guest_leave(g, GUEST_RUNNING);
+	debug_log(qmp_debug(g->qmp), GDUMP_DEBUG_STEP, "the guest is resumed after %.1f ms",
+		  (double)g->paused_us / 1000);
 	return NULL;
 }
 

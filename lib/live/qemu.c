@@ -24,6 +24,7 @@
 #include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/debug.h"
 #include "live.h"
 #include "qemu_direct.h"
 
@@ -46,6 +47,9 @@ static struct gdump_error *qemu_connect(struct qemu *qemu, const char *where)
 	err = qmp_open(path, &qemu->opt, &qemu->guest.qmp);
 	if (!err && num)
 		err = qmp_set_pid(qemu->guest.qmp, (pid_t)num);
+	if (!err)
+		debug_log(&qemu->source.debug, GDUMP_DEBUG_STEP, "this is QEMU %s, process %d",
+			  qmp_version(qemu->guest.qmp), (int)qmp_pid(qemu->guest.qmp));
 	return err;
 }
 
@@ -53,6 +57,8 @@ static struct gdump_error *qemu_connect(struct qemu *qemu, const char *where)
 static void qemu_fall_back(struct qemu *qemu, struct gdump_error *why)
 {
 	qemu_warn(&qemu->opt, "QEMU itself must read the guest's memory, which is slower: %s",
+		  gdump_error_message(why));
+	debug_log(&qemu->source.debug, GDUMP_DEBUG_STEP, "QEMU's process is not read: %s",
 		  gdump_error_message(why));
 	gdump_error_destroy(why);
 	direct_detach(qemu);
@@ -99,6 +105,8 @@ static struct gdump_error *qemu_choose(struct qemu *qemu)
 			qemu_use(qemu, ways[i]);
 			break;
 		}
+		debug_log(&qemu->source.debug, GDUMP_DEBUG_STEP, "the guest is not read by %s: %s",
+			  ways[i]->name, err ? gdump_error_message(err) : unfit);
 	}
 	return err;
 }
@@ -174,6 +182,7 @@ struct gdump_error *qemu_open(const char *path, const struct gdump_open_options 
 		return error_nomem();
 	s = &qemu->source;
 	source_init(s, &qemu_ops);
+	s->debug = debug_of(opt);
 	qemu->opt = *opt;
 	qemu->guest.guard_fd = opt->guard_fd;
 	qemu->guest.allow_encrypted = opt->allow_encrypted;

@@ -9,6 +9,7 @@
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/debug.h"
 
 enum { PROBE_SIZE = 4096 };            /* of memory that comes with the registers */
 
@@ -87,6 +88,22 @@ const void *direct_borrow(struct source *s, uint64_t paddr, size_t len)
 	return p;
 }
 
+static void direct_log(const struct qemu *qemu)
+{
+	const struct debug *debug = &qemu->source.debug;
+
+	debug_log(debug, GDUMP_DEBUG_STEP, "the guest's memory is in %zu places of process %d",
+		  qemu->layout.num_slots, (int)qmp_pid(qemu->guest.qmp));
+	for (size_t i = 0; debug->fn && i < qemu->layout.num_slots; i++) {
+		const struct slot *s = &qemu->layout.slots[i];
+
+		debug_log(debug, GDUMP_DEBUG_DETAIL, "0x%" PRIx64 " to 0x%" PRIx64
+			  " of the guest is at 0x%" PRIx64 " of the process, %s", s->paddr,
+			  s->paddr + (s->size - 1), s->hva,
+			  s->kind == GDUMP_RANGE_RAM ? "RAM" : "device memory");
+	}
+}
+
 struct gdump_error *direct_attach(struct qemu *qemu)
 {
 	CLEANUP_PROCMEM struct procmem *mem = NULL;
@@ -100,6 +117,7 @@ struct gdump_error *direct_attach(struct qemu *qemu)
 	if (err)
 		return err;
 	qemu->mem = TAKE_PTR(mem);
+	direct_log(qemu);
 	return NULL;
 }
 
@@ -125,6 +143,10 @@ static struct gdump_error *direct_compare(struct qemu *qemu, const struct qemu_h
 		err = error_new(GDUMP_ERR_NODATA,
 				"at 0x%" PRIx64 " QEMU's process has other memory than the guest",
 				load->paddr);
+	if (!err)
+		debug_log(&qemu->source.debug, GDUMP_DEBUG_DETAIL,
+			  "memory at 0x%" PRIx64 " of QEMU's process is that of its dump",
+			  load->paddr);
 	return err;
 }
 
@@ -203,7 +225,7 @@ static const struct source_ops process_ops = {
 };
 
 const struct qemu_way qemu_way_process = {
-	.name = "the memory of QEMU's process",
+	.name = "access to QEMU's process",
 	.ops = &process_ops,
 	.prepare = process_prepare,
 	.begin = direct_begin,

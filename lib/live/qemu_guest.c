@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "../util/cleanup.h"
+#include "../util/debug.h"
 
 void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...)
 {
@@ -36,6 +37,7 @@ void qemu_use(struct qemu *qemu, const struct qemu_way *way)
 {
 	qemu->way = way;
 	qemu->source.ops = way->ops;
+	debug_log(&qemu->source.debug, GDUMP_DEBUG_STEP, "the guest is read by %s", way->name);
 }
 
 struct gdump_error *qemu_pause(struct qemu *qemu, bool *changed)

@@ -216,7 +216,7 @@ static void protected_close(struct qemu *qemu)
 }
 
 const struct qemu_way qemu_way_protected = {
-	.name = "a dump of QEMU's, of a protected guest",
+	.name = "a dump that QEMU writes of a protected guest",
 	.ops = &protected_ops,
 	.prepare = protected_prepare,
 	.begin = protected_begin_way,

@@ -688,7 +688,7 @@ static const struct source_ops snapshot_ops = {
 };
 
 const struct qemu_way qemu_way_snapshot = {
-	.name = "a snapshot of QEMU's",
+	.name = "a background snapshot",
 	.ops = &snapshot_ops,
 	.live = true,
 	.prepare = snapshot_prepare,

@@ -19,6 +19,7 @@
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/debug.h"
 
 enum {
 	FAR_AHEAD = 64 << 20,           /* rather begin anew                    */
@@ -34,6 +35,10 @@ static struct gdump_error *qemu_stream_start(struct qemu *qemu, struct qemu_exte
 	if (qemu->guest.may_be_protected)
 		qemu->stream.head.guarded = &qemu->guest;
 	err = qemu_dump_start(qemu->guest.qmp, extent, &qemu->stream.head);
+	if (!err)
+		debug_log(&qemu->source.debug, GDUMP_DEBUG_DETAIL,
+			  "QEMU dumps %zu ranges of memory, from 0x%" PRIx64 " on, into a pipe",
+			  qemu->stream.head.num_loads, extent.begin);
 	qemu->stream.load = 0;
 	qemu->stream.pos = qemu->stream.head.len;
 	return err;
@@ -220,7 +225,7 @@ static const struct source_ops qemu_stream_ops = {
 };
 
 const struct qemu_way qemu_way_dump = {
-	.name = "a dump of QEMU's",
+	.name = "a dump that QEMU writes",
 	.ops = &qemu_stream_ops,
 	.begin = qemu_stream_begin,
 	.end = qemu_stream_end,

@@ -276,6 +276,7 @@ struct gdump_error *qmp_open(const char *path, const struct gdump_open_options *
 		.pidfd = -1,
 		.cancel = opt->cancel,
 		.cancel_arg = opt->cancel_arg,
+		.debug = debug_of(opt),
 	};
 	err = wire_connect(&q->wire, path, &w);
 	if (!err)
@@ -318,6 +319,11 @@ bool qmp_process_died(const struct qmp *q, int wait_ms)
 const char *qmp_version(const struct qmp *q)
 {
 	return q->version;
+}
+
+const struct debug *qmp_debug(const struct qmp *q)
+{
+	return &q->wire.debug;
 }
 
 int qmp_fd(const struct qmp *q)

@@ -18,6 +18,7 @@
 
 #include "../error.h"
 
+struct debug;
 struct qmp;
 
 /* Connect to the unix socket @path and leave the negotiation mode.  Of @opt:
@@ -39,6 +40,8 @@ bool qmp_process_died(const struct qmp *q, int wait_ms);
 const char *qmp_version(const struct qmp *q);
 /* How long the guest has stood still in all, by the events that came between answers */
 uint64_t qmp_stopped_us(const struct qmp *q);
+/* Where what we do with this QEMU is logged; all messages of its monitor are. */
+const struct debug *qmp_debug(const struct qmp *q);
 /* How long we wait for an answer that nothing is known to delay */
 unsigned int qmp_timeout_ms(const struct qmp *q);
 /* The connected socket, to hand it to someone else. */

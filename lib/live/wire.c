@@ -28,6 +28,7 @@ enum {
 	DEATH_MS = 500,                 /* from a socket's end to a process's   */
 	CHUNK = 64 << 10,
 	MESSAGE_MAX = 64 << 20,
+	LOG_MAX = 500,                  /* characters of a message in the log   */
 };
 
 struct wait wait_begin(const char *what, unsigned int timeout_ms, struct qmp_pump *pump)
@@ -103,6 +104,21 @@ struct gdump_error *wire_tick(struct wire *w, struct wait *wait, short events,
 	return p[1].revents ? wait->pump->ready(wait->pump) : NULL;
 }
 
+/* A message as a line of the debug log, cut if it is long */
+static void wire_log(const struct wire *w, const char *to, const char *text, size_t len)
+{
+	char line[LOG_MAX + 1];
+	size_t n;
+
+	while (len && strchr("\r\n", text[len - 1]))
+		len--;
+	n = MIN(len, (size_t)LOG_MAX);
+	for (size_t i = 0; i < n; i++)
+		line[i] = (unsigned char)text[i] < ' ' ? ' ' : text[i];
+	line[n] = '\0';
+	debug_log(&w->debug, GDUMP_DEBUG_DETAIL, "%s QEMU: %s%s", to, line, n < len ? "..." : "");
+}
+
 /* Whether the line that ends at @newline is the last one of a message that a
  * pretty monitor sent.
  */
@@ -173,6 +189,8 @@ static struct gdump_error *wire_take(struct wire *w, json_t **ret, size_t *len)
 	/* it says nothing where it had no memory for an object */
 	if (!*ret && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory))
 		return error_nomem();
+	if (*ret && w->debug.fn)
+		wire_log(w, "from", w->buf, *len);
 	if (!json_is_object(*ret)) {
 		if (!wire_is_blank(w->buf, *len))
 			err = wire_not_json(w->buf, *len);
@@ -238,6 +256,8 @@ struct gdump_error *wire_send(struct wire *w, struct wait *wait, const char *lin
 	short happened;
 	ssize_t n;
 
+	if (len && w->debug.fn)
+		wire_log(w, "to", line, len);
 	while (!err && len) {
 		n = fd_send(w->fd, line, len, fd);
 		if (n > 0) {

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "../util/debug.h"
 #include "qmp.h"
 
 struct wire {
@@ -11,6 +12,7 @@ struct wire {
 	pid_t pid;                      /* of QEMU, or 0                        */
 	gdump_cancel_fn *cancel;
 	void *cancel_arg;
+	struct debug debug;
 	char *buf;                      /* received and not yet used            */
 	size_t len, cap;
 	size_t searched;                /* no message ends in front of here     */
