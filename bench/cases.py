@@ -108,7 +108,7 @@ MEASURES = {
     "wall": Measure("times its wall time", False, lambda ours, peer: ours["wall"] / peer["wall"]),
     "size": Measure("times its size", False, lambda ours, peer: ours["bytes"] / peer["bytes"]),
     "pause": Measure("ms of pause", False, lambda ours, peer: ours["paused_ms"]),
-    "more pause": Measure("ms of pause more than QEMU tells of the same snapshot", False,
+    "more pause": Measure("ms of pause more than QEMU reports for the same snapshot", False,
                           lambda ours, peer: ours["paused_ms"] - ours["downtime_ms"]),
     "user rate": Measure("of its rate, without the kernel's reading", True,
                          lambda ours, peer: ours["user_rate"] / peer["rate"]),
