@@ -14,16 +14,16 @@ all: $(BUILD)/build.ninja
 
 help:
 	@echo 'make            configure $(BUILD)/ if needed, and build'
-	@echo 'make test       install what the tests need, build, run them; SUITE="unit ..." for some'
-	@echo 'make test-full  the same with the slow ones: all machines, crash, a kernel with debugging data'
-	@echo 'make coverage   which lines of lib/ the tests run; SUITE="unit ..." for the tests of some suites'
-	@echo 'make demo       dump a running guest and let other tools read the files'
-	@echo 'make bench      measure a release build; CASE=NAME for one case, or a pattern'
-	@echo 'make fuzz       hostile input for MINUTES=60 minutes; TARGET="dump ..." for some'
-	@echo 'make install    build $(RELEASE)/ and install it; DESTDIR and PREFIX are honoured'
-	@echo 'make dist-static  a program for any Linux, for x86_64 and aarch64, in build/dist/'
-	@echo 'make clean      remove what was built (make distclean: and the build directories with their downloads)'
-	@echo 'scripts/setup build|dist|test|full installs the Debian packages for these'
+	@echo 'make test       install what the tests need, build, run them; SUITE="unit ..." runs some'
+	@echo 'make test-full  the same with the slow tests: all machines, crash, a kernel with debug data'
+	@echo 'make coverage   show which lines of lib/ the tests run; SUITE="unit ..." for some suites'
+	@echo 'make demo       dump a running guest, and open the files in other programs'
+	@echo 'make bench      measure a release build; CASE=NAME for one case or a pattern'
+	@echo 'make fuzz       fuzz all readers for MINUTES=60 minutes; TARGET="dump ..." for some'
+	@echo 'make install    build $(RELEASE)/ and install it; DESTDIR and PREFIX are respected'
+	@echo 'make dist-static  build static programs for x86_64 and aarch64 Linux, in build/dist/'
+	@echo 'make clean      remove build products (make distclean: also their directories and downloads)'
+	@echo 'scripts/setup build|dist|test|full   install the Debian packages for these'
 
 # The compiler and the options are meson's business: CC=clang make, meson configure build ...
 %/build.ninja:
