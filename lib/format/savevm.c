@@ -32,6 +32,7 @@ enum {
 	DESCRIPTION_MOST = 64 << 20,    /* so far from the end, and then so far */
 	MAX_DEVICE_BYTES = 256 << 20,
 	MAX_EARLY_BYTES = 16 << 20,
+	READ_SIZE = 1 << 20,            /* of the stream, at once               */
 };
 
 static bool savevm_probe(const unsigned char *head, size_t len)
@@ -71,32 +72,6 @@ static const struct source_ops savevm_source_ops = {
 };
 
 /* Opening ----------------------------------------------------------------- */
-
-struct file_reader {
-	struct migration_reader reader;
-	struct bytes *in;
-	uint64_t pos;
-};
-
-static struct gdump_error *reader_read(struct migration_reader *r, void *buf, size_t len,
-				       size_t *got)
-{
-	struct file_reader *f = (struct file_reader *)r;
-	struct gdump_error *err;
-
-	*got = f->pos < f->in->size ? (size_t)MIN(len, f->in->size - f->pos) : 0;
-	err = bytes_read(f->in, f->pos, buf, *got);
-	f->pos += *got;
-	return err;
-}
-
-static struct gdump_error *reader_seek(struct migration_reader *r, uint64_t pos)
-{
-	struct file_reader *f = (struct file_reader *)r;
-
-	f->pos = MIN(pos, f->in->size);
-	return NULL;
-}
 
 static struct gdump_error *read_bitmap(struct savevm *v, uint32_t block)
 {
@@ -143,16 +118,16 @@ static struct gdump_error *on_device(void *arg, uint64_t pos, uint64_t len)
 
 	if (len > MAX_EARLY_BYTES - v->early_len)
 		return NULL;
-	early = realloc(v->early, v->early_len + (size_t)len + SECTION_FOOTER_SIZE);
+	early = realloc(v->early, v->early_len + (size_t)len + STREAM_FOOTER_SIZE);
 	if (!early)
 		return error_nomem();
 	v->early = early;
 	early += v->early_len;
-	v->early_len += (size_t)len + SECTION_FOOTER_SIZE;
+	v->early_len += (size_t)len + STREAM_FOOTER_SIZE;
 	/* the footer as well, if there is one */
-	memset(early + len, 0, SECTION_FOOTER_SIZE);
+	memset(early + len, 0, STREAM_FOOTER_SIZE);
 	return bytes_read(v->in, pos, early,
-			  (size_t)MIN(len + SECTION_FOOTER_SIZE, v->in->size - pos));
+			  (size_t)MIN(len + STREAM_FOOTER_SIZE, v->in->size - pos));
 }
 
 static struct gdump_error *read_stream(struct savevm *v, uint64_t pos)
@@ -160,12 +135,25 @@ static struct gdump_error *read_stream(struct savevm *v, uint64_t pos)
 	const struct migration_events events = {
 		.blocks = on_blocks, .page = on_page, .device = on_device, .arg = v,
 	};
-	struct file_reader f = {
-		.reader = { .read = reader_read, .seek = reader_seek }, .in = v->in, .pos = pos,
-	};
+	CLEANUP_FREE unsigned char *buf = malloc(READ_SIZE);
+	struct migration *m = &v->m;
+	struct gdump_error *err = buf ? migration_init(m, pos, &events) : error_nomem();
 
-	v->m.page_size = v->devices.page_size;
-	return migration_run(&v->m, &f.reader, pos, &events);
+	if (v->devices.page_size)
+		m->page_size = v->devices.page_size;
+	while (!err && !m->ram_done) {
+		size_t len;
+
+		pos += migration_skip(m);
+		len = (size_t)MIN(v->in->size - MIN(pos, v->in->size), (uint64_t)READ_SIZE);
+		if (!len)
+			return migration_end(m);
+		err = bytes_read(v->in, pos, buf, len);
+		if (!err)
+			err = migration_feed(m, buf, len);
+		pos += len;
+	}
+	return err;
 }
 
 static struct gdump_error *describe(struct savevm *v, uint64_t pos)
@@ -350,8 +338,6 @@ struct gdump_error *savevm_open_at(struct bytes *in, const struct savevm_spec *s
 		return err;
 	describe_image(v, spec);
 	devices_drop(v);
-	free(v->m.buf);
-	v->m.buf = NULL;
 	guard = NULL;
 	*ret = &v->source;
 	return NULL;

@@ -72,6 +72,7 @@ enum {
 	TICK_MS = 100,
 	DRAIN_MS = 30000,               /* for more to come                     */
 	END_US = 30000000,              /* for a migration to end               */
+	FEED_SIZE = 1 << 20,            /* of the stream, at once               */
 	TAIL_FIRST = 1 << 20,           /* the devices' states: so many bytes,  */
 	TAIL_MAX = 256 << 20,           /* or at most so many                   */
 };
@@ -84,9 +85,9 @@ struct snapshot {
 	int fd;                         /* of the pipe                          */
 	int inner[2];                   /* the one that is ours alone           */
 	size_t moved;                   /* bytes in it                          */
+	bool empty, ended;              /* QEMU's pipe was; and is at its end   */
 	struct mtree mtree;
 	struct block_map map;
-	struct migration_reader reader;
 	struct ahead ahead;
 	struct assembly assembly;       /* where the guest's pages are larger   */
 	const struct page_sink *to;
@@ -338,46 +339,46 @@ static struct gdump_error *work(struct snapshot *s, bool *worked)
 	return err;
 }
 
-/* Move all that QEMU has sent to our own pipe, or wait until there is something. */
-static struct gdump_error *move_some(struct snapshot *s)
+/* Move all that QEMU has sent to our own pipe; *@moved: so many bytes, or none yet.  When
+ * it is @idle, the caller has nothing else to do than to wait a little.
+ */
+static struct gdump_error *move_some(struct snapshot *s, bool idle)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
-	bool worked = false;
-	struct gdump_error *err = work(s, &worked);
+	ssize_t n;
 
-	count_stall(s);
-	if (!worked)
+	if (!s->empty)
+		count_stall(s);
+	if (idle && s->empty)
+		poll(&p, 1, TICK_MS);
+	else if (idle)
 		nap(s);
-	while (!err) {
-		ssize_t n = splice(s->fd, NULL, s->inner[1], NULL, PIPE_SIZE_ROOT, SPLICE_F_NONBLOCK);
-
-		if (n >= 0) {
-			s->moved = (size_t)n;
-			choose_nap(s, s->moved);
-			s->read_us = clock_us();
-			return NULL;
-		}
-		if (errno != EAGAIN && errno != EINTR)
-			return error_os(errno, "moving QEMU's snapshot from pipe to pipe");
-		err = work(s, &worked);
-		if (!worked)
-			poll(&p, 1, TICK_MS);
-	}
-	return err;
+	n = splice(s->fd, NULL, s->inner[1], NULL, PIPE_SIZE_ROOT, SPLICE_F_NONBLOCK);
+	s->empty = n < 0;
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return error_os(errno, "cannot move QEMU's snapshot from pipe to pipe");
+	if (n < 0)
+		return NULL;
+	s->ended = !n;
+	s->moved = (size_t)n;
+	choose_nap(s, s->moved);
+	s->read_us = clock_us();
+	return NULL;
 }
 
-static struct gdump_error *read_some(struct migration_reader *r, void *buf, size_t len, size_t *got)
+/* Read and parse what was moved. */
+static struct gdump_error *feed(struct snapshot *s, struct migration *m, void *buf)
 {
-	struct snapshot *s = (struct snapshot *)((char *)r - offsetof(struct snapshot, reader));
-	struct gdump_error *err = s->moved ? NULL : move_some(s);
-	ssize_t n = 0;
+	struct gdump_error *err = NULL;
 
-	if (!err && s->moved)
-		n = TEMP_FAILURE_RETRY(read(s->inner[0], buf, len));
-	if (n < 0)
-		return error_os(errno, "reading QEMU's snapshot from a pipe");
-	s->moved -= (size_t)n;
-	*got = (size_t)n;
+	while (!err && s->moved) {
+		const ssize_t n = TEMP_FAILURE_RETRY(read(s->inner[0], buf, FEED_SIZE));
+
+		if (n < 0)
+			return error_os(errno, "cannot read QEMU's snapshot from a pipe");
+		s->moved -= (size_t)n;
+		err = migration_feed(m, buf, (size_t)n);
+	}
 	return err;
 }
 
@@ -470,35 +471,26 @@ static struct gdump_error *take_page(void *arg, const struct migration_page *pag
 	return err;
 }
 
-/* The devices' states, which end the stream; @ahead was read with the pages. */
-static struct gdump_error *read_tail(struct snapshot *s, const unsigned char *ahead, size_t len)
+/* The devices' states, which end the stream */
+static struct gdump_error *take_rest(void *arg, const unsigned char *buf, size_t len)
 {
-	struct gdump_error *err = NULL;
-	size_t got = len;
+	struct snapshot *s = arg;
+	unsigned char *tail;
 
-	s->tail_cap = MAX(2 * len, TAIL_FIRST);
-	s->tail = malloc(s->tail_cap);
-	if (!s->tail)
-		return error_nomem();
-	memcpy(s->tail, ahead, len);
-	for (s->tail_len = len; !err && got; s->tail_len += got) {
-		if (s->tail_len == s->tail_cap) {
-			unsigned char *tail = realloc(s->tail, 2 * s->tail_cap);
-
-			if (!tail)
-				return error_nomem();
-			s->tail = tail;
-			s->tail_cap *= 2;
-		}
-		err = read_some(&s->reader, s->tail + s->tail_len, s->tail_cap - s->tail_len, &got);
-		if (!err && s->tail_len > TAIL_MAX)
-			err = error_new(GDUMP_ERR_REMOTE,
-					"QEMU's snapshot has %d MiB of devices' states, and more",
-					TAIL_MAX >> 20);
-		if (err)
-			got = 0;
+	if (len > TAIL_MAX - s->tail_len)
+		return error_new(GDUMP_ERR_REMOTE,
+				 "QEMU's snapshot has more than %d MiB of devices' states",
+				 TAIL_MAX >> 20);
+	if (len > s->tail_cap - s->tail_len) {
+		s->tail_cap = MAX(2 * s->tail_cap, MAX(s->tail_len + len, (size_t)TAIL_FIRST));
+		tail = realloc(s->tail, s->tail_cap);
+		if (!tail)
+			return error_nomem();
+		s->tail = tail;
 	}
-	return err;
+	memcpy(s->tail + s->tail_len, buf, len);
+	s->tail_len += len;
+	return NULL;
 }
 
 /* What the notes of the CPUs said until now is of an earlier moment. */
@@ -524,30 +516,41 @@ static struct gdump_error *take_cpus(struct snapshot *s)
 	return err;
 }
 
-static struct gdump_error *run_stream(struct snapshot *s, bool held)
+/* From the stream's start to its end */
+static struct gdump_error *run_stream(struct snapshot *s, struct migration *m)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(FEED_SIZE);
+	struct gdump_error *err = buf ? NULL : error_nomem();
+	bool worked;
+
+	while (!err && !s->ended) {
+		err = work(s, &worked);
+		if (!err)
+			err = move_some(s, !worked);
+		if (!err)
+			err = feed(s, m, buf);
+	}
+	if (!err && !m->ram_done)
+		err = migration_end(m);
+	if (!err && !m->ram_done)
+		err = error_new(GDUMP_ERR_REMOTE, "QEMU ended its snapshot too early");
+	return err;
+}
+
+static struct gdump_error *take_stream(struct snapshot *s, bool held)
 {
 	const struct migration_events events = {
-		.blocks = take_blocks, .page = take_page, .arg = s,
+		.blocks = take_blocks, .page = take_page, .rest = take_rest, .arg = s,
 	};
-	struct migration m = { .page_size = 0 };
-	struct gdump_error *err;
-	const unsigned char *ahead;
-	size_t len;
+	struct migration m;
+	struct gdump_error *err = migration_init(&m, 0, &events);
 
-	s->reader = (struct migration_reader){ .read = read_some };
 	s->read_us = s->stalled_us = s->nap_us = 0;
-	s->let_go = false;
-	err = migration_run(&m, &s->reader, 0, &events);
-	if (!err && !m.ram_done)
-		err = error_new(GDUMP_ERR_REMOTE, "QEMU ended its snapshot too early");
-	if (!err) {
-		ahead = migration_ahead(&m, &len);
-		err = read_tail(s, ahead, len);
-	}
+	s->let_go = s->ended = s->empty = false;
+	if (!err)
+		err = run_stream(s, &m);
 	migration_deinit(&m);
-	if (!err && !held)
-		err = take_cpus(s);
-	return err;
+	return err || held ? err : take_cpus(s);
 }
 
 /* Read the rest, whatever it is. */
@@ -572,7 +575,7 @@ static void forget(struct snapshot *s)
 	assembly_deinit(&s->assembly);
 	free(s->tail);
 	s->tail = NULL;
-	s->tail_len = 0;
+	s->tail_len = s->tail_cap = 0;
 }
 
 static struct gdump_error *snapshot_push(struct source *source, const struct page_sink *to)
@@ -595,7 +598,7 @@ static struct gdump_error *snapshot_push(struct source *source, const struct pag
 	if (!err)
 		err = start(s);
 	if (!err)
-		err = run_stream(s, held);
+		err = take_stream(s, held);
 	if (err && s->started) {
 		ahead_cancel(&s->ahead);
 		drain(s);

@@ -37,7 +37,7 @@ static json_t *find_text(const unsigned char *buf, size_t len)
 	unsigned int tries = 16;
 
 	for (size_t end = len; end > 5 && tries;) {
-		const unsigned char *p = memrchr(buf, SECTION_DESCRIPTION, end - 5);
+		const unsigned char *p = memrchr(buf, STREAM_DESCRIPTION, end - 5);
 		size_t size;
 
 		if (!p)
@@ -171,14 +171,14 @@ static json_t *find_desc(struct devices *d, const struct header *h)
 
 static bool is_footer(const unsigned char *p, size_t len, uint32_t id)
 {
-	return len >= SECTION_FOOTER_SIZE && p[0] == SECTION_FOOTER && load_be32(p + 1) == id;
+	return len >= STREAM_FOOTER_SIZE && p[0] == STREAM_FOOTER && load_be32(p + 1) == id;
 }
 
 /* Whether a section with a body of @size may end so: old machines have no footers. */
 static bool ends_well(const unsigned char *body, size_t len, uint64_t size, uint32_t id)
 {
 	return size < len && (is_footer(body + size, len - size, id) ||
-			      body[size] <= SECTION_FULL);
+			      body[size] <= STREAM_FULL);
 }
 
 static struct gdump_error *add_device(struct devices *d, const struct device *dev)
@@ -238,19 +238,19 @@ struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, s
 		const size_t left = len - at;
 
 		switch (p[0]) {
-		case SECTION_START: case SECTION_FULL:
+		case STREAM_START: case STREAM_FULL:
 			err = parse_device(d, p, left, &n);
 			break;
-		case SECTION_PART: case SECTION_END:
+		case STREAM_PART: case STREAM_END:
 			n = left < 5 ? left
 				     : 5 + migration_find_footer(p + 5, left - 5,
 								 load_be32(p + 1), true);
 			break;
-		case SECTION_COMMAND:
+		case STREAM_COMMAND:
 			n = left < 5 ? left : 5 + (size_t)load_be16(p + 3);
 			break;
-		case SECTION_FOOTER:
-			n = SECTION_FOOTER_SIZE;
+		case STREAM_FOOTER:
+			n = STREAM_FOOTER_SIZE;
 			break;
 		default:
 			return NULL;

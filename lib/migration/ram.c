@@ -33,64 +33,39 @@ enum {
 
 /* Blocks ------------------------------------------------------------------ */
 
-static struct gdump_error *seek(struct migration *m, uint64_t pos)
-{
-	struct gdump_error *err = NULL;
-
-	if (pos < migration_pos(m))
-		return stream_corrupt(m, "%s", "the place of a block's pages is in front of its header");
-	if (pos - m->base <= m->tail) {
-		m->head = (size_t)(pos - m->base);
-		return NULL;
-	}
-	if (!m->reader->seek)
-		return stream_unsupported(m, "a stream with mapped-ram cannot come through a pipe");
-	err = m->reader->seek(m->reader, pos);
-	m->head = m->tail = 0;
-	m->base = pos;
-	return err;
-}
-
 /* mapped-ram: a header of 28 bytes, a bitmap, and behind it the pages. */
 static struct gdump_error *take_mapped(struct migration *m, struct migration_block *b)
 {
-	const unsigned char *p;
-	struct gdump_error *err = stream_take(m, 28, &p);
+	const unsigned char *p = stream_take(m, 28);
 	const uint64_t pages = b->size / m->page_size;
 
-	if (err)
-		return err;
+	if (!p)
+		return NULL;
 	b->bitmap_off = load_be64(p + 12);
 	b->pages_off = load_be64(p + 20);
 	if (load_be32(p) != 1)
 		return stream_unsupported(m, "the mapped-ram header is not of version 1");
 	if (load_be64(p + 4) != m->page_size)
-		return stream_corrupt(m, "%s", "the mapped-ram header has another page size");
+		return stream_corrupt(m, "the mapped-ram header has another page size");
 	if (b->pages_off < b->bitmap_off ||
 	    b->pages_off - b->bitmap_off < div_up(pages, 64) * 8 ||
 	    b->bitmap_off < migration_pos(m) || b->pages_off > INT64_MAX - b->size)
-		return stream_corrupt(m, "%s", "the mapped-ram header contradicts itself");
-	return seek(m, b->pages_off + b->size);
+		return stream_corrupt(m, "the mapped-ram header contradicts itself");
+	m->skip = b->pages_off + b->size - migration_pos(m);
+	return NULL;
 }
 
-/* With postcopy a block of huge pages has their size here, and nothing tells which
- * blocks that is.  But else a name's length or a page's address would be here, and
- * those are no power of two with this many zeros.
+/* With postcopy a block of huge pages has their size here, and nothing says which
+ * blocks those are.  But otherwise the length of a name or the address of a page would
+ * be here, and those are no power of two with this many zeros.
  */
-static struct gdump_error *take_huge_size(struct migration *m)
+static void take_huge_size(struct migration *m)
 {
-	struct gdump_error *err;
-	uint64_t v;
+	const unsigned char *p = m->postcopy && !m->ignore_shared ? stream_peek(m, 8) : NULL;
+	const uint64_t size = p ? load_be64(p) : 0;
 
-	if (!m->postcopy || m->ignore_shared)
-		return NULL;
-	err = stream_fill(m, 8);
-	if (err || m->tail - m->head < 8)
-		return err;
-	v = load_be64(m->buf + m->head);
-	if (is_power_of_2(v) && v >= 1 << 12 && v < (uint64_t)1 << 56)
-		m->head += 8;
-	return NULL;
+	if (is_power_of_2(size) && size >= 1 << 12 && size < (uint64_t)1 << 56)
+		stream_take(m, 8);
 }
 
 /* Where block @name is in m->order, or should be. */
@@ -114,42 +89,14 @@ static bool find_block(const struct migration *m, const char *name, size_t *ret)
 	return false;
 }
 
-static struct gdump_error *take_block(struct migration *m, uint64_t left)
-{
-	struct migration_block *b = &m->blocks[m->num_blocks];
-	struct gdump_error *err;
-	const unsigned char *p;
-	size_t i;
-
-	*b = (struct migration_block){ 0 };
-	err = stream_take_name(m, b->name);
-	if (!err)
-		err = stream_take_u64(m, &b->size);
-	if (err)
-		return err;
-	if (!b->size || b->size > left || b->size % m->page_size)
-		return stream_corrupt(m, "the size of memory block '%s' does not fit the sum of all",
-				      b->name);
-	if (find_block(m, b->name, &i))
-		return stream_corrupt(m, "there are two memory blocks '%s'", b->name);
-	memmove(m->order + i + 1, m->order + i, (m->num_blocks - i) * sizeof(*m->order));
-	m->order[i] = (uint32_t)m->num_blocks++;
-	err = take_huge_size(m);
-	if (!err && m->ignore_shared)
-		err = stream_take(m, 8, &p);
-	if (!err && m->mapped_ram)
-		err = take_mapped(m, b);
-	return err;
-}
-
-static struct gdump_error *make_room(struct migration *m)
+static struct gdump_error *reserve_block(struct migration *m)
 {
 	const size_t num = m->num_blocks ? 2 * m->num_blocks : 16;
 	struct migration_block *blocks;
 	uint32_t *order;
 
 	if (m->num_blocks == MAX_BLOCKS)
-		return stream_corrupt(m, "%s", "too many memory blocks");
+		return stream_corrupt(m, "there are more than %d memory blocks", MAX_BLOCKS);
 	if (m->num_blocks && (m->num_blocks < 16 || !is_power_of_2(m->num_blocks)))
 		return NULL;
 	blocks = realloc(m->blocks, num * sizeof(*blocks));
@@ -163,26 +110,55 @@ static struct gdump_error *make_room(struct migration *m)
 	return NULL;
 }
 
+static struct gdump_error *add_block(struct migration *m, const struct migration_block *b, size_t i)
+{
+	struct gdump_error *err = reserve_block(m);
+
+	if (err)
+		return err;
+	memmove(m->order + i + 1, m->order + i, (m->num_blocks - i) * sizeof(*m->order));
+	m->order[i] = (uint32_t)m->num_blocks;
+	m->blocks[m->num_blocks++] = *b;
+	m->blocks_left -= b->size;
+	if (m->blocks_left)
+		return NULL;
+	m->blocks_seen = true;
+	m->next = stream_next_ram;
+	return m->events->blocks(m->events->arg, m);
+}
+
+static struct gdump_error *next_block(struct migration *m)
+{
+	struct migration_block b = { 0 };
+	struct gdump_error *err = stream_take_name(m, b.name);
+	size_t i;
+
+	b.size = stream_take_u64(m);
+	if (err || stream_is_short(m))
+		return err;
+	if (!b.size || b.size > m->blocks_left || b.size % m->page_size)
+		return stream_corrupt(m, "the size of memory block '%s' does not fit the sum of all",
+				      b.name);
+	if (find_block(m, b.name, &i))
+		return stream_corrupt(m, "there are two memory blocks '%s'", b.name);
+	take_huge_size(m);
+	if (m->ignore_shared)
+		stream_take(m, 8);
+	if (m->mapped_ram)
+		err = take_mapped(m, &b);
+	return err || stream_is_short(m) ? err : add_block(m, &b, i);
+}
+
 static struct gdump_error *take_blocks(struct migration *m, uint64_t total)
 {
-	struct gdump_error *err = NULL;
-
-	if (m->blocks)
-		return stream_corrupt(m, "%s", "a second list of memory blocks");
+	if (m->num_blocks)
+		return stream_corrupt(m, "a second list of memory blocks begins here");
 	if (!total || total > max_memory)
-		return stream_corrupt(m, "%s", "the list of memory blocks claims an impossible sum");
-	while (!err && total) {
-		err = make_room(m);
-		if (!err)
-			err = take_block(m, total);
-		if (!err)
-			total -= m->blocks[m->num_blocks - 1].size;
-	}
-	if (!err)
-		err = m->events->blocks(m->events->arg, m);
-	m->block_seen = !err;
-	m->block = UINT32_MAX;
-	return err;
+		return stream_corrupt(m, "the memory blocks are said to have 0x%" PRIx64 " bytes in all, which cannot be",
+				      total);
+	m->blocks_left = total;
+	m->next = next_block;
+	return NULL;
 }
 
 /* Pages ------------------------------------------------------------------- */
@@ -193,7 +169,7 @@ static struct gdump_error *take_block_name(struct migration *m)
 	struct gdump_error *err = stream_take_name(m, name);
 	size_t i;
 
-	if (err)
+	if (err || stream_is_short(m))
 		return err;
 	if (!find_block(m, name, &i))
 		return stream_corrupt(m, "memory block '%s' is not in the list", name);
@@ -204,24 +180,44 @@ static struct gdump_error *take_block_name(struct migration *m)
 /* Compressed data is little longer than a page at most. */
 static struct gdump_error *take_compressed_len(struct migration *m, uint32_t *len)
 {
-	struct gdump_error *err = stream_take_u32(m, len);
-
-	if (!err && (!*len || *len > m->page_size + m->page_size / 64 + 64))
-		err = stream_corrupt(m, "%s", "the length of a compressed page makes no sense");
-	return err;
+	*len = stream_take_u32(m);
+	if (!stream_is_short(m) && (!*len || *len > m->page_size + m->page_size / 64 + 64))
+		return stream_corrupt(m, "a compressed page cannot have %u bytes", *len);
+	return NULL;
 }
 
 static struct gdump_error *take_delta_len(struct migration *m, uint32_t *len)
 {
-	const unsigned char *p;
-	struct gdump_error *err = stream_take(m, 3, &p);
+	const unsigned char *p = stream_take(m, 3);
 
-	if (err)
-		return err;
+	if (!p)
+		return NULL;
 	*len = load_be16(p + 1);
 	if (p[0] != 1 || *len > m->page_size)
-		return stream_corrupt(m, "%s", "the header of an XBZRLE page makes no sense");
+		return stream_corrupt(m, "the header of an XBZRLE page in front of this offset is wrong");
 	return NULL;
+}
+
+/* What is in front of a page's data: what kind it is, and how long */
+static struct gdump_error *take_page_header(struct migration *m, uint32_t flags,
+					    struct migration_page *page)
+{
+	switch (flags & ~(uint32_t)RAM_CONTINUE) {
+	case RAM_ZERO:
+		page->kind = MIGRATION_FILL;
+		page->fill = stream_take_u8(m);
+		return NULL;
+	case RAM_COMPRESS_PAGE:
+		page->kind = MIGRATION_ZLIB;
+		return take_compressed_len(m, &page->len);
+	case RAM_XBZRLE:
+		page->kind = MIGRATION_XBZRLE;
+		return take_delta_len(m, &page->len);
+	default:
+		page->kind = MIGRATION_RAW;
+		page->len = m->page_size;
+		return NULL;
+	}
 }
 
 static struct gdump_error *take_page(struct migration *m, uint32_t flags, uint64_t off)
@@ -229,87 +225,62 @@ static struct gdump_error *take_page(struct migration *m, uint32_t flags, uint64
 	struct migration_page page = { .off = off };
 	struct gdump_error *err = NULL;
 
-	if (!m->block_seen)
-		return stream_corrupt(m, "%s", "a page in front of the list of memory blocks");
+	if (!m->blocks_seen)
+		return stream_corrupt(m, "a page comes before the list of memory blocks");
 	if (!(flags & RAM_CONTINUE))
 		err = take_block_name(m);
 	else if (m->block == UINT32_MAX)
-		err = stream_corrupt(m, "%s", "the first page names no memory block");
-	if (err)
+		err = stream_corrupt(m, "the first page names no memory block");
+	if (err || stream_is_short(m))
 		return err;
 	page.block = m->block;
 	if (off >= m->blocks[m->block].size)
 		return stream_corrupt(m, "a page is behind the end of memory block '%s'",
 				      m->blocks[m->block].name);
-	switch (flags & ~(uint32_t)RAM_CONTINUE) {
-	case RAM_ZERO:
-		page.kind = MIGRATION_FILL;
-		err = stream_take_u8(m, &page.fill);
-		break;
-	case RAM_PAGE:
-		page.kind = MIGRATION_RAW;
-		page.len = m->page_size;
-		break;
-	case RAM_COMPRESS_PAGE:
-		page.kind = MIGRATION_ZLIB;
-		err = take_compressed_len(m, &page.len);
-		break;
-	case RAM_XBZRLE:
-		page.kind = MIGRATION_XBZRLE;
-		err = take_delta_len(m, &page.len);
-		break;
-	}
+	err = take_page_header(m, flags, &page);
 	page.pos = migration_pos(m);
-	if (!err && page.len)
-		err = stream_take(m, page.len, &page.data);
-	return err ? err : m->events->page(m->events->arg, &page);
+	if (page.len)
+		page.data = stream_take(m, page.len);
+	return err || stream_is_short(m) ? err : m->events->page(m->events->arg, &page);
 }
 
 static struct gdump_error *unknown_item(struct migration *m, uint64_t word, uint32_t flags)
 {
-	m->head -= 8;
-	if (flags == RAM_HOOK)
+	m->used = 0;
+	switch (flags) {
+	case RAM_HOOK:
 		return stream_unsupported(m, "the memory went another way, by RDMA");
-	if (flags == RAM_MULTIFD_FLUSH)
+	case RAM_MULTIFD_FLUSH:
 		return stream_unsupported(m, "the pages went through other channels (multifd), so they are not in this file; "
 					  "save with multifd off, or with mapped-ram on");
-	if (flags == RAM_FULL)
-		return stream_unsupported(m, "an obsolete way of sending memory");
-	return error_prefix(error_new(GDUMP_ERR_CORRUPT, "0x%" PRIx64 " is no item of a RAM section",
-				      word),
-			    "migration stream at offset %" PRIu64, migration_pos(m));
+	case RAM_FULL:
+		return stream_unsupported(m, "the memory was sent in an obsolete way");
+	default:
+		return stream_corrupt(m, "0x%" PRIx64 " is no item of a RAM section", word);
+	}
 }
 
-/* What a START, PART or END of the RAM holds. */
-struct gdump_error *stream_take_ram(struct migration *m)
+/* An item of what a START, PART or END of the RAM holds */
+struct gdump_error *stream_next_ram(struct migration *m)
 {
-	const uint64_t mask = m->page_size - 1;
-	struct gdump_error *err = NULL;
-	uint64_t word;
+	const uint64_t mask = m->page_size - 1, word = stream_take_u64(m);
+	const uint32_t flags = (uint32_t)(word & mask);
 
-	while (!err) {
-		uint32_t flags;
-
-		err = stream_take_u64(m, &word);
-		if (err)
-			break;
-		flags = (uint32_t)(word & mask);
-		switch (flags & ~(uint32_t)RAM_CONTINUE) {
-		case RAM_EOS:
+	if (stream_is_short(m))
+		return NULL;
+	switch (flags & ~(uint32_t)RAM_CONTINUE) {
+	case RAM_EOS:
+		m->next = stream_next_footer;
+		return NULL;
+	case RAM_MEM_SIZE:
+		return take_blocks(m, word & ~mask);
+	case RAM_ZERO: case RAM_PAGE: case RAM_COMPRESS_PAGE: case RAM_XBZRLE:
+		return take_page(m, flags, word & ~mask);
+	case RAM_MULTIFD_FLUSH:
+		if (m->mapped_ram)      /* then every page has its place */
 			return NULL;
-		case RAM_MEM_SIZE:
-			err = take_blocks(m, word & ~mask);
-			break;
-		case RAM_ZERO: case RAM_PAGE: case RAM_COMPRESS_PAGE: case RAM_XBZRLE:
-			err = take_page(m, flags, word & ~mask);
-			break;
-		case RAM_MULTIFD_FLUSH:
-			if (m->mapped_ram)      /* then every page has its place */
-				break;
-			/* fall through */
-		default:
-			err = unknown_item(m, word, flags);
-		}
+		return unknown_item(m, word, flags);
+	default:
+		return unknown_item(m, word, flags);
 	}
-	return err;
 }

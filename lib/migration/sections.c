@@ -8,15 +8,9 @@
  * background snapshot has no END: there the RAM is complete when, behind a PART,
  * the devices begin.  Other sections may come between; they carry no length, so
  * they are skipped by looking for their footer with something sensible behind it.
- *
- * stream_take() is the only way to bytes.  It makes the end of the stream an error
- * too, but raises ->ended: migration_run() forgives that one behind the list of
- * blocks.
  */
 #include "take.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../util/bits.h"
@@ -25,34 +19,39 @@ enum {
 	MAX_CAPABILITIES = 256,
 	MIN_PAGE_BITS = 10,
 	MAX_PAGE_BITS = 16,
+	/* so many bytes of a body are searched for the footer at least */
+	BODY_WINDOW = 64,
+	BODY_KEPT = STREAM_FOOTER_SIZE + STREAM_JUDGED - 1,
 };
 
 static const unsigned char magic[] = { 'Q', 'E', 'V', 'M' };
 
+static struct gdump_error *next_section(struct migration *m);
+
+/* Configuration ----------------------------------------------------------- */
+
 static struct gdump_error *take_page_bits(struct migration *m)
 {
-	uint32_t bits = 0;
-	struct gdump_error *err = stream_take_u32(m, &bits);
+	const uint32_t bits = stream_take_u32(m);
 
-	if (!err && (bits < MIN_PAGE_BITS || bits > MAX_PAGE_BITS))
-		err = stream_corrupt(m, "%s", "the page size makes no sense");
-	if (!err)
-		m->page_size = (uint32_t)1 << bits;
-	return err;
+	if (stream_is_short(m))
+		return NULL;
+	if (bits < MIN_PAGE_BITS || bits > MAX_PAGE_BITS)
+		return stream_corrupt(m, "pages of 2^%u bytes are none that a machine has", bits);
+	m->page_size = (uint32_t)1 << bits;
+	return NULL;
 }
 
 static struct gdump_error *take_capabilities(struct migration *m)
 {
-	uint32_t num = 0;
-	struct gdump_error *err = stream_take_u32(m, &num);
-	char name[256];
+	const uint32_t num = stream_take_u32(m);
+	struct gdump_error *err = NULL;
+	char name[256] = "";
 
-	if (!err && num > MAX_CAPABILITIES)
-		return stream_corrupt(m, "%s", "too many migration capabilities");
-	for (uint32_t i = 0; !err && i < num; i++) {
+	if (num > MAX_CAPABILITIES)
+		return stream_corrupt(m, "there are too many migration capabilities (%u)", num);
+	for (uint32_t i = 0; !err && !stream_is_short(m) && i < num; i++) {
 		err = stream_take_name(m, name);
-		if (err)
-			return err;
 		m->mapped_ram |= !strcmp(name, "mapped-ram");
 		m->ignore_shared |= !strcmp(name, "x-ignore-shared");
 	}
@@ -61,9 +60,8 @@ static struct gdump_error *take_capabilities(struct migration *m)
 
 static struct gdump_error *take_uuid(struct migration *m)
 {
-	const unsigned char *p;
-
-	return stream_take(m, 16, &p);
+	stream_take(m, 16);
+	return NULL;
 }
 
 static const struct {
@@ -75,70 +73,62 @@ static const struct {
 	{ "configuration/uuid",             take_uuid },
 };
 
-static struct gdump_error *take_configuration_part(struct migration *m)
+/* A subsection of the configuration, or what follows them */
+static struct gdump_error *next_configuration_part(struct migration *m)
 {
+	const unsigned char *type = stream_peek(m, 1);
 	struct gdump_error *err;
-	uint32_t version;
 	char name[256];
 
-	m->head++;
+	if (!type || *type != STREAM_SUBSECTION) {
+		m->next = next_section;
+		return NULL;
+	}
+	stream_take(m, 1);
 	err = stream_take_name(m, name);
-	if (!err)
-		err = stream_take_u32(m, &version);
-	if (err)
+	stream_take(m, 4);              /* version */
+	if (err || stream_is_short(m))
 		return err;
 	for (size_t i = 0; i < ARRAY_SIZE(configuration_parts); i++) {
 		if (!strcmp(configuration_parts[i].name, name))
 			return configuration_parts[i].take(m);
 	}
-	return error_prefix(error_new(GDUMP_ERR_UNSUPPORTED,
-				      "the configuration has the part '%s', which guestdump does not know",
-				      name),
-			    "migration stream at offset %" PRIu64, migration_pos(m));
+	return stream_unsupported(m, "the configuration has the part '%s', which guestdump does not know",
+				  name);
 }
 
 static struct gdump_error *take_configuration(struct migration *m)
 {
-	struct gdump_error *err;
+	const uint32_t len = stream_take_u32(m);
 	const unsigned char *p;
-	uint32_t len = 0;
 
-	err = stream_take_u32(m, &len);
-	if (!err && len >= sizeof(m->machine))
-		err = stream_corrupt(m, "%s", "the machine's name is too long");
-	if (!err)
-		err = stream_take(m, len, &p);
-	if (err)
-		return err;
+	if (len >= sizeof(m->machine))
+		return stream_corrupt(m, "the machine's name is too long (%u bytes)", len);
+	p = stream_take(m, len);
+	if (!p)
+		return NULL;
 	if (!stream_is_name(p, len))
-		return stream_corrupt(m, "%s", "the machine's name makes no sense");
+		return stream_corrupt(m, "the machine's name in front of this offset is not text");
 	memcpy(m->machine, p, len);
 	m->machine[len] = 0;
-	do {
-		err = stream_fill(m, 1);
-		if (err || m->tail == m->head || m->buf[m->head] != SECTION_SUBSECTION)
-			return err;
-		err = take_configuration_part(m);
-	} while (!err);
-	return err;
+	m->next = next_configuration_part;
+	return NULL;
 }
 
-/* Commands to the receiving QEMU.  Those of postcopy tell it to ask the sender for
- * pages: no file can do that.
+/* Sections ---------------------------------------------------------------- */
+
+/* Commands to the receiving QEMU.  Those of postcopy make it ask the sender for
+ * pages: no file can answer.
  */
 static struct gdump_error *take_command(struct migration *m)
 {
 	enum { RETURN_PATH = 1, PING, POSTCOPY_ADVISE, SWITCHOVER_START = 11 };
-	const unsigned char *p;
-	struct gdump_error *err = stream_take(m, 4, &p);
+	const unsigned char *p = stream_take(m, 4);
 	uint16_t command;
 
-	if (err)
-		return err;
+	if (!p || !stream_take(m, load_be16(p + 2)))
+		return NULL;
 	command = load_be16(p);
-	err = stream_take(m, load_be16(p + 2), &p);
-	if (err)
-		return err;
 	if (command == POSTCOPY_ADVISE)
 		m->postcopy = true;
 	else if (command != RETURN_PATH && command != PING && command != SWITCHOVER_START)
@@ -146,171 +136,133 @@ static struct gdump_error *take_command(struct migration *m)
 	return NULL;
 }
 
-/* Skip a section's body, and stop in front of its footer. */
-static struct gdump_error *skip_body(struct migration *m, uint32_t id)
+/* Part of a section's body, of which nothing is known, or all that is left of it */
+static struct gdump_error *next_body(struct migration *m)
 {
-	for (;;) {
-		struct gdump_error *err = stream_fill(m, STREAM_BUF_SIZE);
-		size_t len = m->tail - m->head, n;
-		const bool at_end = len < STREAM_BUF_SIZE;
+	const struct migration_events *events = m->events;
+	size_t n;
 
-		if (err)
-			return err;
-		n = migration_find_footer(m->buf + m->head, len, id, at_end);
-		if (n < len) {
-			m->head += n;
-			return NULL;
-		}
-		if (at_end) {
-			m->head = m->tail;
-			m->ended = true;
-			return stream_corrupt(m, "%s", "the file ends here, in the middle of a section");
-		}
-		m->head += len - SECTION_FOOTER_SIZE - LOOK_AHEAD;
+	if (m->len < BODY_WINDOW && !m->at_end) {
+		stream_take(m, BODY_WINDOW);
+		return NULL;
 	}
+	n = migration_find_footer(m->p, m->len, m->section.id, m->at_end);
+	if (n == m->len && m->at_end) {
+		stream_take(m, n);
+		stream_take(m, 1);      /* which is missing */
+		return NULL;
+	}
+	if (n == m->len) {
+		stream_take(m, n - BODY_KEPT);
+		return NULL;
+	}
+	stream_take(m, n);
+	m->next = stream_next_footer;
+	if (m->section.type != STREAM_FULL || !events->device)
+		return NULL;
+	return events->device(events->arg, m->section.pos, migration_pos(m) - m->section.pos);
 }
 
-/* Machines of before QEMU 2.4 send no footers. */
-static struct gdump_error *take_footer(struct migration *m, uint32_t id)
+static void section_begin(struct migration *m, uint8_t type, uint32_t id, bool is_ram)
 {
-	struct gdump_error *err = stream_fill(m, 1);
-	const unsigned char *p;
-
-	if (err || m->tail == m->head || m->buf[m->head] != SECTION_FOOTER)
-		return err;
-	err = stream_take(m, SECTION_FOOTER_SIZE, &p);
-	if (!err && load_be32(p + 1) != id)
-		err = stream_corrupt(m, "%s", "the footer of another section");
-	return err;
-}
-
-static struct gdump_error *take_ram_section(struct migration *m, uint8_t type)
-{
-	struct gdump_error *err = stream_take_ram(m);
-
-	if (!err)
-		err = take_footer(m, m->ram_id);
-	m->part_seen |= type == SECTION_PART;
-	if (!err)
-		m->ram_done = type == SECTION_END;
-	return err;
+	m->section.type = type;
+	m->section.id = id;
+	m->section.pos = m->pos;
+	m->section.is_ram = is_ram;
+	m->next = is_ram ? stream_next_ram : next_body;
 }
 
 /* START and FULL: the section's number, name, instance and version. */
 static struct gdump_error *take_start(struct migration *m, uint8_t type)
 {
-	const uint64_t pos = migration_pos(m) - 1;
-	struct gdump_error *err;
-	const unsigned char *p;
-	uint32_t id = 0;
+	const uint32_t id = stream_take_u32(m);
 	char name[256];
+	struct gdump_error *err = stream_take_name(m, name);
+	const unsigned char *p = err ? NULL : stream_take(m, 8);
+	bool is_ram;
 
-	err = stream_take_u32(m, &id);
-	if (!err)
-		err = stream_take_name(m, name);
-	if (!err)
-		err = stream_take(m, 8, &p);
-	if (err)
+	if (!p)
 		return err;
-	if (type == SECTION_START && !strcmp(name, "ram")) {
-		if (m->ram_seen || load_be32(p + 4) != 4)
-			return stream_unsupported(m, "a RAM section of an unknown version, or a second one");
-		m->ram_seen = true;
-		m->ram_id = id;
-		return take_ram_section(m, type);
-	}
 	if (!strcmp(name, "block"))
 		return stream_unsupported(m, "the stream carries disks as well; save without them");
-	err = skip_body(m, id);
-	if (!err && type == SECTION_FULL && m->events->device)
-		err = m->events->device(m->events->arg, pos, migration_pos(m) - pos);
-	return err ? err : take_footer(m, id);
+	is_ram = type == STREAM_START && !strcmp(name, "ram");
+	if (is_ram && (m->ram_seen || load_be32(p + 4) != 4))
+		return stream_unsupported(m, "this RAM section has an unknown version, or is a second one");
+	if (is_ram) {
+		m->ram_seen = true;
+		m->ram_id = id;
+	}
+	section_begin(m, type, id, is_ram);
+	return NULL;
 }
 
 static struct gdump_error *take_part(struct migration *m, uint8_t type)
 {
-	uint32_t id = 0;
-	struct gdump_error *err = stream_take_u32(m, &id);
+	const uint32_t id = stream_take_u32(m);
 
-	if (err)
-		return err;
-	if (m->ram_seen && id == m->ram_id)
-		return take_ram_section(m, type);
-	err = skip_body(m, id);
-	return err ? err : take_footer(m, id);
+	if (!stream_is_short(m))
+		section_begin(m, type, id, m->ram_seen && id == m->ram_id);
+	return NULL;
 }
 
-static struct gdump_error *take_section(struct migration *m)
+static struct gdump_error *next_section(struct migration *m)
 {
-	uint8_t type = 0;
-	struct gdump_error *err = stream_take_u8(m, &type);
+	const uint8_t type = stream_take_u8(m);
 
-	if (err)
-		return err;
-	if (m->part_seen && (type == SECTION_FULL || type == SECTION_EOF)) {
-		m->head--;
+	if (stream_is_short(m))
+		return NULL;
+	if (m->part_seen && (type == STREAM_FULL || type == STREAM_EOF)) {
+		m->used = 0;            /* the devices are not for us */
 		m->ram_done = true;
 		return NULL;
 	}
 	switch (type) {
-	case SECTION_CONFIGURATION:
+	case STREAM_CONFIGURATION:
 		return take_configuration(m);
-	case SECTION_START: case SECTION_FULL:
+	case STREAM_START: case STREAM_FULL:
 		return take_start(m, type);
-	case SECTION_PART: case SECTION_END:
+	case STREAM_PART: case STREAM_END:
 		return take_part(m, type);
-	case SECTION_COMMAND:
+	case STREAM_COMMAND:
 		return take_command(m);
-	case SECTION_EOF:
-		return stream_corrupt(m, "%s", "the devices end here, and the memory was not complete");
+	case STREAM_EOF:
+		return stream_corrupt(m, "the devices end here, and the memory was not complete");
 	default:
-		m->head--;
-		return error_prefix(error_new(GDUMP_ERR_CORRUPT, "0x%02x begins no section", type),
-				    "migration stream at offset %" PRIu64, migration_pos(m));
+		m->used = 0;
+		return stream_corrupt(m, "0x%02x begins no section", type);
 	}
 }
 
-static struct gdump_error *take_magic(struct migration *m)
+/* Machines of before QEMU 2.4 send no footers. */
+struct gdump_error *stream_next_footer(struct migration *m)
 {
-	const unsigned char *p;
-	struct gdump_error *err = stream_take(m, 8, &p);
+	const unsigned char *p = stream_peek(m, 1);
 
-	if (err)
-		return err;
-	if (memcmp(p, magic, sizeof(magic)))
-		return stream_corrupt(m, "%s", "no migration stream begins in front of this place");
-	if (load_be32(p + 4) != 3)
-		return stream_unsupported(m, "the stream is not of version 3");
+	if (p && *p == STREAM_FOOTER) {
+		p = stream_take(m, STREAM_FOOTER_SIZE);
+		if (p && load_be32(p + 1) != m->section.id)
+			return stream_corrupt(m, "the footer in front of this offset is that of another section");
+	}
+	if (stream_is_short(m))
+		return NULL;
+	m->next = next_section;
+	if (m->section.is_ram) {
+		m->part_seen |= m->section.type == STREAM_PART;
+		m->ram_done = m->section.type == STREAM_END;
+	}
 	return NULL;
 }
 
-struct gdump_error *migration_run(struct migration *m, struct migration_reader *reader,
-				  uint64_t pos, const struct migration_events *events)
+struct gdump_error *stream_next_magic(struct migration *m)
 {
-	struct gdump_error *err;
+	const unsigned char *p = stream_take(m, 8);
 
-	m->reader = reader;
-	m->events = events;
-	m->base = pos;
-	if (!m->page_size)
-		m->page_size = 4096;
-	m->buf = malloc(STREAM_BUF_SIZE);
-	if (!m->buf)
-		return error_nomem();
-	err = take_magic(m);
-	while (!err && !m->ram_done)
-		err = take_section(m);
-	if (err && m->ended && m->block_seen) {
-		gdump_error_destroy(err);
-		err = NULL;
-	}
-	return err;
-}
-
-void migration_deinit(struct migration *m)
-{
-	free(m->buf);
-	free(m->blocks);
-	free(m->order);
-	*m = (struct migration){ 0 };
+	if (!p)
+		return NULL;
+	if (memcmp(p, magic, sizeof(magic)))
+		return stream_corrupt(m, "no migration stream begins in front of this offset");
+	if (load_be32(p + 4) != 3)
+		return stream_unsupported(m, "the stream is of version %u, not 3", load_be32(p + 4));
+	m->next = next_section;
+	return NULL;
 }

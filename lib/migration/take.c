@@ -1,100 +1,76 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * migration/take.c - bytes of a migration stream, in order
+ * migration/take.c - taking an element of a migration stream apart
  */
 #include "take.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../util/bits.h"
 
-uint64_t migration_pos(const struct migration *m)
+static struct gdump_error *stream_error(const struct migration *m, enum gdump_code code,
+					const char *fmt, va_list args)
 {
-	return m->base + m->head;
+	char what[512];
+
+	vsnprintf(what, sizeof(what), fmt, args);
+	return error_new(code, "migration stream at offset %" PRIu64 ": %s", migration_pos(m), what);
 }
 
-const unsigned char *migration_ahead(const struct migration *m, size_t *len)
+struct gdump_error *stream_corrupt(const struct migration *m, const char *fmt, ...)
 {
-	*len = m->tail - m->head;
-	return m->buf + m->head;
+	struct gdump_error *err;
+	va_list args;
+
+	va_start(args, fmt);
+	err = stream_error(m, GDUMP_ERR_CORRUPT, fmt, args);
+	va_end(args);
+	return err;
 }
 
-struct gdump_error *stream_corrupt(const struct migration *m, const char *fmt, const char *what)
+struct gdump_error *stream_unsupported(const struct migration *m, const char *fmt, ...)
 {
-	struct gdump_error *err = error_new(GDUMP_ERR_CORRUPT, fmt, what);
+	struct gdump_error *err;
+	va_list args;
 
-	return error_prefix(err, "migration stream at offset %" PRIu64, migration_pos(m));
+	va_start(args, fmt);
+	err = stream_error(m, GDUMP_ERR_UNSUPPORTED, fmt, args);
+	va_end(args);
+	return err;
 }
 
-struct gdump_error *stream_unsupported(const struct migration *m, const char *why)
+const unsigned char *stream_peek(struct migration *m, size_t n)
 {
-	return error_prefix(error_new(GDUMP_ERR_UNSUPPORTED, "%s", why),
-			    "migration stream at offset %" PRIu64, migration_pos(m));
-}
-
-struct gdump_error *stream_fill(struct migration *m, size_t n)
-{
-	struct gdump_error *err = NULL;
-	size_t got = 1;
-
-	if (m->tail - m->head >= n)
+	if (m->at_end && m->len - m->used < n)
 		return NULL;
-	memmove(m->buf, m->buf + m->head, m->tail - m->head);
-	m->base += m->head;
-	m->tail -= m->head;
-	m->head = 0;
-	while (!err && got && m->tail < n) {
-		err = m->reader->read(m->reader, m->buf + m->tail, STREAM_BUF_SIZE - m->tail, &got);
-		if (!err)
-			m->tail += got;
-	}
-	return err;
+	if (!stream_take(m, n))
+		return NULL;
+	m->used -= n;
+	return m->p + m->used;
 }
 
-struct gdump_error *stream_take(struct migration *m, size_t n, const unsigned char **ret)
+uint8_t stream_take_u8(struct migration *m)
 {
-	struct gdump_error *err = stream_fill(m, n);
+	const unsigned char *p = stream_take(m, 1);
 
-	if (err)
-		return err;
-	*ret = m->buf + m->head;
-	if (m->tail - m->head < n) {
-		m->ended = true;
-		return stream_corrupt(m, "%s", "the file ends here, in the middle");
-	}
-	m->head += n;
-	return NULL;
+	return p ? *p : 0;
 }
 
-struct gdump_error *stream_take_u8(struct migration *m, uint8_t *ret)
+uint32_t stream_take_u32(struct migration *m)
 {
-	const unsigned char *p;
-	struct gdump_error *err = stream_take(m, 1, &p);
+	const unsigned char *p = stream_take(m, 4);
 
-	if (!err)
-		*ret = *p;
-	return err;
+	return p ? load_be32(p) : 0;
 }
 
-struct gdump_error *stream_take_u32(struct migration *m, uint32_t *ret)
+uint64_t stream_take_u64(struct migration *m)
 {
-	const unsigned char *p;
-	struct gdump_error *err = stream_take(m, 4, &p);
+	const unsigned char *p = stream_take(m, 8);
 
-	if (!err)
-		*ret = load_be32(p);
-	return err;
-}
-
-struct gdump_error *stream_take_u64(struct migration *m, uint64_t *ret)
-{
-	const unsigned char *p;
-	struct gdump_error *err = stream_take(m, 8, &p);
-
-	if (!err)
-		*ret = load_be64(p);
-	return err;
+	return p ? load_be64(p) : 0;
 }
 
 bool stream_is_name(const unsigned char *p, size_t len)
@@ -108,17 +84,13 @@ bool stream_is_name(const unsigned char *p, size_t len)
 
 struct gdump_error *stream_take_name(struct migration *m, char *name)
 {
-	struct gdump_error *err;
-	const unsigned char *p;
-	uint8_t len = 0;
+	const uint8_t len = stream_take_u8(m);
+	const unsigned char *p = stream_take(m, len);
 
-	err = stream_take_u8(m, &len);
-	if (!err)
-		err = stream_take(m, len, &p);
-	if (err)
-		return err;
+	if (!p)
+		return NULL;
 	if (!stream_is_name(p, len))
-		return stream_corrupt(m, "%s", "a name was expected in front of this place");
+		return stream_corrupt(m, "a name was expected in front of this offset");
 	memcpy(name, p, len);
 	name[len] = 0;
 	return NULL;
@@ -127,20 +99,20 @@ struct gdump_error *stream_take_name(struct migration *m, char *name)
 /* Footers ----------------------------------------------------------------- */
 
 /* Whether a section may begin with these bytes, of which there are at least
- * LOOK_AHEAD unless the stream ends before.
+ * STREAM_JUDGED unless the stream ends before.
  */
 static bool is_section(const unsigned char *p, size_t len)
 {
 	if (!len)
 		return true;
 	switch (p[0]) {
-	case SECTION_EOF:
-		return len < 2 || p[1] == SECTION_DESCRIPTION;
-	case SECTION_START: case SECTION_FULL:
+	case STREAM_EOF:
+		return len < 2 || p[1] == STREAM_DESCRIPTION;
+	case STREAM_START: case STREAM_FULL:
 		return len >= 8 && p[5] && stream_is_name(p + 6, MIN((size_t)p[5], len - 6));
-	case SECTION_PART: case SECTION_END:
+	case STREAM_PART: case STREAM_END:
 		return len >= 5 && !p[1] && !p[2];
-	case SECTION_COMMAND:
+	case STREAM_COMMAND:
 		return len >= 5 && !p[1];
 	default:
 		return false;
@@ -155,13 +127,13 @@ size_t migration_find_footer(const unsigned char *buf, size_t len, uint32_t id, 
 	};
 	const unsigned char *end = buf + len, *p = buf;
 
-	while ((p = memchr(p, SECTION_FOOTER, (size_t)(end - p)))) {
+	while ((p = memchr(p, STREAM_FOOTER, (size_t)(end - p)))) {
 		const size_t left = (size_t)(end - p);
 
-		if (left < SECTION_FOOTER_SIZE + (at_end ? 0 : LOOK_AHEAD))
+		if (left < STREAM_FOOTER_SIZE + (at_end ? 0 : STREAM_JUDGED))
 			break;
 		if (!memcmp(p + 1, want, sizeof(want)) &&
-		    is_section(p + SECTION_FOOTER_SIZE, left - SECTION_FOOTER_SIZE))
+		    is_section(p + STREAM_FOOTER_SIZE, left - STREAM_FOOTER_SIZE))
 			return (size_t)(p - buf);
 		p++;
 	}

@@ -753,7 +753,7 @@ static void test_refused(void)
 	blob_free(&b);
 	be(&b, 0x10, 8);
 	footer(&b, 3);
-	check_items("footer of another section", GDUMP_ERR_CORRUPT, &b);
+	check_items("is that of another section", GDUMP_ERR_CORRUPT, &b);
 	blob_free(&b);
 }
 
@@ -779,7 +779,7 @@ static void test_refused_sections(void)
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "configuration/new");
 	blob_free(&b);
 	begin(&b, "pc");
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "the file ends");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "the stream ends");
 	blob_free(&b);
 	begin(&b, "pc");
 	capability(&b, "x-ignore-shared");
@@ -964,93 +964,197 @@ static void test_scattered(void)
 	blob_free(&b);
 }
 
-/* Through a pipe ---------------------------------------------------------- */
+/* In pieces --------------------------------------------------------------- */
 
-struct trickle {
-	struct migration_reader reader;
-	const unsigned char *p;
-	size_t len, step;
-	uint64_t sum;                   /* of all that the events told          */
+/* What the events reported */
+struct report {
+	uint64_t sum;
+	size_t num_pages, rest;
+	const unsigned char *from, *to; /* where what is fed is                 */
+	size_t elsewhere;               /* pages whose data is not there        */
 };
 
-static struct gdump_error *trickle_read(struct migration_reader *r, void *buf, size_t len,
-					size_t *got)
+static void add(struct report *r, uint64_t v)
 {
-	struct trickle *t = (struct trickle *)r;
-
-	*got = len < t->step ? len : t->step;
-	*got = *got < t->len ? *got : t->len;
-	memcpy(buf, t->p, *got);
-	t->p += *got;
-	t->len -= *got;
-	return NULL;
+	r->sum = (r->sum ^ v) * 0x100000001b3;
 }
 
-static void add(struct trickle *t, uint64_t v)
+static struct gdump_error *report_blocks(void *arg, const struct migration *m)
 {
-	t->sum = (t->sum ^ v) * 0x100000001b3;
-}
-
-static struct gdump_error *trickle_blocks(void *arg, const struct migration *m)
-{
-	for (size_t i = 0; i < m->num_blocks; i++)
+	for (size_t i = 0; i < m->num_blocks; i++) {
 		add(arg, m->blocks[i].size);
+		add(arg, m->blocks[i].pages_off);
+	}
 	return NULL;
 }
 
-static struct gdump_error *trickle_page(void *arg, const struct migration_page *page)
+static struct gdump_error *report_page(void *arg, const struct migration_page *page)
 {
-	add(arg, page->off);
-	add(arg, page->pos);
-	add(arg, page->kind);
+	struct report *r = arg;
+
+	add(r, page->block);
+	add(r, page->off);
+	add(r, page->pos);
+	add(r, page->kind);
+	add(r, page->fill);
 	for (size_t i = 0; i < page->len; i++)
-		add(arg, page->data[i]);
+		add(r, page->data[i]);
+	r->elsewhere += page->len && (page->data < r->from || page->data >= r->to);
+	r->num_pages++;
 	return NULL;
 }
 
-static struct gdump_error *trickle_device(void *arg, uint64_t pos, uint64_t len)
+static struct gdump_error *report_device(void *arg, uint64_t pos, uint64_t len)
 {
 	add(arg, pos);
 	add(arg, len);
 	return NULL;
 }
 
-static uint64_t sum_of(const struct blob *b, size_t step)
+static struct gdump_error *report_rest(void *arg, const unsigned char *buf, size_t len)
 {
-	struct trickle t = { .reader = { .read = trickle_read }, .p = b->p, .len = b->len,
-			     .step = step };
-	const struct migration_events events = { trickle_blocks, trickle_page, trickle_device, &t };
-	struct migration m = { 0 };
-	size_t ahead;
+	struct report *r = arg;
 
-	CHECK_OK(migration_run(&m, &t.reader, 0, &events));
+	for (size_t i = 0; i < len; i++)
+		add(r, buf[i]);
+	r->rest += len;
+	return NULL;
+}
+
+/* Feed @b in pieces of @step bytes, each in memory of its own; what is not needed is skipped
+ * if @skips.  The error becomes part of the report.
+ */
+static struct report feed(const struct blob *b, size_t step, bool skips)
+{
+	struct report r = { 0 };
+	const struct migration_events events = {
+		report_blocks, report_page, report_device, report_rest, &r,
+	};
+	struct migration m;
+	struct gdump_error *err = migration_init(&m, 0, &events);
+	size_t at = 0;
+
+	while (!err && at < b->len) {
+		const size_t len = step < b->len - at ? step : b->len - at;
+		unsigned char *piece = malloc(len);
+
+		memcpy(piece, b->p + at, len);
+		r.from = piece;
+		r.to = piece + len;
+		err = migration_feed(&m, piece, len);
+		free(piece);
+		at += len;
+		if (skips)
+			at += (size_t)migration_skip(&m);
+	}
+	if (!err && !m.ram_done)
+		err = migration_end(&m);
+	for (const char *p = err ? gdump_error_message(err) : ""; *p; p++)
+		add(&r, (unsigned char)*p);
+	add(&r, m.ram_done);
+	add(&r, m.ram_done ? migration_pos(&m) : 0);
+	if (m.ram_done)
+		CHECK_INT(r.rest, b->len - migration_pos(&m));
+	gdump_error_destroy(err);
+	migration_deinit(&m);
+	return r;
+}
+
+static const size_t steps[] = { 1, 2, 3, 7, 40, 121, 4096, 9841 };
+
+static void check_pieces(const struct blob *b)
+{
+	const struct report whole = feed(b, SIZE_MAX, false);
+
+	CHECK_INT(whole.elsewhere, 0);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		const struct report r = feed(b, steps[i], false);
+
+		CHECK_INT(r.sum, whole.sum);
+		CHECK_INT(r.num_pages, whole.num_pages);
+		/* only a page that a piece ends in is copied */
+		CHECK(r.elsewhere <= b->len / steps[i] + 1);
+	}
+}
+
+/* However a stream is cut, the events are the same, and so are the errors. */
+static void test_pieces(void)
+{
+	struct blob b = make_stream();
+	const struct migration_events none = { report_blocks, report_page, NULL, NULL,
+					       &(struct report){ 0 } };
+	struct migration m;
+	size_t all = b.len;
+
+	CHECK_OK(migration_init(&m, 0, &none));
+	CHECK_OK(migration_feed(&m, b.p, b.len));
 	CHECK(m.ram_done);
 	CHECK_STR(m.machine, "pc-i440fx-7.2");
 	/* where it stopped, the CPU comes */
-	add(&t, migration_pos(&m));
-	CHECK(!memcmp(b->p + migration_pos(&m), "\4\0\0\0\7\3cpu", 9));
-	CHECK(migration_ahead(&m, &ahead) && ahead + t.len == b->len - migration_pos(&m));
+	CHECK(!memcmp(b.p + migration_pos(&m), "\4\0\0\0\7\3cpu", 9));
 	migration_deinit(&m);
-	return t.sum;
+	CHECK_INT(feed(&b, 1, false).num_pages, 13);
+	check_pieces(&b);
+	/* and of one that ends early, or within what is judged */
+	for (b.len = 0; b.len < all; b.len += b.len < 300 ? 1 : 1009)
+		check_pieces(&b);
+	blob_free(&b);
 }
 
-static void test_trickle(void)
+/* What is not needed may be skipped, or be fed. */
+static void test_skipped(void)
 {
-	struct blob b = make_stream();
-	const uint64_t sum = sum_of(&b, SIZE_MAX);
+	struct blob b = make_mapped();
+	const struct report whole = feed(&b, SIZE_MAX, false);
 
-	for (size_t step = 1; step < 10000; step = step * 3 + 1)
-		CHECK_INT(sum_of(&b, step), sum);
+	CHECK_INT(whole.num_pages, 0);
+	check_pieces(&b);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		CHECK_INT(feed(&b, steps[i], true).sum, whole.sum);
 	blob_free(&b);
+}
 
-	struct trickle t = { .reader = { .read = trickle_read }, .step = SIZE_MAX };
-	const struct migration_events events = { trickle_blocks, trickle_page, NULL, &t };
-	struct migration m = { 0 };
+/* A section between the RAM and the devices, with what looks like its footer: the bytes
+ * that were carried over to judge it belong to the devices.
+ */
+static void test_judged(void)
+{
+	static const struct block blocks[] = { { "pc.ram", MiB }, { 0 } };
+	struct blob b = { 0 };
 
-	b = make_mapped();
-	t.p = b.p, t.len = b.len;
-	CHECK_ERR(migration_run(&m, &t.reader, 0, &events), GDUMP_ERR_UNSUPPORTED, "pipe");
-	migration_deinit(&m);
+	begin(&b, "pc");
+	ram_start(&b, blocks);
+	part(&b, 2);
+	raw(&b, 0, "pc.ram", 1);
+	ram_end(&b);
+	be(&b, 2, 1);
+	be(&b, 5, 4);
+	for (unsigned int i = 0; i < 100; i++)
+		footer(&b, 5 + i % 3);
+	be(&b, 0x0102030405060708, 8);
+	footer(&b, 5);
+	put_cpu(&b, 1 << 14);
+	describe(&b, cpu_json);
+	CHECK_INT(feed(&b, SIZE_MAX, false).num_pages, 1);
+	check_pieces(&b);
+	blob_free(&b);
+}
+
+/* Changed streams, too, are the same stream however they are cut. */
+static void test_mutated_pieces(void)
+{
+	struct blob b = make_stream(), copy = { 0 };
+	uint64_t seed = 7;
+
+	blob_put(&copy, b.p, b.len);
+	for (unsigned int i = 0; i < 300; i++) {
+		const size_t step = steps[i % (sizeof(steps) / sizeof(steps[0]))];
+
+		memcpy(copy.p, b.p, b.len);
+		mutate(copy.p, i % 2 ? 300 : b.len, &seed);
+		CHECK_INT(feed(&copy, step, false).sum, feed(&copy, SIZE_MAX, false).sum);
+	}
+	blob_free(&copy);
 	blob_free(&b);
 }
 
@@ -1089,7 +1193,10 @@ int main(void)
 	test_cut();
 	test_mutated();
 	test_scattered();
-	test_trickle();
+	test_pieces();
+	test_skipped();
+	test_judged();
+	test_mutated_pieces();
 	test_delta();
 	dumpfile_done();
 	return check_done();
