@@ -106,8 +106,8 @@ static struct gdump_error *libvirt_open(struct bytes *in, struct source **ret)
 	spec.pos = HEADER_SIZE + xml_len;
 	if (!err)
 		err = check_stream(in, spec.pos);
-	spec.hints = (struct migration_hints){
-		.machine = domain.machine, .places = domain.places, .num_places = domain.num_places,
+	spec.hints = (struct placement_hints){
+		.machine = domain.machine, .addrs = domain.addrs, .num_addrs = domain.num_addrs,
 	};
 	if (err)
 		bytes_close(in);

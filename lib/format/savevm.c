@@ -57,7 +57,7 @@ static void savevm_close(struct source *s)
 		free(v->bitmaps[i]);
 	free(v->bitmaps);
 	page_index_deinit(&v->index);
-	migration_layout_deinit(&v->layout);
+	placement_deinit(&v->layout);
 	migration_deinit(&v->m);
 	bytes_close(v->in);
 	free(v);
@@ -199,8 +199,8 @@ static struct gdump_error *read_devices(struct savevm *v)
 /* A shared memory backend's contents stay where they are, in its own file. */
 static struct gdump_error *check_ignored(const struct savevm *v)
 {
-	for (size_t i = 0; v->m.ignore_shared && i < v->layout.num_regions; i++) {
-		const uint32_t block = v->layout.regions[i].block;
+	for (size_t i = 0; v->m.ignore_shared && i < v->layout.num_ranges; i++) {
+		const uint32_t block = v->layout.ranges[i].block;
 		const uint64_t num = v->index.blocks[block].num_pages;
 		uint64_t n = 0;
 
@@ -220,9 +220,9 @@ static struct gdump_error *add_memory(struct savevm *v)
 	struct image *image = &v->source.image;
 	struct gdump_error *err = NULL;
 
-	for (size_t i = 0; !err && i < v->layout.num_regions; i++)
-		err = image_add_range(image, v->layout.regions[i].paddr,
-				      v->layout.regions[i].size, GDUMP_RANGE_RAM);
+	for (size_t i = 0; !err && i < v->layout.num_ranges; i++)
+		err = image_add_range(image, v->layout.ranges[i].paddr,
+				      v->layout.ranges[i].size, GDUMP_RANGE_RAM);
 	return err;
 }
 
@@ -296,7 +296,7 @@ static struct gdump_error *load(struct savevm *v, const struct savevm_spec *spec
 	if (!err)
 		err = read_devices(v);
 	if (!err)
-		err = migration_layout_make(&v->layout, &v->m, &v->devices, &spec->hints);
+		err = placement_make(&v->layout, &v->m, &v->devices, &spec->hints);
 	if (!err)
 		err = check_ignored(v);
 	if (err)
@@ -307,7 +307,7 @@ static struct gdump_error *load(struct savevm *v, const struct savevm_spec *spec
 	image->big = is_big(v);
 	err = add_memory(v);
 	if (!err)
-		err = cpus_add_notes(image, &v->devices);
+		err = cpu_notes_add(image, &v->devices);
 	if (!err)
 		err = image_seal(image);
 	if (!err)

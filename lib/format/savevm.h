@@ -11,7 +11,7 @@ struct savevm_spec {
 	const char *name;               /* of the format; static                */
 	const char *what;               /* begins image.detail                  */
 	uint64_t pos;                   /* of the stream in the file            */
-	struct migration_hints hints;   /* what else is known; borrowed         */
+	struct placement_hints hints;   /* what else is known; borrowed         */
 };
 
 /* Owns @in from now on, also when it fails. */

@@ -79,11 +79,11 @@ static struct gdump_error *load_whole(const struct savevm *v, uint64_t entry, un
 	const uint64_t value = entry_value(entry);
 
 	switch (entry_form(entry)) {
-	case PAGE_AT:
+	case ENTRY_AT:
 		return bytes_read(v->in, value, page, size);
-	case PAGE_ZLIB_AT:
+	case ENTRY_ZLIB:
 		return decompress_zlib(v, value, page);
-	default:                        /* PAGE_NEVER has the value 0, too */
+	default:                        /* ENTRY_NEVER has the value 0, too */
 		memset(page, (int)value, size);
 		return NULL;
 	}
@@ -114,13 +114,13 @@ static struct gdump_error *load_page(const struct savevm *v, uint64_t entry, uns
 	size_t num = 0;
 	uint64_t e;
 
-	for (e = entry; entry_form(e) == PAGE_DELTA; e = deltas[entry_value(e)].before)
+	for (e = entry; entry_form(e) == ENTRY_DELTA; e = deltas[entry_value(e)].before)
 		num++;
 	chain = malloc((num + 1) * sizeof(*chain));
 	if (!chain)
 		return error_nomem();
 	num = 0;
-	for (e = entry; entry_form(e) == PAGE_DELTA; e = deltas[entry_value(e)].before)
+	for (e = entry; entry_form(e) == ENTRY_DELTA; e = deltas[entry_value(e)].before)
 		chain[num++] = deltas[entry_value(e)].pos;
 	err = load_whole(v, e, page);
 	while (!err && num)
@@ -134,11 +134,11 @@ static struct gdump_error *read_part(const struct savevm *v, uint64_t entry, siz
 	CLEANUP_FREE unsigned char *page = NULL;
 	struct gdump_error *err;
 
-	if (entry_form(entry) == PAGE_AT)
+	if (entry_form(entry) == ENTRY_AT)
 		return bytes_read(v->in, entry_value(entry) + from, buf, len);
-	if (entry_form(entry) == PAGE_NEVER && v->source.image.incomplete)
+	if (entry_form(entry) == ENTRY_NEVER && v->source.image.incomplete)
 		return error_new(GDUMP_ERR_NODATA, "the file ended before this page was in it");
-	if (entry_form(entry) <= PAGE_FILL) {
+	if (entry_form(entry) <= ENTRY_FILL) {
 		memset(buf, (int)entry_value(entry), len);
 		return NULL;
 	}
@@ -157,7 +157,7 @@ static size_t run_length(const struct savevm *v, uint32_t block, uint64_t n, siz
 	const uint64_t first = page_index_at(&v->index, block, n);
 	size_t num = 1;
 
-	if (entry_form(first) != PAGE_AT)
+	if (entry_form(first) != ENTRY_AT)
 		return 0;
 	max = MIN(max, MAX_RUN);
 	while (num < max && page_index_at(&v->index, block, n + num) ==
@@ -228,14 +228,14 @@ static struct gdump_error *read_some(const struct savevm *v, uint32_t block, uin
 			     v->m.blocks[block].name) : err;
 }
 
-/* The number of the first region that ends behind @paddr */
-static size_t region_after(const struct savevm *v, uint64_t paddr)
+/* The number of the first part of a block that ends behind @paddr */
+static size_t range_after(const struct savevm *v, uint64_t paddr)
 {
-	size_t lo = 0, hi = v->layout.num_regions;
+	size_t lo = 0, hi = v->layout.num_ranges;
 
 	while (lo < hi) {
 		const size_t mid = lo + (hi - lo) / 2;
-		const struct migration_region *r = &v->layout.regions[mid];
+		const struct block_range *r = &v->layout.ranges[mid];
 
 		if (r->paddr + (r->size - 1) < paddr)
 			lo = mid + 1;
@@ -251,9 +251,9 @@ struct gdump_error *savevm_read(struct source *s, uint64_t paddr, void *buf, siz
 	struct gdump_error *err = NULL;
 	unsigned char *p = buf;
 
-	/* one range may be several regions, without gaps */
-	for (size_t i = region_after(v, paddr); !err && len;) {
-		const struct migration_region *r = &v->layout.regions[i];
+	/* one range may be several parts of blocks, without gaps */
+	for (size_t i = range_after(v, paddr); !err && len;) {
+		const struct block_range *r = &v->layout.ranges[i];
 		size_t n = (size_t)MIN(len, r->size - (paddr - r->paddr));
 
 		err = read_some(v, r->block, r->off + (paddr - r->paddr), p, &n);
@@ -271,20 +271,20 @@ static enum page_state state_at(const struct savevm *v, uint32_t block, uint64_t
 	if (v->bitmaps[block])
 		return savevm_bit(v, block, n) ? PAGE_THERE : PAGE_HOLE;
 	form = entry_form(page_index_at(&v->index, block, n));
-	if (form == PAGE_NEVER)
+	if (form == ENTRY_NEVER)
 		return v->source.image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
-	return form == PAGE_FILL && !entry_value(page_index_at(&v->index, block, n)) ? PAGE_HOLE
+	return form == ENTRY_FILL && !entry_value(page_index_at(&v->index, block, n)) ? PAGE_HOLE
 										     : PAGE_THERE;
 }
 
 /* The kernel's page may be several of QEMU's. */
 static unsigned char page_state(const struct savevm *v, uint64_t paddr, uint64_t len)
 {
-	const size_t first = region_after(v, paddr);
+	const size_t first = range_after(v, paddr);
 	unsigned char state = PAGE_HOLE;
 
-	for (size_t i = first; i < v->layout.num_regions; i++) {
-		const struct migration_region *r = &v->layout.regions[i];
+	for (size_t i = first; i < v->layout.num_ranges; i++) {
+		const struct block_range *r = &v->layout.ranges[i];
 		const uint64_t begin = MAX(paddr, r->paddr);
 		const uint64_t end = MIN(paddr + (len - 1), r->paddr + (r->size - 1));
 
@@ -309,11 +309,11 @@ static unsigned char page_state(const struct savevm *v, uint64_t paddr, uint64_t
 static uint64_t gap_at(const struct savevm *v, uint64_t paddr, uint64_t num)
 {
 	const uint32_t page_size = v->source.image.page_size;
-	const size_t i = region_after(v, paddr);
-	const struct migration_region *r = &v->layout.regions[i];
+	const size_t i = range_after(v, paddr);
+	const struct block_range *r = &v->layout.ranges[i];
 	uint64_t off, gap;
 
-	if (i == v->layout.num_regions || r->paddr > paddr)
+	if (i == v->layout.num_ranges || r->paddr > paddr)
 		return 0;
 	off = r->off + (paddr - r->paddr);
 	gap = page_index_gap(&v->index, r->block, off / v->m.page_size) * v->m.page_size;

@@ -17,7 +17,7 @@ struct savevm {
 	struct bytes *in;
 	struct migration m;             /* its blocks                           */
 	struct page_index index;
-	struct migration_layout layout;
+	struct placement layout;
 	unsigned char **bitmaps;        /* mapped-ram: by block                 */
 	bool big_longs;                 /* they come from a big-endian host     */
 

@@ -56,7 +56,7 @@ static struct gdump_error *add_range(struct block_map *map, const struct mtree_r
 	const bool fits = num == 1 && range_fits(r->off, r->size, m->blocks[block].size);
 
 	if (fits)
-		map->pieces[map->num++] = (struct block_piece){
+		map->ranges[map->num++] = (struct block_range){
 			.block = block, .off = r->off, .size = r->size, .paddr = r->start,
 		};
 	else if (ram)
@@ -67,7 +67,7 @@ static struct gdump_error *add_range(struct block_map *map, const struct mtree_r
 
 static int by_size(const void *a, const void *b)
 {
-	const struct block_piece *x = a, *y = b;
+	const struct block_range *x = a, *y = b;
 
 	return (x->size < y->size) - (x->size > y->size);
 }
@@ -77,21 +77,21 @@ struct gdump_error *block_map_make(struct block_map *map, const struct mtree *mt
 {
 	struct gdump_error *err = NULL;
 
-	map->pieces = calloc(mtree->num_ranges + 1, sizeof(*map->pieces));
-	if (!map->pieces)
+	map->ranges = calloc(mtree->num_ranges + 1, sizeof(*map->ranges));
+	if (!map->ranges)
 		return error_nomem();
 	for (size_t i = 0; !err && i < mtree->num_ranges; i++) {
 		const struct mtree_range *r = &mtree->ranges[i];
 
 		err = add_range(map, r, m, is_ram(r, layout));
 	}
-	qsort(map->pieces, map->num, sizeof(*map->pieces), by_size);
+	qsort(map->ranges, map->num, sizeof(*map->ranges), by_size);
 	return err;
 }
 
 void block_map_deinit(struct block_map *map)
 {
-	free(map->pieces);
+	free(map->ranges);
 	*map = (struct block_map){ 0 };
 }
 
@@ -99,7 +99,7 @@ bool block_map_next(const struct block_map *map, uint32_t block, uint64_t off, s
 		    uint64_t *paddr)
 {
 	while (*i < map->num) {
-		const struct block_piece *p = &map->pieces[(*i)++];
+		const struct block_range *p = &map->ranges[(*i)++];
 
 		if (p->block == block && off >= p->off && off - p->off < p->size) {
 			*paddr = p->paddr + (off - p->off);
@@ -112,7 +112,7 @@ bool block_map_next(const struct block_map *map, uint32_t block, uint64_t off, s
 bool block_map_has(const struct block_map *map, uint64_t paddr)
 {
 	for (size_t i = 0; i < map->num; i++) {
-		const struct block_piece *p = &map->pieces[i];
+		const struct block_range *p = &map->ranges[i];
 
 		if (paddr >= p->paddr && paddr - p->paddr < p->size)
 			return true;

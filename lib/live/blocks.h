@@ -11,14 +11,9 @@
 #include "layout.h"
 #include "mtree.h"
 
-/* A piece of a block at its place; one may be at several. */
-struct block_piece {
-	uint32_t block;
-	uint64_t off, size, paddr;
-};
-
 struct block_map {
-	struct block_piece *pieces;     /* the largest first                    */
+	struct block_range *ranges;     /* the largest first; a part of a block may be
+					 * in several                           */
 	size_t num;
 };
 

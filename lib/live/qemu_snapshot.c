@@ -506,7 +506,7 @@ static struct gdump_error *take_cpus(struct snapshot *s)
 	if (!err)
 		err = devices_parse(&devices, s->tail, s->tail_len);
 	if (!err)
-		err = cpus_add_notes(&now, &devices);
+		err = cpu_notes_add(&now, &devices);
 	if (!err && !image_renew_notes(image, &now))
 		err = error_new(GDUMP_ERR_REMOTE,
 				"QEMU's snapshot has not the registers of the %zu CPUs that the guest had",
@@ -590,7 +590,7 @@ static struct gdump_error *snapshot_push(struct source *source, const struct pag
 		.mem = qemu->mem, .slots = qemu->layout.slots, .num_slots = qemu->layout.num_slots,
 		.page_size = source->image.page_size, .to = to,
 	};
-	if (!cpus_has_notes_of(&source->image))
+	if (!cpu_notes_cover(&source->image))
 		err = direct_pause(source);
 	held = guest_is_paused(&qemu->guest);
 	if (!err && held)

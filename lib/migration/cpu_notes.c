@@ -247,7 +247,7 @@ static bool is_made(const struct image *image, const struct gdump_note *n)
 	return false;
 }
 
-bool cpus_has_notes_of(const struct image *image)
+bool cpu_notes_cover(const struct image *image)
 {
 	for (size_t i = 0; i < image->num_notes; i++) {
 		if (image->notes[i].cpu >= 0 && !is_made(image, &image->notes[i]))
@@ -263,7 +263,7 @@ static int by_instance(const void *a, const void *b)
 	return ((*x)->instance > (*y)->instance) - ((*x)->instance < (*y)->instance);
 }
 
-struct gdump_error *cpus_add_notes(struct image *image, const struct devices *d)
+struct gdump_error *cpu_notes_add(struct image *image, const struct devices *d)
 {
 	const struct device **cpus = calloc(d->num + 1, sizeof(*cpus));
 	struct gdump_error *err = NULL;

@@ -12,6 +12,6 @@
  * reached long mode to i386.  Where the state is missing or of another
  * architecture, nothing is added.
  */
-MUST_CHECK struct gdump_error *cpus_add_notes(struct image *image, const struct devices *d);
+MUST_CHECK struct gdump_error *cpu_notes_add(struct image *image, const struct devices *d);
 /* Whether it would give all notes of CPUs that @image, which is sealed, has. */
-bool cpus_has_notes_of(const struct image *image);
+bool cpu_notes_cover(const struct image *image);

@@ -118,16 +118,16 @@ static void memory_tag(struct memory *m, const struct tag *t)
 /* Saved XML may lack aliases; libvirt numbers DIMMs by slot. */
 static struct gdump_error *memory_end(struct domain *d, const struct memory *m)
 {
-	struct migration_place *p;
+	struct block_addr *p;
 
 	if (!m->has_base || (!m->alias[0] && !m->slot[0]) ||
-	    d->num_places == DOMAIN_MAX_PLACES)
+	    d->num_addrs == DOMAIN_MAX_ADDRS)
 		return NULL;
-	p = realloc(d->places, (d->num_places + 1) * sizeof(*p));
+	p = realloc(d->addrs, (d->num_addrs + 1) * sizeof(*p));
 	if (!p)
 		return error_nomem();
-	d->places = p;
-	p += d->num_places++;
+	d->addrs = p;
+	p += d->num_addrs++;
 	p->paddr = m->base;
 	if (m->alias[0])
 		snprintf(p->block, sizeof(p->block), "mem%s", m->alias);
@@ -161,6 +161,6 @@ struct gdump_error *domain_parse(struct domain *d, const char *xml, size_t len)
 
 void domain_deinit(struct domain *d)
 {
-	free(d->places);
+	free(d->addrs);
 	*d = (struct domain){ 0 };
 }

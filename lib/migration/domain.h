@@ -6,12 +6,12 @@
 
 #include "placement.h"
 
-enum { DOMAIN_MAX_PLACES = 1024 };
+enum { DOMAIN_MAX_ADDRS = 1024 };
 
 struct domain {
 	char machine[80];
-	struct migration_place *places; /* of DIMMs and the like                */
-	size_t num_places;
+	struct block_addr *addrs;  /* of DIMMs and the like                */
+	size_t num_addrs;
 };
 
 /* Read what is of use from @len bytes of XML, which may be anything.  Fails only for

@@ -52,7 +52,7 @@ static struct gdump_error *add_delta(struct page_index *x, uint64_t before, uint
 		x->deltas = d;
 	}
 	d[x->num_deltas] = (struct page_delta){ .before = before, .pos = pos };
-	*entry = make_entry(PAGE_DELTA, x->num_deltas++);
+	*entry = make_entry(ENTRY_DELTA, x->num_deltas++);
 	return NULL;
 }
 
@@ -88,13 +88,13 @@ struct gdump_error *page_index_add(struct page_index *x, const struct migration_
 	entry = &(*chunk)[n % CHUNK_PAGES];
 	switch (page->kind) {
 	case MIGRATION_FILL:
-		*entry = make_entry(PAGE_FILL, page->fill);
+		*entry = make_entry(ENTRY_FILL, page->fill);
 		return NULL;
 	case MIGRATION_RAW:
-		*entry = make_entry(PAGE_AT, page->pos);
+		*entry = make_entry(ENTRY_AT, page->pos);
 		return NULL;
 	case MIGRATION_ZLIB:
-		*entry = make_entry(PAGE_ZLIB_AT, page->pos);
+		*entry = make_entry(ENTRY_ZLIB, page->pos);
 		return NULL;
 	case MIGRATION_XBZRLE:
 		return add_delta(x, *entry, page->pos, entry);

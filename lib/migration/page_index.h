@@ -9,8 +9,8 @@
 
 #include "migration.h"
 
-/* What is known of a page.  PAGE_NEVER is 0. */
-enum page_form { PAGE_NEVER, PAGE_FILL, PAGE_AT, PAGE_ZLIB_AT, PAGE_DELTA };
+/* What is known of a page.  ENTRY_NEVER is 0. */
+enum page_form { ENTRY_NEVER, ENTRY_FILL, ENTRY_AT, ENTRY_ZLIB, ENTRY_DELTA };
 
 struct page_delta {
 	uint64_t before;                /* the entry that it changes            */
@@ -36,7 +36,7 @@ void page_index_deinit(struct page_index *x);
 
 /* The entry of page number @n of a block. */
 uint64_t page_index_at(const struct page_index *x, uint32_t block, uint64_t n);
-/* How many pages from number @n on are sure to be PAGE_NEVER; may be 0 for some that
+/* How many pages from number @n on are sure to be ENTRY_NEVER; may be 0 for some that
  * are.
  */
 uint64_t page_index_gap(const struct page_index *x, uint32_t block, uint64_t n);

@@ -2,43 +2,39 @@
 /*
  * migration/placement.h - where in guest-physical memory a stream's blocks are
  *
- * The stream does not tell: it comes from the rules of QEMU's machines, from what
- * the devices' states give away, and from outside.
+ * The stream does not say: it follows from the rules of QEMU's machines, from what
+ * the devices' states contain, and from what the caller knows.
  */
 #pragma once
 
 #include "devices.h"
 #include "migration.h"
 
-/* A piece of a block at its place. */
-struct migration_region {
-	uint64_t paddr, size;
-	uint64_t off;                   /* in the block                         */
-	uint32_t block;
-};
-
-/* A whole block's place, as somebody else knows it. */
-struct migration_place {
-	char block[80];
+/* The address of a whole block */
+struct block_addr {
+	char block[80];                 /* its name                             */
 	uint64_t paddr;
 };
 
-struct migration_hints {
+/* What the caller knows */
+struct placement_hints {
 	const char *machine;            /* where the stream does not say; or NULL */
-	const struct migration_place *places;
-	size_t num_places;
+	const struct block_addr *addrs;
+	size_t num_addrs;
 };
 
-struct migration_layout {
-	uint16_t machine;               /* ELF e_machine, 0: unknown            */
-	struct migration_region *regions;       /* ascending, not overlapping   */
-	size_t num_regions;
+struct placement {
+	uint16_t machine;               /* ELF e_machine                        */
+	struct block_range *ranges;     /* ascending, not overlapping           */
+	size_t num_ranges;
 	const char *warning;            /* static; NULL: all is certain         */
 };
 
-/* GDUMP_ERR_UNSUPPORTED, with the block's name, when a place cannot be known. */
-MUST_CHECK struct gdump_error *migration_layout_make(struct migration_layout *l,
-						     const struct migration *m,
-						     const struct devices *d,
-						     const struct migration_hints *hints);
-void migration_layout_deinit(struct migration_layout *l);
+/* Find all blocks of RAM of @m, whose devices are @d.  @l is zero, and placement_deinit()
+ * is due also after an error: GDUMP_ERR_UNSUPPORTED, with the block's name, when
+ * an address cannot be known.
+ */
+MUST_CHECK struct gdump_error *placement_make(struct placement *l, const struct migration *m,
+					      const struct devices *d,
+					      const struct placement_hints *hints);
+void placement_deinit(struct placement *l);

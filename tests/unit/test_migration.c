@@ -649,11 +649,11 @@ static void test_domain(void)
 
 	CHECK_OK(domain_parse(&d, domain_xml, sizeof(domain_xml)));
 	CHECK_STR(d.machine, "pc-q35-6.2");
-	CHECK_INT(d.num_places, 2);
-	CHECK_STR(d.places[0].block, "memdimm0");
-	CHECK_INT(d.places[0].paddr, 0x100000000);
-	CHECK_STR(d.places[1].block, "memdimm1");
-	CHECK_INT(d.places[1].paddr, 0x180000000);
+	CHECK_INT(d.num_addrs, 2);
+	CHECK_STR(d.addrs[0].block, "memdimm0");
+	CHECK_INT(d.addrs[0].paddr, 0x100000000);
+	CHECK_STR(d.addrs[1].block, "memdimm1");
+	CHECK_INT(d.addrs[1].paddr, 0x180000000);
 	domain_deinit(&d);
 	for (size_t len = 0; len < sizeof(domain_xml); len++) {
 		char *copy = malloc(len + 1);
@@ -684,7 +684,7 @@ static void test_libvirt(void)
 		part(&b, 3);
 		raw(&b, PAGE, "memdimm0", 1);
 		ram_end(&b);
-		CHECK_ERR(open_blob(&b, &g), GDUMP_ERR_UNSUPPORTED, "same place");
+		CHECK_ERR(open_blob(&b, &g), GDUMP_ERR_UNSUPPORTED, "same address");
 		/* the rest of a q35's memory has what is at 4 GiB: elsewhere then */
 		memcpy(memmem(b.p, b.len, "'0x100000000'", 13), "'0x200000000'", 13);
 		CHECK_OK(open_blob(&b, &g));
