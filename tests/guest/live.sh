@@ -100,7 +100,7 @@ part_moment() {
 		of_one_moment live.elf || fail "round $i: $(cat moment.out)"
 		[ -z "$filled" ] || grep -qx "$filled filled pages are as they were" moment.out ||
 			fail "round $i: filled pages: $(cat moment.out)"
-		grep -E 'paus|stall' live.err
+		grep -E 'pause|stall' live.err
 		goes_on "after round $i"
 	done
 	settings | cmp before - || fail "QEMU's settings are not as they were"
@@ -149,7 +149,7 @@ part_filtered() {
 	of_one_moment live.elf || fail "without free pages and cache: $(cat moment.out)"
 	rm live.elf
 	"$GUESTDUMP" dump --live -d 31 --force "$guest_source" live.kdump 2>live.err || fail "$(cat live.err)"
-	grep -E 'kept|paused' live.err
+	grep -E 'keeping|pause' live.err
 	"$GUESTDUMP" dmesg live.kdump >log
 	grep -q 'Linux version' log || fail "no kernel log in the dump of level 31"
 	# 64 MiB of a process's memory are not in it
