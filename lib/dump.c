@@ -277,6 +277,17 @@ static struct gdump_error *write_one(struct gdump *g, const struct gdump_plan *p
 	return err;
 }
 
+static void log_settings(const struct gdump *g, const struct settings *set,
+			 const struct gdump_plan *plan, const struct gdump_write_options *opt,
+			 const char *path)
+{
+	debug_log(&g->source->debug, GDUMP_DEBUG_STEP,
+		  "%llu of %llu pages are written to %s: format %s, codec %s, level %d, %u threads, %llu bytes of buffer, %u files",
+		  (unsigned long long)plan->kept, (unsigned long long)plan->num_pages, path,
+		  set->format->name, set->codec ? set->codec->name : "none", set->level,
+		  set->threads, (unsigned long long)buffer_size(g, plan, opt), MAX(opt->split, 1));
+}
+
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
 				const struct gdump_write_options *options)
 {
@@ -298,6 +309,7 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 		return err;
 	if (set.format->like_zgetdump && g->source->image.decrypted)
 		opt.no_checksum = true;
+	log_settings(g, &set, plan, &opt, path);
 	err = (opt.split ? split_write : write_one)(g, plan, path, &set, &opt, &result);
 	write_result(opt.result, &result);
 	return err;

@@ -24,6 +24,7 @@ reports 'has the format kdump'
 reports 'opened as kdump'
 reports 'no VMCOREINFO was found by a search'
 reports 'the input has 256 of 256 pages'
+reports '256 of 256 pages are written to told: format kdump, codec zlib'
 reports 'the pipeline took [0-9.]+ ms for 256 pages'
 ! grep -q 'range 0' err || fail "-v has what is for -vv: $(cat err)"
 

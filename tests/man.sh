@@ -53,7 +53,7 @@ test_members_and_constants_are_documented() {
 		[ -s "$tmp/members" ] || fail "struct gdump_$struct was not found"
 		documented "gdump_$struct" <"$tmp/members"
 	done
-	header_code | grep -oE '\bGDUMP_(ERR|DROP|RANGE|JOB|MEMORY)_[A-Z0-9_]+' | documented constant
+	header_code | grep -oE '\bGDUMP_(ERR|DROP|RANGE|JOB|MEMORY|LIVE|DEBUG)_[A-Z0-9_]+' | documented constant
 }
 
 test_the_example_compiles() {

@@ -160,6 +160,16 @@ static void kernel_find_symbols(struct kernel *k)
 	gdump_error_destroy(err);
 }
 
+static void kernel_log_found(const struct kernel *k)
+{
+	for (size_t i = 0; i < NUM_KSYMS; i++)
+		debug_log(&k->source->debug, GDUMP_DEBUG_DETAIL, "the kernel's symbol %s is at 0x%llx",
+			  names[i], (unsigned long long)k->symbols[i]);
+	debug_log(&k->source->debug, GDUMP_DEBUG_STEP, "the kernel's %s in its memory; its BTF has %u types",
+		  k->symbols[KSYM_INIT_TASK] ? "symbols were found" : "symbols were not found",
+		  k->btf.num);
+}
+
 struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
 {
 	*ret = (struct kernel){ .source = s };
@@ -171,6 +181,7 @@ struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
 	walker_init(&ret->walker, &ret->paging, s);
 	kernel_find_symbols(ret);
 	kernel_find_types(ret);
+	kernel_log_found(ret);
 	return NULL;
 }
 
