@@ -35,7 +35,7 @@ static void getopt_table_fill(struct getopt_table *t, unsigned int command)
 	struct option *o = t->longs;
 	char *letter = t->letters;
 
-	*letter++ = ':';                /* a missing value shall be told from a wrong option */
+	*letter++ = ':';                /* getopt_long() returns ':' if a value is missing */
 	for (int i = 0; option_rows[i].help; i++) {
 		const struct option_row *row = &option_rows[i];
 
@@ -77,7 +77,7 @@ static struct option_text option_text(const struct option_row *row)
 	return ret;
 }
 
-/* @row, which is not of @cmd, was given as @option. */
+/* @option names @row, which only other commands have. */
 static int option_of_others(const struct command *cmd, const char *option,
 			    const struct option_row *row)
 {
@@ -106,7 +106,7 @@ static bool begins_with(const char *name, const char *begin, size_t len)
 	return name && !strncmp(name, begin, len);
 }
 
-/* The word "--NAME" or "--NAME=VALUE" is no option of @cmd, or could be several. */
+/* The word "--NAME" or "--NAME=VALUE" matches no option of @cmd, or more than one. */
 static int unknown_name(const struct command *cmd, const char *word)
 {
 	const char *name = word + 2;
@@ -211,7 +211,7 @@ static int check_words(const struct arguments *args)
 
 	for (; cmd->operands[num].name; num++)
 		repeats |= operand_repeats(&cmd->operands[num]);
-	needed = num - args->dry_run;           /* which has a use for OUTPUT, but no need */
+	needed = num - args->dry_run;           /* OUTPUT may be omitted */
 	if (args->num_words < needed)
 		return missing_words(cmd, args->num_words);
 	if (args->num_words > num && !repeats)
@@ -241,7 +241,7 @@ bool is_guest(const char *where)
 	return false;
 }
 
-/* What the library needs beside what its options were parsed to */
+/* Set the library's options that do not come from the command line as they are. */
 static void finish_options(struct arguments *args)
 {
 	struct gdump_open_options *open = &args->open;

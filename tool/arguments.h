@@ -9,10 +9,10 @@
 
 struct command;
 
-/* Of all commands: each has a use for some of it. options.c says what is stored where. */
+/* For all commands: each uses some of the members. The table in options.c fills them. */
 struct arguments {
 	const struct command *command;
-	char **words;                   /* behind the options: operands[] of the command */
+	char **words;                   /* the operands: see struct command     */
 	int num_words;
 
 	struct gdump_open_options open;
@@ -28,9 +28,9 @@ struct arguments {
 	bool help;
 };
 
-/* Take the command line of @cmd; @argv[0] is its name. ARGUMENTS_GOOD, or what to exit with:
- * then all has been said. The options for the library are complete afterwards; they point
- * into @args and @argv.
+/* Parse the command line of @cmd; @argv[0] is its name. Returns ARGUMENTS_GOOD, or the status
+ * to exit with, after --help or an error message was printed. The options for the library are
+ * complete then, and point into @args and @argv.
  */
 enum { ARGUMENTS_GOOD = -1 };
 int arguments_parse(struct arguments *args, const struct command *cmd, int argc, char **argv);

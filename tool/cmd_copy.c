@@ -36,7 +36,7 @@ static void forget_result(struct copy *c)
 	c->result = (struct gdump_result){ .size = sizeof(c->result) };
 }
 
-/* A partial dump makes room for the next try. */
+/* Remove a partial dump, to make room for the next attempt. */
 static void unlink_partial(const struct copy *c)
 {
 	char path[PATH_MAX];
@@ -49,7 +49,7 @@ static void unlink_partial(const struct copy *c)
 	}
 }
 
-/* Write with one level after the other until one fits on the disk. */
+/* Try one level after the other until a dump fits on the disk. */
 static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
 {
 	const struct level_list *list = &c->args->levels;
@@ -58,7 +58,7 @@ static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
 	for (size_t i = 0; i < list->num; i++) {
 		const bool last = i + 1 == list->num;
 
-		/* the next try is of the same moment */
+		/* keep the guest paused, so that the next attempt shows the same moment */
 		c->args->write.resume_guest = last;
 		err = write_level(c, g, list->levels[i]);
 		if (!err || last || gdump_error_errno(err) != ENOSPC)
@@ -89,7 +89,7 @@ static int dry_run(struct copy *c, struct gdump *g)
 	return finish_stdout(err ? fail(err) : EXIT_DONE);
 }
 
-/* Progress of a running guest: a snapshot that has begun must come to its end. */
+/* Show the progress of a live dump: once begun, its snapshot must be read to the end. */
 static bool show_live(void *arg, uint64_t done, uint64_t total)
 {
 	struct copy *c = arg;
@@ -148,8 +148,8 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	return status;
 }
 
-/* Whoever reads the FIFO @path may come later: wait before the guest is paused.
- * A descriptor that keeps it open, or -1: it is something else.
+/* Wait until somebody reads the FIFO @path, before the guest is paused. Returns a descriptor
+ * that keeps it open, or -1 if @path is something else.
  */
 static int wait_for_reader(const char *path)
 {
@@ -164,7 +164,7 @@ static int wait_for_reader(const char *path)
 	return fd;
 }
 
-/* With the process that resumes the guest if we are killed */
+/* Copy, beside a process that resumes the guest if we are killed. */
 static int copy_guarded(struct copy *c)
 {
 	struct gdump_open_options *open = &c->args->open;

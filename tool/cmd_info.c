@@ -25,7 +25,7 @@ static void print_ranges(const struct gdump_info *info)
 	}
 }
 
-/* Notes of a kind are told once, with their number. */
+/* Each kind of note once, with the number of such notes */
 static void print_notes(const struct gdump_info *info)
 {
 	const char *sep = "";
@@ -58,7 +58,7 @@ static void print_notes(const struct gdump_info *info)
 
 enum { LINE = 84, INDENT = 11 };
 
-/* One register, in a column of its own or, if it is wide, of two. */
+/* One register, in a column of its own, or in two if it is wide */
 static void print_register(const struct gdump_register *r, int *column)
 {
 	const int digits = (int)(2 * r->size);
@@ -207,46 +207,72 @@ static json_t *json_protection(const struct gdump_protection *p)
 			 "invalid", (json_int_t)p->invalid);
 }
 
+static json_t *json_ranges(const struct gdump_info *info)
+{
+	json_t *ranges = json_array();
+
+	for (size_t i = 0; i < info->num_ranges; i++) {
+		const struct gdump_range *r = &info->ranges[i];
+
+		json_array_append_new(ranges, json_pack("{s:I, s:I, s:s}",
+							"start", (json_int_t)r->start,
+							"size", (json_int_t)r->size,
+							"kind", kind_name(r->kind)));
+	}
+	return ranges;
+}
+
+static json_t *json_notes(const struct gdump_info *info)
+{
+	json_t *notes = json_array();
+
+	for (size_t i = 0; i < info->num_notes; i++) {
+		const struct gdump_note *n = &info->notes[i];
+
+		json_array_append_new(notes, json_pack("{s:o, s:I, s:i, s:I}",
+						       "name", json_string_of(n->name),
+						       "type", (json_int_t)n->type,
+						       "cpu", (int)n->cpu,
+						       "size", (json_int_t)n->size));
+	}
+	return notes;
+}
+
+/* The outline: what costs nothing to know */
+static json_t *json_outline(const char *where, const struct gdump_info *info)
+{
+	return json_pack("{s:o, s:s, s:o, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:I, s:I, s:i, s:I, s:I}",
+			 "input", json_string_of(where), "format", info->format,
+			 "detail", json_string_of(info->detail), "arch", info->arch,
+			 "page_size", (int)info->page_size, "big_endian", info->big_endian,
+			 "is_64bit", info->is_64bit, "incomplete", info->incomplete,
+			 "is_guest", info->is_guest, "was_running", info->was_running,
+			 "release", json_string_of(info->release),
+			 "version", json_string_of(info->version),
+			 "pages", (json_int_t)info->num_pages,
+			 "excluded", (json_int_t)info->num_excluded,
+			 "dump_level", (int)info->dump_level,
+			 "phys_base", (json_int_t)info->phys_base,
+			 "lost_cpus", (json_int_t)info->num_lost_cpus);
+}
+
 static int print_json_info(struct gdump *g, const struct gdump_protection *protection,
-		      const struct gdump_plan *plan, const struct arguments *args)
+			   const struct gdump_plan *plan, const struct arguments *args)
 {
 	const struct gdump_info *info = gdump_info(g);
-	json_t *ranges = json_array(), *notes = json_array(), *o;
+	json_t *o = json_outline(args->words[0], info);
 	int status;
 
-	for (size_t i = 0; i < info->num_ranges; i++)
-		json_array_append_new(ranges, json_pack(
-			"{s:I, s:I, s:s}", "start", (json_int_t)info->ranges[i].start, "size",
-			(json_int_t)info->ranges[i].size, "kind", kind_name(info->ranges[i].kind)));
-	for (size_t i = 0; i < info->num_notes; i++)
-		json_array_append_new(notes, json_pack(
-			"{s:o, s:I, s:i, s:I}", "name", json_string_of(info->notes[i].name), "type",
-			(json_int_t)info->notes[i].type, "cpu", (int)info->notes[i].cpu, "size",
-			(json_int_t)info->notes[i].size));
-	o = json_pack("{s:o, s:s, s:o, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:I, s:I, s:i}",
-		      "input", json_string_of(args->words[0]), "format", info->format,
-		      "detail", json_string_of(info->detail),
-		      "arch", info->arch, "page_size", (int)info->page_size,
-		      "big_endian", info->big_endian, "is_64bit", info->is_64bit,
-		      "incomplete", info->incomplete, "is_guest", info->is_guest,
-		      "was_running", info->was_running,
-		      "release", json_string_of(info->release),
-		      "version", json_string_of(info->version),
-		      "pages", (json_int_t)info->num_pages,
-		      "excluded", (json_int_t)info->num_excluded,
-		      "dump_level", (int)info->dump_level);
-	json_object_update_new(o, json_pack("{s:I, s:o, s:o, s:o}", "phys_base",
-					    (json_int_t)info->phys_base, "ranges", ranges,
-					    "notes", notes, "cpus", json_cpus(g, info)));
+	json_object_set_new(o, "ranges", json_ranges(info));
+	json_object_set_new(o, "notes", json_notes(info));
+	json_object_set_new(o, "cpus", json_cpus(g, info));
 	json_object_set_new(o, "protection", json_protection(protection));
-	json_object_set_new(o, "lost_cpus", json_integer((json_int_t)info->num_lost_cpus));
 	if (info->vmcoreinfo)
 		json_object_set_new(o, "vmcoreinfo",
 				    json_text(info->vmcoreinfo, info->vmcoreinfo_size));
 	if (plan) {
 		json_object_set_new(o, "page_kinds", json_kinds(g, plan));
-		json_object_set_new(o, "page_kinds_warning", gdump_plan_warning(plan) ?
-				    json_string(gdump_plan_warning(plan)) : json_null());
+		json_object_set_new(o, "page_kinds_warning", json_string_of(gdump_plan_warning(plan)));
 	}
 	status = json_guest_kernel(g, args->tasks, o);
 	json_dumpf(o, stdout, JSON_INDENT(2));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cmd_jobs.c - jobs and cancel: dumps that run by themselves
+ * cmd_jobs.c - jobs and cancel: dumps in the background
  */
 #include <poll.h>
 #include <stdio.h>

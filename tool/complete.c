@@ -13,7 +13,7 @@
 #include "progress.h"
 #include "tool.h"
 
-/* A candidate, if it begins as the word does; @description may be NULL. */
+/* Print a candidate if it starts with the word; @description may be NULL. */
 static void offer(const struct completion *c, const char *text, const char *description)
 {
 	if (strncmp(text, c->word, strlen(c->word)))
@@ -40,7 +40,7 @@ static bool is_socket_or_directory(int dir, const char *name, bool *is_directory
 	return *is_directory || S_ISSOCK(st.st_mode);
 }
 
-/* Of a path behind @scheme: sockets, and directories on the way to them */
+/* The word is a path behind @scheme: offer sockets, and directories that may hold some. */
 static void complete_sockets(const struct completion *c, const char *scheme)
 {
 	const char *path = c->word + strlen(scheme), *slash = strrchr(path, '/');
@@ -139,7 +139,7 @@ void complete_levels(const struct completion *c)
 	offer(c, "31", "without all that can be omitted");
 }
 
-/* The last one of a list with commas */
+/* The last item of a list with commas */
 void complete_kinds(const struct completion *c)
 {
 	const char *comma = strrchr(c->word, ','), *name;
@@ -189,7 +189,7 @@ static void offer_options(const struct completion *c, const struct command *cmd)
 	}
 }
 
-/* The option that the first @len characters of @word are, if it is one with a value */
+/* The option with a value that the first @len characters of @word name, or NULL */
 static const struct option_row *option_with_value(const struct command *cmd, const char *word,
 						  size_t len)
 {
@@ -212,7 +212,7 @@ static bool takes_next_word(const struct command *cmd, const char *word)
 	return o && o->value[0] != '[';
 }
 
-/* The value that stands in @word behind its option, as in "--format=el" or "-fel" */
+/* Complete a value in the same word as its option, as in "--format=el" or "-fel". */
 static bool complete_attached(const struct command *cmd, const char *word)
 {
 	const size_t equals = strcspn(word, "=");
@@ -233,7 +233,7 @@ static bool complete_attached(const struct command *cmd, const char *word)
 	return true;
 }
 
-/* How many of the @num words in front are operands */
+/* How many of the first @num words are operands */
 static int count_operands(const struct command *cmd, char **words, int num)
 {
 	int n = 0;
@@ -257,7 +257,7 @@ static void complete_operand(const struct completion *c, const struct command *c
 		o->complete(c);
 }
 
-/* The last of @num words behind the name of @cmd */
+/* Complete the last of the @num words behind the name of @cmd. */
 static void complete_word(const struct command *cmd, char **words, int num)
 {
 	const struct completion c = { words[num - 1], "" };

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * complete.h - what could stand at a place of the command line
+ * complete.h - completion of the command line for shells
  *
- * "guestdump complete WORD..." is what the scripts in completion/ call: the words behind
- * "guestdump" up to the one to be completed, which may be empty. It prints candidates for
- * that whole word, one per line, each perhaps with a tab and a description. A candidate that
- * ends with one of "/:=," is to be continued. The line ":files" stands for the names of files.
+ * The scripts in completion/ call "guestdump complete WORD..." with the words behind
+ * "guestdump", up to the one to complete, which may be empty. It prints candidates for that
+ * whole word, one per line, some followed by a tab and a description. No space should follow a
+ * candidate that ends with one of "/:=,". The line ":files" stands for the names of files.
  */
 #pragma once
 
 struct arguments;
 
-/* A word, or a part of it at its end */
+/* What to complete: a word, or the end of one */
 struct completion {
-	const char *word;               /* what is there of it                  */
-	const char *before;             /* of the same word, in front of that   */
+	const char *word;               /* as far as it was typed               */
+	const char *before;             /* the part of the same word in front   */
 };
 
 typedef void complete_fn(const struct completion *c);
@@ -22,7 +22,7 @@ typedef void complete_fn(const struct completion *c);
 complete_fn complete_files;
 complete_fn complete_guests;
 complete_fn complete_inputs;            /* both                                 */
-complete_fn complete_jobs;              /* numbers of those that run            */
+complete_fn complete_jobs;              /* the numbers of active ones           */
 complete_fn complete_written_formats;
 complete_fn complete_read_formats;
 complete_fn complete_codecs;

@@ -23,7 +23,7 @@
 
 #include "tool.h"
 
-/* The checker for leaks looks into its own process, and coverage is written into the build */
+/* The leak checker inspects its own process, and coverage data is written to the build directory */
 #if defined(COVERAGE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define INSTRUMENTED 1
 #elif defined(__has_feature)
@@ -69,8 +69,8 @@ struct rights {
 	bool guest;
 };
 
-/* Let it do @allowed with @path, which may be NULL, and need not be there.  False: it is
- * there, but not allowed now.
+/* Allow the accesses @allowed to @path, which may be NULL or missing. Returns false if it exists
+ * and could not be allowed.
  */
 static bool allow(int ruleset, const char *path, uint64_t allowed)
 {
@@ -91,7 +91,7 @@ static bool allow(int ruleset, const char *path, uint64_t allowed)
 
 static bool allow_all(int ruleset, const struct rights *r, uint64_t handled)
 {
-	/* of the C library, OpenSSL and the sanitizers: nothing secret */
+	/* for the C library, OpenSSL and the sanitizers: nothing secret */
 	static const char *const system_files[] = {
 		"/usr", "/lib", "/lib64", "/etc/ssl", "/etc/ld.so.cache", "/etc/localtime",
 		"/proc/self", "/sys/devices/system/cpu", "/dev/urandom",
@@ -139,7 +139,7 @@ static const char *confine_files(const struct rights *r, int *abi)
 	fd = syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	if (fd < 0)
 		return strerror(errno);
-	/* half of the rules would be worse than none */
+	/* some of the rules would be worse than none */
 	done = allow_all((int)fd, r, attr.fs) && !syscall(SYS_landlock_restrict_self, (int)fd, 0);
 	why = errno;
 	close((int)fd);
@@ -148,8 +148,8 @@ static const char *confine_files(const struct rights *r, int *abi)
 
 #ifdef HAVE_SECCOMP
 
-/* What nobody needs who reads and writes dumps.  Names that the library does not know on
- * this architecture are left out.
+/* Calls that reading and writing dumps never needs. Names that libseccomp does not know on this
+ * architecture are skipped.
  */
 static const char *const never[] = {
 	"execve", "execveat", "ptrace", "process_vm_writev", "kcmp",
@@ -165,7 +165,7 @@ static const char *const never[] = {
 	"setxattr", "lsetxattr", "fsetxattr",
 };
 
-/* What only somebody needs who reads a running guest */
+/* Calls that only reading a running guest needs */
 static const char *const never_with_files[] = {
 	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
 	"process_vm_readv", "pidfd_open", "pidfd_getfd", "fork", "vfork",
@@ -207,7 +207,7 @@ static const char *confine_calls(const struct rights *r)
 
 #endif
 
-/* The directory of @path, or NULL if that is no file */
+/* The directory of @path, or NULL if @path is not a file */
 static const char *directory_of(const char *path, char *buf, size_t size)
 {
 	const char *slash;
@@ -247,7 +247,7 @@ void confine(struct arguments *args, char *const *inputs, int num_inputs, const 
 		.key_file = args->open.key_file, .inputs = inputs, .num_inputs = num_inputs,
 		.guest = is_guest(inputs[0]),
 		.directory = directory_of(to, directory, sizeof(directory)),
-		/* standard input is copied to a file there, if it cannot seek */
+		/* for a copy of standard input, if that cannot be seeked */
 		.spool = strcmp(inputs[0], "-") ? NULL : args->open.spool_dir,
 	};
 	const char *files, *calls;
@@ -255,7 +255,7 @@ void confine(struct arguments *args, char *const *inputs, int num_inputs, const 
 
 	if (args->no_confine || INSTRUMENTED)
 		return;
-	/* no core file with a guest's memory in it, and nobody else of this user looks on */
+	/* no core file with guest memory, no access by other processes of this user */
 	prctl(PR_SET_DUMPABLE, 0);
 	files = calls = "the kernel does not let us";
 	if (!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * copy.h - dump and convert: what is under way, and how it is reported
+ * copy.h - dump and convert: the state of a copy, and reports on it
  */
 #pragma once
 
@@ -8,21 +8,25 @@
 
 struct copy {
 	struct arguments *args;
-	const char *from, *to;          /* to NULL: a dry run without OUTPUT    */
+	const char *from;
+	const char *to;                 /* NULL: a dry run without OUTPUT       */
 	struct gdump_result result;
 	uint64_t paused_us;
-	double canceled_at;             /* seconds: a running guest's dump was  */
+	double canceled_at;             /* of a live dump: seconds since the start; 0: it
+					 * was not canceled                     */
 };
 
-/* The dump is written: the summary, and what is missing from it. What to exit with */
+/* The dump was written: print a summary and everything that is missing from the dump. Returns
+ * the exit status.
+ */
 int copy_report_success(const struct copy *c, const struct gdump_info *info);
-/* It failed with @err, which is freed: why, and what there is of the dump nevertheless. What
- * to exit with
+/* Writing failed: print and free @err, and name the partial dump, if there is one. Returns the
+ * exit status.
  */
 int copy_report_failure(const struct copy *c, struct gdump_error *err);
-/* What became of the guest */
+/* Whether the guest runs again, and how long it was paused */
 void copy_report_guest(const struct copy *c, const struct gdump_info *info);
-/* The guest was running meanwhile, and the dump was canceled. */
+/* A live dump was canceled. */
 void copy_report_canceled(const struct copy *c);
-/* Of a dry run, on standard output */
+/* The result of a dry run, on standard output */
 void copy_report_estimate(const struct gdump_plan *plan, uint64_t pages, uint64_t bytes);

@@ -20,7 +20,7 @@ static void print_json(const struct copy *c, const struct gdump_info *info)
 	fflush(stderr);
 }
 
-/* Milliseconds, with a digit behind the point where that matters */
+/* Milliseconds; short times with one decimal */
 struct ms_text { char text[32]; };
 
 static struct ms_text ms_text(uint64_t us)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * detach.c - a dump that runs on by itself
+ * detach.c - a dump in the background
  *
  * The parent waits at a pipe until the child has begun to write, and ends then; up to that
  * moment the child reports errors to the parent's standard error, and the parent ends with the
@@ -29,7 +29,7 @@ enum { TICK_MS = 50, PATIENCE_MS = 500 };
 static struct {
 	char *dir;
 	long id;
-	int begun;                      /* the pipe to the parent; -1: it has left */
+	int begun;                      /* the pipe to the parent; -1: it has ended */
 	int listener;
 	json_t *job;
 	char *error;                    /* why it failed                        */
@@ -58,7 +58,7 @@ static bool job_listen(void)
 
 	if (good) {
 		strcpy(addr.sun_path, path);
-		unlink(path);           /* of a process that had our id and was killed */
+		unlink(path);           /* left by a process that had our id and was killed */
 		detach.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		good = detach.listener >= 0 &&
 		       !bind(detach.listener, (struct sockaddr *)&addr, sizeof(addr)) &&
@@ -92,7 +92,7 @@ static void child_prepare(const char *from, const char *to)
 	}
 }
 
-/* Wait for the child: its id when it has begun, else what it ends with. */
+/* Wait for the child. Prints its id when it has begun; returns the exit status. */
 static int parent_wait(pid_t pid, int begun)
 {
 	char byte;
@@ -161,7 +161,7 @@ static void set_status(const struct gdump_job_status *status)
 	json_object_set_new(detach.job, "total", json_integer((json_int_t)status->total));
 }
 
-/* Answer whoever has connected; a slow one is not waited for. */
+/* Answer a client, without waiting for a slow one. */
 static void serve(struct gdump_job *job, const struct gdump_job_status *status)
 {
 	struct pollfd p = { .fd = accept4(detach.listener, NULL, NULL, SOCK_CLOEXEC),
@@ -206,7 +206,7 @@ struct gdump_error *detach_write(struct gdump *g, const struct gdump_plan *plan,
 		return err;
 	for (gdump_job_query(job, &status); status.state == GDUMP_JOB_ACTIVE;
 	     gdump_job_query(job, &status)) {
-		/* a tick later the output is open, or it has failed */
+		/* after one tick, the output is open or the job has failed */
 		if (begun)
 			leave_parent();
 		if (poll(&p, 1, TICK_MS) > 0)

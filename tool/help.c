@@ -18,7 +18,7 @@ void print_usage(FILE *out, const struct command *cmd)
 	fputc('\n', out);
 }
 
-/* The words of @text in lines that begin at @indent, where the cursor is */
+/* Print the words of @text in lines from column @indent on, where the cursor is. */
 static void print_wrapped(const char *text, int indent)
 {
 	for (int column = indent; *text; ) {
@@ -34,7 +34,7 @@ static void print_wrapped(const char *text, int indent)
 	putchar('\n');
 }
 
-/* "  -f, --format NAME" and what it does */
+/* "  -f, --format NAME" and the help text */
 static void print_option(const struct option_row *o)
 {
 	char left[64];

@@ -120,7 +120,7 @@ json_t *jobs_ask(const char *dir, long id, const char *word, bool *gone)
 	return n ? NULL : json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL);
 }
 
-/* A job whose process is not there any more, but that did not end */
+/* The process of a job that was active has vanished. */
 static void job_died(const char *dir, long id, json_t *job)
 {
 	char *sock = jobs_path(dir, id, "sock");
@@ -140,7 +140,7 @@ static bool is_state(const json_t *job, const char *state)
 	return s && !strcmp(s, state);
 }
 
-/* What the file of a job says, or better the job itself; NULL: there is none. */
+/* The state of a job: by the job itself if it runs, else from its file; NULL: there is none. */
 static json_t *job_load(const char *dir, const char *name, long id)
 {
 	char *path = NULL;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * jobs.h - dumps that run on by themselves, and how others find them
+ * jobs.h - dumps in the background, and how other processes find them
  *
- * Each has a name, its process id, and in $XDG_RUNTIME_DIR/guestdump, or /run/guestdump
- * where that is not set, two files that only its user may touch:
+ * A job is named by its process id. It has two files, which only its user can access, in
+ * $XDG_RUNTIME_DIR/guestdump, or in /run/guestdump if that variable is not set:
  *
- *     ID.json     what it is; rewritten when it ends, and then there for a day
- *     ID.sock     as long as it runs: a line "query" or "cancel" is answered with what
- *                 ID.json has, and how far it is
+ *     ID.json     its description; rewritten when the job ends, and kept for a day then
+ *     ID.sock     while it runs: a line "query" or "cancel" is answered with the description
+ *                 and the progress
  *
- * A process that was killed leaves a socket that nobody answers: jobs_next() then calls
- * the job failed and removes that.
+ * A job that was killed leaves a socket that nobody serves: jobs_each() then marks the job as
+ * failed and removes the socket.
  */
 #pragma once
 
@@ -18,30 +18,32 @@
 
 #include "tool.h"
 
-/* Where a process may keep its job, made if need be, for free().  NULL: an error was said. */
+/* The directory for the job of this process, created if necessary, to be freed. NULL: failed,
+ * and an error message was printed.
+ */
 char *jobs_dir(void);
 
-/* One file of a job; @suffix "json" or "sock", for free() */
+/* The path of a file of a job, to be freed; @suffix is "json" or "sock". */
 char *jobs_path(const char *dir, long id, const char *suffix);
-/* Write ID.json, so that others see the old one or the new one; an errno */
+/* Replace ID.json atomically. Returns an errno, or 0. */
 int jobs_write(const char *dir, long id, const json_t *job);
 
-/* Call @fn with each job that there is, until it returns false. */
+/* Call @fn for each job until it returns false. */
 typedef bool jobs_fn(void *arg, const char *dir, const json_t *job);
 void jobs_each(jobs_fn *fn, void *arg);
-/* Say @word to the job @id in @dir and get its answer; NULL: it does not answer, and @gone
- * tells that nobody is there.
+/* Send @word to the job @id in @dir. Returns its answer, or NULL if there is none; then @gone is
+ * whether the process has vanished.
  */
 json_t *jobs_ask(const char *dir, long id, const char *word, bool *gone);
 
-/* --- the process that has become a job --- */
+/* --- detach.c: the process that has become a job --- */
 
-/* Fork.  -1 in the child, which goes on as a job; in the parent, when the child has begun
- * or failed to, what to exit with.
+/* Fork. Returns -1 in the child, which becomes the job, and the exit status in the parent, once
+ * the child has begun to write or has failed.
  */
 int detach_start(const char *from, const char *to);
-/* As gdump_write(), while the job can be asked and canceled. */
+/* Like gdump_write(), while other processes can query and cancel the job. */
 struct gdump_error *detach_write(struct gdump *g, const struct gdump_plan *plan, const char *to,
 				 const struct gdump_write_options *opt);
-/* The job ends with this exit status. */
+/* Record that the job ends with this exit status. */
 void detach_end(int status);

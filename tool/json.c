@@ -10,8 +10,8 @@
 
 enum { TRIES = 100, NAP_MS = 10 };
 
-/* jansson 2.14 loses a character, or reads behind its buffer, where it gets no memory: so it
- * gets some, or we end.  A guest that is paused goes on, then, as after kill -9.
+/* jansson 2.14 loses characters, or reads past its buffer, if an allocation fails: so try for a
+ * while, then exit. The guard resumes a paused guest then, as after kill -9.
  */
 static void *allocate(size_t size)
 {

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * json.h - JSON, of what comes from a guest and for it
+ * json.h - JSON from untrusted text
  */
 #pragma once
 
 #include <jansson.h>
 #include <stddef.h>
 
-/* Before all else: jansson is not to be let down when memory is short. */
+/* Call it first: makes jansson safe when memory is short. */
 void json_init(void);
 
-/* Text of a guest or the name of a file, whatever is in it: where it is not UTF-8, all that is
- * not ASCII becomes question marks.
+/* A JSON string from text of a guest or the name of a file, which can hold any bytes: if it is
+ * not UTF-8, each byte that is not ASCII becomes a question mark.
  */
 json_t *json_text(const char *text, size_t len);
-/* The same of a string; NULL becomes null. */
+/* The same for a C string; NULL becomes null. */
 json_t *json_string_of(const char *text);

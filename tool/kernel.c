@@ -12,7 +12,7 @@
 struct tasks {
 	struct gdump_task *list;
 	size_t num, processes, max;
-	bool full;                      /* of our own memory                    */
+	bool full;                      /* no memory for more                   */
 };
 
 static void take_task(void *arg, const struct gdump_task *task)
@@ -124,7 +124,7 @@ static void print_tasks(struct tasks *t, bool all)
 	printf("\n");
 }
 
-/* Not to know is no failure, unless it was asked for. */
+/* It is no failure that this is unknown, unless the user asked for it. */
 static int not_known(struct gdump_error *err, bool asked)
 {
 	if (err && asked)

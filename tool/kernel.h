@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kernel.h - for "guestdump info": what a guest's kernel tells of itself
+ * kernel.h - for "guestdump info": the state of the guest's kernel
  */
 #pragma once
 
@@ -8,8 +8,8 @@
 
 #include <guestdump.h>
 
-/* Since when it runs, whether it panicked, and what its CPUs run; @tasks: and all its
- * tasks.  EXIT_DONE, or what to exit with: @tasks was asked for and cannot be had.
+/* Print since when it runs, whether it panicked, and what its CPUs run; with @tasks, also all
+ * its tasks. Returns the exit status: it is a failure if @tasks cannot be read.
  */
 int print_guest_kernel(struct gdump *g, bool tasks);
 /* The same as members of @o, the object of a dump. */

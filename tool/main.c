@@ -97,7 +97,7 @@ static int print_version(int argc, char **argv)
 	return finish_stdout(EXIT_DONE);
 }
 
-/* "help" or "help COMMAND" */
+/* "help" and "help COMMAND" */
 static int help(int argc, char **argv)
 {
 	const struct command *cmd = argc > 1 ? command_find(argv[1]) : NULL;
@@ -112,7 +112,7 @@ static int help(int argc, char **argv)
 	return finish_stdout(EXIT_DONE);
 }
 
-/* What is no command like the others; false: it is */
+/* Run a word that is not in the table; returns false if @argv[0] is none of these. */
 static bool run_special(int argc, char **argv, int *status)
 {
 	static const struct {

@@ -2,8 +2,8 @@
 /*
  * options.h - the options of all commands: one table
  *
- * Out of it come the parsing of the command line (arguments.c), --help (help.c) and the
- * completion in shells (complete.c); tests/man.sh compares the manual pages with it.
+ * The parser of the command line (arguments.c), --help (help.c) and the completion for shells
+ * (complete.c) use it; tests/man.sh compares the manual pages with it.
  */
 #pragma once
 
@@ -26,17 +26,17 @@ enum {
 struct option_row {
 	char letter;                    /* 0: none                              */
 	const char *name;               /* behind "--"; NULL: none              */
-	const char *value;              /* what it is called in --help: "NAME", "[=try]" if
-					 * it may be missing; NULL: there is none */
-	size_t to;                      /* where @parse stores it in struct arguments */
+	const char *value;              /* its name in --help, "[=NAME]" if it is optional;
+					 * NULL: the option takes none          */
+	size_t to;                      /* offset in struct arguments where @parse stores it */
 	parse_fn *parse;
-	unsigned int commands;          /* that have the option: bits           */
+	unsigned int commands;          /* bits of those that have the option   */
 	const char *help;               /* one sentence                         */
-	complete_fn *complete;          /* the value; NULL: with nothing        */
-	const char *stands_for;         /* the value that an option without one has */
+	complete_fn *complete;          /* the value; NULL: offers nothing      */
+	const char *stands_for;         /* the value to parse, of an option that takes none */
 };
 
-/* Ends with a row without help. A row with nothing else is a heading for --help. */
+/* Ends with a row without help. A row that has only help is a heading in --help. */
 extern const struct option_row option_rows[];
 
 static inline bool option_is_heading(const struct option_row *o)

@@ -37,7 +37,7 @@ void signals_init(void)
 	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
 		struct sigaction old;
 
-		/* nohup and the like have chosen already */
+		/* nohup, for example, wants the signal ignored */
 		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_IGN)
 			continue;
 		sigaction(sigs[i], &sa, NULL);

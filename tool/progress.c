@@ -52,7 +52,7 @@ bool parse_progress(const char *text, void *to, struct bad_value *bad)
 	return false;
 }
 
-/* One that can wipe a line */
+/* Whether standard error is a terminal that can erase a line */
 static bool has_terminal(void)
 {
 	const char *term = getenv("TERM");
@@ -68,7 +68,7 @@ void progress_start(enum progress_style style, const char *what, uint32_t page_s
 	progress.what = what;
 	progress.page_size = page_size;
 	progress.start = now();
-	/* lines come every few seconds, a bar at once */
+	/* a bar is shown at once, lines every few seconds */
 	progress.shown = style == PROGRESS_PLAIN ? progress.start : 0;
 }
 
@@ -112,7 +112,7 @@ static int terminal_width(void)
 	return MAX_WIDTH;
 }
 
-/* As much as the line has room for: percent; and how long it takes; and a bar */
+/* As much as fits on the line: percent, then size and time, then a bar */
 static void show_bar(uint64_t done, uint64_t total, double seconds)
 {
 	const double part = (double)done / (double)total;
@@ -141,7 +141,7 @@ static void show_bar(uint64_t done, uint64_t total, double seconds)
 	progress.bar_is_up = true;
 }
 
-/* Bytes of an input whose size nobody knows */
+/* Bytes of an input whose size is unknown */
 static void show_spool(uint64_t done, double seconds)
 {
 	const char *const text = "guestdump: %s: %s read into a temporary file";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * progress.h - how far we are, on standard error
+ * progress.h - progress on standard error
  */
 #pragma once
 
@@ -13,16 +13,16 @@ enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON
 
 /* The i-th name of a style; NULL past the end. */
 const char *progress_style_name(size_t i);
-/* See values.h: of an enum progress_style */
+/* See values.h: parses an enum progress_style */
 parse_fn parse_progress;
-/* @what is shown in front of the bar and is borrowed. */
+/* @what is shown in front of the progress; it is borrowed. */
 void progress_start(enum progress_style style, const char *what, uint32_t page_size);
-/* The library's callback: true when canceled. */
+/* A gdump_progress_fn: returns true if canceled. */
 bool progress_show(void *arg, uint64_t done, uint64_t total);
 void progress_end(void);
-/* Before another message: wipe the bar. */
+/* Erase the bar, before another message is printed. Call it with stderr locked. */
 void progress_clear(void);
-/* Whether the messages are to be JSON lines */
+/* Whether progress and results are printed as JSON lines */
 bool progress_is_json(void);
 bool progress_is_quiet(void);
 double progress_seconds(void);

@@ -10,8 +10,8 @@ static size_t min(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* How many characters to insert, remove, replace or swap with their neighbor, to get from @a
- * to @b: the optimal string alignment distance.
+/* The number of insertions, deletions, replacements and swaps of neighbors that turn @a into @b:
+ * the optimal string alignment distance
  */
 static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -34,7 +34,7 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 
 struct suggestion suggestion_for(const char *word, size_t len)
 {
-	/* one mistake in a short word, two or three in a long one */
+	/* allows one typo in a short word, three in a long one */
 	return (struct suggestion){ word, len, NULL, min(len / 3 + 2, 4) };
 }
 

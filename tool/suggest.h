@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * suggest.h - what somebody may have meant by a word that is not known
+ * suggest.h - "did you mean ...?"
  */
 #pragma once
 
@@ -13,6 +13,6 @@ struct suggestion {
 	size_t distance;                /* the next one has to be closer        */
 };
 
-/* Begin for a word of @len characters. */
+/* Start to look for the name closest to a word of @len characters. */
 struct suggestion suggestion_for(const char *word, size_t len);
 void suggestion_offer(struct suggestion *s, const char *name);

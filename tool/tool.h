@@ -20,20 +20,20 @@ enum exit_status {
 
 /* --- main.c: the table of commands --- */
 
-/* What stands behind the options */
+/* An argument that is not an option */
 struct operand {
-	const char *name;               /* "INPUT"; with "..." there may be more of it */
+	const char *name;               /* "INPUT"; "INPUT..." if there may be several */
 	complete_fn *complete;
 };
 
 struct command {
 	const char *name;
-	unsigned int bit;               /* in the table of options              */
-	struct operand operands[3];     /* ends with one without a name         */
-	const char *example;            /* of operands                          */
+	unsigned int bit;               /* in option_row.commands               */
+	struct operand operands[3];     /* ends with a NULL name                */
+	const char *example;            /* operands, for messages               */
 	int (*run)(struct arguments *args);
 	const char *summary;            /* a sentence without its full stop     */
-	const char *note;               /* on operands, for --help; may be NULL */
+	const char *note;               /* about operands, for --help; NULL: none */
 };
 
 /* The i-th one, or NULL past the end */
@@ -53,54 +53,53 @@ int cmd_cancel(struct arguments *args);
 /* --- help.c --- */
 
 void print_help(const struct command *cmd);
-/* One line: how to call it */
+/* One line: the synopsis */
 void print_usage(FILE *out, const struct command *cmd);
 
 /* --- message.c: standard error and standard output --- */
 
-/* Time counts from here; each message leaves us as one piece. */
+/* Call it first: debug messages count time from here, and each message is one write(). */
 void messages_init(void);
 /* "guestdump: <message>" on standard error; safe from many threads */
 void say(const char *fmt, ...) __attribute__((__format__(__printf__, 1, 2)));
 /* The same for a warning of the library */
 void say_warning(void *arg, const char *message);
-/* And for what it does: "guestdump: debug: <milliseconds>: <message>", up to the level that
- * @arg, an unsigned int, has
+/* A gdump_debug_fn: "guestdump: debug: <milliseconds> ms: <message>", if @level is at most the
+ * unsigned int at @arg
  */
 void say_debug(void *arg, enum gdump_debug_level level, const char *message);
-/* Print @err, free it, and give the exit status that it means. */
+/* Print and free @err. Returns the exit status for it. */
 int fail(struct gdump_error *err);
-/* A wrong use of @cmd: print what is wrong and where help is. */
+/* @cmd was used wrongly: print a message and the synopsis. Returns the exit status. */
 int usage_error(const struct command *cmd, const char *fmt, ...)
 	__attribute__((__format__(__printf__, 2, 3)));
 
-/* Text of a guest or of a dump, with what is not printable ASCII as \xNN */
+/* Print text of a guest or a dump; bytes that are not printable ASCII become \xNN. */
 void print_escaped(const char *text, size_t len);
-/* The name of a file, with what a terminal could take for a command as \xNN */
+/* Print the name of a file; control characters become \xNN. */
 void print_name(const char *name);
 /* A size for people, as in "37.2 MiB" */
 struct size_text { char text[32]; };
 struct size_text size_text(uint64_t bytes);
-/* All is printed: @status, or if it could not be written (a full disk) EXIT_FAILED. When
- * nobody reads any more, as with "| head", that is no news.
+/* Flush standard output. Returns @status, or EXIT_FAILED if that failed; prints an error message
+ * unless the reader has gone, as with "| head".
  */
 int finish_stdout(int status);
 
 /* --- process.c: signals, and the process that resumes the guest when we are killed --- */
 
-/* Ctrl-C, SIGTERM and SIGHUP: asked for by canceled(), which also takes the
- * library's callback form. A process that is stuck five seconds later is ended hard; a
- * second signal does that at once.
+/* After Ctrl-C, SIGTERM or SIGHUP, canceled() returns true; it is a gdump_cancel_fn. If the
+ * process is still there five seconds later, or a second signal arrives, it exits at once.
  */
 void signals_init(void);
 bool canceled(void *arg);
-/* From now on nothing ends us hard: what has begun must be ended in order. */
+/* From now on no signal makes us exit at once: something must be finished first. */
 void signals_be_patient(void);
-/* Canceling may take its time, but a second signal ends us at once. */
+/* From now on canceling may take its time, but a second signal makes us exit at once. */
 void signals_unhurried(void);
 
-/* Start the process that resumes a paused guest when we are killed. The descriptor for
- * gdump_open_options.guard_fd, or 0 when it cannot be had
+/* Start the process that resumes a paused guest if we are killed. Returns the descriptor for
+ * gdump_open_options.guard_fd, or 0 if that failed.
  */
 int guard_start(void);
 void guard_stop(int fd);

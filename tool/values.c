@@ -27,7 +27,7 @@ const char *excluded_kind_name(size_t i)
 	return i < ARRAY_SIZE(kinds) ? kinds[i].name : NULL;
 }
 
-/* A piece of a value */
+/* A part of a value */
 struct piece {
 	const char *text;
 	size_t len;
@@ -44,7 +44,7 @@ static struct piece whole(const char *text)
 	return (struct piece){ text, strlen(text) };
 }
 
-/* Cut off what is in front of the first of @separators; false: there was nothing left. */
+/* Split off the text in front of the next of @separators; returns false at the end. */
 static bool next_piece(const char **rest, const char *separators, struct piece *ret)
 {
 	if (!*rest)

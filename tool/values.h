@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * values.h - what stands behind an option on the command line
+ * values.h - parsers for the values of options
  *
- * A parser takes the text, which it leaves as it is and may point into, and stores what it
- * means at @to, the address of a type of its own. When a piece of the text makes no sense it
- * reports that piece and what was expected in its place; what is at @to is then undefined.
+ * A parser stores the meaning of @text at @to, a pointer to a type that depends on the parser.
+ * It may keep pointers into @text, which it does not change. If a piece of the text is wrong, it
+ * returns false and reports that piece and what was expected instead.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct codec_choice {
 	int level;
 };
 
-/* Dump levels, to be tried one after the other, and what all of them omit besides */
+/* Dump levels, to be tried one after the other; all of them omit @exclude as well. */
 struct level_list {
 	unsigned int levels[32];
 	size_t num;                     /* 0: just level 0                      */
@@ -41,22 +41,22 @@ struct extent_list {
 	size_t num;
 };
 
-parse_fn parse_flag;            /* bool: the option is there; of no text        */
-parse_fn parse_count;           /* unsigned int: once more; of no text          */
+parse_fn parse_flag;            /* bool: becomes true; ignores @text            */
+parse_fn parse_count;           /* unsigned int: increments it; ignores @text   */
 parse_fn parse_text;            /* const char *: any text                       */
 parse_fn parse_size;            /* uint64_t: decimal or 0x; K, M, G, T are powers of 1024 */
 parse_fn parse_length;          /* the same, above 0                            */
 parse_fn parse_threads;         /* unsigned int                                 */
 parse_fn parse_files;           /* unsigned int                                 */
-parse_fn parse_seconds;         /* unsigned int: milliseconds                   */
+parse_fn parse_seconds;         /* unsigned int: becomes milliseconds           */
 parse_fn parse_codec;           /* struct codec_choice                          */
 parse_fn parse_levels;          /* struct level_list: a list such as "11,31"; the last one counts */
 parse_fn parse_exclude;         /* struct level_list: adds a list such as "user,free" */
 parse_fn parse_extent;          /* struct extent_list: adds "ADDR:SIZE[@OFFSET]" */
 parse_fn parse_live;            /* int, enum gdump_live: NULL or "try"          */
-parse_fn parse_key;             /* const char *: the name of a file with a key.  From then on
+parse_fn parse_key;             /* const char *: the name of a file with a key. From then on,
 				 * this process leaves no core file, and other processes of the
-				 * same user cannot look into it                */
+				 * same user cannot inspect it                  */
 
 /* The whole of @text in [min, max] */
 bool parse_number(const char *text, long min, long max, long *ret);
