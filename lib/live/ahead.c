@@ -61,10 +61,10 @@ static void end_pass(struct ahead *a)
 }
 
 /* Go to the end of what was not looked at: the slot that it is in, or NULL. */
-static const struct slot *find_end(struct ahead *a, uint64_t *first)
+static const struct mem_slot *find_end(struct ahead *a, uint64_t *first)
 {
 	for (; a->left; a->left--, a->end = UINT64_MAX) {
-		const struct slot *s = &a->slots[a->left - 1];
+		const struct mem_slot *s = &a->slots[a->left - 1];
 
 		*first = s->paddr / a->page_size;
 		a->end = MIN(a->end, (s->paddr + (s->size - 1)) / a->page_size + 1);
@@ -82,10 +82,10 @@ static bool is_wanted(const struct ahead *a, uint64_t pfn)
 /* Up to @max neighbours that are wanted, the last ones: [a->end, *@end), in one slot.
  * NULL: there are none, or not so near.
  */
-static const struct slot *next_run(struct ahead *a, size_t max, uint64_t *end)
+static const struct mem_slot *next_run(struct ahead *a, size_t max, uint64_t *end)
 {
 	unsigned int budget = LOOK;
-	const struct slot *s;
+	const struct mem_slot *s;
 	uint64_t first;
 
 	while (budget && (s = find_end(a, &first))) {
@@ -121,7 +121,7 @@ static void look(const struct ahead *a, uint64_t hva, size_t num, unsigned char 
 }
 
 /* Read pages to @buf that are wanted, and give those that are of the moment. */
-static struct gdump_error *take_pages(struct ahead *a, const struct slot *s, uint64_t pfn,
+static struct gdump_error *take_pages(struct ahead *a, const struct mem_slot *s, uint64_t pfn,
 				      size_t num, unsigned char *buf)
 {
 	const uint64_t hva = s->hva + (pfn * a->page_size - s->paddr);
@@ -148,7 +148,7 @@ static struct gdump_error *take_pages(struct ahead *a, const struct slot *s, uin
 }
 
 /* Take pages [a->end, @end).  Those that are the kernel's page of zeros need not be read. */
-static struct gdump_error *take_run(struct ahead *a, const struct slot *s, uint64_t end,
+static struct gdump_error *take_run(struct ahead *a, const struct mem_slot *s, uint64_t end,
 				    unsigned char *buf)
 {
 	const size_t num = (size_t)(end - a->end);
@@ -175,7 +175,7 @@ static struct gdump_error *read_some(struct ahead *a, bool *worked)
 {
 	size_t room = 0;
 	unsigned char *buf = a->to->reserve(a->to->arg, &room);
-	const struct slot *s;
+	const struct mem_slot *s;
 	uint64_t end;
 
 	*worked = buf;
@@ -193,7 +193,7 @@ static struct gdump_error *read_some(struct ahead *a, bool *worked)
 static void lift_some(struct ahead *a)
 {
 	const uint64_t host = procmem_page_size(a->mem);
-	const struct slot *s;
+	const struct mem_slot *s;
 	uint64_t start, end, from;
 
 	if (!a->left) {

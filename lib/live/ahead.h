@@ -5,7 +5,7 @@
 #pragma once
 
 #include "../machine/source.h"
-#include "slots.h"
+#include "memory_map.h"
 #include "userfault.h"
 
 enum ahead_phase {
@@ -19,7 +19,7 @@ enum ahead_phase {
 struct ahead {
 	/* the guest's memory, and who gets it */
 	const struct procmem *mem;
-	const struct slot *slots;
+	const struct mem_slot *slots;
 	size_t num_slots;
 	uint32_t page_size;
 	const struct page_sink *to;

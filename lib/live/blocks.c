@@ -40,12 +40,12 @@ static size_t find_block(const struct migration *m, const char *name, uint32_t *
 }
 
 /* Whether some of it is RAM of the guest: of what is not plugged, nothing is. */
-static bool is_ram(const struct mtree_range *r, const struct layout *layout)
+static bool is_ram(const struct mtree_range *r, const struct memory_map *memory)
 {
-	const size_t i = layout_find(layout, r->start);
+	const size_t i = memory_map_find(memory, r->start);
 
-	return i < layout->num_slots && layout->slots[i].kind == GDUMP_RANGE_RAM &&
-	       layout->slots[i].paddr <= r->start + (r->size - 1);
+	return i < memory->num_slots && memory->slots[i].kind == GDUMP_RANGE_RAM &&
+	       memory->slots[i].paddr <= r->start + (r->size - 1);
 }
 
 static struct gdump_error *add_range(struct block_map *map, const struct mtree_range *r,
@@ -73,7 +73,7 @@ static int by_size(const void *a, const void *b)
 }
 
 struct gdump_error *block_map_make(struct block_map *map, const struct mtree *mtree,
-				   const struct layout *layout, const struct migration *m)
+				   const struct memory_map *memory, const struct migration *m)
 {
 	struct gdump_error *err = NULL;
 
@@ -83,7 +83,7 @@ struct gdump_error *block_map_make(struct block_map *map, const struct mtree *mt
 	for (size_t i = 0; !err && i < mtree->num_ranges; i++) {
 		const struct mtree_range *r = &mtree->ranges[i];
 
-		err = add_range(map, r, m, is_ram(r, layout));
+		err = add_range(map, r, m, is_ram(r, memory));
 	}
 	qsort(map->ranges, map->num, sizeof(*map->ranges), by_size);
 	return err;

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "../migration/migration.h"
-#include "layout.h"
+#include "memory_map.h"
 #include "mtree.h"
 
 struct block_map {
@@ -17,12 +17,12 @@ struct block_map {
 	size_t num;
 };
 
-/* Find the pieces of @mtree in the blocks of @m.  What is RAM by @layout has to be in
+/* Find the pieces of @mtree in the blocks of @m.  What is RAM by @memory has to be in
  * just one: else GDUMP_ERR_UNSUPPORTED.  A device's memory whose name is not so clear
  * is left out.
  */
 MUST_CHECK struct gdump_error *block_map_make(struct block_map *map, const struct mtree *mtree,
-					      const struct layout *layout,
+					      const struct memory_map *memory,
 					      const struct migration *m);
 void block_map_deinit(struct block_map *map);
 

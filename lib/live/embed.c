@@ -32,14 +32,13 @@
 #include "../util/debug.h"
 #include "kvm_protected.h"
 #include "live.h"
-#include "slots.h"
+#include "memory_map.h"
 
 struct embed {
 	struct source source;
 	struct gdump_guest guest;       /* its arrays are gone                  */
 	struct gdump_open_options opt;
-	struct slot *slots;             /* ascending                            */
-	size_t num_slots;
+	struct memory_map map;
 	struct procmem *mem;            /* what is populated; NULL: not known   */
 	struct capture *capture;        /* NULL: it is not protected            */
 	int *vcpu_fds;
@@ -65,10 +64,10 @@ void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type, con
 /* The pieces of the slots that [paddr, paddr + *len) touches: the first; cuts *len. */
 static const unsigned char *host_at(const struct embed *e, uint64_t paddr, size_t *len)
 {
-	const size_t i = slots_find(e->slots, e->num_slots, paddr);
-	const struct slot *s = &e->slots[i];
+	const size_t i = memory_map_find(&e->map, paddr);
+	const struct mem_slot *s = &e->map.slots[i];
 
-	if (i == e->num_slots || paddr < s->paddr)
+	if (i == e->map.num_slots || paddr < s->paddr)
 		return NULL;
 	*len = (size_t)MIN(s->size - (paddr - s->paddr), (uint64_t)*len);
 	return (const unsigned char *)(uintptr_t)s->hva + (paddr - s->paddr);
@@ -136,12 +135,12 @@ static struct gdump_error *embed_scan(struct source *s, uint64_t pfn, size_t num
 				      unsigned char *state, bool holes)
 {
 	struct embed *e = (struct embed *)s;
-	const struct scan scan = { .pfn = pfn, .num = num, .page_size = s->image.page_size,
-				   .state = state };
+	const struct page_scan scan = { .pfn = pfn, .num = num,
+					.page_size = s->image.page_size, .state = state };
 
 	memset(state, PAGE_THERE, num);
 	if (holes && e->mem)
-		slots_scan(e->slots, e->num_slots, e->mem, &scan);
+		memory_map_scan(&e->map, e->mem, &scan);
 	return NULL;
 }
 
@@ -205,7 +204,7 @@ static void embed_close(struct source *s)
 	procmem_close(e->mem);
 	capture_close(e->capture);
 	free(e->vcpu_fds);
-	free(e->slots);
+	memory_map_deinit(&e->map);
 	free(e);
 }
 
@@ -276,15 +275,15 @@ static const struct source_ops embed_protected_ops = {
 
 static int by_paddr(const void *a, const void *b)
 {
-	const struct slot *x = a, *y = b;
+	const struct mem_slot *x = a, *y = b;
 
 	return (x->paddr > y->paddr) - (x->paddr < y->paddr);
 }
 
 static struct gdump_error *check_slots(const struct embed *e)
 {
-	for (size_t i = 0; i < e->num_slots; i++) {
-		const struct slot *s = &e->slots[i];
+	for (size_t i = 0; i < e->map.num_slots; i++) {
+		const struct mem_slot *s = &e->map.slots[i];
 
 		if (!s->hva || !s->size || s->paddr + (s->size - 1) < s->paddr ||
 		    s->hva + (s->size - 1) < s->hva)
@@ -302,20 +301,17 @@ static struct gdump_error *take_slots(struct embed *e)
 	const struct gdump_slot *from = e->guest.slots;
 	struct gdump_error *err;
 
-	e->slots = calloc(e->guest.num_slots + 1, sizeof(*e->slots));
-	if (!e->slots)
+	e->map.slots = calloc(e->guest.num_slots + 1, sizeof(*e->map.slots));
+	if (!e->map.slots)
 		return error_nomem();
 	for (size_t i = 0; i < e->guest.num_slots; i++)
-		e->slots[e->num_slots++] = (struct slot){
+		e->map.slots[e->map.num_slots++] = (struct mem_slot){
 			.paddr = from[i].paddr, .size = from[i].size,
 			.hva = (uintptr_t)from[i].host, .kind = from[i].kind,
 		};
-	qsort(e->slots, e->num_slots, sizeof(*e->slots), by_paddr);
+	qsort(e->map.slots, e->map.num_slots, sizeof(*e->map.slots), by_paddr);
 	err = check_slots(e);
-	for (size_t i = 0; !err && i < e->num_slots; i++)
-		err = image_add_range(&e->source.image, e->slots[i].paddr, e->slots[i].size,
-				      e->slots[i].kind);
-	return err;
+	return err ? err : memory_map_to_image(&e->map, &e->source.image);
 }
 
 /* Which pages are populated is good to know, but it can be done without. */
@@ -324,8 +320,8 @@ static void watch_slots(struct embed *e)
 	CLEANUP_PROCMEM struct procmem *mem = NULL;
 	CLEANUP_ERROR struct gdump_error *err = procmem_open(getpid(), &mem);
 
-	for (size_t i = 0; !err && i < e->num_slots; i++)
-		err = procmem_use(mem, e->slots[i].hva, e->slots[i].size);
+	for (size_t i = 0; !err && i < e->map.num_slots; i++)
+		err = procmem_use(mem, e->map.slots[i].hva, e->map.slots[i].size);
 	if (!err)
 		e->mem = TAKE_PTR(mem);
 }

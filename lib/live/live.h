@@ -9,7 +9,7 @@
  * paused, something else has to resume it: the guard (see gdump_guard()), or the
  * hypervisor that notices that we are gone.
  *
- * What such files share, and what does not know QEMU: slots.h (where in a process the
+ * What such files share, and what does not know QEMU: memory_map.h (where in a process the
  * guest's memory is), procmem.h (reading that process), rights.h (why that is not allowed)
  * and kvm.h (registers of KVM's CPUs).
  */

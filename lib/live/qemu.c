@@ -4,7 +4,7 @@
  *
  * Theory of operation.  What the guest's memory is comes from QEMU's monitor:
  * "info mtree -f" gives the guest-physical ranges, gpa2hva the addresses in
- * QEMU's process (see layout.c).  The memory itself is then read from that
+ * QEMU's process (see qemu_map.c).  The memory itself is then read from that
  * process (see procmem.c), by as many threads as there are.  The registers of
  * the CPUs and all else that travels as ELF notes is taken from a tiny dump of
  * QEMU's own, of one page (see qemu_dump.c); and that page must be the one that
@@ -16,7 +16,7 @@
  * What can be done before the guest is paused is done before; afterwards, the
  * memory map is checked to be still the same.
  */
-#include "qemu.h"
+#include "live.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,8 +25,8 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/debug.h"
-#include "live.h"
 #include "qemu_direct.h"
+#include "qemu_way.h"
 
 /* "PATH" or "PATH,pid=N" */
 static struct gdump_error *qemu_connect(struct qemu *qemu, const char *where)
@@ -75,8 +75,8 @@ static struct gdump_error *qemu_find_memory(struct qemu *qemu)
 	struct gdump_error *err;
 
 	direct_detach(qemu);
-	layout_deinit(&qemu->layout);
-	err = layout_read(qemu->guest.qmp, &qemu->opt, &qemu->layout);
+	qemu_map_deinit(&qemu->map);
+	err = qemu_map_read(qemu->guest.qmp, &qemu->opt, &qemu->map);
 	if (err || qemu->opt.no_direct || qemu->guest.may_be_protected)
 		return err;
 	err = direct_attach(qemu);
@@ -138,13 +138,8 @@ static struct gdump_error *qemu_begin_way(struct qemu *qemu)
 static struct gdump_error *qemu_fill_image(struct qemu *qemu)
 {
 	struct image *image = &qemu->source.image;
-	struct gdump_error *err = NULL;
+	struct gdump_error *err = memory_map_to_image(&qemu->map.memory, image);
 
-	for (size_t i = 0; !err && i < qemu->layout.num_slots; i++) {
-		const struct slot *s = &qemu->layout.slots[i];
-
-		err = image_add_range(image, s->paddr, s->size, s->kind);
-	}
 	snprintf(image->detail, sizeof(image->detail), "QEMU %s, process %d",
 		 qmp_version(qemu->guest.qmp), (int)qmp_pid(qemu->guest.qmp));
 	return err ? err : image_seal(image);

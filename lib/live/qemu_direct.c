@@ -10,82 +10,35 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/debug.h"
+#include "qemu_way.h"
 
 enum { PROBE_SIZE = 4096 };            /* of memory that comes with the registers */
 
-/* Read the slots [paddr, paddr + len); the caller asks for nothing else. */
 struct gdump_error *direct_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
-	struct qemu *qemu = (struct qemu *)s;
-	struct gdump_error *err;
-	size_t n;
+	const struct qemu *qemu = (const struct qemu *)s;
 
-	for (size_t i = layout_find(&qemu->layout, paddr); len; i++) {
-		const struct slot *slot = &qemu->layout.slots[i];
-
-		if (i == qemu->layout.num_slots || paddr < slot->paddr)
-			return error_new(GDUMP_ERR_NODATA, "the guest has no memory at 0x%" PRIx64,
-					 paddr);
-		n = (size_t)MIN(slot->paddr + (slot->size - 1) - paddr, (uint64_t)len - 1) + 1;
-		err = procmem_read(qemu->mem, slot->hva + (paddr - slot->paddr), buf, n);
-		if (err)
-			return error_prefix(err, "guest memory at 0x%" PRIx64, paddr);
-		paddr += n;
-		buf = (char *)buf + n;
-		len -= n;
-	}
-	return NULL;
+	return memory_map_read(&qemu->map.memory, qemu->mem, paddr, buf, len);
 }
 
 struct gdump_error *direct_scan(struct source *s, uint64_t pfn, size_t num,
 				unsigned char *state, bool holes)
 {
 	struct qemu *qemu = (struct qemu *)s;
-	const struct scan scan = { .pfn = pfn, .num = num, .page_size = s->image.page_size,
-				   .state = state };
+	const struct page_scan scan = { .pfn = pfn, .num = num,
+					.page_size = s->image.page_size, .state = state };
 
 	memset(state, PAGE_THERE, num);
 	if (holes)
-		slots_scan(qemu->layout.slots, qemu->layout.num_slots, qemu->mem, &scan);
+		memory_map_scan(&qemu->map.memory, qemu->mem, &scan);
 	return NULL;
-}
-
-/* Whether all of the host's pages there may be looked at without allocating one */
-static bool direct_has_no_hole(const struct procmem *mem, uint64_t hva, size_t len)
-{
-	uint64_t page = procmem_page_size(mem), start = round_down(hva, page);
-	unsigned char there[512];
-
-	for (uint64_t num = div_up(hva - start + len, page); num;) {
-		size_t n = (size_t)MIN(num, (uint64_t)ARRAY_SIZE(there));
-
-		procmem_scan(mem, start, n, there);
-		if (memchr(there, 0, n))
-			return false;
-		start += n * page;
-		num -= n;
-	}
-	return true;
 }
 
 const void *direct_borrow(struct source *s, uint64_t paddr, size_t len)
 {
-	struct qemu *qemu = (struct qemu *)s;
-	size_t i = layout_find(&qemu->layout, paddr);
-	const struct slot *slot = &qemu->layout.slots[i];
-	const void *p;
-	uint64_t hva;
+	const struct qemu *qemu = (const struct qemu *)s;
 
-	if (i == qemu->layout.num_slots || paddr < slot->paddr ||
-	    !range_fits(paddr - slot->paddr, len, slot->size))
-		return NULL;
-	hva = slot->hva + (paddr - slot->paddr);
-	p = procmem_borrow(qemu->mem, hva, len);
-	/* of a large page that is there, some of the host's may not be */
-	if (p && s->image.page_size > procmem_page_size(qemu->mem) &&
-	    !direct_has_no_hole(qemu->mem, hva, len))
-		return NULL;
-	return p;
+	return memory_map_borrow(&qemu->map.memory, qemu->mem, paddr, len, s->image.page_size);
 }
 
 static void direct_log(const struct qemu *qemu)
@@ -93,9 +46,9 @@ static void direct_log(const struct qemu *qemu)
 	const struct debug *debug = &qemu->source.debug;
 
 	debug_log(debug, GDUMP_DEBUG_STEP, "the guest's memory is in %zu places of process %d",
-		  qemu->layout.num_slots, (int)qmp_pid(qemu->guest.qmp));
-	for (size_t i = 0; debug->fn && i < qemu->layout.num_slots; i++) {
-		const struct slot *s = &qemu->layout.slots[i];
+		  qemu->map.memory.num_slots, (int)qmp_pid(qemu->guest.qmp));
+	for (size_t i = 0; debug->fn && i < qemu->map.memory.num_slots; i++) {
+		const struct mem_slot *s = &qemu->map.memory.slots[i];
 
 		debug_log(debug, GDUMP_DEBUG_DETAIL, "0x%" PRIx64 " to 0x%" PRIx64
 			  " of the guest is at 0x%" PRIx64 " of the process, %s", s->paddr,
@@ -111,9 +64,9 @@ struct gdump_error *direct_attach(struct qemu *qemu)
 
 	err = procmem_open(qmp_pid(qemu->guest.qmp), &mem);
 	if (!err)
-		err = layout_locate(qemu->guest.qmp, &qemu->opt, &qemu->layout);
-	for (size_t i = 0; !err && i < qemu->layout.num_slots; i++)
-		err = procmem_use(mem, qemu->layout.slots[i].hva, qemu->layout.slots[i].size);
+		err = qemu_map_locate(qemu->guest.qmp, &qemu->opt, &qemu->map);
+	for (size_t i = 0; !err && i < qemu->map.memory.num_slots; i++)
+		err = procmem_use(mem, qemu->map.memory.slots[i].hva, qemu->map.memory.slots[i].size);
 	if (err)
 		return err;
 	qemu->mem = TAKE_PTR(mem);
@@ -151,13 +104,13 @@ static struct gdump_error *direct_compare(struct qemu *qemu, const struct qemu_h
 }
 
 /* Where to look for the CPUs' registers: QEMU gives them with some memory only. */
-static struct qemu_extent direct_probe_extent(const struct layout *layout)
+static struct qemu_extent direct_probe_extent(const struct memory_map *map)
 {
-	const struct slot *s = layout->slots;
+	const struct mem_slot *s = map->slots;
 
-	for (size_t i = 0; i < layout->num_slots; i++) {
-		if (layout->slots[i].kind == GDUMP_RANGE_RAM) {
-			s = &layout->slots[i];
+	for (size_t i = 0; i < map->num_slots; i++) {
+		if (map->slots[i].kind == GDUMP_RANGE_RAM) {
+			s = &map->slots[i];
 			break;
 		}
 	}
@@ -170,7 +123,7 @@ static struct gdump_error *direct_take_cpus(struct qemu *qemu, bool compare, str
 	CLEANUP_HEAD struct qemu_head head = { 0 };
 	struct gdump_error *err;
 
-	err = qemu_dump_notes(qemu->guest.qmp, direct_probe_extent(&qemu->layout), &head);
+	err = qemu_dump_notes(qemu->guest.qmp, direct_probe_extent(&qemu->map.memory), &head);
 	if (!err && compare)
 		err = direct_compare(qemu, &head);
 	return err ? err : qemu_take_head(image, &head);
@@ -178,9 +131,9 @@ static struct gdump_error *direct_take_cpus(struct qemu *qemu, bool compare, str
 
 struct gdump_error *direct_begin(struct qemu *qemu)
 {
-	struct gdump_error *err = layout_plugged(qemu->guest.qmp, &qemu->layout);
+	struct gdump_error *err = qemu_map_plugged(qemu->guest.qmp, &qemu->map);
 
-	if (!err && !qemu->layout.num_slots)
+	if (!err && !qemu->map.memory.num_slots)
 		err = error_new(GDUMP_ERR_REMOTE, "QEMU has no memory of this guest");
 	/* the memory of a running guest may well differ */
 	return err ? err : direct_take_cpus(qemu, !qemu->source.is_mutable, &qemu->source.image);

@@ -7,10 +7,10 @@
  */
 #pragma once
 
-#include "qemu.h"
+#include "qemu_guest.h"
 
 /* Find the guest's memory in QEMU's process and open it: qemu->mem, and the addresses in
- * qemu->layout.  GDUMP_ERR_OS or GDUMP_ERR_NODATA if it cannot be read from here.
+ * qemu->map.  GDUMP_ERR_OS or GDUMP_ERR_NODATA if it cannot be read from here.
  */
 MUST_CHECK struct gdump_error *direct_attach(struct qemu *qemu);
 /* Close it again. */

@@ -2,13 +2,14 @@
 /*
  * qemu_guest.c - what is done to a guest of QEMU, whatever way it is read
  */
-#include "qemu.h"
+#include "qemu_guest.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "../util/cleanup.h"
 #include "../util/debug.h"
+#include "qemu_way.h"
 
 void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...)
 {
@@ -44,7 +45,7 @@ struct gdump_error *qemu_pause(struct qemu *qemu, bool *changed)
 {
 	struct gdump_error *err = guest_pause(&qemu->guest);
 
-	return err ? err : layout_changed(qemu->guest.qmp, &qemu->layout, changed);
+	return err ? err : qemu_map_changed(qemu->guest.qmp, &qemu->map, changed);
 }
 
 struct gdump_error *qemu_resume(struct source *s)
@@ -87,7 +88,7 @@ void qemu_close(struct source *s)
 		qemu_warn(&qemu->opt, "%s", gdump_error_message(err));
 	qemu_head_deinit(&qemu->stream.head);
 	procmem_close(qemu->mem);
-	layout_deinit(&qemu->layout);
+	qemu_map_deinit(&qemu->map);
 	qmp_close(qemu->guest.qmp);
 	free(qemu);
 }

@@ -15,7 +15,7 @@
  *
  * Facts: QEMU's dump/dump.c and target/s390x/arch_dump.c.
  */
-#include "qemu.h"
+#include "qemu_guest.h"
 
 #include <elf.h>
 #include <inttypes.h>
@@ -27,6 +27,7 @@
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
 #include "qemu_stream.h"
+#include "qemu_way.h"
 
 enum { META, COMPL, NAMES, NUM_SECTIONS };
 enum { MAX_NAMES = 4096 };

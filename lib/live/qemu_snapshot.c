@@ -37,7 +37,7 @@
  * if we are killed by the guard, who has the pipe as well.  Then the capability is
  * put back.
  */
-#include "qemu.h"
+#include "qemu_guest.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -56,6 +56,7 @@
 #include "assembly.h"
 #include "blocks.h"
 #include "qemu_direct.h"
+#include "qemu_way.h"
 
 #define CAPABILITY "background-snapshot"
 
@@ -180,7 +181,7 @@ static struct gdump_error *snapshot_try(struct qemu *qemu)
 	if (!err && !was_on)
 		err = turn_on(s);
 	if (!err)
-		err = mtree_parse(qemu->layout.mtree, &qemu->opt, &s->mtree);
+		err = mtree_parse(qemu->map.mtree, &qemu->opt, &s->mtree);
 	return error_prefix(err, "a snapshot of the running guest");
 }
 
@@ -421,7 +422,7 @@ static struct gdump_error *take_blocks(void *arg, const struct migration *m)
 				 "QEMU's snapshot has pages of %u bytes, the guest's kernel of %u",
 				 m->page_size, page_size);
 	s->assembly = (struct assembly){ .page_size = page_size, .part_size = m->page_size };
-	err = block_map_make(&s->map, &s->mtree, &s->qemu->layout, m);
+	err = block_map_make(&s->map, &s->mtree, &s->qemu->map.memory, m);
 	return err ? err : push_devices(s, false);
 }
 
@@ -587,7 +588,7 @@ static struct gdump_error *snapshot_push(struct source *source, const struct pag
 
 	s->to = to;
 	s->ahead = (struct ahead){
-		.mem = qemu->mem, .slots = qemu->layout.slots, .num_slots = qemu->layout.num_slots,
+		.mem = qemu->mem, .slots = qemu->map.memory.slots, .num_slots = qemu->map.memory.num_slots,
 		.page_size = source->image.page_size, .to = to,
 	};
 	if (!cpu_notes_cover(&source->image))

@@ -20,6 +20,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/debug.h"
+#include "qemu_way.h"
 
 enum {
 	FAR_AHEAD = 64 << 20,           /* rather begin anew                    */
@@ -149,8 +150,8 @@ static const struct qemu_load *qemu_stream_load(struct qemu *qemu, uint64_t padd
 /* Begin anew unless @paddr comes out of the pipe soon. */
 static struct gdump_error *qemu_stream_seek(struct qemu *qemu, uint64_t paddr, size_t len)
 {
-	const struct layout *layout = &qemu->layout;
-	const struct slot *last = &layout->slots[layout->num_slots - 1];
+	const struct memory_map *map = &qemu->map.memory;
+	const struct mem_slot *last = &map->slots[map->num_slots - 1];
 	struct qemu_extent extent = { paddr, len };
 	const struct qemu_load *l = qemu->stream.active ? qemu_stream_load(qemu, paddr) : NULL;
 	struct gdump_error *err;
@@ -208,8 +209,8 @@ struct gdump_error *qemu_stream_begin(struct qemu *qemu)
 	if (!err)
 		err = qemu_take_head(&qemu->source.image, &qemu->stream.head);
 	if (!err)
-		err = layout_clip(&qemu->layout, (struct qemu_extent){ 0 }, &qemu->stream.head);
-	if (!err && !qemu->layout.num_slots)
+		err = qemu_map_clip(&qemu->map, (struct qemu_extent){ 0 }, &qemu->stream.head);
+	if (!err && !qemu->map.memory.num_slots)
 		err = error_new(GDUMP_ERR_REMOTE, "QEMU has no memory of this guest");
 	if (!err && qemu->source.is_mutable)
 		err = qemu_stream_end(qemu);

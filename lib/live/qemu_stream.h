@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "qemu.h"
+#include "qemu_guest.h"
 
 /* qemu_way.begin: also takes out of the memory map what QEMU does not dump. */
 struct gdump_error *qemu_stream_begin(struct qemu *qemu);

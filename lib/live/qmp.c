@@ -8,13 +8,14 @@
  * A monitor serves one client at a time and leaves others in the queue of its
  * socket: connect() works there, but the greeting never comes.
  */
-#include "wire.h"
+#include "qmp.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../util/cleanup.h"
+#include "wire.h"
 
 enum { TIMEOUT_MS = 30000 };            /* when the caller does not say         */
 

@@ -16,7 +16,7 @@
 #include <jansson.h>
 #include <sys/types.h>
 
-#include "../error.h"
+#include "qmp_pump.h"
 
 struct debug;
 struct qmp;
@@ -48,15 +48,6 @@ unsigned int qmp_timeout_ms(const struct qmp *q);
 int qmp_fd(const struct qmp *q);
 /* From now on nothing is cancelled: for what must be done on the way out. */
 void qmp_ignore_cancel(struct qmp *q);
-
-/* A descriptor to be read while we wait for QEMU, which may write there before
- * it answers.  The last thing done to it is to set @fd to -1.
- */
-struct qmp_pump {
-	int fd;
-	/* @fd is readable or at its end. */
-	struct gdump_error *(*ready)(struct qmp_pump *pump);
-};
 
 struct qmp_command {
 	const char *name;

@@ -4,8 +4,11 @@
  */
 #pragma once
 
+#include <jansson.h>
+#include <sys/types.h>
+
 #include "../util/debug.h"
-#include "qmp.h"
+#include "qmp_pump.h"
 
 struct wire {
 	int fd, pidfd;                  /* -1: none                             */

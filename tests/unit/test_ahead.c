@@ -229,7 +229,7 @@ static void run(struct ahead *a, enum ahead_phase until)
 /* False: it could not be done. */
 static bool test_reading(uint32_t page_size, size_t num_room)
 {
-	struct slot slots[2];
+	struct mem_slot slots[2];
 	struct procmem *mem = NULL;
 	struct taken *t = calloc(1, sizeof(*t));
 	const struct page_sink to = {
@@ -247,9 +247,9 @@ static bool test_reading(uint32_t page_size, size_t num_room)
 	*t = (struct taken){ .page_size = page_size, .num_room = num_room, .other = &other,
 			     .memory = calloc(PAGES, page), .change_at = changed };
 	t->unwanted[600 * page / page_size] = true;
-	slots[0] = (struct slot){ .size = ROM * page, .hva = (uintptr_t)other.memory,
+	slots[0] = (struct mem_slot){ .size = ROM * page, .hva = (uintptr_t)other.memory,
 				  .kind = GDUMP_RANGE_DEVICE };
-	slots[1] = (struct slot){ .paddr = ROM * page, .size = (PAGES - ROM) * page,
+	slots[1] = (struct mem_slot){ .paddr = ROM * page, .size = (PAGES - ROM) * page,
 				  .hva = (uintptr_t)(other.memory + ROM * page) };
 	CHECK_OK(procmem_open(other.pid, &mem));
 	CHECK_OK(procmem_use(mem, (uintptr_t)other.memory, PAGES * page));
@@ -293,7 +293,7 @@ static bool test_reading(uint32_t page_size, size_t num_room)
 /* A page that is in two slots would be looked at in neither: so there is no work. */
 static void test_parts_of_pages(void)
 {
-	const struct slot slots[] = {
+	const struct mem_slot slots[] = {
 		{ .size = 5 * page }, { .paddr = 5 * page, .size = 3 * page },
 	};
 	struct ahead a = { .slots = slots, .num_slots = 2, .page_size = (uint32_t)page * 4 };

@@ -5,7 +5,7 @@
 #include <elf.h>
 
 #include "fake_monitor.h"
-#include "live/layout.h"
+#include "live/qemu_map.h"
 #include "util/cursor.h"
 
 static const struct gdump_open_options options = { .timeout_ms = 10000 };
@@ -172,36 +172,39 @@ static void test_clip(void)
 {
 	struct qemu_load loads[] = { { 0x10000, 0x2000, 0 }, { 0x14000, 0x10000, 0 } };
 	struct qemu_head head = { .loads = loads, .num_loads = 2 };
-	struct layout l = { .slots = calloc(2, sizeof(struct slot)), .num_slots = 2 };
+	struct qemu_map map = {
+		.memory = { .slots = calloc(2, sizeof(struct mem_slot)), .num_slots = 2 },
+	};
+	struct memory_map *l = &map.memory;
 
-	l.slots[0] = (struct slot){ 0, 0x11000, 0x700000, GDUMP_RANGE_RAM };
-	l.slots[1] = (struct slot){ 0x11000, 0xf000, 0x900000, GDUMP_RANGE_DEVICE };
+	l->slots[0] = (struct mem_slot){ 0, 0x11000, 0x700000, GDUMP_RANGE_RAM };
+	l->slots[1] = (struct mem_slot){ 0x11000, 0xf000, 0x900000, GDUMP_RANGE_DEVICE };
 	/* in [0x10000, 0x18000) only what the loads say */
-	CHECK_OK(layout_clip(&l, (struct qemu_extent){ 0x10000, 0x8000 }, &head));
-	CHECK_INT(l.num_slots, 5);
-	CHECK_INT(l.slots[0].size, 0x10000);
-	CHECK_INT(l.slots[1].paddr, 0x10000);
-	CHECK_INT(l.slots[1].size, 0x1000);
-	CHECK_INT(l.slots[1].hva, 0x710000);
-	CHECK_INT(l.slots[2].paddr, 0x11000);
-	CHECK_INT(l.slots[2].size, 0x1000);
-	CHECK_INT(l.slots[2].kind, GDUMP_RANGE_DEVICE);
-	CHECK_INT(l.slots[3].paddr, 0x14000);
-	CHECK_INT(l.slots[3].size, 0x4000);
-	CHECK_INT(l.slots[3].hva, 0x903000);
-	CHECK_INT(l.slots[4].paddr, 0x18000);
-	CHECK_INT(l.slots[4].size, 0x8000);
-	CHECK_INT(layout_find(&l, 0), 0);
-	CHECK_INT(layout_find(&l, 0x11fff), 2);
-	CHECK_INT(layout_find(&l, 0x12000), 3);
-	CHECK_INT(layout_find(&l, 0x20000), 5);
+	CHECK_OK(qemu_map_clip(&map, (struct qemu_extent){ 0x10000, 0x8000 }, &head));
+	CHECK_INT(l->num_slots, 5);
+	CHECK_INT(l->slots[0].size, 0x10000);
+	CHECK_INT(l->slots[1].paddr, 0x10000);
+	CHECK_INT(l->slots[1].size, 0x1000);
+	CHECK_INT(l->slots[1].hva, 0x710000);
+	CHECK_INT(l->slots[2].paddr, 0x11000);
+	CHECK_INT(l->slots[2].size, 0x1000);
+	CHECK_INT(l->slots[2].kind, GDUMP_RANGE_DEVICE);
+	CHECK_INT(l->slots[3].paddr, 0x14000);
+	CHECK_INT(l->slots[3].size, 0x4000);
+	CHECK_INT(l->slots[3].hva, 0x903000);
+	CHECK_INT(l->slots[4].paddr, 0x18000);
+	CHECK_INT(l->slots[4].size, 0x8000);
+	CHECK_INT(memory_map_find(l, 0), 0);
+	CHECK_INT(memory_map_find(l, 0x11fff), 2);
+	CHECK_INT(memory_map_find(l, 0x12000), 3);
+	CHECK_INT(memory_map_find(l, 0x20000), 5);
 	/* everywhere */
-	CHECK_OK(layout_clip(&l, (struct qemu_extent){ 0 }, &head));
-	CHECK_INT(l.num_slots, 4);
+	CHECK_OK(qemu_map_clip(&map, (struct qemu_extent){ 0 }, &head));
+	CHECK_INT(l->num_slots, 4);
 	head.num_loads = 0;
-	CHECK_OK(layout_clip(&l, (struct qemu_extent){ 0 }, &head));
-	CHECK_INT(l.num_slots, 0);
-	layout_deinit(&l);
+	CHECK_OK(qemu_map_clip(&map, (struct qemu_extent){ 0 }, &head));
+	CHECK_INT(l->num_slots, 0);
+	qemu_map_deinit(&map);
 }
 
 int main(void)

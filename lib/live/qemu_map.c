@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * layout.c - where a guest's memory is: in the guest, and in QEMU's process
+ * qemu_map.c - the memory map of QEMU's guest, as QEMU's monitor shows it
  */
-#include "layout.h"
+#include "qemu_map.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 /* Whether memory region @name is that of memory backend @id.  Old machine types
  * use the whole path.
  */
-static bool is_backend(const char *name, const char *id)
+static bool qemu_map_is_backend(const char *name, const char *id)
 {
 	static const char objects[] = "/objects/";
 
@@ -25,7 +25,7 @@ static bool is_backend(const char *name, const char *id)
 	return *id && !strcmp(name, id);
 }
 
-static bool is_any_backend(const char *name, const json_t *memdevs)
+static bool qemu_map_is_any_backend(const char *name, const json_t *memdevs)
 {
 	const json_t *memdev;
 	size_t i;
@@ -33,7 +33,7 @@ static bool is_any_backend(const char *name, const json_t *memdevs)
 	json_array_foreach(memdevs, i, memdev) {
 		const char *id = json_string_value(json_object_get(memdev, "id"));
 
-		if (id && is_backend(name, id))
+		if (id && qemu_map_is_backend(name, id))
 			return true;
 	}
 	return false;
@@ -43,8 +43,8 @@ static bool is_any_backend(const char *name, const json_t *memdevs)
  * RAM comes from a memory backend.  Before 5.0, QEMU had none for its main
  * memory: if no name fits, all that can be written to is RAM.
  */
-static struct gdump_error *layout_classify(struct qmp *q, const struct mtree *m,
-					   struct layout *layout)
+static struct gdump_error *qemu_map_classify(struct qmp *q, const struct mtree *m,
+					   struct qemu_map *map)
 {
 	CLEANUP_JSON json_t *memdevs = NULL;
 	struct gdump_error *err;
@@ -55,68 +55,68 @@ static struct gdump_error *layout_classify(struct qmp *q, const struct mtree *m,
 		return err;
 	gdump_error_destroy(err);
 	for (size_t i = 0; i < m->num_ranges; i++)
-		some |= is_any_backend(m->ranges[i].name, memdevs);
+		some |= qemu_map_is_any_backend(m->ranges[i].name, memdevs);
 	for (size_t i = 0; i < m->num_ranges; i++) {
 		const struct mtree_range *r = &m->ranges[i];
-		bool ram = some ? is_any_backend(r->name, memdevs) : r->ram;
+		bool ram = some ? qemu_map_is_any_backend(r->name, memdevs) : r->ram;
 
 		/* the last one that is RAM and writable tells about its rom pieces */
 		for (size_t j = 0; !ram && !some && j < m->num_ranges; j++)
 			ram = m->ranges[j].ram && !strcmp(m->ranges[j].name, r->name);
-		layout->slots[i] = (struct slot){
+		map->memory.slots[i] = (struct mem_slot){
 			.paddr = r->start,
 			.size = r->size,
 			.kind = ram ? GDUMP_RANGE_RAM : GDUMP_RANGE_DEVICE,
 		};
 	}
-	layout->num_slots = m->num_ranges;
+	map->memory.num_slots = m->num_ranges;
 	return NULL;
 }
 
-struct gdump_error *layout_read(struct qmp *q, const struct gdump_open_options *opt,
-				struct layout *ret)
+struct gdump_error *qemu_map_read(struct qmp *q, const struct gdump_open_options *opt,
+				struct qemu_map *ret)
 {
-	struct layout layout = { 0 };
+	struct qemu_map map = { 0 };
 	struct gdump_error *err;
 	struct mtree m = { 0 };
 
-	err = qmp_hmp(q, MTREE, &layout.mtree);
+	err = qmp_hmp(q, MTREE, &map.mtree);
 	if (!err)
-		err = mtree_parse(layout.mtree, opt, &m);
+		err = mtree_parse(map.mtree, opt, &m);
 	if (!err) {
-		layout.slots = calloc(m.num_ranges, sizeof(*layout.slots));
-		err = layout.slots ? layout_classify(q, &m, &layout) : error_nomem();
+		map.memory.slots = calloc(m.num_ranges, sizeof(*map.memory.slots));
+		err = map.memory.slots ? qemu_map_classify(q, &m, &map) : error_nomem();
 	}
 	mtree_deinit(&m);
 	if (err) {
-		layout_deinit(&layout);
+		qemu_map_deinit(&map);
 		return err;
 	}
-	*ret = layout;
+	*ret = map;
 	return NULL;
 }
 
-void layout_deinit(struct layout *layout)
+void qemu_map_deinit(struct qemu_map *map)
 {
-	free(layout->mtree);
-	free(layout->slots);
-	*layout = (struct layout){ 0 };
+	free(map->mtree);
+	memory_map_deinit(&map->memory);
+	*map = (struct qemu_map){ 0 };
 }
 
-struct gdump_error *layout_changed(struct qmp *q, const struct layout *layout, bool *ret)
+struct gdump_error *qemu_map_changed(struct qmp *q, const struct qemu_map *map, bool *ret)
 {
 	CLEANUP_FREE char *mtree = NULL;
 	struct gdump_error *err = qmp_hmp(q, MTREE, &mtree);
 
 	if (!err)
-		*ret = strcmp(mtree, layout->mtree) != 0;
+		*ret = strcmp(mtree, map->mtree) != 0;
 	return err;
 }
 
 /* Where QEMU has the byte at @paddr: "Host virtual address for 0x100000 (pc.ram)
  * is 0x7faf17f00000".  @hva is 0 if that is no memory at all.
  */
-static struct gdump_error *layout_hva(struct qmp *q, uint64_t paddr, uint64_t *hva)
+static struct gdump_error *qemu_map_hva(struct qmp *q, uint64_t paddr, uint64_t *hva)
 {
 	CLEANUP_FREE char *text = NULL;
 	struct gdump_error *err;
@@ -142,17 +142,17 @@ static struct gdump_error *layout_hva(struct qmp *q, uint64_t paddr, uint64_t *h
 	return NULL;
 }
 
-struct gdump_error *layout_locate(struct qmp *q, const struct gdump_open_options *opt,
-				  struct layout *layout)
+struct gdump_error *qemu_map_locate(struct qmp *q, const struct gdump_open_options *opt,
+				  struct qemu_map *map)
 {
 	struct gdump_error *err;
 	size_t num = 0;
 
-	for (size_t i = 0; i < layout->num_slots; i++) {
-		struct slot s = layout->slots[i];
+	for (size_t i = 0; i < map->memory.num_slots; i++) {
+		struct mem_slot s = map->memory.slots[i];
 		uint64_t last;
 
-		err = layout_hva(q, s.paddr, &s.hva);
+		err = qemu_map_hva(q, s.paddr, &s.hva);
 		if (err)
 			return err;
 		if (!s.hva && opt->warn)
@@ -160,16 +160,16 @@ struct gdump_error *layout_locate(struct qmp *q, const struct gdump_open_options
 				  "memory; they are not in the dump");
 		if (!s.hva)
 			continue;
-		err = layout_hva(q, s.paddr + s.size - 1, &last);
+		err = qemu_map_hva(q, s.paddr + s.size - 1, &last);
 		if (err)
 			return err;
 		if (last - s.hva != s.size - 1)
 			return error_new(GDUMP_ERR_REMOTE, "memory at 0x%" PRIx64 " of %" PRIu64
 					 " bytes is not in one piece in QEMU: from 0x%" PRIx64
 					 " to 0x%" PRIx64, s.paddr, s.size, s.hva, last);
-		layout->slots[num++] = s;
+		map->memory.slots[num++] = s;
 	}
-	layout->num_slots = num;
+	map->memory.num_slots = num;
 	return NULL;
 }
 
@@ -179,7 +179,7 @@ struct span {
 };
 
 /* What to keep, ascending: all in front of @window, the loads in it, all behind it */
-static size_t layout_spans(struct qemu_extent window, const struct qemu_head *head,
+static size_t qemu_map_spans(struct qemu_extent window, const struct qemu_head *head,
 			   struct span *spans)
 {
 	uint64_t first = window.length ? window.begin : 0;
@@ -200,25 +200,25 @@ static size_t layout_spans(struct qemu_extent window, const struct qemu_head *he
 	return num;
 }
 
-struct gdump_error *layout_clip(struct layout *layout, struct qemu_extent window,
+struct gdump_error *qemu_map_clip(struct qemu_map *map, struct qemu_extent window,
 				const struct qemu_head *head)
 {
 	CLEANUP_FREE struct span *spans = calloc(head->num_loads + 2, sizeof(*spans));
-	struct slot *slots = calloc(layout->num_slots + head->num_loads + 2, sizeof(*slots));
+	struct mem_slot *slots = calloc(map->memory.num_slots + head->num_loads + 2, sizeof(*slots));
 	size_t num_spans, num = 0, i = 0, k = 0;
 
 	if (!spans || !slots) {
 		free(slots);
 		return error_nomem();
 	}
-	num_spans = layout_spans(window, head, spans);
-	while (i < layout->num_slots && k < num_spans) {
-		const struct slot *s = &layout->slots[i];
+	num_spans = qemu_map_spans(window, head, spans);
+	while (i < map->memory.num_slots && k < num_spans) {
+		const struct mem_slot *s = &map->memory.slots[i];
 		uint64_t end = s->paddr + (s->size - 1);
 		uint64_t first = MAX(s->paddr, spans[k].first), last = MIN(end, spans[k].last);
 
 		if (first <= last)
-			slots[num++] = (struct slot){
+			slots[num++] = (struct mem_slot){
 				.paddr = first,
 				.size = last - first + 1,
 				.hva = s->hva + (first - s->paddr),
@@ -229,14 +229,14 @@ struct gdump_error *layout_clip(struct layout *layout, struct qemu_extent window
 		else
 			k++;
 	}
-	free(layout->slots);
-	layout->slots = slots;
-	layout->num_slots = num;
+	free(map->memory.slots);
+	map->memory.slots = slots;
+	map->memory.num_slots = num;
 	return NULL;
 }
 
-static struct gdump_error *layout_plugged_of(struct qmp *q, const json_t *data,
-					     struct layout *layout)
+static struct gdump_error *qemu_map_plugged_of(struct qmp *q, const json_t *data,
+					     struct qemu_map *map)
 {
 	CLEANUP_HEAD struct qemu_head head = { 0 };
 	static const char command[] = "query-memory-devices";
@@ -253,10 +253,10 @@ static struct gdump_error *layout_plugged_of(struct qmp *q, const json_t *data,
 		return err;
 	if (size)
 		err = qemu_dump_loads(q, extent, &head);
-	return err ? err : layout_clip(layout, extent, &head);
+	return err ? err : qemu_map_clip(map, extent, &head);
 }
 
-struct gdump_error *layout_plugged(struct qmp *q, struct layout *layout)
+struct gdump_error *qemu_map_plugged(struct qmp *q, struct qemu_map *map)
 {
 	CLEANUP_JSON json_t *devices = NULL;
 	struct gdump_error *err;
@@ -275,13 +275,8 @@ struct gdump_error *layout_plugged(struct qmp *q, struct layout *layout)
 		if (!err)
 			err = qmp_get_string(device, "query-memory-devices", "type", &type);
 		if (!err && !strcmp(type, "virtio-mem"))
-			err = error_prefix(layout_plugged_of(q, json_object_get(device, "data"),
-							     layout), "virtio-mem");
+			err = error_prefix(qemu_map_plugged_of(q, json_object_get(device, "data"),
+							     map), "virtio-mem");
 	}
 	return err;
-}
-
-size_t layout_find(const struct layout *layout, uint64_t paddr)
-{
-	return slots_find(layout->slots, layout->num_slots, paddr);
 }
