@@ -17,6 +17,7 @@ test_the_version_is_the_same_everywhere() {
 	version=${version#guestdump }
 	series=${version%.*}
 	says NEWS.md "## $version (.*)"
+	says packaging/guestdump.spec "Version: *$version"
 	says debian/changelog "guestdump ($version-[0-9]*) .*"
 	says debian/libguestdump0.symbols \
 		"libguestdump.so.0 libguestdump0 (>= $series~), libguestdump0 (<< 0.$((${series#0.} + 1))~)"

@@ -29,12 +29,16 @@ test_lintian_has_no_objection() {
 }
 
 test_the_program_runs_where_it_is_installed() {
+	local file
 	make_chroot
 	chroot_install "${packages[@]:0:2}"
 	cp "$root/debian/tests/smoke" "$chroot/var/tmp/"
 	in_chroot /var/tmp/smoke || fail "the installed program"
 	in_chroot test -e /usr/share/man/man1/guestdump.1.gz || fail "no manual page"
-	in_chroot test -e /usr/share/bash-completion/completions/guestdump || fail "no completion"
+	for file in bash-completion/completions/guestdump zsh/vendor-completions/_guestdump \
+		fish/vendor_completions.d/guestdump.fish; do
+		in_chroot test -e "/usr/share/$file" || fail "no $file"
+	done
 }
 
 test_the_library_can_be_linked() {
