@@ -47,7 +47,7 @@ const struct option_row option_rows[] = {
 	{ 0,   "begin",           "ADDR",          TO(open.begin),            parse_size,
 	  CMD_COPY, "only memory from this guest-physical address on" },
 	{ 0,   "length",          "SIZE",          TO(open.length),           parse_length,
-	  CMD_COPY, "only so many bytes of it; K, M, G and T are understood" },
+	  CMD_COPY, "only this many bytes of it; suffixes K, M, G and T" },
 
 	{ .help = "Running guest" },
 	{ 0,   "live",            "[=try]",        TO(open.live),             parse_live,

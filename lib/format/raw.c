@@ -193,7 +193,7 @@ static struct gdump_error *raw_create(const struct write_spec *spec, struct writ
 
 const struct format format_raw = {
 	.name = "raw",
-	.summary = "memory as it is, each byte at its address; OUTPUT.ranges tells what is RAM",
+	.summary = "memory as it is, each byte at its address; OUTPUT.ranges lists what is RAM",
 	.any_order = true,
 	.trims_devices = true,
 	.sidecar = true,
