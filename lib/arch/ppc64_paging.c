@@ -13,6 +13,7 @@
 #include "../machine/image.h"
 #include "../machine/walker.h"
 #include "../machine/vmcoreinfo.h"
+#include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cursor.h"
 #include "arch.h"
@@ -101,16 +102,8 @@ static uint64_t ppc64_backing_size(struct source *s)
 
 static bool ppc64_add_piece(struct paging *p, uint64_t vaddr, uint64_t paddr, uint64_t size)
 {
-	struct mapping *pieces;
-
-	if (p->num_pieces == MAX_PIECES)
+	if (p->num_pieces == MAX_PIECES || !ARRAY_GROW(p->pieces, p->num_pieces))
 		return false;
-	if (is_power_of_2(p->num_pieces) || !p->num_pieces) {
-		pieces = realloc(p->pieces, MAX(2 * p->num_pieces, 16) * sizeof(*pieces));
-		if (!pieces)
-			return false;
-		p->pieces = pieces;
-	}
 	p->pieces[p->num_pieces++] = (struct mapping){ vaddr, paddr, size };
 	return true;
 }

@@ -15,6 +15,7 @@
  */
 #include "filter.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,10 +256,10 @@ static bool filter_prepare(struct filter *f)
 	}
 	filter_find_image(f);
 	debug_log(&f->source->debug, GDUMP_DEBUG_STEP,
-		  "the guest's memory map has %zu sections of %llu pages, a struct page has %u bytes, the kernel's image is pfn 0x%llx to 0x%llx",
-		  f->memmap.num_sections, (unsigned long long)f->memmap.section_pages,
-		  f->layout.size, (unsigned long long)f->image_start,
-		  (unsigned long long)f->image_end);
+		  "the guest's memory map has %zu sections of %" PRIu64 " pages, a struct page has %u bytes, the kernel's image is pfn 0x%" PRIx64 " to 0x%" PRIx64,
+		  f->memmap.num_sections, f->memmap.section_pages,
+		  f->layout.size, f->image_start,
+		  f->image_end);
 	if (!filter_is_consistent(f))
 		return filter_warn(f->plan, "the guest's memory map contradicts itself"), false;
 	return true;
@@ -303,8 +304,8 @@ static struct gdump_error *filter_checked(struct filter *f)
 	if (err || *found <= limit)
 		return err;
 	snprintf(f->plan->warning, sizeof(f->plan->warning),
-		 "free pages are kept: %llu look free, but the guest's kernel counts fewer",
-		 (unsigned long long)*found);
+		 "free pages are kept: %" PRIu64 " look free, but the guest's kernel counts fewer",
+		 *found);
 	plan_restore(f->plan, saved);
 	f->drop &= ~(unsigned int)GDUMP_DROP_FREE;
 	return filter_all(f);
@@ -316,13 +317,13 @@ static void filter_log(const struct filter *f, uint64_t began_us)
 	const uint64_t *dropped = plan->dropped;
 
 	debug_log(&f->source->debug, GDUMP_DEBUG_STEP,
-		  "the page filter for level %u took %.1f ms: it omits %llu pages of the page cache, %llu private ones, %llu of users, %llu free; %llu struct pages are inconsistent",
+		  "the page filter for level %u took %.1f ms: it omits %" PRIu64 " pages of the page cache, %" PRIu64 " private ones, %" PRIu64 " of users, %" PRIu64 " free; %" PRIu64 " struct pages are inconsistent",
 		  f->drop, (double)(clock_us() - began_us) / 1000,
-		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_CACHE)],
-		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_CACHE_PRIVATE)],
-		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_USER)],
-		  (unsigned long long)dropped[log2_u64(GDUMP_DROP_FREE)],
-		  (unsigned long long)f->inconsistent);
+		  dropped[log2_u64(GDUMP_DROP_CACHE)],
+		  dropped[log2_u64(GDUMP_DROP_CACHE_PRIVATE)],
+		  dropped[log2_u64(GDUMP_DROP_USER)],
+		  dropped[log2_u64(GDUMP_DROP_FREE)],
+		  f->inconsistent);
 	if (plan->warning[0])
 		debug_log(&f->source->debug, GDUMP_DEBUG_STEP, "%s", plan->warning);
 }

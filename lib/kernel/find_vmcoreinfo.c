@@ -14,6 +14,7 @@
  */
 #include "find_vmcoreinfo.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -341,8 +342,8 @@ static void vmcoreinfo_log(const struct source *s, const struct vmcoreinfo_found
 	if (!found->text)
 		debug_log(&s->debug, GDUMP_DEBUG_STEP, "no VMCOREINFO was found %s", how);
 	else
-		debug_log(&s->debug, GDUMP_DEBUG_STEP, "a VMCOREINFO of %zu bytes was found at 0x%llx %s; %s%s",
-			  found->size, (unsigned long long)found->paddr, how, trust[found->trust],
+		debug_log(&s->debug, GDUMP_DEBUG_STEP, "a VMCOREINFO of %zu bytes was found at 0x%" PRIx64 " %s; %s%s",
+			  found->size, found->paddr, how, trust[found->trust],
 			  found->doubtful ? "; others contradict it, so it is not used" : "");
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../arch/arch.h"
+#include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
@@ -23,7 +24,6 @@ struct walk {
 	struct source *source;
 	const struct paging *paging;
 	struct mappings *out;
-	size_t room;
 	uint64_t *seen;                 /* a hash of paddr + level + 1          */
 	size_t num_seen, seen_room;     /* a power of two                       */
 	unsigned char *table[PAGING_MAX_LEVELS];
@@ -79,7 +79,7 @@ static struct gdump_error *mappings_add(struct walk *w, uint64_t vaddr, uint64_t
 					uint64_t size)
 {
 	struct mappings *m = w->out;
-	struct mapping *last = m->num ? &m->maps[m->num - 1] : NULL, *maps;
+	struct mapping *last = m->num ? &m->maps[m->num - 1] : NULL;
 
 	if (last && last->vaddr + last->size == vaddr && last->paddr + last->size == paddr) {
 		last->size += size;
@@ -88,13 +88,8 @@ static struct gdump_error *mappings_add(struct walk *w, uint64_t vaddr, uint64_t
 	if (m->num == MAX_MAPS)
 		return error_new(GDUMP_ERR_UNSUPPORTED, "the page tables hold more than %d mappings",
 				 MAX_MAPS);
-	if (m->num == w->room) {
-		w->room = MAX(2 * w->room, MIN_ROOM);
-		maps = realloc(m->maps, w->room * sizeof(*maps));
-		if (!maps)
-			return error_nomem();
-		m->maps = maps;
-	}
+	if (!ARRAY_GROW(m->maps, m->num))
+		return error_nomem();
 	m->maps[m->num++] = (struct mapping){ vaddr, paddr, size };
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../arch/arch.h"
+#include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
@@ -66,19 +67,14 @@ static struct gdump_error *memmap_add_section(struct memmap *m, uint64_t number,
 					      uint32_t page_struct_size)
 {
 	const uint64_t want = SECTION_PRESENT | SECTION_HAS_MEMMAP | SECTION_ONLINE;
-	struct mem_section *sections;
 
 	/* pages of a section that is not online are kept */
 	if ((value & want) != want)
 		return NULL;
 	if (m->num_sections == MAX_SECTIONS)
 		return error_new(GDUMP_ERR_UNSUPPORTED, "more than %d sections", MAX_SECTIONS);
-	if (is_power_of_2(m->num_sections) || !m->num_sections) {
-		sections = realloc(m->sections, MAX(2 * m->num_sections, 64) * sizeof(*sections));
-		if (!sections)
-			return error_nomem();
-		m->sections = sections;
-	}
+	if (!ARRAY_GROW(m->sections, m->num_sections))
+		return error_nomem();
 	/* the value is less than the array's address by the section's first pfn */
 	m->sections[m->num_sections++] = (struct mem_section){
 		.pfn = number * m->section_pages,

@@ -13,6 +13,7 @@
  */
 #include "printk.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,9 +176,9 @@ static struct gdump_error *ring_find(struct log *l, uint64_t symbol, struct ring
 	if (!err)
 		err = printk_check_missing(l);
 	if (!err && (r->count_bits > MAX_COUNT_BITS || r->size_bits > MAX_SIZE_BITS))
-		err = error_new(GDUMP_ERR_CORRUPT, "the log claims 2^%llu records and 2^%llu bytes",
-				(unsigned long long)r->count_bits,
-				(unsigned long long)r->size_bits);
+		err = error_new(GDUMP_ERR_CORRUPT, "the log claims 2^%" PRIu64 " records and 2^%" PRIu64 " bytes",
+				r->count_bits,
+				r->size_bits);
 	return err;
 }
 
@@ -304,8 +305,8 @@ static struct gdump_error *old_log_layout(struct log *l, struct old_log *o)
 	if (!err)
 		err = printk_check_missing(l);
 	if (!err && (o->size > (uint64_t)1 << MAX_SIZE_BITS || o->size < o->header))
-		err = error_new(GDUMP_ERR_CORRUPT, "the log claims %llu bytes",
-				(unsigned long long)o->size);
+		err = error_new(GDUMP_ERR_CORRUPT, "the log claims %" PRIu64 " bytes",
+				o->size);
 	return err;
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "kernel.h"
@@ -271,16 +272,12 @@ static char tasks_state_letter(uint64_t state)
 static struct gdump_error *tasks_add(struct tasks *t, uint64_t vaddr)
 {
 	const uint64_t cpu = t->has_cpu ? tasks_field(t, &t->cpu) : 0;
-	struct gdump_task *task, *more;
+	struct gdump_task *task;
 
 	if (t->num == t->max)
 		return tasks_broken(t);
-	if (is_power_of_2(t->num) || !t->num) {
-		more = realloc(t->found, MAX(2 * t->num, 64) * sizeof(*more));
-		if (!more)
-			return error_nomem();
-		t->found = more;
-	}
+	if (!ARRAY_GROW(t->found, t->num))
+		return error_nomem();
 	task = &t->found[t->num++];
 	*task = (struct gdump_task){
 		.vaddr = vaddr,

@@ -2,9 +2,12 @@
 #include "image.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/array.h"
+#include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/cursor.h"
 #include "../util/text.h"
@@ -18,22 +21,16 @@ enum {
 struct gdump_error *image_add_range(struct image *image, uint64_t start, uint64_t size,
 				    uint32_t kind)
 {
-	struct gdump_range *r;
-
 	if (!size)
 		return NULL;
 	if (start + (size - 1) < start)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "memory range 0x%llx with 0x%llx bytes is past the end of all memory",
-				 (unsigned long long)start, (unsigned long long)size);
+				 "memory range at 0x%" PRIx64 " with 0x%" PRIx64
+				 " bytes exceeds the address space", start, size);
 	if (image->num_ranges == MAX_RANGES)
 		return error_new(GDUMP_ERR_CORRUPT, "more than %d memory ranges", MAX_RANGES);
-	if (is_power_of_2(image->num_ranges) || !image->num_ranges) {
-		r = realloc(image->ranges, MAX(2 * image->num_ranges, 4) * sizeof(*r));
-		if (!r)
-			return error_nomem();
-		image->ranges = r;
-	}
+	if (!ARRAY_GROW(image->ranges, image->num_ranges))
+		return error_nomem();
 	image->ranges[image->num_ranges++] =
 		(struct gdump_range){ .start = start, .size = size, .kind = kind };
 	return NULL;
@@ -42,20 +39,15 @@ struct gdump_error *image_add_range(struct image *image, uint64_t start, uint64_
 struct gdump_error *image_add_note(struct image *image, const char *name, uint32_t type,
 				   const void *desc, size_t size)
 {
-	struct gdump_note *n;
 	char *name_copy;
 	void *desc_copy;
 
 	if (image->num_notes == MAX_NOTES)
 		return error_new(GDUMP_ERR_CORRUPT, "more than %d notes", MAX_NOTES);
-	if (is_power_of_2(image->num_notes) || !image->num_notes) {
-		n = realloc(image->notes, MAX(2 * image->num_notes, 8) * sizeof(*n));
-		if (!n)
-			return error_nomem();
-		image->notes = n;
-	}
+	if (!ARRAY_GROW(image->notes, image->num_notes))
+		return error_nomem();
 	name_copy = strdup(name);
-	desc_copy = calloc(1, size + 1);        /* text ends with a NUL */
+	desc_copy = calloc(1, size + 1);        /* a NUL ends text */
 	if (!name_copy || !desc_copy) {
 		free(name_copy);
 		free(desc_copy);
@@ -69,7 +61,6 @@ struct gdump_error *image_add_note(struct image *image, const char *name, uint32
 	return NULL;
 }
 
-/* Of @from, which is not sealed, the notes of CPUs come first. */
 bool image_renew_notes(struct image *image, const struct image *from)
 {
 	size_t num = 0;
@@ -93,8 +84,8 @@ bool image_renew_notes(struct image *image, const struct image *from)
 	return true;
 }
 
-/* One note at @c; false when it does not fit. */
-static bool note_get(struct cursor *c, char *name, size_t name_size, struct gdump_note *ret)
+/* Parse the note at @c; false: it does not fit. */
+static bool image_get_note(struct cursor *c, char *name, size_t name_size, struct gdump_note *ret)
 {
 	uint32_t namesz = get_u32(c), descsz = get_u32(c);
 	size_t desc_len = descsz;
@@ -126,10 +117,10 @@ struct gdump_error *image_parse_notes(struct image *image, const void *buf, size
 	char name[64];
 
 	*understood = 0;
-	while (cursor_left(&c) >= NOTE_HEADER && note_get(&c, name, sizeof(name), &note)) {
+	while (cursor_left(&c) >= NOTE_HEADER && image_get_note(&c, name, sizeof(name), &note)) {
 		*understood = len - cursor_left(&c);
 		if (!name[0] && !note.type && !note.size)
-			continue;       /* padding between areas */
+			continue;       /* padding between note areas */
 		err = image_add_note(image, name, note.type, note.desc, note.size);
 		if (err)
 			return err;
@@ -154,7 +145,7 @@ void image_merge_ranges(struct image *image)
 	for (size_t i = 0; i < image->num_ranges; i++) {
 		struct gdump_range cur = r[i];
 		struct gdump_range *last = n ? &r[n - 1] : NULL;
-		uint64_t last_byte = last ? last->start + (last->size - 1) : 0;
+		uint64_t last_byte = last ? range_last(last) : 0;
 
 		if (last && cur.start <= last_byte) {
 			uint64_t cut = last_byte - cur.start + 1;
@@ -172,10 +163,10 @@ void image_merge_ranges(struct image *image)
 	image->num_ranges = n;
 }
 
-/* Give the notes their CPUs: one NT_PRSTATUS opens each, and QEMU's own notes
- * come in the same order.
+/* Assign the notes to CPUs: each CPU's notes begin with an NT_PRSTATUS, and QEMU's own notes
+ * are in the same order.
  */
-static void notes_number(struct image *image)
+static void image_assign_notes(struct image *image)
 {
 	int32_t cpu = -1, qemu = 0;
 
@@ -188,7 +179,7 @@ static void notes_number(struct image *image)
 			n->cpu = cpu;
 		else if (!strcmp(n->name, "QEMU"))
 			n->cpu = qemu++;
-		/* Windows has the header of its dump there */
+		/* in a dump of Windows this note holds the header of a Windows dump */
 		if (!strcmp(n->name, "VMCOREINFO") && !image->vmcoreinfo &&
 		    (n->size < 8 || memcmp(n->desc, "PAGEDU", 6))) {
 			image->vmcoreinfo = n->desc;
@@ -199,13 +190,16 @@ static void notes_number(struct image *image)
 	image->num_cpus = MAX((size_t)(cpu + 1), image->num_cpus);
 }
 
-/* Sort the notes by CPU, so that nobody has to look through all of them. */
-static struct gdump_error *notes_index(struct image *image)
+/* Index the notes by CPU, because image_cpu_note() must not search the notes of thousands of
+ * CPUs.  This is a counting sort: count the notes of each CPU, add the counts up to where
+ * the notes of each CPU begin, and advance these positions to the ends while storing.
+ */
+static struct gdump_error *image_index_notes(struct image *image)
 {
 	uint32_t *end = calloc(image->num_cpus_with_notes + 1, sizeof(*end));
 	uint32_t *index = calloc(image->num_notes + 1, sizeof(*index));
 
-	free(image->cpu_notes_end);           /* of an earlier image_seal() */
+	free(image->cpu_notes_end);     /* of an earlier image_seal() */
 	free(image->cpu_notes);
 	image->cpu_notes_end = end;
 	image->cpu_notes = index;
@@ -215,10 +209,8 @@ static struct gdump_error *notes_index(struct image *image)
 		if (image->notes[i].cpu >= 0)
 			end[image->notes[i].cpu + 1]++;
 	}
-	/* where each CPU's begin ... */
 	for (size_t i = 0; i < image->num_cpus_with_notes; i++)
 		end[i + 1] += end[i];
-	/* ... moves to their end */
 	for (size_t i = 0; i < image->num_notes; i++) {
 		if (image->notes[i].cpu >= 0)
 			index[end[image->notes[i].cpu]++] = (uint32_t)i;
@@ -228,16 +220,18 @@ static struct gdump_error *notes_index(struct image *image)
 
 struct gdump_error *image_number_notes(struct image *image)
 {
-	notes_number(image);
-	return notes_index(image);
+	image_assign_notes(image);
+	return image_index_notes(image);
 }
 
 const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, size_t i)
 {
-	const uint32_t begin =
-		cpu && cpu < image->num_cpus_with_notes ? image->cpu_notes_end[cpu - 1] : 0;
+	uint32_t begin;
 
-	if (cpu >= image->num_cpus_with_notes || i >= image->cpu_notes_end[cpu] - begin)
+	if (cpu >= image->num_cpus_with_notes)
+		return NULL;
+	begin = cpu ? image->cpu_notes_end[cpu - 1] : 0;
+	if (i >= image->cpu_notes_end[cpu] - begin)
 		return NULL;
 	return &image->notes[image->cpu_notes[begin + i]];
 }
@@ -249,7 +243,7 @@ void image_clip(struct image *image, uint64_t begin, uint64_t length)
 
 	for (size_t i = 0; i < image->num_ranges; i++) {
 		struct gdump_range r = image->ranges[i];
-		uint64_t r_last = MIN(r.start + (r.size - 1), last);
+		uint64_t r_last = MIN(range_last(&r), last);
 
 		r.start = MAX(r.start, begin);
 		if (r.start > r_last)
@@ -273,37 +267,30 @@ void image_deinit(struct image *image)
 	memset(image, 0, sizeof(*image));
 }
 
-/* The first range that ends behind @paddr, or NULL. */
-static const struct gdump_range *image_range_from(const struct image *image, uint64_t paddr)
+size_t image_range_from(const struct image *image, uint64_t paddr)
 {
-	size_t lo = 0, hi = image->num_ranges;
-
-	while (lo < hi) {
-		const size_t mid = lo + (hi - lo) / 2;
-
-		if (image->ranges[mid].start + (image->ranges[mid].size - 1) < paddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < image->num_ranges ? &image->ranges[lo] : NULL;
+	return BISECT(image->num_ranges, i, range_last(&image->ranges[i]) >= paddr);
 }
 
 const struct gdump_range *image_range_at(const struct image *image, uint64_t paddr)
 {
-	const struct gdump_range *r = image_range_from(image, paddr);
+	const size_t i = image_range_from(image, paddr);
 
-	return r && r->start <= paddr ? r : NULL;
+	return i < image->num_ranges && image->ranges[i].start <= paddr ? &image->ranges[i] : NULL;
 }
 
 bool image_touches(const struct image *image, uint64_t start, uint64_t size)
 {
-	const struct gdump_range *r = image_range_from(image, start);
+	const size_t i = image_range_from(image, start);
+	const struct gdump_range *r;
 
-	return r && size && (r->start <= start || r->start - start < size);
+	if (i == image->num_ranges || !size)
+		return false;
+	r = &image->ranges[i];
+	return r->start <= start || r->start - start < size;
 }
 
-static size_t note_size(const struct gdump_note *n)
+static size_t image_note_size(const struct gdump_note *n)
 {
 	return NOTE_HEADER + (size_t)round_up(strlen(n->name) + 1, 4) +
 	       (size_t)round_up(n->size, 4);
@@ -314,7 +301,7 @@ size_t image_notes_size(const struct image *image)
 	size_t size = 0;
 
 	for (size_t i = 0; i < image->num_notes; i++)
-		size += note_size(&image->notes[i]);
+		size += image_note_size(&image->notes[i]);
 	return size;
 }
 
@@ -332,7 +319,7 @@ size_t image_note_off(const struct image *image, const struct gdump_note *note)
 	size_t off = 0;
 
 	for (const struct gdump_note *n = image->notes; n < note; n++)
-		off += note_size(n);
+		off += image_note_size(n);
 	return off + NOTE_HEADER + (size_t)round_up(strlen(note->name) + 1, 4);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "source.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,8 +48,7 @@ static struct gdump_error *source_read_locked(struct source *s, uint64_t paddr, 
 
 static struct gdump_error *source_no_range(uint64_t paddr)
 {
-	return error_new(GDUMP_ERR_NODATA, "address 0x%llx is in no range of memory",
-			 (unsigned long long)paddr);
+	return error_new(GDUMP_ERR_NODATA, "address 0x%" PRIx64 " is in no range of memory", paddr);
 }
 
 struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, size_t len)
@@ -58,15 +58,13 @@ struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, siz
 	bool some = !len;
 
 	if (paddr + len < paddr)
-		return error_new(GDUMP_ERR_USAGE, "address 0x%llx is past the end of all memory",
-				 (unsigned long long)paddr);
-	for (size_t i = 0; i < s->image.num_ranges && len; i++) {
+		return error_new(GDUMP_ERR_USAGE,
+				 "%zu bytes at 0x%" PRIx64 " exceed the address space", len, paddr);
+	for (size_t i = image_range_from(&s->image, paddr); i < s->image.num_ranges && len; i++) {
 		const struct gdump_range *r = &s->image.ranges[i];
 		struct gdump_error *err;
 		size_t gap = 0, n;
 
-		if (r->start + (r->size - 1) < paddr)
-			continue;
 		if (r->start > paddr)
 			gap = (size_t)MIN(r->start - paddr, len);
 		memset(p, 0, gap);
@@ -81,9 +79,7 @@ struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, siz
 		some = true;
 	}
 	memset(p, 0, len);
-	if (!some)
-		return source_no_range(first);
-	return NULL;
+	return some ? NULL : source_no_range(first);
 }
 
 struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len)
@@ -101,7 +97,7 @@ struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len)
 			err = source_scan(s, paddr / page_size, 1, &state, false);
 		if (err)
 			return err;
-		/* the source may know why */
+		/* the error of read() may give the reason */
 		if (r && state == PAGE_ABSENT)
 			err = source_read(s, paddr, &byte, 1);
 		if (err)
@@ -109,8 +105,8 @@ struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len)
 		if (!r)
 			return source_no_range(paddr);
 		if (state == PAGE_ABSENT)
-			return error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not there",
-					 (unsigned long long)paddr);
+			return error_new(GDUMP_ERR_NODATA,
+					 "memory at 0x%" PRIx64 " is not in the dump", paddr);
 		paddr += n, len -= n;
 	}
 	return NULL;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "walker.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/cursor.h"
 
@@ -27,7 +29,7 @@ void walker_deinit(struct walker *w)
 		free(w->table[i]);
 }
 
-/* The table at @paddr, or NULL when it is in no memory. */
+/* The table at @paddr, or NULL if it cannot be read. */
 static const unsigned char *walker_table(struct walker *w, unsigned int level, uint64_t paddr)
 {
 	const size_t size = walker_table_size(w->paging, level);
@@ -58,23 +60,13 @@ static uint64_t walker_entry(const struct paging *p, const unsigned char *table,
 	return get_uint(&c, p->entry_size);
 }
 
-/* The piece that has @vaddr, or NULL. */
+/* The mapping without tables that contains @vaddr, or NULL. */
 static const struct mapping *paging_find_piece(const struct paging *p, uint64_t vaddr)
 {
-	size_t low = 0, high = p->num_pieces;
+	const size_t i = BISECT(p->num_pieces, k, p->pieces[k].vaddr > vaddr);
 
-	while (low < high) {
-		const size_t mid = low + (high - low) / 2;
-		const struct mapping *m = &p->pieces[mid];
-
-		if (vaddr < m->vaddr)
-			high = mid;
-		else if (vaddr - m->vaddr >= m->size)
-			low = mid + 1;
-		else
-			return m;
-	}
-	return NULL;
+	return i && vaddr - p->pieces[i - 1].vaddr < p->pieces[i - 1].size ? &p->pieces[i - 1]
+									   : NULL;
 }
 
 bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_t *len)
@@ -120,8 +112,8 @@ struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, siz
 		size_t n;
 
 		if (!walker_translate(w, vaddr, &paddr, &left))
-			return error_new(GDUMP_ERR_NODATA, "virtual address 0x%llx is not mapped",
-					 (unsigned long long)vaddr);
+			return error_new(GDUMP_ERR_NODATA, "virtual address 0x%" PRIx64 " is not mapped",
+					 vaddr);
 		n = (size_t)MIN(len, left);
 		err = source_read(w->source, paddr, p, n);
 		if (err)

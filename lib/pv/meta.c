@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "meta.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/bisect.h"
 #include "../util/bits.h"
 
 enum {
@@ -43,13 +45,13 @@ static struct gdump_error *pv_meta_check_loads(const struct pv_meta *m)
 
 		if (l->paddr % PV_PAGE || l->size % PV_PAGE || l->paddr + (l->size - 1) < l->paddr)
 			return error_new(GDUMP_ERR_CORRUPT,
-					 "the segment at 0x%llx with 0x%llx bytes is not made of whole pages",
-					 (unsigned long long)l->paddr, (unsigned long long)l->size);
+					 "the segment at 0x%" PRIx64 " with 0x%" PRIx64 " bytes is not made of whole pages",
+					 l->paddr, l->size);
 		if (i && l->paddr <= l[-1].paddr + (l[-1].size - 1))
 			return error_new(GDUMP_ERR_CORRUPT,
-					 "the segments at 0x%llx and 0x%llx have the same memory",
-					 (unsigned long long)l[-1].paddr,
-					 (unsigned long long)l->paddr);
+					 "the segments at 0x%" PRIx64 " and 0x%" PRIx64 " have the same memory",
+					 l[-1].paddr,
+					 l->paddr);
 	}
 	return NULL;
 }
@@ -88,8 +90,8 @@ struct gdump_error *pv_meta_init(struct pv_meta *m)
 	reach = ((last->paddr + (last->size - 1)) / PV_PAGE + 1) * PV_COMPONENT;
 	if (m->size < needed)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "section pv_mem_meta has %llu bytes, and the pages in the segments need %llu",
-				 (unsigned long long)m->size, (unsigned long long)needed);
+				 "section pv_mem_meta has %" PRIu64 " bytes, and the pages in the segments need %" PRIu64,
+				 m->size, needed);
 	m->by_address = m->size > needed && m->size >= reach;
 	for (size_t i = 0; m->by_address && i < m->num_loads; i++)
 		m->loads[i].off = m->off + m->loads[i].paddr / PV_PAGE * PV_COMPONENT;
@@ -104,20 +106,9 @@ void pv_meta_deinit(struct pv_meta *m)
 /* The load that has the page at @paddr, or NULL. */
 static const struct pv_load *pv_meta_load_at(const struct pv_meta *m, uint64_t paddr)
 {
-	size_t lo = 0, hi = m->num_loads;
+	const size_t i = BISECT(m->num_loads, k, m->loads[k].paddr > paddr);
 
-	while (lo < hi) {
-		const size_t mid = lo + (hi - lo) / 2;
-		const struct pv_load *l = &m->loads[mid];
-
-		if (paddr < l->paddr)
-			hi = mid;
-		else if (paddr - l->paddr >= l->there)
-			lo = mid + 1;
-		else
-			return l;
-	}
-	return NULL;
+	return i && paddr - m->loads[i - 1].paddr < m->loads[i - 1].there ? &m->loads[i - 1] : NULL;
 }
 
 struct gdump_error *pv_meta_read(const struct pv_meta *m, uint64_t paddr, size_t num,
@@ -133,8 +124,8 @@ struct gdump_error *pv_meta_read(const struct pv_meta *m, uint64_t paddr, size_t
 		err = bytes_read(m->in, l->off + page * PV_COMPONENT, components, n * PV_COMPONENT);
 	}
 	if (err)
-		return error_prefix(err, "section pv_mem_meta, for the page at 0x%llx",
-				    (unsigned long long)paddr);
+		return error_prefix(err, "section pv_mem_meta, for the page at 0x%" PRIx64,
+				    paddr);
 	*ret = n;
 	return NULL;
 }

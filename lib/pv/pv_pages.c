@@ -13,6 +13,7 @@
  */
 #include "pv_source.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,8 +107,8 @@ static struct gdump_error *pv_decrypt(const struct pv_run *r, const unsigned cha
 static struct gdump_error *pv_invalid(const unsigned char *component, uint64_t paddr)
 {
 	return error_new(GDUMP_ERR_CORRUPT,
-			 "page at 0x%llx: section pv_mem_meta gives it the invalid state 0x%02x%02x",
-			 (unsigned long long)paddr, component[14], component[15]);
+			 "page at 0x%" PRIx64 ": section pv_mem_meta gives it the invalid state 0x%02x%02x",
+			 paddr, component[14], component[15]);
 }
 
 /* Read @r->len bytes, which are less than a page and inside of one. */
@@ -222,8 +223,8 @@ static struct gdump_error *pv_read(struct source *s, uint64_t paddr, void *buf, 
 		err = pv_read_chunk(&r, &some);
 	pv_idle_give(p, r.idle);
 	if (!err && !some)
-		err = error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
-				(unsigned long long)paddr);
+		err = error_new(GDUMP_ERR_NODATA, "memory at 0x%" PRIx64 " is not in the dump",
+				paddr);
 	return err;
 }
 
@@ -282,8 +283,8 @@ static struct gdump_error *pv_check_pages(const struct pv_source *p)
 
 	if (!err && count[PV_INVALID])
 		err = error_new(GDUMP_ERR_CORRUPT,
-				"section pv_mem_meta gives %llu pages an invalid state; the first is at 0x%llx",
-				(unsigned long long)count[PV_INVALID], (unsigned long long)first);
+				"section pv_mem_meta gives %" PRIu64 " pages an invalid state; the first is at 0x%" PRIx64,
+				count[PV_INVALID], first);
 	return err;
 }
 
@@ -393,10 +394,10 @@ static struct gdump_error *pv_check_section(const struct pv_parts *parts, const 
 				 name);
 	if (!range_fits(section->off, section->size, parts->in->size))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "section %s: %llu bytes at offset %llu are past the end of the file (%llu bytes)",
-				 name, (unsigned long long)section->size,
-				 (unsigned long long)section->off,
-				 (unsigned long long)parts->in->size);
+				 "section %s: %" PRIu64 " bytes at offset %" PRIu64 " are past the end of the file (%" PRIu64 " bytes)",
+				 name, section->size,
+				 section->off,
+				 parts->in->size);
 	return NULL;
 }
 

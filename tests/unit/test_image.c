@@ -54,7 +54,7 @@ static void test_ranges_top(void)
 	add(&image, UINT64_MAX - 0x1fff, 0x1800, RAM);
 	add(&image, UINT64_MAX, 1, RAM);
 	CHECK_ERR(image_add_range(&image, UINT64_MAX, 2, RAM), GDUMP_ERR_CORRUPT,
-		  "past the end of all memory");
+		  "exceeds the address space");
 	CHECK_OK(image_seal(&image));
 	check_ranges(&image, "ffffffffffffe000+2000");
 	CHECK(image_range_at(&image, UINT64_MAX) == image.ranges);
