@@ -72,7 +72,7 @@ test_memory_elsewhere() {
 	same
 	same by-address 2>out
 	try info -k key sealed
-	says "in the order of addresses"
+	says "assuming the order of addresses"
 }
 
 # What the kernel says of itself is found in decrypted memory: where the lowcore says, if all
@@ -161,7 +161,7 @@ test_without_key() {
 			! compgen -G 'output*' >/dev/null || fail "$command: something was written"
 		done
 		case $changes in
-		*no-[cm]*) says "can never be decrypted, as section pv_" ;;
+		*no-[cm]*) says "can never be decrypted, because section pv_" ;;
 		*) says "give the customer communication key" ;;
 		esac
 		try info sealed || fail "info fails: $(cat out)"
@@ -174,13 +174,13 @@ test_without_key() {
 test_wrong_keys() {
 	"$mkpv" seal plain key sealed
 	fails_with 5 try convert -k other sealed output
-	says "the key does not fit this dump, or section pv_compl"
+	says "this is not the key of this dump, or section pv_compl"
 	{ cat key; echo; } >newline
 	fails_with 5 try info -k newline sealed
-	says "there is a newline behind it"
+	says "such as a newline at the end"
 	head -c 31 key >short
 	fails_with 5 try info -k short sealed
-	says "has 31 bytes, and a customer communication key 32"
+	says "has 32 bytes, and the file has 31"
 	fails_with 1 try info -k missing sealed
 	says "key file missing: No such file"
 	fails_with 1 try info -k . sealed
@@ -199,13 +199,13 @@ broken() {
 }
 
 test_broken_sections() {
-	broken meta-short 1 "pv_mem_meta has 16368 bytes, and the pages in the segments need 16384"
+	broken meta-short 1 "pv_mem_meta has 16368 bytes, and the segments need 16384"
 	broken meta-past 1 "section pv_mem_meta: 4611686018427387904 bytes at offset"
-	broken compl-past 1 "section pv_compl: 288 bytes at offset 18446744073709551515 are past the end"
+	broken compl-past 1 "section pv_compl: 288 bytes at offset 18446744073709551515 exceed the file"
 	broken compl-short 1 "section pv_compl (completion data): 200 bytes instead of 288"
-	broken compl-version 1 "version 2 is not known"
-	broken compl-length 1 "says that it has 304 bytes instead of 288"
-	broken compl-tag 5 "the key does not fit this dump, or section pv_compl"
+	broken compl-version 1 "version 2 is unknown"
+	broken compl-length 1 "its length field is 304 instead of 288"
+	broken compl-tag 5 "this is not the key of this dump, or section pv_compl"
 }
 
 # A CPU that is lost is zero and told; the other one is as it was.
@@ -227,12 +227,12 @@ test_lost_cpus() {
 		cpu-damaged its area is damaged: the tag is wrong
 		cpu-empty its area is empty
 		cpu-missing it has no area
-		cpu-version version 7 of its area is not known
+		cpu-version version 7 of its area is unknown
 		cpu-short its area has 1500 bytes instead of 1568
 	TEXT
 	"$mkpv" seal plain key sealed cpu-partial=1
 	try convert --force -q -k key sealed output || fail "cpu-partial: status $?"
-	says "CPU 1 stopped inside of an instruction"
+	says "CPU 1 stopped inside an instruction"
 }
 
 test_invalid_pages() {

@@ -22,7 +22,7 @@ static const struct reg fp[] = {
 };
 #undef V
 
-/* The header only: the vectors' size is in it. */
+/* The header only; the size of the vectors is in it. */
 static const struct reg sve[] = {
 	{ "sve_size", 0, 4 }, { "sve_max_size", 4, 4 }, { "sve_vl", 8, 2 },
 	{ "sve_max_vl", 10, 2 }, { "sve_flags", 12, 2 }, { 0 },
@@ -54,9 +54,9 @@ static bool aarch64_image_paddr(const struct image *image, uint64_t vaddr, uint6
 	return true;
 }
 
-/* Bits 1:0: 3 a table (a page at the last level), 1 a block above it.  Where
- * the address has more than 48 bits, its high ones lie in low bits of the entry:
- * with 64 KiB pages bits 15:12 are 51:48, else (LPA2) bits 9:8 are 51:50.
+/* Bits 1:0: 3 is a table, or a page at the last level; 1 is a block at other levels.  If
+ * addresses have more than 48 bits, the high ones are in low bits of the entry: with 64 KiB
+ * pages bits 15:12 are 51:48, otherwise (LPA2) bits 9:8 are 51:50.
  */
 static enum entry_kind aarch64_entry(const struct paging *p, unsigned int level, uint64_t entry,
 				     uint64_t *paddr)
@@ -79,8 +79,8 @@ static enum entry_kind aarch64_entry(const struct paging *p, unsigned int level,
 	}
 }
 
-/* The width of addresses that the tables are made for: with 64 KiB pages the
- * configured one, else that in use.
+/* The width of the addresses that the tables translate: with 64 KiB pages the configured
+ * one, otherwise the one in use.
  */
 static uint64_t aarch64_va_width(const struct image *image)
 {

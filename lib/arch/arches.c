@@ -13,7 +13,7 @@ static const struct arch *const arches[] = {
 #undef X
 };
 
-/* A machine that nobody told us about: memory can still be copied. */
+/* Any other machine: its memory can be copied, but not understood. */
 const struct arch arch_unknown = {
 	.name = "unknown",
 	.is64 = true,

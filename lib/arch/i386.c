@@ -3,9 +3,7 @@
 
 #include "arch.h"
 
-/* PAGE_OFFSET, unless the kernel is configured otherwise, and what is left for
- * low memory when 128 MiB are for vmalloc
- */
+/* The default PAGE_OFFSET, and the size of low memory: 1 GiB less 128 MiB for vmalloc */
 enum { PAGE_OFFSET_MIB = 3072, LOWMEM_MIB = 896 };
 
 static const struct reg regs[] = {

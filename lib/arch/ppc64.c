@@ -34,7 +34,7 @@ static const struct reg_set sets[] = {
 	{ 0 },
 };
 
-/* All memory is in the linear map, which begins with the image of the kernel. */
+/* The linear map has all memory, and the kernel image at its start. */
 enum { LINEAR_BITS = 51 };
 
 static bool ppc64_image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
@@ -44,8 +44,8 @@ static bool ppc64_image_paddr(const struct image *image, uint64_t vaddr, uint64_
 	return vaddr >> 60 == 0xc;
 }
 
-/* QEMU before 8.0 takes every pseries guest for big-endian.  Linux keeps to one
- * order, so a CPU with MSR.LE set is proof; one without it may be in firmware.
+/* QEMU before 8.0 treats every pseries guest as big-endian.  Linux does not change its byte
+ * order, so one CPU with MSR.LE set is proof; a CPU without it may be in firmware.
  */
 static bool ppc64_wrong_order(const struct image *image)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * arch/ppc64_paging.c - where a Linux kernel on POWER has its memory
+ * arch/ppc64_paging.c - the address space of a Linux kernel on POWER
  *
- * With the radix MMU its page tables say so.  With the hash MMU the tables are not
- * those that the CPU uses.  There the linear map, which needs no table, and the list
- * that the kernel keeps of the pages behind its array of struct page (vmemmap_list)
- * lead to all but modules and vmalloc().
+ * With the radix MMU, page tables describe it.  With the hash MMU, the CPU does not use the
+ * kernel's tables.  Then the linear map, which needs no tables, and vmemmap_list, the
+ * kernel's list of the pages that hold its array of struct page, lead to everything except
+ * modules and vmalloc().
+ *
  * Facts: Linux's arch/powerpc/mm/init_64.c and include/asm/book3s/64/radix.h.
  */
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static const uint64_t linear_map = 0xc000000000000000;
 
 enum { MAX_PIECES = 1 << 20 };
 
-/* Radix: entries are big-endian on every kernel; bit 63 valid, bit 62 a page. */
+/* Radix: entries are always big-endian; bit 63: valid, bit 62: a page. */
 static enum entry_kind ppc64_radix_entry(const struct paging *p, unsigned int level, uint64_t entry,
 					 uint64_t *paddr)
 {
@@ -50,7 +51,7 @@ static void ppc64_set_radix(struct paging *p, uint64_t root, bool large)
 	}
 }
 
-/* VMCOREINFO tells since 6.9; before, tables that lead to the kernel's image do. */
+/* VMCOREINFO says so since 6.9; before, radix tables are those that lead to the kernel image. */
 static bool ppc64_is_radix(struct source *s, const struct paging *p)
 {
 	uint64_t radix, vaddr, want, paddr, len;
@@ -68,7 +69,7 @@ static bool ppc64_is_radix(struct source *s, const struct paging *p)
 	return same;
 }
 
-/* An integer in the linear map. */
+/* Read an integer in the linear map. */
 static bool ppc64_read_linear(struct source *s, uint64_t vaddr, unsigned int size, uint64_t *ret)
 {
 	unsigned char buf[8];
@@ -83,7 +84,7 @@ static bool ppc64_read_linear(struct source *s, uint64_t vaddr, unsigned int siz
 	return !err;
 }
 
-/* How much of the array an entry of the list is about. */
+/* The size of the memory that an entry of vmemmap_list describes; 0: unknown */
 static uint64_t ppc64_backing_size(struct source *s)
 {
 	const struct image *image = &s->image;
@@ -115,7 +116,7 @@ static int ppc64_compare(const void *a, const void *b)
 	return (x->vaddr > y->vaddr) - (x->vaddr < y->vaddr);
 }
 
-/* Ascending, and of those that are in the way of each other only the first. */
+/* Sort by address, and remove mappings that overlap the one before. */
 static void ppc64_sort_pieces(struct paging *p)
 {
 	size_t n = 1;
@@ -130,7 +131,7 @@ static void ppc64_sort_pieces(struct paging *p)
 	p->num_pieces = n;
 }
 
-/* vmemmap_list; a list without an end is cut off by MAX_PIECES. */
+/* Add the entries of vmemmap_list.  A circular list ends at MAX_PIECES. */
 static bool ppc64_add_vmemmap(struct source *s, struct paging *p)
 {
 	const struct image *image = &s->image;

@@ -18,7 +18,7 @@ static const struct reg regs[] = {
 	{ "t3", 336, 8 }, { "t4", 344, 8 }, { "t5", 352, 8 }, { "t6", 360, 8 }, { 0 },
 };
 
-/* Where RAM begins: what makedumpfile counts addresses of the linear map from */
+/* The start of RAM, by which makedumpfile translates addresses of the linear map */
 static uint64_t riscv64_phys_base(const struct image *image)
 {
 	uint64_t base = image->phys_base;
@@ -37,9 +37,8 @@ static bool riscv64_image_paddr(const struct image *image, uint64_t vaddr, uint6
 	return true;
 }
 
-/* Bit 0 valid; bits 3:1 all zero: a table, else a page of whatever size; bits
- * 53..10 are the page number.  (Bit 63, for ranges of 64 KiB, Linux sets in user
- * and vmalloc mappings only.)
+/* Bit 0: valid; bits 3:1 zero: a table, otherwise a page of that level's size; bits 53:10: the
+ * page number.  (Linux sets bit 63, for ranges of 64 KiB, only in user and vmalloc mappings.)
  */
 static enum entry_kind riscv64_entry(const struct paging *p, unsigned int level, uint64_t entry,
 				     uint64_t *paddr)

@@ -57,8 +57,8 @@ static const struct reg_set sets[] = {
 	{ 0 },
 };
 
-/* Before 6.10 the kernel's addresses are physical ones; since then its image has
- * a place of its own.
+/* Before 6.10 virtual addresses of the kernel are physical ones; since then its image is
+ * mapped elsewhere.
  */
 static bool s390x_image_paddr(const struct image *image, uint64_t vaddr, uint64_t *paddr)
 {
@@ -71,9 +71,8 @@ static bool s390x_image_paddr(const struct image *image, uint64_t vaddr, uint64_
 	return true;
 }
 
-/* Region and segment tables have 2048 entries, page tables 256; an entry of the
- * former is invalid by bit 0x20 and maps a large page by 0x400, of the latter
- * invalid by 0x400.
+/* Region and segment tables have 2048 entries, in which bit 0x20 means invalid and 0x400 a
+ * large page.  Page tables have 256, in which 0x400 means invalid.
  */
 static enum entry_kind s390x_entry(const struct paging *p, unsigned int level, uint64_t entry,
 				   uint64_t *paddr)
@@ -104,7 +103,7 @@ static bool s390x_paging(struct source *s, struct paging *ret)
 	if (!vmcoreinfo_symbol(image, "swapper_pg_dir", &root) ||
 	    !s390x_image_paddr(image, root, &ret->root))
 		return false;
-	/* any entry tells the type of its table: 0 segment, 1 to 3 region */
+	/* every entry has the type of its table: 0 segment, 1 to 3 region */
 	err = source_read(s, ret->root, first, sizeof(first));
 	if (err)
 		return false;
@@ -119,10 +118,10 @@ static bool s390x_paging(struct source *s, struct paging *ret)
 	return true;
 }
 
-/* Linux leaves two addresses in the lowcore, at absolute 0: of a VMCOREINFO note, and of
- * os_info, a page for whoever dumps a kernel that has died.  The latter begins with a magic
- * and a sum of what follows it; then it has entries of address, size and sum, of which the
- * first is the text of VMCOREINFO.
+/* Linux stores two addresses in the lowcore, at absolute 0: of a VMCOREINFO note, and of
+ * os_info, a page for tools that dump a crashed kernel.  That page begins with a magic and
+ * a checksum of the rest; then it has entries of address, size and checksum, the first of
+ * which is the text of VMCOREINFO.
  *
  * Facts: Linux's arch/s390/include/asm/{lowcore,os_info}.h, kernel/os_info.c.
  */
@@ -141,7 +140,7 @@ static bool s390x_read_lowcore(struct source *s, uint64_t paddr, uint64_t *ret)
 	return *ret;
 }
 
-/* The sum that the CKSM instruction makes: of words, the carry comes in again below. */
+/* The result of the CKSM instruction: a sum of words with end-around carry */
 static uint32_t s390x_checksum(const unsigned char *p, size_t len)
 {
 	uint64_t sum = 0;

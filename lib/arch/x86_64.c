@@ -19,7 +19,7 @@ static const struct reg regs[] = {
 	{ "es", 304, 8 }, { "fs", 312, 8 }, { "gs", 320, 8 }, { 0 },
 };
 
-/* Decimal and negative with KASLR; QEMU's own headers get it wrong. */
+/* Decimal, and negative with KASLR.  The headers that QEMU writes have a wrong value. */
 static uint64_t x86_64_phys_base(const struct image *image)
 {
 	uint64_t base = image->phys_base;
@@ -38,8 +38,8 @@ static bool x86_64_image_paddr(const struct image *image, uint64_t vaddr, uint64
 	return true;
 }
 
-/* Bit 0 present; bit 7 a page of its own at 2 MiB and 1 GiB; bits 51..12 the
- * address, less the bit that marks encrypted memory (AMD SME).
+/* Bit 0: present; bit 7: a large page, of 2 MiB or 1 GiB; bits 51:12: the address, without
+ * the bit that marks encrypted memory (AMD SME).
  */
 static enum entry_kind x86_64_entry(const struct paging *p, unsigned int level, uint64_t entry,
 				    uint64_t *paddr)

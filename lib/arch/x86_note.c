@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * arch/x86_note.c - QEMU's own CPU note, for 32 and 64 bit alike
+ * arch/x86_note.c - QEMU's own CPU note, of 32-bit and 64-bit guests
  *
- * Owner "QEMU", type 0: QEMUCPUState of QEMU's target/i386/arch_dump.c.  What
- * NT_PRSTATUS has too is not told again.  kgs_base is there since 2018.
+ * Owner "QEMU", type 0: QEMUCPUState of QEMU's target/i386/arch_dump.c.  Registers that are
+ * in NT_PRSTATUS as well are omitted.  The note has kgs_base since 2018.
  */
 #include <stddef.h>
 

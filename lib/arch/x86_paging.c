@@ -2,8 +2,9 @@
 /*
  * arch/x86_paging.c - the page tables that an x86 CPU was using
  *
- * By the control registers in QEMU's note.  Source: Intel's manual, volume 3,
- * chapter 4.
+ * They follow from the control registers in QEMU's note.
+ *
+ * Facts: Intel's manual, volume 3, chapter 4.
  */
 #include "../machine/image.h"
 #include "../machine/walker.h"
@@ -31,7 +32,7 @@ static enum entry_kind x86_entry(const struct paging *p, unsigned int level, uin
 	return below <= 2 ? ENTRY_PAGE : ENTRY_NONE;
 }
 
-/* Two levels, of 4 bytes an entry; a large page has address bits 39:32 in 20:13. */
+/* Two levels of 4-byte entries; a large page has address bits 39:32 in bits 20:13. */
 static enum entry_kind x86_entry32(const struct paging *p, unsigned int level, uint64_t entry,
 				   uint64_t *paddr)
 {

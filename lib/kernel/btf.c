@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * btf.c - the types of the guest's kernel, as it carries them itself
+ * btf.c - the types of the guest's kernel, from its BTF
  *
- * A header, records, and strings that the records name by their place.  A record has
- * 12 bytes and a tail by its kind.  Records are numbered from 1 on, and refer to others
- * by number: what follows such numbers counts its steps, as they may go in circles.
+ * BTF is a header, records, and strings, which records refer to by offset.  A record has 12
+ * bytes and a tail, whose size depends on its kind.  Records are numbered from 1 and refer
+ * to each other by number.  Such references may be circular in a damaged section, so code
+ * that follows them limits its steps.
  */
 #include "btf.h"
 
@@ -22,9 +23,9 @@ enum {
 	RECORD = 12,
 	MEMBER = 12,
 	MAX_BTF = 64 << 20,
-	MAX_CHAIN = 32,                 /* of typedef, const and their like     */
-	MAX_DEPTH = 16,                 /* of structs without name              */
-	MAX_STEPS = 1 << 14,               /* no struct has so many members        */
+	MAX_CHAIN = 32,                 /* of typedefs and qualifiers           */
+	MAX_DEPTH = 16,                 /* of anonymous structs                 */
+	MAX_STEPS = 1 << 14,            /* no struct has so many members        */
 };
 
 enum {
@@ -43,7 +44,7 @@ enum {
 	NUM_KINDS = 20,
 };
 
-/* Bytes behind a record: once, and for each of its elements. */
+/* Bytes after a record: in any case, and for each of its elements */
 static const struct btf_tail {
 	uint8_t once, each;
 } tails[NUM_KINDS] = {
@@ -64,7 +65,7 @@ struct btf_type {
 	unsigned int kind;
 	uint32_t num;                   /* elements                             */
 	bool flag;
-	uint32_t size;                  /* or the type that it is of            */
+	uint32_t size;                  /* or the number of another type        */
 	const unsigned char *tail;
 };
 
@@ -96,7 +97,7 @@ static struct btf_type btf_parse(const struct btf *b, const unsigned char *p)
 
 static bool btf_find_tail(const struct btf *b, unsigned int kind, struct btf_tail *ret)
 {
-	/* two bytes of sizes and two of flags for each kind */
+	/* each kind has two bytes with sizes and two with flags */
 	if (b->layout && range_fits(4 * (uint64_t)kind, 4, b->layout_len)) {
 		ret->once = b->layout[4 * kind];
 		ret->each = b->layout[4 * kind + 1];
@@ -108,7 +109,7 @@ static bool btf_find_tail(const struct btf *b, unsigned int kind, struct btf_tai
 	return true;
 }
 
-/* The type of that number; false: there is none. */
+/* Get the type of that number; false: there is none. */
 static bool btf_type_at(const struct btf *b, uint32_t number, struct btf_type *ret)
 {
 	if (!number || number > b->num)
@@ -117,7 +118,7 @@ static bool btf_type_at(const struct btf *b, uint32_t number, struct btf_type *r
 	return true;
 }
 
-/* Count the records, and note in @records, if there is room, where they are. */
+/* Count the records, and store their offsets in @records, unless that is NULL. */
 static bool btf_walk(struct btf *b, uint32_t *records)
 {
 	size_t at = 0;
@@ -132,7 +133,7 @@ static bool btf_walk(struct btf *b, uint32_t *records)
 		t = btf_parse(b, b->types + at);
 		if (!t.kind || !btf_find_tail(b, t.kind, &tail))
 			return false;
-		/* of those that we know we know the size */
+		/* the layout must agree with the kinds that we know */
 		if (t.kind < NUM_KINDS && memcmp(&tail, &tails[t.kind], sizeof(tail)))
 			return false;
 		more = tail.once + (uint64_t)tail.each * t.num;
@@ -184,7 +185,7 @@ uint64_t btf_length(const unsigned char *buf, size_t len, bool big)
 
 static struct gdump_error *btf_corrupt(const char *what)
 {
-	return error_new(GDUMP_ERR_CORRUPT, "the kernel's types (BTF): %s", what);
+	return error_new(GDUMP_ERR_CORRUPT, "BTF of the kernel: %s", what);
 }
 
 static struct gdump_error *btf_open_parts(struct btf *b, uint64_t len)
@@ -193,18 +194,18 @@ static struct gdump_error *btf_open_parts(struct btf *b, uint64_t len)
 	uint64_t body;
 
 	if (!btf_parse_header(b->data, (size_t)len, b->big, &h) || h.size > len)
-		return btf_corrupt("there is no header");
+		return btf_corrupt("no header");
 	body = len - h.size;
 	if (!range_fits(h.types, h.types_len, body) || h.types % 4 ||
 	    !range_fits(h.strings, h.strings_len, body) ||
 	    !range_fits(h.layout, h.layout_len, body))
-		return btf_corrupt("a part is beyond the end");
+		return btf_corrupt("a part exceeds the section");
 	b->types = b->data + h.size + h.types;
 	b->types_len = h.types_len;
 	b->strings = (const char *)b->data + h.size + h.strings;
 	b->strings_len = h.strings_len;
 	if (b->strings[b->strings_len - 1])
-		return btf_corrupt("the last string has no end");
+		return btf_corrupt("the last string is not terminated");
 	b->wide = h.size > HEADER;
 	b->layout = h.layout_len ? b->data + h.size + h.layout : NULL;
 	b->layout_len = h.layout_len;
@@ -214,7 +215,7 @@ static struct gdump_error *btf_open_parts(struct btf *b, uint64_t len)
 static struct gdump_error *btf_find_records(struct btf *b)
 {
 	if (!btf_walk(b, NULL))
-		return btf_corrupt("a record is not understood");
+		return btf_corrupt("a record is not valid");
 	b->records = malloc(b->num * sizeof(*b->records));
 	if (!b->records)
 		return error_nomem();
@@ -228,7 +229,7 @@ struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, str
 	struct gdump_error *err = NULL;
 
 	if (len < HEADER || len > MAX_BTF)
-		return btf_corrupt("their size makes no sense");
+		return btf_corrupt("its size is not plausible");
 	b.data = malloc((size_t)len);
 	if (!b.data)
 		return error_nomem();
@@ -252,7 +253,7 @@ void btf_deinit(struct btf *b)
 	*b = (struct btf){ 0 };
 }
 
-/* Past typedefs and qualifiers. */
+/* Skip typedefs and qualifiers. */
 static bool btf_resolve(const struct btf *b, uint32_t number, struct btf_type *ret)
 {
 	for (unsigned int i = 0; i < MAX_CHAIN && btf_type_at(b, number, ret); i++) {
@@ -271,7 +272,7 @@ static bool btf_resolve(const struct btf *b, uint32_t number, struct btf_type *r
 	return false;
 }
 
-/* Bytes of a type; 0: not known. */
+/* The size of a type in bytes; 0: unknown. */
 static uint32_t btf_type_size(const struct btf *b, uint32_t number)
 {
 	uint64_t num = 1;

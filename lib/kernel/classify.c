@@ -36,15 +36,15 @@ static bool page_has_type(struct page_type t, uint32_t mapcount)
 	return t.mask && (mapcount & t.mask) == (t.value & t.mask);
 }
 
-/* Whether @mapcount is a type and no count: Linux's PAGE_MAPCOUNT_RESERVE.  Such a page
- * is in nobody's tables, and its other words are what its owner made of them.
+/* Whether @mapcount is a page type instead of a count (Linux's PAGE_MAPCOUNT_RESERVE).  Such
+ * a page is not mapped by any process, and its owner uses the other words as it likes.
  */
 static bool page_is_typed(uint32_t mapcount)
 {
 	return mapcount >> 31 && mapcount < (uint32_t)-128;
 }
 
-/* The order of the folio that @page is the head of; -1: it makes no sense. */
+/* The order of the folio whose head is @page; -1: it is not valid. */
 static int page_folio_order(const struct page_layout *k, const unsigned char *page, bool has_next,
 			    uint64_t pfn)
 {
@@ -81,7 +81,7 @@ static struct verdict classify_block(uint64_t pfn, uint64_t order, uint32_t num_
 	return (struct verdict){ .why = GDUMP_DROP_FREE, .order = (unsigned int)order };
 }
 
-/* The decision proper; the folio's order comes later, where it matters. */
+/* Decide by flags and mapping alone. */
 static unsigned int classify_reason(const struct page_layout *k, uint64_t flags, uint64_t mapping,
 				    unsigned int drop, bool slab)
 {
@@ -146,7 +146,7 @@ static bool page_layout_offset(const struct image *image, const char *key, uint3
 	return true;
 }
 
-/* The mask of flag number @key; 0: there is none. */
+/* The mask of the flag whose number is in @key; 0: VMCOREINFO lacks it. */
 static uint64_t page_layout_flag(const struct image *image, const char *key)
 {
 	uint64_t bit;
@@ -154,8 +154,8 @@ static uint64_t page_layout_flag(const struct image *image, const char *key)
 	return vmcoreinfo_number(image, key, &bit) && bit < 64 ? (uint64_t)1 << bit : 0;
 }
 
-/* Which bits count depends on the age: all of them, then the upper half, then
- * the top byte; the others are their owner's.
+/* Which bits are the type depends on the age of the kernel: all of them, later the upper
+ * half, then the top byte.  The others belong to the owner of the page.
  */
 static struct page_type page_layout_type(const struct image *image, const char *key)
 {
@@ -220,9 +220,9 @@ static bool page_layout_read_flags(const struct image *image, struct page_layout
 		return *missing = "NUMBER(PG_head_mask)", false;
 	k->head = head;
 	if (!k->lru || !k->swapcache || !k->swapbacked || !k->has_private)
-		return *missing = "a page flag", false;
+		return *missing = "the number of a page flag", false;
 	if (!k->slab && !k->slab_type.mask)
-		return *missing = "what a slab page is", false;
+		return *missing = "the mark of slab pages", false;
 	return true;
 }
 

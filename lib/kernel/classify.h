@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * classify.h - what Linux says of a page in its struct page
+ * classify.h - decide about a page by its struct page
  *
- * Everything is told by VMCOREINFO; a kernel's version is never asked, since
- * distributions move changes between versions.  A page is dropped only on proof.
- * Facts: Linux's include/linux/page-flags.h and mm_types.h from 5.10 on, and the
- * order of makedumpfile's decisions, so that its dump levels mean the same here.
+ * All offsets and flags come from VMCOREINFO.  A page is omitted only on proof.  Decisions
+ * are made in the order in which makedumpfile makes them, so that its dump levels mean the
+ * same here.
+ *
+ * Facts: Linux's include/linux/page-flags.h and mm_types.h from 5.10 on.
  */
 #pragma once
 
 #include "../machine/image.h"
 
-/* A page type in _mapcount: counts only under its mask.  mask 0: unknown. */
+/* A page type in _mapcount; only the bits of @mask are compared.  mask 0: unknown. */
 struct page_type {
 	uint32_t value, mask;
 };
 
-/* Where a folio's order and "I am hugetlb" are, by age of the kernel. */
+/* Where a folio's order and its hugetlb mark are, which depends on the age of the kernel */
 enum order_form {
 	ORDER_UNKNOWN,          /* heads are single pages                       */
 	ORDER_COMPOUND,         /* page.compound_order, compound_dtor           */
@@ -37,24 +38,24 @@ struct page_layout {
 	uint32_t num_orders;            /* of the buddy allocator               */
 };
 
-/* What to do with the pages that begin with one. */
+/* The decision about a page, or about the block or folio that begins with it */
 struct verdict {
-	unsigned int why;               /* enum gdump_drop; 0: keep             */
-	unsigned int order;             /* of the pages it is about             */
-	bool inconsistent;                       /* it contradicts itself: kept          */
+	unsigned int why;               /* enum gdump_drop: omit it; 0: keep it */
+	unsigned int order;             /* log2 of the number of pages          */
+	bool inconsistent;                       /* contradicts itself, and is kept      */
 };
 
-/* Read the layout out of VMCOREINFO; false: @missing says what is not there. */
+/* Read the layout from VMCOREINFO; false: @missing names what it lacks. */
 bool page_layout_read(const struct image *image, struct page_layout *ret, const char **missing);
 
-/* The flags of a page, in the low bits; others are above. */
+/* The word that has the flags of a page in its low bits */
 uint64_t page_flags(const struct page_layout *k, const unsigned char *page);
 
-/* Whether it belongs to the folio whose head is before it. */
+/* Whether the page is a tail page of a folio. */
 bool page_is_tail(const struct page_layout *k, const unsigned char *page);
 
-/* Judge the page @pfn.  @page: its struct page, followed by the next one when
- * @has_next.
+/* Decide about page @pfn.  @page: its struct page, followed by the next one if @has_next.
+ * @drop: the kinds of pages to omit.
  */
 struct verdict classify(const struct page_layout *k, const unsigned char *page, bool has_next,
 			uint64_t pfn, unsigned int drop);

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * filter.c - plan which of a Linux guest's pages nobody will look at
+ * filter.c - omit pages of a Linux guest from a plan
  *
- * Theory of operation.  The struct pages of one section lie in one array, which
- * is read as a whole; then each page is judged by classify().  Sections are
- * independent, so they are spread over threads.  A folio or a free block may
- * reach beyond its section: whoever meets its first page drops all of it, and
- * the others leave its tails alone, so the result does not depend on who did
- * what.  Bits are cleared atomically, and what was cleared counts once.
+ * Theory of operation.  The struct pages of one section are one array, which is read as a
+ * whole; then classify() decides about each page.  Sections are independent, so threads
+ * share them.  A folio or a free block may extend beyond its section: the thread that
+ * finds its first page omits all of it, and the others ignore its tail pages, so the result
+ * does not depend on the schedule.  Bits are cleared atomically, so each page counts once.
  *
- * Nothing is believed before the guest's memory map has shown that it makes
- * sense: pages that are in use for sure, such as those of the page tables, must
- * not come out as droppable.  Nor may more pages look free than the allocator counts.
+ * Two checks guard against struct pages that are misread.  Pages that are certainly in use,
+ * such as those of the page tables, must not be classified as omissible; else nothing is
+ * filtered.  And if more pages look free than the allocator counts, free pages are kept.
  */
 #include "filter.h"
 
@@ -39,12 +38,12 @@ struct filter {
 	unsigned int drop;
 	struct page_layout layout;
 	struct memmap memmap;
-	uint64_t image_start, image_end;        /* pfns of the kernel's image   */
+	uint64_t image_start, image_end;        /* pfns of the kernel image     */
 	uint64_t image_flags;                   /* set in all its struct pages  */
 	uint64_t dropped[NUM_REASONS], inconsistent;     /* added up atomically          */
 };
 
-/* One thread's own. */
+/* The state of one thread */
 struct filter_worker {
 	struct filter *f;
 	struct walker walker;
@@ -52,9 +51,9 @@ struct filter_worker {
 	uint64_t dropped[NUM_REASONS], inconsistent;
 };
 
-/* The kernel's image is in use, whatever its struct pages say; only what was
- * given back after boot may go.  That is free, or it lacks the flag (PG_reserved)
- * by which the first page of the image is told from those of the allocator.
+/* Whether pages belong to the kernel image, which is in use, whatever its struct pages say.
+ * Pages of it that were freed after boot are not part of it any more: they lack the flags,
+ * PG_reserved among them, that the first page of the image has.
  */
 static bool filter_is_kernel(const struct filter *f, const unsigned char *page, uint64_t pfn,
 			     uint64_t num)
@@ -65,8 +64,8 @@ static bool filter_is_kernel(const struct filter *f, const unsigned char *page, 
 	       (page_flags(&f->layout, page) & f->image_flags) == f->image_flags;
 }
 
-/* Whether a folio that begins at @i of @num pages ends in one of its tails, as far as that
- * can be seen.
+/* Whether the last page of a folio, which begins at @i of @num pages and has @n, is a tail
+ * page, as it must be.  True if that page is not among the @num.
  */
 static bool filter_is_whole(const struct filter *f, const unsigned char *pages, uint64_t i,
 			    uint64_t n, uint64_t num)
@@ -112,13 +111,13 @@ static void filter_run(struct filter_worker *w, const struct mem_section *sectio
 				  w->pages, (size_t)(n * size));
 		if (!err)
 			filter_pages(w, pfn, n);
-		/* what cannot be read is kept */
+		/* pages whose struct page cannot be read are kept */
 		gdump_error_destroy(err);
 	}
 }
 
-/* Only where there is memory, but with all of a block that is partly there: the first of
- * its pages tells of the others.
+/* Filter the parts of a section that have memory.  They are extended to whole free blocks,
+ * because the first page of a block decides about all of it.
  */
 static void filter_section(struct filter_worker *w, const struct mem_section *section)
 {
@@ -175,7 +174,7 @@ static bool filter_read_page(struct filter *f, struct walker *w, uint64_t pfn, u
 	return good;
 }
 
-/* The pfns from _stext on as far as the image is mapped in one piece. */
+/* Find the pfns of the kernel image: from _stext on, as far as it is contiguous. */
 static void filter_find_image(struct filter *f)
 {
 	const struct image *image = &f->source->image;
@@ -199,7 +198,7 @@ static void filter_find_image(struct filter *f)
 	walker_deinit(&w);
 }
 
-/* Whether @pfn, which is in use for sure, would be dropped. */
+/* Whether @pfn, which is certainly in use, would be omitted. */
 static bool filter_would_drop(struct filter *f, struct walker *w, uint64_t pfn)
 {
 	unsigned char page[MAX_PAGE_STRUCT];
@@ -207,7 +206,9 @@ static bool filter_would_drop(struct filter *f, struct walker *w, uint64_t pfn)
 	return filter_read_page(f, w, pfn, page) && classify(&f->layout, page, false, pfn, 31).why;
 }
 
-/* Pages that the kernel cannot be without must not look free or like a user's. */
+/* Whether pages that a kernel cannot do without are kept: its top page table, its image, and
+ * the struct pages.
+ */
 static bool filter_is_consistent(struct filter *f)
 {
 	const uint64_t page_size = f->source->image.page_size;
@@ -231,7 +232,7 @@ static void filter_warn(struct gdump_plan *plan, const char *why)
 	snprintf(plan->warning, sizeof(plan->warning), "pages are not filtered: %s", why);
 }
 
-/* Learn what is needed; false: plan->warning says why not. */
+/* Find all that the filter needs; false: plan->warning says what is missing. */
 static bool filter_prepare(struct filter *f)
 {
 	const struct image *image = &f->source->image;
@@ -240,12 +241,12 @@ static bool filter_prepare(struct filter *f)
 	char text[120];
 
 	if (!image->vmcoreinfo)
-		return filter_warn(f->plan, "there is no VMCOREINFO, so nothing is known of the guest's kernel"),
+		return filter_warn(f->plan, "the dump has no VMCOREINFO to describe the kernel"),
 		       false;
 	if (f->source->is_mutable && !f->plan->survey)
 		return filter_warn(f->plan, "the guest is running"), false;
 	if (!page_layout_read(image, &f->layout, &missing)) {
-		snprintf(text, sizeof(text), "VMCOREINFO does not tell %s", missing);
+		snprintf(text, sizeof(text), "VMCOREINFO lacks %s", missing);
 		return filter_warn(f->plan, text), false;
 	}
 	err = memmap_read(f->source, f->layout.size, plan_end_pfn(f->plan), &f->memmap);
@@ -256,16 +257,19 @@ static bool filter_prepare(struct filter *f)
 	}
 	filter_find_image(f);
 	debug_log(&f->source->debug, GDUMP_DEBUG_STEP,
-		  "the guest's memory map has %zu sections of %" PRIu64 " pages, a struct page has %u bytes, the kernel's image is pfn 0x%" PRIx64 " to 0x%" PRIx64,
+		  "the guest's memory map has %zu sections of %" PRIu64 " pages, a struct page "
+		  "has %u bytes, the kernel's image is pfn 0x%" PRIx64 " to 0x%" PRIx64,
 		  f->memmap.num_sections, f->memmap.section_pages,
 		  f->layout.size, f->image_start,
 		  f->image_end);
 	if (!filter_is_consistent(f))
-		return filter_warn(f->plan, "the guest's memory map contradicts itself"), false;
+		return filter_warn(f->plan, "the struct pages contradict themselves"), false;
 	return true;
 }
 
-/* How many free pages the allocator counts, at most; none known: all there are. */
+/* An upper limit of the number of free pages by the allocator's count, which lags behind a
+ * little for each CPU; UINT64_MAX: unknown.
+ */
 static uint64_t filter_max_free(struct filter *f)
 {
 	uint64_t counted;
@@ -287,7 +291,7 @@ static struct gdump_error *filter_all(struct filter *f)
 	return parallel_run(0, f->memmap.num_sections, filter_thread, f);
 }
 
-/* Judge all pages; when too many come out as free, all again with those kept. */
+/* Filter all pages.  If more look free than can be, do it again without omitting free ones. */
 static struct gdump_error *filter_checked(struct filter *f)
 {
 	const uint64_t limit = f->drop & GDUMP_DROP_FREE ? filter_max_free(f) : UINT64_MAX;
@@ -304,7 +308,8 @@ static struct gdump_error *filter_checked(struct filter *f)
 	if (err || *found <= limit)
 		return err;
 	snprintf(f->plan->warning, sizeof(f->plan->warning),
-		 "free pages are kept: %" PRIu64 " look free, but the guest's kernel counts fewer",
+		 "free pages are not omitted: %" PRIu64 " look free, but the guest's kernel "
+		 "counts fewer",
 		 *found);
 	plan_restore(f->plan, saved);
 	f->drop &= ~(unsigned int)GDUMP_DROP_FREE;
@@ -317,7 +322,9 @@ static void filter_log(const struct filter *f, uint64_t began_us)
 	const uint64_t *dropped = plan->dropped;
 
 	debug_log(&f->source->debug, GDUMP_DEBUG_STEP,
-		  "the page filter for level %u took %.1f ms: it omits %" PRIu64 " pages of the page cache, %" PRIu64 " private ones, %" PRIu64 " of users, %" PRIu64 " free; %" PRIu64 " struct pages are inconsistent",
+		  "the page filter for level %u took %.1f ms: it omits %" PRIu64 " pages of the "
+		  "page cache, %" PRIu64 " private ones, %" PRIu64 " of users, %" PRIu64 " free; "
+		  "%" PRIu64 " struct pages are inconsistent",
 		  f->drop, (double)(clock_us() - began_us) / 1000,
 		  dropped[log2_u64(GDUMP_DROP_CACHE)],
 		  dropped[log2_u64(GDUMP_DROP_CACHE_PRIVATE)],

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * find_vmcoreinfo.c - the kernel's VMCOREINFO note, found in its memory
+ * find_vmcoreinfo.c - find the kernel's VMCOREINFO note in memory
  *
- * Theory of operation.  Linux keeps an ELF note, ready to be dumped, in pages of its
- * own from boot on, so only the first bytes of pages are looked at.  There may be
- * others: of a kernel before kexec, of a crash kernel that waits, of a guest in the
- * guest.  The right one says where init_uts_ns is, and there, translated by what the
- * same note says, the release that it names must be found.  Where that can't be
- * tried, the note is taken if all candidates agree.  Of two kernels that are both
- * there whole the one that crashed is meant, and else the one that the CPUs run.
+ * Theory of operation.  From boot on, Linux keeps a finished ELF note at the start of a
+ * page, so only the first bytes of each page are examined.  There may be several: of the
+ * kernel before kexec, of a loaded crash kernel, of a nested guest.  A candidate contains
+ * the address of init_uts_ns.  If that address, translated as the same note says, leads
+ * to the release that the note names, the candidate is good.  Where this cannot be checked,
+ * the note is used only if all candidates are equal.  Of two complete kernels, the one
+ * that crashed wins, and otherwise the one that the CPUs run.
  *
  * Facts: Linux's kernel/vmcore_info.c (crash_core.c before 6.9), append_elf_note().
  */
@@ -28,24 +28,24 @@
 #include "../machine/vmcoreinfo.h"
 
 enum {
-	NOTE_ALIGN = 4096,              /* pages are not smaller                */
+	NOTE_ALIGN = 4096,              /* the smallest page size               */
 	NOTE_HEADER = 24,               /* with the name "VMCOREINFO"           */
-	SCAN_PAGES = 32768,             /* most of a large guest's are holes    */
+	SCAN_PAGES = 32768,             /* most pages of a large guest are holes */
 	READ_BYTES = 256 << 10,
 };
 
 static const char first_key[] = "OSRELEASE=";
 enum { HEAD_SIZE = NOTE_HEADER + sizeof(first_key) - 1 };
 
-/* The order of numbers; where the file does not tell the machine, that of the size of
- * the name, which @head begins with.
+/* The byte order of the note.  If the machine is unknown, it is derived from the first
+ * number in @head, the size of the name, which is less than 256.
  */
 static bool vmcoreinfo_is_big(const struct image *image, const unsigned char *head)
 {
 	return image->machine ? image->big : !head[0];
 }
 
-/* The size of the text when @head may begin the note, else 0. */
+/* The size of the text if @head looks like the start of the note, else 0. */
 static size_t vmcoreinfo_note_size(const struct image *image, const unsigned char *head)
 {
 	static const unsigned char name[12] = "VMCOREINFO";
@@ -68,7 +68,7 @@ static bool vmcoreinfo_is_text(const char *p, size_t len)
 	return len > 0;
 }
 
-/* Whether a CPU has the kernel's image where its note says that it is. */
+/* Whether the page tables of a CPU map the kernel's image to where the note says it is. */
 static bool vmcoreinfo_is_of_cpu(struct source *s, const struct image *image)
 {
 	uint64_t vaddr, want, paddr, len;
@@ -132,7 +132,7 @@ static bool vmcoreinfo_read_text(struct source *s, uint64_t paddr, size_t size,
 	return true;
 }
 
-/* The note at @paddr, if @head, the memory there, begins one. */
+/* Read the note at @paddr, if @head, the memory there, is the start of one. */
 static bool vmcoreinfo_read_note(struct source *s, uint64_t paddr, const unsigned char *head,
 				 struct vmcoreinfo_found *ret)
 {
@@ -167,18 +167,18 @@ static void vmcoreinfo_take_better(struct vmcoreinfo_found *best, struct vmcorei
 	free(found->text);
 }
 
-/* A thread's own: what was found, and pages that had to be read. */
+/* The state of one thread */
 struct vmcoreinfo_search {
 	struct source *source;
 	struct vmcoreinfo_found best;
 	unsigned char *buf;             /* of READ_BYTES                        */
 	unsigned char *state;           /* of SCAN_PAGES                        */
-	/* where the last chunk was: a range, and how many chunks are in front of it */
+	/* the range of the last chunk, and the number of chunks in all ranges before it */
 	size_t range;
 	uint64_t before;
 };
 
-/* Look at memory that is at hand. */
+/* Search memory that has been read. */
 static void vmcoreinfo_search_bytes(struct vmcoreinfo_search *s, uint64_t paddr,
 				    const unsigned char *p, size_t len)
 {
@@ -190,7 +190,7 @@ static void vmcoreinfo_search_bytes(struct vmcoreinfo_search *s, uint64_t paddr,
 	}
 }
 
-/* Look at pages that are all there: in place, or read some at a time. */
+/* Search pages that are all present: in place, or by reading some at a time. */
 static void vmcoreinfo_search_run(struct vmcoreinfo_search *s, uint64_t paddr, size_t len)
 {
 	const unsigned char *p = source_borrow(s->source, paddr, len);
@@ -236,14 +236,17 @@ static void vmcoreinfo_search_chunk(struct vmcoreinfo_search *s, uint64_t pfn, u
 		vmcoreinfo_search_pages(s, pfn + gap, (size_t)(num - gap));
 }
 
-/* All memory, by chunks of SCAN_PAGES that threads take one by one. */
+/* All memory, in chunks of SCAN_PAGES; each thread takes the next one. */
 struct vmcoreinfo_search_all {
 	struct source *source;
 	pthread_mutex_t lock;
 	struct vmcoreinfo_found best;
 };
 
-/* The pages of chunk @i, counted through all ranges of RAM; it is behind the one before. */
+/* The first page of chunk @i, and how many it has; 0: there is no such chunk.  Chunks are
+ * numbered through all ranges of RAM.  A thread asks for ascending numbers, so the search
+ * goes on at the range of the last chunk.
+ */
 static uint64_t vmcoreinfo_find_chunk(struct vmcoreinfo_search *s, uint64_t i, uint64_t *pfn)
 {
 	const struct image *image = &s->source->image;
@@ -311,7 +314,9 @@ static struct gdump_error *vmcoreinfo_add_note(struct source *s,
 	return err ? err : image_seal(&s->image);
 }
 
-/* Where the kernel itself says; a note may be of one that is no more. */
+/* Find VMCOREINFO by the address that the kernel stores for dump tools.  A bare note must
+ * be checked, because it may belong to an earlier kernel.
+ */
 static bool vmcoreinfo_find_by_kernel(struct source *s, struct vmcoreinfo_found *ret)
 {
 	struct vmcoreinfo_loc loc;
@@ -333,16 +338,17 @@ static void vmcoreinfo_log(const struct source *s, const struct vmcoreinfo_found
 			   const char *how)
 {
 	static const char *const trust[] = {
-		[TRUST_FORM] = "only its form speaks for it",
-		[TRUST_RELEASE] = "it leads to the kernel that it names",
-		[TRUST_CPU] = "it leads to the kernel that the CPUs run",
-		[TRUST_CRASHED] = "it is of the kernel that crashed",
+		[TRUST_FORM] = "unverified",
+		[TRUST_RELEASE] = "it describes the kernel that it names",
+		[TRUST_CPU] = "it describes the kernel that the CPUs run",
+		[TRUST_CRASHED] = "it describes the kernel that crashed",
 	};
 
 	if (!found->text)
 		debug_log(&s->debug, GDUMP_DEBUG_STEP, "no VMCOREINFO was found %s", how);
 	else
-		debug_log(&s->debug, GDUMP_DEBUG_STEP, "a VMCOREINFO of %zu bytes was found at 0x%" PRIx64 " %s; %s%s",
+		debug_log(&s->debug, GDUMP_DEBUG_STEP,
+			  "a VMCOREINFO of %zu bytes was found at 0x%" PRIx64 " %s; %s%s",
 			  found->size, found->paddr, how, trust[found->trust],
 			  found->doubtful ? "; others contradict it, so it is not used" : "");
 }

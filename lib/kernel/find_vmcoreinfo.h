@@ -1,36 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * find_vmcoreinfo.h - the kernel's VMCOREINFO note, found in its memory
+ * find_vmcoreinfo.h - find the kernel's VMCOREINFO note in memory
  *
- * For sources that have memory but nobody who told where the note is.
+ * For sources that have memory, but do not know the address of the note.
  */
 #pragma once
 
 #include "../machine/source.h"
 
-/* How much speaks for a note; what comes later is better. */
+/* The evidence for a note; a later value is better. */
 enum vmcoreinfo_trust {
-	TRUST_FORM,                     /* it looks like one                    */
-	TRUST_RELEASE,                  /* it leads to the kernel that it names */
-	TRUST_CPU,                      /* a CPU's own page tables do as well   */
-	TRUST_CRASHED,                  /* of the kernel that crashed, where a
-					 * crash kernel was started since       */
+	TRUST_FORM,                     /* it has the form of one               */
+	TRUST_RELEASE,                  /* its addresses lead to the kernel that it names */
+	TRUST_CPU,                      /* so do the page tables that a CPU uses */
+	TRUST_CRASHED,                  /* it is of the kernel that crashed, and not
+					 * of the crash kernel that runs now    */
 };
 
-/* A note that may be it. */
+/* A candidate */
 struct vmcoreinfo_found {
-	char *text;                     /* freed by whoever has it; NULL: none  */
+	char *text;                     /* free() it; NULL: none was found      */
 	size_t size;
 	uint64_t paddr;
-	bool big;                       /* the order of the note's numbers      */
+	bool big;                       /* byte order of the note's header      */
 	enum vmcoreinfo_trust trust;
-	bool doubtful;                  /* others that say something else as well */
+	bool doubtful;                  /* different notes have the same evidence */
 };
 
-/* Whether the note is at @paddr, as the guest told QEMU's vmcoreinfo device. */
+/* Read the note at @paddr, where the guest reported it to QEMU's vmcoreinfo device; false:
+ * there is none.
+ */
 bool vmcoreinfo_at(struct source *s, uint64_t paddr, struct vmcoreinfo_found *ret);
 
-/* Give the image of @s, which is sealed and has no VMCOREINFO, the one that is at
- * @hint (0: not known) or is found in its memory.  Not finding any is no error.
+/* Add VMCOREINFO to the image of @s, which is sealed and has none: the one at @hint (0:
+ * unknown), or else one that is found in memory.  If there is none, the image is unchanged,
+ * and that is no error.  Only while one thread has the source.
  */
 MUST_CHECK struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint);

@@ -2,11 +2,11 @@
 /*
  * kallsyms.c - addresses of the guest kernel's own symbols
  *
- * Theory of operation.  The names stand one behind the other, each with its length
- * in front, as a string of tokens: one byte is one of 256 pieces of text.  The first
- * character of a name is its type.  Addresses are in an array beside them, of which
- * there have been four forms; which one it is, and how long a length may be, nobody
- * tells.  What gives _stext the address that VMCOREINFO has is right.
+ * Theory of operation.  Names follow each other; each is a length and that many tokens,
+ * bytes that stand for one of 256 pieces of text.  The first character of a name is its
+ * type.  Addresses are in an array in the same order.  That array has had four forms, and
+ * lengths two, and nothing says which ones a kernel uses.  So all are tried; the right ones
+ * give _stext the address that VMCOREINFO has.
  *
  * Facts: Linux's kernel/kallsyms.c and scripts/kallsyms.c.
  */
@@ -22,15 +22,15 @@
 enum {
 	NUM_TOKENS = 256,
 	MAX_TOKEN = 512,
-	MAX_NAME = 1024,                /* longer ones are not looked for       */
+	MAX_NAME = 1024,                /* longer names are skipped             */
 	MAX_SYMBOLS = 1 << 22,
-	MAX_NAMES = 64 << 20,           /* bytes of them all                    */
-	WINDOW = 4096,                  /* no page is smaller                   */
+	MAX_NAMES = 64 << 20,           /* bytes of all names                   */
+	WINDOW = 4096,                  /* the smallest page size               */
 };
 
 enum kallsyms_form {
 	FORM_PERCPU,                    /* x86 up to 6.14                       */
-	FORM_BASE,                      /* the others, up to 6.19               */
+	FORM_BASE,                      /* other machines, up to 6.19           */
 	FORM_PLACE,                     /* 7.0                                  */
 	FORM_ABSOLUTE,                  /* whole addresses, up to 6.10          */
 	NUM_FORMS,
@@ -44,8 +44,8 @@ struct kallsyms {
 	uint16_t index[NUM_TOKENS];
 	char *tokens;                   /* ends with a NUL                      */
 	size_t tokens_len;
-	bool long_lengths;              /* of two bytes, if bit 7 is set: 6.1   */
-	/* the names, a piece at a time */
+	bool long_lengths;              /* bit 7 of a length announces a second byte: 6.1 */
+	/* the part of the names that was read */
 	unsigned char window[WINDOW];
 	uint64_t at;
 	size_t pos, len;
@@ -53,7 +53,7 @@ struct kallsyms {
 
 static struct gdump_error *kallsyms_unsupported(const char *what)
 {
-	return error_new(GDUMP_ERR_UNSUPPORTED, "the kernel's table of symbols: %s", what);
+	return error_new(GDUMP_ERR_UNSUPPORTED, "kallsyms: %s", what);
 }
 
 static struct gdump_error *kallsyms_read_tokens(struct kallsyms *k, uint64_t table, uint64_t index)
@@ -76,7 +76,7 @@ static struct gdump_error *kallsyms_read_tokens(struct kallsyms *k, uint64_t tab
 	return walker_read(k->walker, table, k->tokens, k->tokens_len);
 }
 
-/* What VMCOREINFO tells of the table. */
+/* Find the parts of the table by VMCOREINFO. */
 static struct gdump_error *kallsyms_open(struct kallsyms *k)
 {
 	const unsigned int word = k->image->is64 ? 8 : 4;
@@ -87,13 +87,13 @@ static struct gdump_error *kallsyms_open(struct kallsyms *k)
 	    !vmcoreinfo_symbol(k->image, "kallsyms_names", &k->names) ||
 	    !vmcoreinfo_symbol(k->image, "kallsyms_token_table", &table) ||
 	    !vmcoreinfo_symbol(k->image, "kallsyms_token_index", &index))
-		return kallsyms_unsupported("VMCOREINFO does not tell where it is");
+		return kallsyms_unsupported("VMCOREINFO lacks its address");
 	k->has_offsets = vmcoreinfo_symbol(k->image, "kallsyms_offsets", &k->offsets);
 	k->has_addresses = vmcoreinfo_symbol(k->image, "kallsyms_addresses", &k->addresses);
 	k->has_base = vmcoreinfo_symbol(k->image, "kallsyms_relative_base", &base);
 	err = walker_uint(k->walker, num, 4, &k->num);
 	if (!err && k->num > MAX_SYMBOLS)
-		err = kallsyms_unsupported("it claims too many");
+		err = kallsyms_unsupported("it claims too many symbols");
 	if (!err && k->has_base)
 		err = walker_uint(k->walker, base, word, &k->base);
 	return err ? err : kallsyms_read_tokens(k, table, index);
@@ -113,7 +113,7 @@ static bool kallsyms_next_byte(struct kallsyms *k, unsigned char *ret)
 	if (k->pos == k->len) {
 		k->at += k->len;
 		k->pos = 0;
-		/* to the end of a page: what is behind it may not be mapped */
+		/* only to the end of the page, because the next may not be mapped */
 		k->len = (size_t)(WINDOW - k->at % WINDOW);
 		err = k->at - k->names > MAX_NAMES ? kallsyms_unsupported("it has no end") :
 		      walker_read(k->walker, k->at, k->window, k->len);
@@ -142,8 +142,8 @@ static bool kallsyms_next_length(struct kallsyms *k, unsigned int *ret)
 	return true;
 }
 
-/* The next name, behind its type; false: the table breaks off.  *@len is 0 if it is
- * longer than any that we look for.
+/* The next name, without its type; false: the table breaks off.  *@len is 0 for a name that
+ * is longer than MAX_NAME.
  */
 static bool kallsyms_next_name(struct kallsyms *k, char name[MAX_NAME], size_t *len)
 {
@@ -170,7 +170,7 @@ static bool kallsyms_next_name(struct kallsyms *k, char name[MAX_NAME], size_t *
 	return true;
 }
 
-/* Which numbers the symbols have; false: that of _stext is not there. */
+/* Find the numbers of the symbols; false: _stext is not in the table. */
 static bool kallsyms_find_numbers(struct kallsyms *k, struct ksym *stext, struct ksym *syms,
 				  size_t num)
 {
@@ -185,7 +185,7 @@ static bool kallsyms_find_numbers(struct kallsyms *k, struct ksym *stext, struct
 		for (size_t s = 0; len && s <= num; s++) {
 			struct ksym *sym = s < num ? &syms[s] : stext;
 
-			/* the first one of that name */
+			/* the first of several symbols with that name */
 			if (sym->seen || strncmp(sym->name, name, len) || sym->name[len])
 				continue;
 			sym->seen = true;
@@ -248,14 +248,14 @@ static struct gdump_error *kallsyms_find_all(struct kallsyms *k, struct ksym *sy
 	if (err)
 		return err;
 	if (!vmcoreinfo_symbol(k->image, "_stext", &stext.vaddr))
-		return kallsyms_unsupported("VMCOREINFO does not tell where _stext is");
+		return kallsyms_unsupported("VMCOREINFO lacks SYMBOL(_stext)");
 	for (int old = 0; old < 2 && form == NUM_FORMS; old++) {
 		k->long_lengths = !old;
 		if (kallsyms_find_numbers(k, &stext, syms, num))
 			form = kallsyms_find_form(k, &stext);
 	}
 	if (form == NUM_FORMS)
-		return kallsyms_unsupported("it does not have _stext where VMCOREINFO has it");
+		return kallsyms_unsupported("no known form gives _stext its address");
 	for (size_t s = 0; !err && s < num; s++) {
 		if (syms[s].seen)
 			err = kallsyms_address(k, form, syms[s].number, &syms[s].vaddr);

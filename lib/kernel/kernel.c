@@ -11,12 +11,12 @@
 #include "../machine/vmcoreinfo.h"
 
 enum {
-	SCAN_SIZE = 256 << 20,          /* no image is larger                   */
+	SCAN_SIZE = 256 << 20,          /* no kernel image is larger            */
 	SCAN_PIECE = 256 << 10,
 	SCAN_OVERLAP = 64,
 	SCAN_STEP = 4096,               /* no page is smaller                   */
 	MAX_CPUS = 1 << 16,
-	MAX_TRIES = 32,                 /* of what looks like BTF               */
+	MAX_TRIES = 32,                 /* to read what looks like BTF          */
 };
 
 static const char *const names[NUM_KSYMS] = {
@@ -90,7 +90,7 @@ void kernel_scan(struct kernel *k, kernel_scan_fn *fn, void *arg)
 		n = SCAN_STEP;
 		if (!walker_translate(&k->walker, start + off, &paddr, &mapped))
 			continue;
-		/* all that is mapped in one piece, and so much more that nothing is cut */
+		/* a piece that is mapped as one, plus an overlap, so that nothing is cut in two */
 		len = MIN(mapped, SCAN_PIECE - SCAN_OVERLAP);
 		err = walker_read(&k->walker, start + off, buf, (size_t)len + SCAN_OVERLAP);
 		if (err) {
@@ -107,7 +107,7 @@ void kernel_scan(struct kernel *k, kernel_scan_fn *fn, void *arg)
 	}
 }
 
-/* What has no struct task_struct is something else, such as types of a module. */
+/* BTF without a struct task_struct is not the kernel's, but that of a module, for example. */
 static bool kernel_read_types(struct kernel *k, uint64_t vaddr, uint64_t len)
 {
 	CLEANUP_ERROR struct gdump_error *err = btf_read(&k->walker, vaddr, len, &k->btf);
@@ -174,10 +174,11 @@ struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
 {
 	*ret = (struct kernel){ .source = s };
 	if (!s->image.vmcoreinfo)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "there is no VMCOREINFO");
+		return error_new(GDUMP_ERR_UNSUPPORTED, "the dump has no VMCOREINFO");
 	if (!paging_of_kernel(s, &ret->paging))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "the page tables of this kernel are not known (machine: %s)", s->image.arch->name);
+				 "cannot find the kernel's page tables (machine "
+				 "%s)", s->image.arch->name);
 	walker_init(&ret->walker, &ret->paging, s);
 	kernel_find_symbols(ret);
 	kernel_find_types(ret);

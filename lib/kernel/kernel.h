@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kernel.h - the variables and structs of a guest's kernel, by name
+ * kernel.h - reading a Linux kernel in the memory of a guest
  *
- * Out of its own memory, with no vmlinux.  What a kernel lacks (symbols of variables,
- * BTF) is told by each function, so its users take the next best.
+ * Everything in kernel/ is found in the guest's memory; no vmlinux is needed.  Each header
+ * has one job, and each lets the kernel's version alone: facts come from VMCOREINFO, from
+ * kallsyms and from BTF, since distributions move changes between versions.
+ *
+ *     find_vmcoreinfo.h   find VMCOREINFO, where the source does not have it
+ *     uts.h               what uname prints
+ *     filter.h            omit pages from a plan; it is made of
+ *         memmap.h            where the struct pages are
+ *         classify.h          what a struct page says about its page
+ *         zones.h             how many pages are free
+ *     mappings.h          everything that the page tables map
+ *     printk.h            the log
+ *     kernel.h            (this) variables and structs by name, made of
+ *         kallsyms.h          addresses of symbols
+ *         btf.h               offsets of members
+ *     state.h, tasks.h    uptime and panic; tasks: by kernel.h
+ *
+ * A kernel may lack symbols of variables, or BTF.  Each function below says so, and the
+ * caller uses what else there is.  A struct kernel is for one thread at a time.
  */
 #pragma once
 
@@ -23,25 +40,26 @@ struct kernel {
 	uint64_t symbols[NUM_KSYMS];    /* 0: not known                         */
 };
 
-/* GDUMP_ERR_UNSUPPORTED where its memory cannot be followed at all.  A kernel without
- * symbols or types opens.
+/* GDUMP_ERR_UNSUPPORTED: the page tables were not found.  A kernel without symbols or types
+ * can be opened.  @s must stay open until kernel_close().
  */
 MUST_CHECK struct gdump_error *kernel_open(struct source *s, struct kernel *ret);
 void kernel_close(struct kernel *k);
 
-/* An integer of 1 to 8 bytes; false: it cannot be read. */
+/* Read an integer of 1 to 8 bytes; false: it cannot be read. */
 bool kernel_uint(struct kernel *k, uint64_t vaddr, uint32_t size, uint64_t *ret);
+/* Read an unsigned long. */
 bool kernel_word(struct kernel *k, uint64_t vaddr, uint64_t *ret);
-/* The same from bytes that were read. */
+/* The integer of @size bytes at @p, in the guest's byte order. */
 uint64_t kernel_get(const struct kernel *k, const unsigned char *p, uint32_t size);
-/* A member of @name at @vaddr that is an integer or a pointer. */
+/* Read @member, an integer or a pointer, of struct @name at @vaddr. */
 bool kernel_member(struct kernel *k, uint64_t vaddr, const char *name, const char *member,
 		   uint64_t *ret);
-/* Where a CPU's own copy of a variable is; false: that is not known. */
+/* The address of a CPU's copy of a per-CPU variable; false: unknown. */
 bool kernel_percpu(struct kernel *k, enum kernel_symbol symbol, unsigned int cpu, uint64_t *ret);
 
-/* Look at the image's memory from _stext on, in pieces that overlap, until @fn, which
- * is given [vaddr, vaddr + len), returns true.  All of it where @fn never does.
+/* Call @fn for pieces of the kernel's image from _stext on, which overlap, until it returns
+ * true.  @p holds [vaddr, vaddr + len), and is valid during the call.
  */
 typedef bool kernel_scan_fn(struct kernel *k, void *arg, uint64_t vaddr, const unsigned char *p,
 			    size_t len);

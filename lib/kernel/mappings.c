@@ -2,10 +2,10 @@
 /*
  * kernel/mappings.c - walk page tables from their roots
  *
- * A table is visited once for each level that it is at, whatever points to it.
- * So a walk ends also where tables point in a circle or a million times to one
- * page, as Linux's espfix area does: the memory of that page is told once.  The
- * processes' tables share those of the kernel, which are then walked once too.
+ * A table is visited once per level, however many entries point to it.  So a walk ends
+ * even if tables point in a circle, or a million times to one page, as in Linux's espfix
+ * area; such a page is reported once.  Processes share the kernel's tables, which are
+ * therefore walked only once as well.
  */
 #include "mappings.h"
 
@@ -24,7 +24,7 @@ struct walk {
 	struct source *source;
 	const struct paging *paging;
 	struct mappings *out;
-	uint64_t *seen;                 /* a hash of paddr + level + 1          */
+	uint64_t *seen;                 /* hash set of paddr + levels - level; 0: empty */
 	size_t num_seen, seen_room;     /* a power of two                       */
 	unsigned char *table[PAGING_MAX_LEVELS];
 };
@@ -55,7 +55,9 @@ static struct gdump_error *mappings_grow_seen(struct walk *w)
 	return NULL;
 }
 
-/* Whether a table was visited at this level before; from now on it was. */
+/* Mark a table as visited at this level.  @again: it was visited before, or too many were.
+ * The key is never 0, and unique, because tables are aligned to more than PAGING_MAX_LEVELS.
+ */
 static struct gdump_error *mappings_visit(struct walk *w, uint64_t paddr, unsigned int level,
 					  bool *again)
 {
@@ -86,15 +88,15 @@ static struct gdump_error *mappings_add(struct walk *w, uint64_t vaddr, uint64_t
 		return NULL;
 	}
 	if (m->num == MAX_MAPS)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "the page tables hold more than %d mappings",
-				 MAX_MAPS);
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "the page tables have more than %d mappings", MAX_MAPS);
 	if (!ARRAY_GROW(m->maps, m->num))
 		return error_nomem();
 	m->maps[m->num++] = (struct mapping){ vaddr, paddr, size };
 	return NULL;
 }
 
-/* An address as the CPU takes it. */
+/* The canonical form of an address */
 static uint64_t mappings_full_vaddr(const struct paging *p, uint64_t vaddr)
 {
 	const unsigned int bits = p->shift[0] + p->bits[0];
@@ -119,7 +121,7 @@ static struct gdump_error *mappings_walk_table(struct walk *w, unsigned int leve
 		return err;
 	err = source_read(w->source, paddr, w->table[level], size);
 	if (err) {
-		gdump_error_destroy(err);       /* a table outside of memory maps nothing */
+		gdump_error_destroy(err);       /* a table outside memory maps nothing */
 		return NULL;
 	}
 	for (size_t i = 0; !err && i < num; i++) {
@@ -192,7 +194,8 @@ struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
 	*ret = (struct mappings){ 0 };
 	if (s->ops->order == READ_ASCENDING)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "page tables cannot be followed where memory can only be read in order");
+				 "cannot walk page tables, because this input can only be read "
+				 "in ascending order");
 	for (unsigned int i = 0; !err && i < PAGING_MAX_LEVELS; i++) {
 		w.table[i] = malloc(MAX_TABLE);
 		if (!w.table[i])

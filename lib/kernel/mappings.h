@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mappings.h - all that a guest's page tables map
+ * mappings.h - everything that a guest's page tables map
  */
 #pragma once
 
 #include "../machine/walker.h"
 
-/* Ascending by vaddr; what is contiguous in both is one. */
+/* Ascending by vaddr; mappings that are contiguous in both addresses are merged. */
 struct mappings {
 	struct mapping *maps;
 	size_t num;
 };
 
-/* What the tables of the kernel and of the processes that the CPUs were running
- * map, as far as the dump tells where they are.  Tables may hold anything: each
- * counts once, and too many mappings are GDUMP_ERR_UNSUPPORTED.
+/* Find what the page tables of the kernel and of the processes on the CPUs map, if the dump
+ * leads to them.  GDUMP_ERR_UNSUPPORTED: there are too many mappings, or the source can only
+ * be read in ascending order.  The caller calls mappings_deinit() after success.
  */
 MUST_CHECK struct gdump_error *mappings_find(struct source *s, struct mappings *ret);
 void mappings_deinit(struct mappings *m);

@@ -20,7 +20,7 @@ enum {
 	MAX_SECTIONS = 1 << 24,
 };
 
-/* What VMCOREINFO says of mem_section. */
+/* What VMCOREINFO says about mem_section */
 struct mem_section_layout {
 	uint64_t root;                  /* address of the root array            */
 	uint64_t num_roots, per_root;
@@ -31,7 +31,12 @@ struct mem_section_layout {
 
 static struct gdump_error *memmap_missing(const char *what)
 {
-	return error_new(GDUMP_ERR_UNSUPPORTED, "VMCOREINFO does not tell %s", what);
+	return error_new(GDUMP_ERR_UNSUPPORTED, "VMCOREINFO lacks %s", what);
+}
+
+static struct gdump_error *memmap_inconsistent(const char *what)
+{
+	return error_new(GDUMP_ERR_UNSUPPORTED, "VMCOREINFO is inconsistent: %s", what);
 }
 
 static struct gdump_error *mem_section_layout_read(const struct image *image,
@@ -40,7 +45,7 @@ static struct gdump_error *mem_section_layout_read(const struct image *image,
 	uint64_t section_bits, physmem_bits, length, sections;
 
 	if (!vmcoreinfo_symbol(image, "mem_section", &l->root))
-		return memmap_missing("SYMBOL(mem_section): it has no sparse memory model");
+		return memmap_missing("SYMBOL(mem_section): the kernel does not use SPARSEMEM");
 	/* VMCOREINFO has it since 5.13, and stable updates of 5.10 */
 	if (!vmcoreinfo_number(image, "SECTION_SIZE_BITS", &section_bits))
 		section_bits = image->arch->section_bits;
@@ -48,18 +53,18 @@ static struct gdump_error *mem_section_layout_read(const struct image *image,
 	    !vmcoreinfo_decimal(image, "LENGTH(mem_section)", &length) ||
 	    !vmcoreinfo_decimal(image, "SIZE(mem_section)", &l->size) ||
 	    !vmcoreinfo_decimal(image, "OFFSET(mem_section.section_mem_map)", &l->off))
-		return memmap_missing("how sections are laid out");
+		return memmap_missing("MAX_PHYSMEM_BITS or the layout of mem_section");
 	if (section_bits < 20 || section_bits > 34 || physmem_bits < 32 || physmem_bits > 56 ||
 	    section_bits < log2_u64(image->page_size) || l->size < 8 || l->size > 4096 ||
 	    l->off > l->size - 8)
-		return memmap_missing("how sections are laid out in a way that makes sense");
+		return memmap_inconsistent("SECTION_SIZE_BITS, MAX_PHYSMEM_BITS, mem_section");
 	sections = (uint64_t)1 << (physmem_bits - section_bits);
 	m->section_pages = ((uint64_t)1 << section_bits) / image->page_size;
 	l->is_static = length == sections;
 	l->per_root = l->is_static ? 1 : image->page_size / l->size;
 	l->num_roots = length;
 	if (!l->is_static && length != div_up(sections, l->per_root))
-		return memmap_missing("a number of sections that fits their size");
+		return memmap_inconsistent("LENGTH(mem_section)");
 	return NULL;
 }
 
@@ -75,7 +80,7 @@ static struct gdump_error *memmap_add_section(struct memmap *m, uint64_t number,
 		return error_new(GDUMP_ERR_UNSUPPORTED, "more than %d sections", MAX_SECTIONS);
 	if (!ARRAY_GROW(m->sections, m->num_sections))
 		return error_nomem();
-	/* the value is less than the array's address by the section's first pfn */
+	/* Linux subtracts the section's first pfn from the array's address */
 	m->sections[m->num_sections++] = (struct mem_section){
 		.pfn = number * m->section_pages,
 		.vaddr = (value & ~(uint64_t)SECTION_FLAGS) +
@@ -84,7 +89,7 @@ static struct gdump_error *memmap_add_section(struct memmap *m, uint64_t number,
 	return NULL;
 }
 
-/* Sections without memory are of no use, and there may be very many of them. */
+/* Whether sections have memory.  Others are skipped; there may be very many of them. */
 static bool memmap_has_memory(const struct source *s, const struct memmap *m, uint64_t number,
 			      uint64_t num)
 {
@@ -93,7 +98,7 @@ static bool memmap_has_memory(const struct source *s, const struct memmap *m, ui
 	return image_touches(&s->image, number * size, num * size);
 }
 
-/* The structs of one root, beginning with section @number. */
+/* Add the sections of one root, the first of which is @number. */
 static struct gdump_error *memmap_read_root(struct walker *w, const struct mem_section_layout *l,
 					    uint64_t vaddr, uint64_t number,
 					    uint32_t page_struct_size, struct memmap *m)
@@ -104,10 +109,10 @@ static struct gdump_error *memmap_read_root(struct walker *w, const struct mem_s
 	struct gdump_error *err;
 
 	if (len > sizeof(buf))
-		return memmap_missing("roots of a size that makes sense");
+		return memmap_inconsistent("SIZE(mem_section)");
 	err = walker_read(w, vaddr, buf, len);
 	if (err) {
-		/* a root that is not there: its sections are kept */
+		/* the pages of an unreadable root are kept */
 		gdump_error_destroy(err);
 		return NULL;
 	}
@@ -130,7 +135,7 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 	uint64_t roots;
 
 	if (!paging_of_kernel(s, &m.paging))
-		return memmap_missing("where the kernel's page tables are");
+		return memmap_missing("the address of the kernel's page tables");
 	err = mem_section_layout_read(&s->image, &l, &m);
 	if (err) {
 		memmap_deinit(&m);
@@ -151,7 +156,7 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 			CLEANUP_ERROR struct gdump_error *none = walker_read(
 				&w, l.root + 8 * i, pointer, sizeof(pointer));
 
-			/* the sections of a root that cannot be read are kept */
+			/* the pages of an unreadable root are kept */
 			vaddr = none ? 0 : get_u64(&c);
 		}
 		if (vaddr)
@@ -159,7 +164,7 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 	}
 	walker_deinit(&w);
 	if (!err && !m.num_sections)
-		err = error_new(GDUMP_ERR_UNSUPPORTED, "the guest's list of memory sections is empty");
+		err = error_new(GDUMP_ERR_UNSUPPORTED, "the list of memory sections is empty");
 	if (err) {
 		memmap_deinit(&m);
 		return error_prefix(err, "the guest's memory map");

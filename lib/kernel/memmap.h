@@ -2,8 +2,9 @@
 /*
  * memmap.h - where Linux keeps the struct page of each page
  *
- * Memory is divided into sections (SPARSEMEM); each present one has an array of
- * struct page, linear inside of it.  Source: Linux's include/linux/mmzone.h.
+ * Memory is divided into sections (SPARSEMEM); each present one has an array of struct page.
+ *
+ * Facts: Linux's include/linux/mmzone.h.
  */
 #pragma once
 
@@ -21,8 +22,8 @@ struct memmap {
 	size_t num_sections;
 };
 
-/* @end_pfn: sections above it are not looked for.  False: @why says what is
- * missing or makes no sense.
+/* Find the sections below @end_pfn.  GDUMP_ERR_UNSUPPORTED: VMCOREINFO lacks something, or
+ * contradicts itself.  The caller calls memmap_deinit() after success.
  */
 MUST_CHECK struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size,
 					   uint64_t end_pfn, struct memmap *ret);

@@ -2,14 +2,13 @@
 /*
  * printk.c - the guest kernel's log
  *
- * Since 5.10 (kernel/printk/printk_ringbuffer.c): a ring of descriptors, each
- * with the state and number of a record and where its text lies in a ring of
- * bytes, and beside them a ring of facts (time, level, caller).  Before (3.5 to
- * 5.9): records one behind the other in one buffer.
+ * Since Linux 5.10 (kernel/printk/printk_ringbuffer.c) the log has three rings: descriptors,
+ * each with the state and number of a record and the position of its text; infos (time,
+ * level, caller) in the same order; and the bytes of all texts.  From 3.5 to 5.9, records
+ * follow each other in one buffer.
  *
- * Guest memory may hold anything: all sizes are bounded before memory is taken,
- * the rings are read as a whole, and each record is checked against the others'
- * rules; one that does not fit is passed over.
+ * Guest memory may contain anything: all sizes are bounded before memory is allocated, the
+ * rings are read as a whole, and a record that breaks the rules of the ring is skipped.
  */
 #include "printk.h"
 
@@ -32,17 +31,17 @@ enum {
 	STATE_FINALIZED = 2,
 };
 
-/* 2^24 records of which each has 112 bytes of facts, in 7.x */
+/* room for 2^24 records with infos of 112 bytes each, as in 7.x */
 static const uint64_t max_area = (uint64_t)2 << 30;
 
-/* Memory of the guest that was read, and how to look at it. */
+/* What all readers need */
 struct log {
 	struct walker walker;
 	const struct image *image;
 	bool big, is64;
 	gdump_log_fn *fn;
 	void *arg;
-	const char *missing;            /* the first key that was not there     */
+	const char *missing;            /* the first key that VMCOREINFO lacks  */
 };
 
 static uint64_t printk_get(const struct log *l, const unsigned char *p, unsigned int size)
@@ -57,7 +56,7 @@ static unsigned int printk_word(const struct log *l)
 	return l->is64 ? 8 : 4;
 }
 
-/* A number of VMCOREINFO that must be there and below @limit. */
+/* A number that VMCOREINFO must have, below @limit; if not, it is noted in ->missing. */
 static uint64_t printk_need(struct log *l, const char *key, uint64_t limit)
 {
 	uint64_t v = 0;
@@ -70,7 +69,8 @@ static uint64_t printk_need(struct log *l, const char *key, uint64_t limit)
 static struct gdump_error *printk_check_missing(const struct log *l)
 {
 	return l->missing ? error_new(GDUMP_ERR_UNSUPPORTED,
-				      "the log cannot be found: VMCOREINFO lacks %s, or it makes no sense",
+				      "cannot find the log: VMCOREINFO lacks %s, or its value is "
+				      "not plausible",
 				      l->missing) : NULL;
 }
 
@@ -141,7 +141,7 @@ static void ring_layout(struct log *l, struct ring *r)
 		l->missing = "SIZE(printk_info)";
 }
 
-/* Where the rings are, from the structs that describe them. */
+/* Read the structs that describe the rings. */
 static struct gdump_error *ring_find(struct log *l, uint64_t symbol, struct ring *r)
 {
 	const uint64_t counter = printk_need(l, "OFFSET(atomic_long_t.counter)", MAX_STRUCT);
@@ -176,7 +176,8 @@ static struct gdump_error *ring_find(struct log *l, uint64_t symbol, struct ring
 	if (!err)
 		err = printk_check_missing(l);
 	if (!err && (r->count_bits > MAX_COUNT_BITS || r->size_bits > MAX_SIZE_BITS))
-		err = error_new(GDUMP_ERR_CORRUPT, "the log claims 2^%" PRIu64 " records and 2^%" PRIu64 " bytes",
+		err = error_new(GDUMP_ERR_CORRUPT,
+				"the log claims 2^%" PRIu64 " records and 2^%" PRIu64 " bytes",
 				r->count_bits,
 				r->size_bits);
 	return err;
@@ -195,7 +196,9 @@ static struct gdump_error *ring_read(struct log *l, struct ring *r)
 	return err;
 }
 
-/* The text of record @id, whose descriptor is @desc; NULL: it has none. */
+/* The text of record @id, whose descriptor is @desc; NULL: it has none.  Positions grow
+ * without limit; their low size_bits bits are the offset in the ring.
+ */
 static const unsigned char *ring_text(const struct log *l, const struct ring *r, uint64_t id,
 				      const unsigned char *desc, uint64_t *len)
 {
@@ -206,11 +209,11 @@ static const unsigned char *ring_text(const struct log *l, const struct ring *r,
 	uint64_t at = begin & (size - 1);
 
 	if (begin & 1 && next & 1)
-		return NULL;            /* lost, or an empty line */
+		return NULL;            /* lost, or empty */
 	if (begin >> r->size_bits == (next - 1) >> r->size_bits) {
 		*len = next - begin;
 	} else if ((begin >> r->size_bits) + 1 == (next - 1) >> r->size_bits) {
-		/* it did not fit behind and begins at the start */
+		/* it did not fit at the end of the ring, so it is at the start */
 		at = 0;
 		*len = next & (size - 1);
 	} else {
@@ -276,7 +279,7 @@ static struct gdump_error *ring_print(struct log *l, uint64_t symbol)
 struct old_log {
 	uint64_t size, first, next;
 	uint64_t header, time, len, text_len, caller;
-	bool has_caller;                /* since 5.1, if it is recorded         */
+	bool has_caller;                /* since 5.1, with CONFIG_PRINTK_CALLER */
 };
 
 static struct gdump_error *old_log_layout(struct log *l, struct old_log *o)
@@ -290,7 +293,7 @@ static struct gdump_error *old_log_layout(struct log *l, struct old_log *o)
 	o->time = printk_need(l, "OFFSET(printk_log.ts_nsec)", MAX_STRUCT);
 	o->len = printk_need(l, "OFFSET(printk_log.len)", MAX_STRUCT);
 	o->text_len = printk_need(l, "OFFSET(printk_log.text_len)", MAX_STRUCT);
-	/* behind text_len: the length of the dictionary, facility, and flags with the level */
+	/* text_len is followed by the size of the dictionary, the facility, and flags and level */
 	if (!l->missing && MAX(o->time + 8, MAX(o->len + 2, o->text_len + 6)) > o->header)
 		l->missing = "SIZE(printk_log)";
 	o->has_caller = vmcoreinfo_decimal(l->image, "OFFSET(printk_log.caller_id)", &o->caller) &&
@@ -347,7 +350,7 @@ static struct gdump_error *old_log_print(struct log *l, uint64_t symbol)
 		if (!range_fits(at, o.header, o.size))
 			break;
 		len = printk_get(l, buf + at + o.len, 2);
-		if (!len) {             /* the rest goes on at the start */
+		if (!len) {             /* the next record is at the start */
 			if (!at)
 				break;
 			at = 0;
@@ -371,10 +374,11 @@ struct gdump_error *printk_read(struct source *s, gdump_log_fn *fn, void *arg)
 
 	if (!s->image.vmcoreinfo)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "the log cannot be found: there is no VMCOREINFO");
+				 "cannot find the log: the dump has no VMCOREINFO");
 	if (!paging_of_kernel(s, &paging))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "the log cannot be found: the page tables of this kernel are not known (machine: %s)",
+				 "cannot find the log: the kernel's page tables were not found "
+				 "(machine %s)",
 				 s->image.arch->name);
 	walker_init(&l.walker, &paging, s);
 	if (vmcoreinfo_symbol(&s->image, "prb", &symbol))
@@ -383,7 +387,7 @@ struct gdump_error *printk_read(struct source *s, gdump_log_fn *fn, void *arg)
 		err = old_log_print(&l, symbol);
 	else
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
-				"the log cannot be found: VMCOREINFO names neither prb nor log_buf");
+				"cannot find the log: VMCOREINFO has neither prb nor log_buf");
 	walker_deinit(&l.walker);
 	paging_deinit(&paging);
 	return err;

@@ -6,7 +6,8 @@
 
 #include "../machine/source.h"
 
-/* Call @fn for each record that is still in the ring, the oldest first.  Works
- * from VMCOREINFO and memory alone; GDUMP_ERR_UNSUPPORTED says what is missing.
+/* Call @fn for each record in the ring buffer, the oldest first, on the calling thread.
+ * GDUMP_ERR_UNSUPPORTED: VMCOREINFO or the page tables lack something; GDUMP_ERR_CORRUPT: a
+ * size is not plausible.
  */
 MUST_CHECK struct gdump_error *printk_read(struct source *s, gdump_log_fn *fn, void *arg);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * state.c - since when the guest's kernel runs, and whether it still does
+ * state.c - uptime and panic of the guest's kernel
  *
- * The time is in the timekeeper, which is brought up to date with each tick.  It tells
- * the same in several ways, and is believed where these agree; else there is the time
- * of the last line of the log.  A panic is told by panic_cpu, and why by the log.
+ * The uptime is in the timekeeper, which is updated with each tick.  It has the time in
+ * several forms, and is used only if they agree; otherwise the time of the last record of
+ * the log is a lower bound.  panic_cpu tells whether there was a panic, and the log why.
  *
  * Facts: Linux's include/linux/timekeeper_internal.h, kernel/time/timekeeping.c and
  * kernel/panic.c.
@@ -20,19 +20,19 @@
 
 static const uint64_t second = 1000000000;
 
-/* Where the timekeeper is; 0: not known. */
+/* The address of the timekeeper; 0: unknown. */
 static uint64_t state_find_timekeeper(const struct kernel *k)
 {
 	const uint64_t core = k->symbols[KSYM_TK_CORE], data = k->symbols[KSYM_TIMEKEEPER_DATA];
 	struct btf_field field;
 
-	/* since 6.13 in a struct with a name, of which there are several since 7.0 */
+	/* since 6.13 it is in a struct with a name, since 7.0 in an array of these */
 	if (btf_field(&k->btf, "tk_data", "timekeeper", &field))
 		return data ? data + field.off : core ? core + field.off : 0;
-	return core ? core + 8 : 0;     /* behind a sequence counter */
+	return core ? core + 8 : 0;     /* after a sequence counter */
 }
 
-/* wall clock, and what to add to it for the time since boot */
+/* Wall clock, and the offsets to the time since boot */
 struct timekeeper {
 	uint64_t ktime_sec, xtime_sec, offs_real, offs_boot;
 	uint64_t to_monotonic;
@@ -58,7 +58,7 @@ static void state_find_times(struct kernel *k, struct gdump_kernel *ret)
 
 	if (!state_read_timekeeper(k, &t))
 		return;
-	/* nanoseconds may carry a second */
+	/* the nanoseconds may add up to another second */
 	if (t.ktime_sec - t.xtime_sec - t.to_monotonic > 1 || t.ktime_sec > UINT32_MAX ||
 	    t.offs_boot / second > UINT32_MAX || t.offs_real < t.offs_boot ||
 	    t.offs_real / second + t.ktime_sec - t.xtime_sec + 1 > 2)
@@ -68,7 +68,7 @@ static void state_find_times(struct kernel *k, struct gdump_kernel *ret)
 	ret->boot_time = (t.offs_real - t.offs_boot) / second;
 }
 
-/* The last panic and the last time in a log */
+/* What the log says: the last panic, and the time of the last record */
 struct panic_info {
 	struct gdump_kernel *kernel;
 	uint64_t last_ns;
@@ -82,7 +82,7 @@ static void panic_info_take_record(void *arg, const struct gdump_log_record *r)
 	size_t len;
 
 	info->last_ns = MAX(info->last_ns, r->time_ns);
-	/* other facilities are those of processes */
+	/* processes write with other facilities, so they cannot fake a panic */
 	if (r->facility || r->len < skip || memcmp(r->text, start, skip))
 		return;
 	len = MIN(r->len - skip, sizeof(info->kernel->panic) - 1);
@@ -102,7 +102,7 @@ static void state_find_panic(struct kernel *k, struct gdump_kernel *ret)
 		ret->panicked = true;
 		ret->panic_cpu = (int32_t)cpu;
 	}
-	/* added when a crash kernel was started */
+	/* Linux adds it when it starts a crash kernel */
 	ret->panicked |= vmcoreinfo_get(&k->source->image, "CRASHTIME", &len) != NULL;
 	if (vmcoreinfo_decimal(&k->source->image, "CRASHTIME", &time))
 		ret->crash_time = time;
@@ -119,7 +119,7 @@ struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret)
 	state_find_times(&k, ret);
 	state_find_panic(&k, ret);
 	kernel_close(&k);
-	/* no log is no error: there may be all the rest */
+	/* without a log, the rest is still useful */
 	gdump_error_destroy(printk_read(s, panic_info_take_record, &info));
 	if (!ret->has_uptime && info.last_ns) {
 		ret->uptime = info.last_ns / second;

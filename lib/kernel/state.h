@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * state.h - since when the guest's kernel runs, and whether it still does
+ * state.h - uptime and panic of the guest's kernel
  */
 #pragma once
 
 #include "../machine/source.h"
 
-/* Fill all but .size of @ret with what can be found out, see gdump_kernel(). */
+/* Fill all members of @ret but .size as far as they are known; see gdump_kernel(). */
 MUST_CHECK struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * tasks.c - what the guest's kernel runs
+ * tasks.c - the tasks of the guest's kernel
  *
- * Processes are a ring from init_task on, threads one from each process; where members
- * are, BTF tells.  In a ring everybody has to name the one before it, so one that is
- * followed can only come back to its start or break off.  init_task is a symbol, or is
- * found in the kernel's image by what is in it.
+ * Processes form a ring that begins with init_task; the threads of each process form
+ * another.  Offsets of members come from BTF.  Both pointers of each list node are checked,
+ * so a walk either returns to its start or fails; it cannot run in a circle.  init_task is a
+ * symbol, or else is recognized in the kernel image by its contents.
  *
- * The guest may be running: what was seen is told only when it made sense as a whole.
+ * The guest may be running: tasks are reported only after a complete and consistent walk.
  */
 #include "tasks.h"
 
@@ -23,10 +23,10 @@ enum {
 	MAX_TASKS = 1 << 22,
 	MAX_TASK_STRUCT = 1 << 16,
 	MAX_CPUS = 1 << 13,
-	TRIES = 5,                      /* while a guest changes its lists      */
+	TRIES = 5,                      /* while a running guest changes lists  */
 };
 
-/* Bits of a state, from TASK_INTERRUPTIBLE on, as ps names them */
+/* The letters of ps for the bits of a state, TASK_INTERRUPTIBLE first */
 static const char state_letters[] = "SDTtXZP";
 enum { REPORTED = 0x7f, UNINTERRUPTIBLE = 2, NOLOAD = 0x400, LATER_SLEEPS = 0x9000 };
 
@@ -54,12 +54,12 @@ struct tasks {
 
 static struct gdump_error *tasks_unsupported(const char *what)
 {
-	return error_new(GDUMP_ERR_UNSUPPORTED, "the tasks cannot be found: %s", what);
+	return error_new(GDUMP_ERR_UNSUPPORTED, "cannot find the tasks: %s", what);
 }
 
 static struct gdump_error *tasks_broken(const struct tasks *t)
 {
-	return error_new(GDUMP_ERR_CORRUPT, "the list of tasks breaks off after %zu", t->num);
+	return error_new(GDUMP_ERR_CORRUPT, "the list of tasks breaks off after %zu tasks", t->num);
 }
 
 static bool tasks_find_member(const struct tasks *t, const char *member, struct btf_field *ret)
@@ -68,7 +68,7 @@ static bool tasks_find_member(const struct tasks *t, const char *member, struct 
 	       range_fits(ret->off, ret->size, t->size);
 }
 
-/* In the task, or in the thread_info that is in it. */
+/* ->cpu of the task, or of the thread_info inside it */
 static bool tasks_find_cpu(struct tasks *t)
 {
 	struct btf_field info;
@@ -103,7 +103,7 @@ static struct gdump_error *tasks_find_members(struct tasks *t)
 	const struct btf *btf = &t->kernel->btf;
 
 	if (!btf->num)
-		return tasks_unsupported("the kernel has no BTF, which tells what is where");
+		return tasks_unsupported("the kernel has no BTF, which describes its structs");
 	t->size = btf_size(btf, "task_struct");
 	if (t->size > MAX_TASK_STRUCT || !tasks_find_member(t, "tasks", &t->tasks) ||
 	    t->tasks.size != 2 * t->word || !tasks_find_member(t, "thread_node", &t->thread_node) ||
@@ -117,7 +117,7 @@ static struct gdump_error *tasks_find_members(struct tasks *t)
 	      tasks_find_member(t, "state", &t->state)) ||
 	    t->state.size > 8 || !btf_field(btf, "signal_struct", "thread_head", &t->thread_head) ||
 	    t->thread_head.size != 2 * t->word)
-		return tasks_unsupported("a member of struct task_struct is missing");
+		return tasks_unsupported("struct task_struct lacks a member");
 	t->has_cpu = tasks_find_cpu(t);
 	if (!tasks_find_member(t, "on_cpu", &t->on_cpu) || t->on_cpu.size > 8)
 		t->on_cpu.size = 0;
@@ -160,7 +160,7 @@ static bool tasks_read_node(struct tasks *t, uint64_t vaddr, struct node *ret)
 	return !err;
 }
 
-/* init_task by its name, in an image whose symbols do not tell ------------- */
+/* init_task by its name, for an image without that symbol ------------------- */
 
 static bool tasks_is_init_task(struct tasks *t, uint64_t vaddr)
 {
@@ -194,7 +194,7 @@ static bool tasks_look_for_init_task(struct kernel *k, void *arg, uint64_t vaddr
 	return false;
 }
 
-/* What each CPU runs ------------------------------------------------------- */
+/* The task that each CPU runs ---------------------------------------------- */
 
 static bool tasks_cpu_is_online(struct kernel *k, unsigned int cpu)
 {
@@ -262,13 +262,13 @@ static char tasks_state_letter(uint64_t state)
 {
 	if ((state & (UNINTERRUPTIBLE | NOLOAD)) == (UNINTERRUPTIBLE | NOLOAD))
 		return 'I';
-	/* waits for a lock of PREEMPT_RT, or is frozen */
+	/* waiting for a lock of PREEMPT_RT, or frozen */
 	if (!(state & REPORTED))
 		return state & LATER_SLEEPS ? 'D' : 'R';
 	return state_letters[log2_u64(state & REPORTED)];
 }
 
-/* The task in t->buf, which is at @vaddr. */
+/* Add the task in t->buf, which is at @vaddr. */
 static struct gdump_error *tasks_add(struct tasks *t, uint64_t vaddr)
 {
 	const uint64_t cpu = t->has_cpu ? tasks_field(t, &t->cpu) : 0;
@@ -292,7 +292,7 @@ static struct gdump_error *tasks_add(struct tasks *t, uint64_t vaddr)
 	return NULL;
 }
 
-/* All threads of the process in t->buf, which is one of them. */
+/* Add all threads of the process whose leader is in t->buf. */
 static struct gdump_error *tasks_add_threads(struct tasks *t, uint64_t leader)
 {
 	const uint64_t head = tasks_field(t, &t->signal) + t->thread_head.off;
@@ -339,7 +339,7 @@ static struct gdump_error *tasks_walk(struct tasks *t)
 	return err;
 }
 
-/* Idle tasks of CPUs other than the first are in no list. */
+/* Report the tasks, idle tasks first: those of CPUs other than the first are in no list. */
 static struct gdump_error *tasks_report(struct tasks *t, gdump_task_fn *fn, void *arg)
 {
 	const size_t num = t->num;
@@ -374,7 +374,7 @@ static struct gdump_error *tasks_find_all(struct tasks *t, gdump_task_fn *fn, vo
 	if (!t->init_task)
 		kernel_scan(t->kernel, tasks_look_for_init_task, t);
 	if (!t->init_task)
-		return tasks_unsupported("init_task is not where the kernel is");
+		return tasks_unsupported("the kernel image does not contain init_task");
 	for (unsigned int i = 0; i < (s->is_mutable ? TRIES : 1); i++) {
 		gdump_error_destroy(err);
 		err = tasks_find_running(t);
@@ -393,7 +393,7 @@ struct gdump_error *tasks_read(struct source *s, gdump_task_fn *fn, void *arg)
 	struct gdump_error *err = kernel_open(s, &kernel);
 
 	if (err)
-		return error_prefix(err, "the tasks cannot be found");
+		return error_prefix(err, "cannot find the tasks");
 	err = tasks_find_all(&t, fn, arg);
 	kernel_close(&kernel);
 	free(t.running);

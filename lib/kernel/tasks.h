@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * tasks.h - what the guest's kernel runs
+ * tasks.h - the tasks of the guest's kernel
  */
 #pragma once
 
 #include "../machine/source.h"
 
-/* Call @fn for each task, see gdump_tasks(). */
+/* Call @fn for each task, on the calling thread; see gdump_tasks().  It is not called if an
+ * error is returned.
+ */
 MUST_CHECK struct gdump_error *tasks_read(struct source *s, gdump_task_fn *fn, void *arg);

@@ -25,7 +25,7 @@ bool uts_paddr(const struct image *image, uint64_t *paddr)
 {
 	uint64_t vaddr, off = 4;
 
-	/* before 5.11, which tells, it is behind a counter */
+	/* VMCOREINFO has it since 5.11; before, a counter came first */
 	vmcoreinfo_decimal(image, "OFFSET(uts_namespace.name)", &off);
 	return image->arch->image_paddr && vmcoreinfo_symbol(image, "init_uts_ns", &vaddr) &&
 	       image->arch->image_paddr(image, vaddr + off, paddr);
@@ -43,7 +43,7 @@ void image_read_uts(struct source *s)
 	err = source_read(s, paddr, uts, sizeof(uts));
 	if (err || strncmp(uts[SYSNAME], "Linux", UTS_LEN) || !uts_is_text(uts[VERSION]) ||
 	    strncmp(uts[RELEASE], image->release, UTS_LEN))
-		return;         /* not there: nothing depends on it */
+		return;         /* not found; nothing depends on it */
 	memcpy(image->version, uts[VERSION], UTS_LEN);
 	if (uts_is_text(uts[NODENAME]))
 		memcpy(image->nodename, uts[NODENAME], UTS_LEN);

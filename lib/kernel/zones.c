@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kernel/zones.c - add up what the zones of all nodes count
+ * kernel/zones.c - the page allocator's count of free pages
  *
- * Each CPU adds to the count only now and then (Linux's mm/vmstat.c), so it is off by
- * some 125 pages a CPU and zone.
+ * The sum over the zones of all nodes.  CPUs update the counts in batches (Linux's
+ * mm/vmstat.c), so each may be wrong by about 125 pages per CPU and zone.
  */
 #include "zones.h"
 
@@ -49,7 +49,7 @@ static bool zones_add_node(struct walker *w, const struct zone_layout *l, uint64
 		if (!zones_read_uint(w, node + l->node_zones + i * l->zone_size + l->free, 8,
 				     &free))
 			return false;
-		/* with much in the CPUs' hands it is below zero */
+		/* below zero while much is in the batches of CPUs */
 		if (!(free >> 63))
 			*sum += free;
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * zones.h - the page allocator's own count
+ * zones.h - the page allocator's count of free pages
  */
 #pragma once
 
 #include "../machine/walker.h"
 
-/* How many pages of all zones are free; false: VMCOREINFO does not lead there. */
+/* Count the free pages of all zones; false: VMCOREINFO does not lead to them. */
 bool zones_free_pages(struct walker *w, uint64_t *ret);

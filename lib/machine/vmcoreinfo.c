@@ -46,14 +46,14 @@ static bool vmcoreinfo_integer(const struct image *image, const char *key, int b
 	uint64_t value;
 	size_t len;
 
-	/* one that does not fit is no number: cut, it would be another */
+	/* do not truncate: that would be a different number */
 	if (!vmcoreinfo_get(image, key, &len) || !len || len >= sizeof(text))
 		return false;
 	vmcoreinfo_string(image, key, text, sizeof(text));
 	if (base == 10 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
 		base = 16;
 	errno = 0;
-	value = strtoull(text, &end, base);     /* takes a minus, too */
+	value = strtoull(text, &end, base);     /* accepts a minus sign */
 	if (errno || *end)
 		return false;
 	*ret = value;

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vmcoreinfo.h - the text that a Linux kernel tells dump tools about itself
+ * vmcoreinfo.h - the text by which a Linux kernel describes itself to dump tools
  *
- * Lines KEY=value.  How a number is written depends on the key, see
- * Documentation/admin-guide/kdump/vmcoreinfo.rst of Linux.
+ * It consists of lines KEY=value.  How a number is written depends on the key; see Linux's
+ * Documentation/admin-guide/kdump/vmcoreinfo.rst.  All functions return NULL or false, and
+ * store nothing, if the key is missing or its value is not valid.
  */
 #pragma once
 
 #include "image.h"
 
-/* The value of @key, or NULL; @len bytes, not terminated. */
+/* The value of @key: @len bytes inside the image, without a NUL. */
 const char *vmcoreinfo_get(const struct image *image, const char *key, size_t *len);
-/* Copied and cut to fit @buf; false: no such key. */
+/* Copy the value to @buf, truncated to @size with its NUL. */
 bool vmcoreinfo_string(const struct image *image, const char *key, char *buf, size_t size);
-/* NUMBER(key), signed decimal or 0x hexadecimal. */
+/* NUMBER(key): signed decimal, or hexadecimal with 0x */
 bool vmcoreinfo_number(const struct image *image, const char *key, uint64_t *ret);
-/* SYMBOL(key), hexadecimal. */
+/* SYMBOL(key): hexadecimal */
 bool vmcoreinfo_symbol(const struct image *image, const char *key, uint64_t *ret);
-/* OFFSET(key), SIZE(key) and the like: @key is all in front of the '='. */
+/* OFFSET(key), SIZE(key) and so on: decimal; @key is everything before the '=' */
 bool vmcoreinfo_decimal(const struct image *image, const char *key, uint64_t *ret);
-/* KERNELOFFSET and the like, hexadecimal without 0x */
+/* KERNELOFFSET and so on: hexadecimal without 0x; @key is everything before the '=' */
 bool vmcoreinfo_hex(const struct image *image, const char *key, uint64_t *ret);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pv/cpu.c - the registers of a protected CPU: from its sealed area to notes
+ * pv/cpu.c - the registers of a protected CPU: from its encrypted area to notes
  *
- * An area, version 1, big-endian: 0 version, 4 length, 8 IV, 32 to 1551 sealed, 1552 tag;
- * bytes 0 to 31 are authenticated as well.  Its length field is not checked, as nobody
- * does.  What is where in it is the table below.  Everything is copied as it is.
+ * An area, version 1, big-endian: 0 version, 4 length, 8 IV, 32 to 1551 encrypted, 1552 tag;
+ * bytes 0 to 31 are authenticated as well.  The length is not checked, as other readers do
+ * not check it either.  The table below has the offsets.  Registers are copied unchanged.
  *
  * Facts: s390-tools' zdump/, Linux's arch/s390/kernel/crash_dump.c for the notes.
  */
@@ -27,12 +27,12 @@ enum {
 	PID_OFF = 32,                   /* in NT_PRSTATUS */
 };
 
-/* @num pieces of @len bytes, one every @to_step bytes of the note and @from_step of the area */
+/* Copy @num pieces of @len bytes, @to_step bytes apart in the note and @from_step in the area. */
 struct copy {
 	uint16_t to, from, len, num, to_step, from_step;
 };
 
-/* Notes in the order in which others write them; zero where nothing is copied */
+/* Notes in the order in which others write them; bytes that are not copied are zero */
 static const struct {
 	const char *name;
 	uint32_t type;
@@ -81,9 +81,11 @@ struct gdump_error *pv_cpu_open(struct crypto *c, const struct pv_keys *keys,
 				 note->size, PV_CPU_SIZE);
 	if (pv_cpu_is_empty(area, note->size))
 		return error_new(GDUMP_ERR_NODATA,
-				 "its area is empty: whoever made the dump did not get it");
+				 "its area is empty: the program that made the dump did not get "
+				 "it");
 	if (version != VERSION)
-		return error_new(GDUMP_ERR_CORRUPT, "version %u of its area is not known, only %d",
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "version %u of its area is unknown; guestdump knows version %d",
 				 version, VERSION);
 	memcpy(plain, area, PV_CPU_SIZE);
 	err = crypto_gcm(c, keys->dump, &box, plain + SEALED_OFF, &good);

@@ -11,7 +11,7 @@ void *secret_alloc(size_t size)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	/* as far as it goes: a limit on locked memory is no reason to fail */
+	/* best effort: a limit on locked memory is no reason to fail */
 	(void)mlock(p, size);
 	(void)madvise(p, size, MADV_DONTDUMP);
 	(void)madvise(p, size, MADV_WIPEONFORK);
@@ -44,7 +44,7 @@ struct xts {
 	EVP_CIPHER_CTX *ctx;
 };
 
-/* Never shows data: OpenSSL's reasons are fixed texts. */
+/* Does not reveal data: OpenSSL's reasons are fixed texts. */
 static struct gdump_error *crypto_failed(const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_get_error());
@@ -121,7 +121,7 @@ struct gdump_error *crypto_gcm(struct crypto *c, const unsigned char *key,
 			  EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CRYPTO_TAG,
 					      crypto_unconst(box->tag)) > 0;
 
-	/* this is where the tag is checked */
+	/* this checks the tag */
 	*good = done && EVP_DecryptFinal_ex(ctx, plain + box->len, &len) > 0;
 	if (!*good)
 		OPENSSL_cleanse(plain, box->len);
@@ -162,7 +162,7 @@ void xts_destroy(struct xts *x)
 {
 	if (!x)
 		return;
-	EVP_CIPHER_CTX_free(x->ctx);    /* and wipe its keys */
+	EVP_CIPHER_CTX_free(x->ctx);    /* wipes its keys */
 	free(x);
 }
 
@@ -171,7 +171,7 @@ void xts_destroy(struct xts *x)
 static struct gdump_error *crypto_none(void)
 {
 	return error_new(GDUMP_ERR_UNSUPPORTED,
-			 "this build of guestdump has no OpenSSL and cannot decrypt");
+			 "cannot decrypt: guestdump was built without OpenSSL");
 }
 
 struct gdump_error *crypto_open(struct crypto **ret)

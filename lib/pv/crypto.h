@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crypto.h - the little cryptography that protected dumps need, by OpenSSL
+ * crypto.h - the cryptography that protected dumps need, by OpenSSL
  *
- * The only file that knows OpenSSL.  It works in a library context of its own: no
- * configuration file and no environment is read, nothing is left when it is closed.
- * In a build without OpenSSL crypto_open() fails, and nothing else is ever called.
+ * crypto.c is the only file that uses OpenSSL.  It works in a library context of its own: no
+ * configuration file and no environment is read, and closing it frees everything.  In a
+ * build without OpenSSL crypto_open() fails, and no other function is called.
  *
  * A struct crypto may be used by many threads at once, a struct xts by one at a time.
  */
@@ -18,7 +18,7 @@ struct crypto;
 MUST_CHECK struct gdump_error *crypto_open(struct crypto **ret);
 void crypto_close(struct crypto *c);
 
-/* HKDF (RFC 5869) with SHA-512 from a key of CRYPTO_KEY bytes to another. */
+/* Derive a key of CRYPTO_KEY bytes from another by HKDF (RFC 5869) with SHA-512. */
 struct hkdf {
 	const unsigned char *key, *salt;
 	size_t salt_len;
@@ -27,30 +27,30 @@ struct hkdf {
 MUST_CHECK struct gdump_error *crypto_hkdf(struct crypto *c, const struct hkdf *in,
 					   unsigned char *ret);
 
-/* What AES-256-GCM has sealed */
+/* Data encrypted with AES-256-GCM */
 struct gcm_box {
 	const unsigned char *iv, *tag;
 	const unsigned char *aad, *data;
 	size_t aad_len, len;
 };
-/* Open it to @plain, of box->len bytes; @good: the tag is right.  If it is not, @plain is
+/* Decrypt @box to @plain, of box->len bytes.  @good: the tag is right; if it is not, @plain is
  * zero.
  */
 MUST_CHECK struct gdump_error *crypto_gcm(struct crypto *c, const unsigned char *key,
 					  const struct gcm_box *box, unsigned char *plain,
 					  bool *good);
 
-/* AES-256-XTS with the data key and the tweak key behind each other */
+/* AES-256-XTS; the key is the data key followed by the tweak key */
 struct xts;
 MUST_CHECK struct gdump_error *xts_create(struct crypto *c, const unsigned char *key,
 					  struct xts **ret);
-/* Decrypt the first @len bytes, a multiple of 16, of a data unit in their place. */
+/* Decrypt the first @len bytes, a multiple of 16, of a data unit in place. */
 MUST_CHECK struct gdump_error *xts_decrypt(struct xts *x, const unsigned char *tweak,
 					   unsigned char *buf, size_t len);
 void xts_destroy(struct xts *x);
 
-/* Memory for keys, all zero: it is not swapped out where that is allowed, not in core
- * files, not in children, and is wiped when it is freed.  NULL: there is none.
+/* Allocate zeroed memory for keys.  It is locked if limits allow that, excluded from core
+ * files and from children, and wiped when it is freed.  NULL: there is no memory.
  */
 void *secret_alloc(size_t size);
 void secret_free(void *p, size_t size);

@@ -17,9 +17,9 @@ enum {
 	XTS_OFF = 16,                   /* in what is sealed */
 };
 
-/* What is needed for a moment only; wiped at the end. */
+/* Needed only for a moment, and wiped at the end */
 struct secrets {
-	unsigned char cck[PV_CCK_SIZE + 1];     /* one more: the file may be too long */
+	unsigned char cck[PV_CCK_SIZE + 1];     /* one more, to notice a file that is too long */
 	unsigned char plain[SEALED_SIZE];
 };
 
@@ -33,7 +33,8 @@ struct gdump_error *pv_completion_check(const unsigned char *completion, size_t 
 				 "section pv_compl (completion data): %zu bytes are too few", len);
 	if (version != VERSION)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "section pv_compl (completion data): version %u is not known, only %d",
+				 "section pv_compl (completion data): version %u is unknown; "
+				 "guestdump knows version %d",
 				 version, VERSION);
 	if (len < PV_COMPLETION_SIZE)
 		return error_new(GDUMP_ERR_CORRUPT,
@@ -41,12 +42,13 @@ struct gdump_error *pv_completion_check(const unsigned char *completion, size_t 
 				 PV_COMPLETION_SIZE);
 	if (size != PV_COMPLETION_SIZE)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "section pv_compl (completion data): says that it has %u bytes instead of %d",
+				 "section pv_compl (completion data): its length field is %u "
+				 "instead of %d",
 				 size, PV_COMPLETION_SIZE);
 	return NULL;
 }
 
-/* As many bytes of @path as fit into @buf */
+/* Read as many bytes of file @path as fit into @buf. */
 static struct gdump_error *pv_keys_read_file(const char *path, unsigned char *buf, size_t size,
 					     size_t *ret)
 {
@@ -78,13 +80,15 @@ static struct gdump_error *pv_keys_read_cck(const char *path, struct secrets *se
 	if (!err && len > PV_CCK_SIZE)
 		err = error_new(
 			GDUMP_ERR_NOKEY,
-			"key file %s: has more than the %d bytes of a customer communication key%s",
+			"key file %s: a customer communication key has %d bytes, and the file "
+			"has more%s",
 			path, PV_CCK_SIZE,
-			secrets->cck[PV_CCK_SIZE] == '\n' ? "; there is a newline behind it" : "");
+			secrets->cck[PV_CCK_SIZE] == '\n' ? ", such as a newline at the end" : "");
 	else if (!err && len < PV_CCK_SIZE)
 		err = error_new(GDUMP_ERR_NOKEY,
-				"key file %s: has %zu bytes, and a customer communication key %d", path,
-				len, PV_CCK_SIZE);
+				"key file %s: a customer communication key has %d bytes, and the "
+				"file has %zu",
+				path, PV_CCK_SIZE, len);
 	return err;
 }
 
@@ -111,7 +115,8 @@ static struct gdump_error *pv_keys_derive(struct crypto *c, struct secrets *secr
 		err = crypto_gcm(c, keys->dump, &box, secrets->plain, &good);
 	if (!err && !good)
 		err = error_new(GDUMP_ERR_NOKEY,
-				"the key does not fit this dump, or section pv_compl (completion data) is damaged");
+				"this is not the key of this dump, or section pv_compl "
+				"(completion data) is damaged");
 	if (!err) {
 		memcpy(keys->nonce, secrets->plain, sizeof(keys->nonce));
 		memcpy(keys->xts, secrets->plain + XTS_OFF, sizeof(keys->xts));

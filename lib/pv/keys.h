@@ -2,8 +2,8 @@
 /*
  * keys.h - from the customer communication key to the keys of one dump
  *
- * The completion data of a dump carry, sealed under a key that is made from the
- * customer communication key and a seed, the key of the guest's pages.
+ * The completion data of a dump contain the key of the guest's pages, encrypted with a key
+ * that is derived from the customer communication key and a seed.
  *
  * Completion data, version 1, big-endian:
  *
@@ -13,11 +13,11 @@
  *      16  64  seed
  *      80  12  IV
  *      92   4  reserved
- *      96 176  sealed: 16 nonce of the tweaks, 64 key of AES-XTS, reserved
+ *      96 176  encrypted: 16 nonce of the tweaks, 64 key of AES-XTS, reserved
  *     272  16  tag; bytes 0 to 95 are authenticated as well
  *
  * Dump key: HKDF-SHA-512 of the customer communication key, salt the seed, info
- * "IBM Z Ultravisor Dump".  It opens the areas of the CPUs too.
+ * "IBM Z Ultravisor Dump".  It also decrypts the areas of the CPUs.
  *
  * Facts: s390-tools' zdump/ and libpv/.
  */
@@ -33,10 +33,11 @@ struct pv_keys {
 	unsigned char xts[CRYPTO_XTS_KEY];
 };
 
-/* Whether completion data, of which the first @len bytes are given, can be understood. */
+/* Check the unencrypted fields of completion data, of which the first @len bytes are given. */
 MUST_CHECK struct gdump_error *pv_completion_check(const unsigned char *completion, size_t len);
-/* Read the customer communication key from file @path and open the completion data.
- * GDUMP_ERR_NOKEY: it does not fit, or the data are damaged: these cannot be told apart.
+/* Read the customer communication key from file @path and decrypt the completion data.
+ * GDUMP_ERR_NOKEY: it is not the key of this dump, or the data are damaged; these cannot be
+ * distinguished.
  */
 MUST_CHECK struct gdump_error *pv_keys_create(struct crypto *c, const char *path,
 					      const unsigned char *completion,

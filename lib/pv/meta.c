@@ -37,7 +37,7 @@ static int pv_load_compare(const void *a, const void *b)
 	return (x->paddr > y->paddr) - (x->paddr < y->paddr);
 }
 
-/* Pages are what is encrypted: nothing else may stand between them. */
+/* Loads must consist of whole pages, because pages are encrypted, and must not overlap. */
 static struct gdump_error *pv_meta_check_loads(const struct pv_meta *m)
 {
 	for (size_t i = 0; i < m->num_loads; i++) {
@@ -45,18 +45,19 @@ static struct gdump_error *pv_meta_check_loads(const struct pv_meta *m)
 
 		if (l->paddr % PV_PAGE || l->size % PV_PAGE || l->paddr + (l->size - 1) < l->paddr)
 			return error_new(GDUMP_ERR_CORRUPT,
-					 "the segment at 0x%" PRIx64 " with 0x%" PRIx64 " bytes is not made of whole pages",
+					 "the segment at 0x%" PRIx64 " with 0x%" PRIx64 " bytes "
+					 "does not consist of whole pages",
 					 l->paddr, l->size);
 		if (i && l->paddr <= l[-1].paddr + (l[-1].size - 1))
 			return error_new(GDUMP_ERR_CORRUPT,
-					 "the segments at 0x%" PRIx64 " and 0x%" PRIx64 " have the same memory",
+					 "the segments at 0x%" PRIx64 " and 0x%" PRIx64 " overlap",
 					 l[-1].paddr,
 					 l->paddr);
 	}
 	return NULL;
 }
 
-/* In file order; what they need altogether, or UINT64_MAX. */
+/* Set .off in file order; the size of all components, or UINT64_MAX if that overflows. */
 static uint64_t pv_meta_place_loads(struct pv_meta *m)
 {
 	const uint64_t room = UINT64_MAX - m->off;
@@ -90,7 +91,8 @@ struct gdump_error *pv_meta_init(struct pv_meta *m)
 	reach = ((last->paddr + (last->size - 1)) / PV_PAGE + 1) * PV_COMPONENT;
 	if (m->size < needed)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "section pv_mem_meta has %" PRIu64 " bytes, and the pages in the segments need %" PRIu64,
+				 "section pv_mem_meta has %" PRIu64 " bytes, and the segments "
+				 "need %" PRIu64,
 				 m->size, needed);
 	m->by_address = m->size > needed && m->size >= reach;
 	for (size_t i = 0; m->by_address && i < m->num_loads; i++)
@@ -103,7 +105,7 @@ void pv_meta_deinit(struct pv_meta *m)
 	free(m->loads);
 }
 
-/* The load that has the page at @paddr, or NULL. */
+/* The load whose part in the file contains @paddr, or NULL. */
 static const struct pv_load *pv_meta_load_at(const struct pv_meta *m, uint64_t paddr)
 {
 	const size_t i = BISECT(m->num_loads, k, m->loads[k].paddr > paddr);

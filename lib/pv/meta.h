@@ -2,14 +2,14 @@
 /*
  * meta.h - section pv_mem_meta: what each page of a protected dump is
  *
- * It has 16 bytes for each page, its tweak component.  If these begin with four bytes of
- * 0xff, the page is not encrypted: bit 0x02 of the last byte says that it was shared with
- * the host, and is as it is; bit 0x01 that it is zero, whatever stands in the file; bit
- * 0x04 (mapped) is of no matter; all else is invalid.
+ * It has 16 bytes for each page, the tweak component.  If they begin with four bytes of
+ * 0xff, the page is not encrypted.  Then bit 0x02 of the last byte means that it was shared
+ * with the host, and its bytes are in the file; bit 0x01 that it is zero, and its bytes in
+ * the file have no meaning; bit 0x04 (mapped) is ignored; other values are invalid.
  *
- * The components are in the order of the segments in the file.  If the section is not
- * that long, but long enough to have a place for each page from address 0 on, it is
- * taken to be in the order of addresses: QEMU 7.2 does so if there are gaps.
+ * The components are in the order of the segments in the file.  A section that is longer
+ * than these need, and long enough to have a component for each page from address 0 on, is in
+ * the order of addresses: QEMU 7.2 writes it so if there are gaps.
  *
  * Facts: QEMU's target/s390x/arch_dump.c, s390-tools' zdump/.
  */
@@ -23,12 +23,12 @@ enum pv_state { PV_ENCRYPTED, PV_SHARED, PV_ZERO, PV_INVALID };
 
 enum pv_state pv_state(const unsigned char *component);
 
-/* A segment: memory that is in the file. */
+/* An ELF segment */
 struct pv_load {
 	uint64_t paddr, size;           /* size is above 0                      */
-	uint64_t there;                 /* less than size where the file was cut
-					 * short; whole pages                   */
-	uint64_t off;                   /* of its components, in the file       */
+	uint64_t there;                 /* bytes in the file, in whole pages; less
+					 * than size if the file is truncated   */
+	uint64_t off;                   /* offset in the file of its components */
 };
 
 struct pv_meta {
@@ -39,19 +39,19 @@ struct pv_meta {
 	bool by_address;
 };
 
-/* Check the loads, which come in file order without .off, and the size of the section;
- * sort them and find out where their components are.
+/* Check the loads, which are in file order and lack .off, and the size of the section; set
+ * .off, and sort the loads by address.
  */
 MUST_CHECK struct gdump_error *pv_meta_init(struct pv_meta *m);
 void pv_meta_deinit(struct pv_meta *m);
 
-/* The components of the pages from @paddr on, as many as follow each other in one segment
- * but at most @num, of which @ret says how many.  0: the page at @paddr is not there.
+/* Read the components of up to @num pages from @paddr on, of one segment.  @ret: how many; 0:
+ * the page at @paddr is not in the file.
  */
 MUST_CHECK struct gdump_error *pv_meta_read(const struct pv_meta *m, uint64_t paddr, size_t num,
 					    unsigned char *components, size_t *ret);
-/* How many of the pages that are there have each state; reads the whole section.  @invalid: the address
- * of the first of those.
+/* Count the pages in the file by state, which reads the whole section.  @invalid: the
+ * address of the first invalid page, if there is one.
  */
 MUST_CHECK struct gdump_error *pv_meta_count(const struct pv_meta *m, uint64_t count[4],
 					     uint64_t *invalid);

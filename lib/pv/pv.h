@@ -2,41 +2,41 @@
 /*
  * pv.h - dumps of protected guests: IBM Secure Execution on s390x
  *
- * Only the firmware can dump such a guest.  It gives the pages and CPUs encrypted, and
- * only the owner of the guest, who has its customer communication key, can decrypt them.
- * Here is a source around the source of such a file.  It is locked until it is given that
- * key: then nothing but the machine's outline can be seen.  After that it is like any
- * other; pages are decrypted when they are read, by the thread that reads.
+ * Only the firmware can dump such a guest.  It encrypts pages and registers, and only the
+ * owner of the guest, who has its customer communication key, can decrypt them.  This folder
+ * offers a source around the source of such a file.  It is locked until unlock() gets the
+ * key; until then only an outline of the machine is visible.  After that it is like any other
+ * source; the thread that reads a page decrypts it.
  *
- * Memory is not authenticated: a change in the file garbles 16 bytes of a page, and
- * nobody can notice.  The completion data and the areas of the CPUs are.
+ * Memory is not authenticated: a change of the file garbles 16 bytes of a page, and cannot
+ * be detected.  The completion data and the CPUs' areas are authenticated.
  */
 #pragma once
 
 #include "../machine/source.h"
 #include "meta.h"
 
-/* A section of the file, by its place */
+/* A section of the file */
 struct pv_section {
 	bool found;
 	uint64_t off, size;
 };
 
-/* What a format knows of a protected dump */
+/* The parts of a protected dump that a format has found */
 struct pv_parts {
 	struct bytes *in;               /* borrowed from the inner source       */
 	struct pv_section meta, completion;     /* pv_mem_meta, pv_compl        */
-	struct pv_load *loads;          /* of the memory that should be in the file,
-					 * in file order, without .off          */
+	struct pv_load *loads;          /* segments, in file order, without .off;
+					 * allocated                            */
 	size_t num_loads;
 };
 
-/* Put a source around @inner, whose memory is encrypted.  It is locked; if its parts are
- * such that no key helps, it stays so.  Takes over @inner, unless it fails, and
- * parts->loads.
+/* Create a locked source around @inner, whose memory is encrypted.  If parts are missing or
+ * damaged, it cannot be unlocked.  Takes ownership of parts->loads, and of @inner unless it
+ * fails.
  */
 MUST_CHECK struct gdump_error *pv_wrap(struct source *inner, struct pv_parts *parts,
 				       struct source **ret);
 
-/* Whether @image has a note of a protected CPU */
+/* Whether @image has an encrypted area of a CPU.  It need not be sealed. */
 bool pv_has_cpus(const struct image *image);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pv_image.c - what is known of a protected guest's machine
+ * pv_image.c - the image of a protected dump
  *
- * Locked it is what the host knew, without registers, and the areas of the CPUs as they
- * are.  With keys the areas are opened: they tell the registers.
+ * While it is locked, the image has what the host knew, without registers, and the CPUs'
+ * encrypted areas.  With keys, the areas are decrypted to notes with registers.
  */
 #include "pv_source.h"
 
@@ -18,8 +18,8 @@
 
 enum { MAX_WARNINGS = 16 };
 
-/* What has components: memory without a place in the file has none, and may be claimed to
- * be endless.
+/* Add the memory that has components.  Other ranges are not in the file, and the size that
+ * it claims for them is not limited by anything.
  */
 static struct gdump_error *pv_image_add_ranges(struct image *image, const struct image *from,
 					       const struct pv_meta *meta)
@@ -38,7 +38,7 @@ static struct gdump_error *pv_image_add_ranges(struct image *image, const struct
 	return err;
 }
 
-/* Everything about @image but its notes */
+/* Copy everything but the notes. */
 static struct gdump_error *pv_image_copy_outline(struct image *image, const struct image *from,
 						 const struct pv_meta *meta)
 {
@@ -74,13 +74,13 @@ bool pv_has_cpus(const struct image *image)
 	return false;
 }
 
-/* Of a CPU, or what the host knew of it, which is of no use */
+/* Whether a note is about a CPU; what the host knows about a protected CPU is useless. */
 static bool pv_note_is_of_cpu(const struct gdump_note *n)
 {
 	return !strcmp(n->name, "LINUX") || !strcmp(n->name, "CORE");
 }
 
-/* All notes that are not of CPUs; while locked, the areas of the CPUs as they are */
+/* Copy the notes that are not about CPUs, and while locked also the encrypted areas. */
 static struct gdump_error *pv_image_copy_notes(struct image *image, const struct image *from,
 					       bool locked)
 {
@@ -141,10 +141,12 @@ static struct gdump_error *pv_image_add_cpu(struct pv_source *p, struct image *i
 		err = pv_cpu_open(p->crypto, p->keys, note, plain);
 	else
 		err = error_new(GDUMP_ERR_NODATA,
-				"it has no area: whoever made the dump did not get it");
+				"it has no area: the program that made the dump did not get it");
 	if (!err) {
 		if (pv_cpu_partial(plain))
-			pv_warn(opt, "CPU %zu stopped inside of an instruction that the host was emulating: its registers may be half changed",
+			pv_warn(opt,
+				"CPU %zu stopped inside an instruction that the host was emulating: "
+				"its registers may be inconsistent",
 			     cpu);
 		return pv_cpu_add_notes(image, cpu, plain);
 	}
@@ -172,7 +174,7 @@ static struct gdump_error *pv_image_add_cpus(struct pv_source *p, struct image *
 
 	for (; !err && cpu < from->num_cpus_with_notes; cpu++)
 		err = pv_image_add_cpu(p, image, cpu, pv_image_find_area(from, cpu), opt);
-	/* nothing that the host knew: areas only */
+	/* without notes from the host there are only areas */
 	for (size_t i = 0; !err && !from->num_cpus_with_notes && i < from->num_notes; i++) {
 		if (pv_note_is_area(&from->notes[i]))
 			err = pv_image_add_cpu(p, image, cpu++, &from->notes[i], opt);

@@ -3,13 +3,14 @@
  * pv_pages.c - the source of decrypted pages
  *
  * Theory of operation.  A page is one data unit of AES-256-XTS; its tweak is its component
- * of pv_mem_meta, ORed with the nonce of the completion data.  So any page can be
- * decrypted alone, and of a page its first bytes.  A read takes the components of some
- * pages from the file, then whole runs of pages to where the caller wants them, and
- * decrypts these in place.  Pages that are zero are not read: the file may hold anything.
+ * in pv_mem_meta, ORed with the nonce of the completion data.  So each page can be decrypted
+ * alone, and so can the first bytes of a page.  A read gets the components of some pages
+ * from the file, then reads runs of pages to the caller's buffer and decrypts them in place.
+ * Zero pages are not read, because their bytes in the file have no meaning.
  *
- * OpenSSL's context of a cipher is for one thread at a time, and setting its key costs as
- * much as half a page: contexts wait in a pool, as many as threads have read at once.
+ * A cipher context of OpenSSL is for one thread at a time, and setting its key costs as much
+ * as decrypting half a page.  So contexts are kept in a pool, which grows to the number of
+ * threads that read at the same time.
  */
 #include "pv_source.h"
 
@@ -23,7 +24,7 @@
 #include "keys.h"
 
 enum {
-	CHUNK = 128,                    /* pages at once                        */
+	CHUNK = 128,                    /* pages per read of components         */
 };
 
 struct pv_idle {
@@ -31,7 +32,7 @@ struct pv_idle {
 	struct xts *xts;
 };
 
-/* What read() works on */
+/* A piece of memory to read */
 struct pv_run {
 	struct pv_source *p;
 	struct pv_idle *idle;
@@ -54,7 +55,9 @@ static struct gdump_error *pv_usable(const struct source *s)
 		return pv_copy_error(p->broken);
 	if (!p->keys)
 		return error_new(GDUMP_ERR_NOKEY,
-				 "its memory is encrypted, as the guest was protected (IBM Secure Execution): give the customer communication key of its owner with --key");
+				 "the memory is encrypted, because the guest was protected (IBM "
+				 "Secure Execution): give the customer communication key of its "
+				 "owner with --key");
 	return NULL;
 }
 
@@ -107,11 +110,12 @@ static struct gdump_error *pv_decrypt(const struct pv_run *r, const unsigned cha
 static struct gdump_error *pv_invalid(const unsigned char *component, uint64_t paddr)
 {
 	return error_new(GDUMP_ERR_CORRUPT,
-			 "page at 0x%" PRIx64 ": section pv_mem_meta gives it the invalid state 0x%02x%02x",
+			 "page at 0x%" PRIx64 ": section pv_mem_meta gives it the invalid state "
+			 "0x%02x%02x",
 			 paddr, component[14], component[15]);
 }
 
-/* Read @r->len bytes, which are less than a page and inside of one. */
+/* Read @r->len bytes inside one page. */
 static struct gdump_error *pv_read_part_of_page(const struct pv_run *r)
 {
 	const uint64_t paddr = round_down(r->paddr, PV_PAGE);
@@ -127,7 +131,7 @@ static struct gdump_error *pv_read_part_of_page(const struct pv_run *r)
 	return err;
 }
 
-/* Read a run of whole pages, of which none is zero or invalid. */
+/* Read whole pages, none of which is zero or invalid. */
 static struct gdump_error *pv_read_pages(const struct pv_run *r)
 {
 	struct gdump_error *err = r->p->inner->ops->read(r->p->inner, r->paddr, r->buf, r->len);
@@ -145,7 +149,7 @@ static bool pv_is_in_file(const unsigned char *component)
 	return state == PV_ENCRYPTED || state == PV_SHARED;
 }
 
-/* The beginning of a run that can be read at once: part of a page, or some pages alike */
+/* How many bytes can be read at once: part of a page, or pages that are all in the file */
 static size_t pv_run_length(const struct pv_run *r)
 {
 	const size_t off = (size_t)(r->paddr % PV_PAGE), num = r->len / PV_PAGE;
@@ -159,7 +163,7 @@ static size_t pv_run_length(const struct pv_run *r)
 	return n * PV_PAGE;
 }
 
-/* Read a run of pages that all are there. */
+/* Read pages that all have components. */
 static struct gdump_error *pv_read_run(struct pv_run r)
 {
 	struct gdump_error *err = NULL;
@@ -182,7 +186,7 @@ static struct gdump_error *pv_read_run(struct pv_run r)
 	return err;
 }
 
-/* As many pages as are worth it; @some: one of them was there. */
+/* Read up to CHUNK pages, and advance @r; @some: at least one has a component. */
 static struct gdump_error *pv_read_chunk(struct pv_run *r, bool *some)
 {
 	unsigned char components[CHUNK * PV_COMPONENT];
@@ -228,7 +232,7 @@ static struct gdump_error *pv_read(struct source *s, uint64_t paddr, void *buf, 
 	return err;
 }
 
-/* Where components tell more than the inner source */
+/* Correct the states of the inner source, which cannot know what is encrypted. */
 static void pv_scan_chunk(const unsigned char *components, size_t num, unsigned char *state)
 {
 	for (size_t i = 0; i < num; i++) {
@@ -271,11 +275,11 @@ static uint64_t pv_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_s
 	struct source *inner = ((struct pv_source *)s)->inner;
 	const uint64_t n = source_gap(inner, pfn, num, state);
 
-	/* what is a hole there has a component here */
+	/* a hole in the file may still be an encrypted page */
 	return n && *state == PAGE_ABSENT ? n : 0;
 }
 
-/* A strict user wants all of it or nothing. */
+/* For opt->strict: all pages must be valid. */
 static struct gdump_error *pv_check_pages(const struct pv_source *p)
 {
 	uint64_t count[PV_INVALID + 1], first;
@@ -283,7 +287,8 @@ static struct gdump_error *pv_check_pages(const struct pv_source *p)
 
 	if (!err && count[PV_INVALID])
 		err = error_new(GDUMP_ERR_CORRUPT,
-				"section pv_mem_meta gives %" PRIu64 " pages an invalid state; the first is at 0x%" PRIx64,
+				"section pv_mem_meta gives %" PRIu64 " pages an invalid state; "
+				"the first is at 0x%" PRIx64,
 				count[PV_INVALID], first);
 	return err;
 }
@@ -318,7 +323,8 @@ static struct gdump_error *pv_unlock(struct source *s, const struct gdump_open_o
 	image_deinit(&s->image);
 	s->image = image;
 	if (p->meta.by_address)
-		pv_warn(opt, "section pv_mem_meta is longer than the memory in the file: it is taken to be in the order of addresses");
+		pv_warn(opt,
+			"section pv_mem_meta is longer than the memory in the file; assuming the order of addresses");
 	return NULL;
 }
 
@@ -341,7 +347,7 @@ static struct gdump_error *pv_protection(struct source *s, struct gdump_protecti
 	return NULL;
 }
 
-/* Completion data and areas were looked at when it was unlocked. */
+/* Completion data and areas were checked when it was unlocked. */
 static struct gdump_error *pv_verify(struct source *s)
 {
 	struct pv_source *p = (struct pv_source *)s;
@@ -375,7 +381,7 @@ static const struct encryption_ops pv_encryption = {
 };
 
 static const struct source_ops pv_ops = {
-	.name = "elf",                  /* no other has protected dumps         */
+	.name = "elf",                  /* the only format of protected dumps   */
 	.has_absent = true,
 	.read = pv_read,
 	.scan = pv_scan,
@@ -390,18 +396,21 @@ static struct gdump_error *pv_check_section(const struct pv_parts *parts, const 
 {
 	if (!section->found)
 		return error_new(GDUMP_ERR_PROTECTED,
-				 "its memory is encrypted and can never be decrypted, as section %s is missing: the guest's owner did not allow the dump, or it failed",
+				 "the memory is encrypted and can never be decrypted, because "
+				 "section %s is missing: the guest's owner did not allow the "
+				 "dump, or it failed",
 				 name);
 	if (!range_fits(section->off, section->size, parts->in->size))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "section %s: %" PRIu64 " bytes at offset %" PRIu64 " are past the end of the file (%" PRIu64 " bytes)",
+				 "section %s: %" PRIu64 " bytes at offset %" PRIu64 " exceed the "
+				 "file (%" PRIu64 " bytes)",
 				 name, section->size,
 				 section->off,
 				 parts->in->size);
 	return NULL;
 }
 
-/* Whether a key would help */
+/* Whether the dump can be unlocked; sets p->meta and p->version. */
 static struct gdump_error *pv_check_parts(struct pv_source *p, struct pv_parts *parts)
 {
 	unsigned char completion[PV_COMPLETION_SIZE] = { 0 };

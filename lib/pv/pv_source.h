@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pv_source.h - a protected dump that is open, as the files that read it share it
+ * pv_source.h - an open protected dump, shared by the files that read it
  *
  *     pv_pages.c     the source: its pages, and its lock
  *     pv_image.c     what is known of the machine
@@ -17,15 +17,17 @@ struct pv_source {
 	struct pv_meta meta;
 	struct pv_section completion;
 	uint32_t version;
-	struct gdump_error *broken;     /* why no key helps; NULL: one does     */
+	struct gdump_error *broken;     /* why it cannot be unlocked, or NULL   */
 	struct crypto *crypto;
 	struct pv_keys *keys;           /* NULL: locked                         */
-	struct gdump_error *lost;       /* what is wrong with the first lost CPU */
+	struct gdump_error *lost;       /* the error of the first lost CPU      */
 	pthread_mutex_t lock;           /* of idle                              */
 	struct pv_idle *idle;
 };
 
-/* What is known of the machine: more if there are keys.  @opt may be NULL without. */
+/* Fill @image: an outline, or with p->keys everything.  @opt may be NULL without keys.  After
+ * an error image_deinit() is due as well.
+ */
 MUST_CHECK struct gdump_error *pv_make_image(struct pv_source *p,
 					     const struct gdump_open_options *opt,
 					     struct image *image);

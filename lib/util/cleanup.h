@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cleanup.h - locals that free themselves when they leave scope
+ * cleanup.h - local variables that are freed when they go out of scope
  */
 #pragma once
 
@@ -20,6 +20,6 @@ static inline void cleanup_fd(int *fd)
 }
 #define CLEANUP_FD __attribute__((__cleanup__(cleanup_fd)))
 
-/* Take the value out of a CLEANUP_FREE or CLEANUP_FD variable to return it. */
+/* Return the value of a CLEANUP_ variable, which is not freed then. */
 #define TAKE_PTR(p) __extension__ ({ __typeof__(p) take_ = (p); (p) = NULL; take_; })
 #define TAKE_FD(fd) __extension__ ({ int take_ = (fd); (fd) = -1; take_; })

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * clock.h - time that only goes forward
+ * clock.h - monotonic time
  */
 #pragma once
 
 #include <stdint.h>
 #include <time.h>
 
-/* Microseconds since some moment in the past. */
+/* Microseconds since an arbitrary moment */
 static inline uint64_t clock_us(void)
 {
 	struct timespec t;

@@ -7,4 +7,5 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The CRC-32C of @len bytes */
 uint32_t crc32c(const void *buf, size_t len);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cursor.h - a place in a header that is being read or written
+ * cursor.h - read or write a header field by field
  *
- * It knows the byte order and word size of the dump, and a flag stays up once
- * a field did not fit: check ->bad once, at the end.
+ * A cursor knows the byte order and word size of the dump, and cannot leave its buffer.
+ * Once a field does not fit, ->bad is set, gets return 0 and puts do nothing; so check ->bad
+ * once, at the end.
  */
 #pragma once
 
@@ -29,7 +30,7 @@ static inline size_t cursor_left(const struct cursor *c)
 	return (size_t)(c->end - c->p);
 }
 
-/* The next @n bytes, or NULL (and ->bad) when they do not fit. */
+/* Advance over @n bytes, and return them; NULL (and ->bad): they do not fit. */
 static inline unsigned char *cursor_take(struct cursor *c, size_t n)
 {
 	if (c->bad || cursor_left(c) < n) {
@@ -62,7 +63,7 @@ static inline void put_u8(struct cursor *c, uint8_t v) { put_uint(c, v, 1); }
 static inline void put_u16(struct cursor *c, uint16_t v) { put_uint(c, v, 2); }
 static inline void put_u32(struct cursor *c, uint32_t v) { put_uint(c, v, 4); }
 static inline void put_u64(struct cursor *c, uint64_t v) { put_uint(c, v, 8); }
-/* 4 or 8 bytes, by the class of the dump */
+/* 4 or 8 bytes, by the word size of the dump */
 static inline void put_word(struct cursor *c, uint64_t v) { put_uint(c, v, c->is64 ? 8 : 4); }
 
 static inline uint8_t get_u8(struct cursor *c) { return (uint8_t)get_uint(c, 1); }

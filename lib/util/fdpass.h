@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fdpass.h - descriptors through unix sockets
+ * fdpass.h - pass file descriptors through unix sockets
  */
 #pragma once
 
 #include <string.h>
 #include <sys/socket.h>
 
-/* Like send(); @fd (-1: none) goes along with the first byte. */
+/* Like send(), and pass @fd (-1: none) with the first byte. */
 static inline ssize_t fd_send(int sock, const void *buf, size_t len, int fd)
 {
 	union {
@@ -30,7 +30,7 @@ static inline ssize_t fd_send(int sock, const void *buf, size_t len, int fd)
 	return sendmsg(sock, &msg, MSG_NOSIGNAL);
 }
 
-/* Like recv(); @fd is set if one came along. */
+/* Like recv(); *@fd is set, and the caller owns it, if a descriptor was passed. */
 static inline ssize_t fd_recv(int sock, void *buf, size_t len, int *fd)
 {
 	union {

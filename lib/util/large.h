@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * large.h - memory that is large and will be touched as a whole
+ * large.h - large buffers that will be used completely
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 
 #include "bits.h"
 
-/* As malloc(), to be freed with free(); in huge pages if the kernel has some: touching it
- * for the first time then takes one page fault for each 2 MiB instead of 512.
+/* Like malloc(); free() it.  The kernel is asked for huge pages, so that the first access
+ * takes one page fault for each 2 MiB instead of 512.
  */
 static inline void *large_alloc(size_t size)
 {

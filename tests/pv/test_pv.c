@@ -219,13 +219,13 @@ static void test_meta_places(void)
 	CHECK_INT(m.loads[1].off, 1000 + 0x40000000 / 256);
 	pv_meta_deinit(&m);
 	CHECK_ERR(meta_init(768 * 16 - 1, two, 2, &m), GDUMP_ERR_CORRUPT,
-		  "pv_mem_meta has 12287 bytes, and the pages in the segments need 12288");
+		  "pv_mem_meta has 12287 bytes, and the segments need 12288");
 	pv_meta_deinit(&m);
-	CHECK_ERR(meta_init(1 << 20, overlap, 2, &m), GDUMP_ERR_CORRUPT, "the same memory");
+	CHECK_ERR(meta_init(1 << 20, overlap, 2, &m), GDUMP_ERR_CORRUPT, "overlap");
 	pv_meta_deinit(&m);
 	CHECK_ERR(meta_init(1 << 20, &odd, 1, &m), GDUMP_ERR_CORRUPT, "whole pages");
 	pv_meta_deinit(&m);
-	CHECK_ERR(meta_init(1 << 20, huge, 2, &m), GDUMP_ERR_CORRUPT, "pages in the segments need");
+	CHECK_ERR(meta_init(1 << 20, huge, 2, &m), GDUMP_ERR_CORRUPT, "the segments need");
 	pv_meta_deinit(&m);
 }
 

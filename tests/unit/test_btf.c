@@ -122,11 +122,11 @@ static void test_wrong(void)
 	} cases[] = {
 		{ 0, 0xeb9e, 2, "no header" }, { 2, 2, 1, "no header" }, { 3, 1, 1, "no header" },
 		{ 4, 20, 4, "no header" }, { 4, 1 << 20, 4, "no header" },
-		{ 8, 1 << 20, 4, "beyond the end" }, { 8, 2, 4, "beyond the end" },
-		{ 12, UINT32_MAX, 4, "beyond the end" }, { 16, UINT32_MAX, 4, "beyond the end" },
-		{ 20, 3, 4, "no end" }, { 12, 32, 4, "not understood" },
-		{ 24 + 4, (uint64_t)30 << 24, 4, "not understood" }, { 24 + 4, 0, 4, "not understood" },
-		{ 24 + 4, (uint64_t)BTF_STRUCT << 24 | 0xffff, 4, "not understood" },
+		{ 8, 1 << 20, 4, "exceeds the section" }, { 8, 2, 4, "exceeds the section" },
+		{ 12, UINT32_MAX, 4, "exceeds the section" }, { 16, UINT32_MAX, 4, "exceeds the section" },
+		{ 20, 3, 4, "not terminated" }, { 12, 32, 4, "not valid" },
+		{ 24 + 4, (uint64_t)30 << 24, 4, "not valid" }, { 24 + 4, 0, 4, "not valid" },
+		{ 24 + 4, (uint64_t)BTF_STRUCT << 24 | 0xffff, 4, "not valid" },
 	};
 	struct fake *f = begin();
 	struct btf b;
@@ -139,7 +139,7 @@ static void test_wrong(void)
 	}
 	CHECK_ERR(load(f, 20, &b), GDUMP_ERR_CORRUPT, "size");
 	CHECK_ERR(load(f, UINT64_MAX, &b), GDUMP_ERR_CORRUPT, "size");
-	CHECK_ERR(load(f, len - 1, &b), GDUMP_ERR_CORRUPT, "beyond the end");
+	CHECK_ERR(load(f, len - 1, &b), GDUMP_ERR_CORRUPT, "exceeds the section");
 	source_close(&f->source);
 }
 
@@ -178,7 +178,7 @@ static void test_layout(void)
 	CHECK(btf_field(&b, "thing", "second", &field) && field.off == 4 && field.size == 4);
 	btf_deinit(&b);
 	put(f, at + 4 * BTF_STRUCT + 1, 13, 1); /* what we know has another size */
-	CHECK_ERR(load(f, 32 + t.len + t.strings_len + LAYOUT, &b), GDUMP_ERR_CORRUPT, "understood");
+	CHECK_ERR(load(f, 32 + t.len + t.strings_len + LAYOUT, &b), GDUMP_ERR_CORRUPT, "not valid");
 	source_close(&f->source);
 }
 

@@ -192,7 +192,7 @@ static void test_contradiction(void)
 
 	put_free(f, TOP / PAGE, 0);
 	plan = plan_of(f, 31);
-	CHECK(gdump_plan_warning(plan) && strstr(gdump_plan_warning(plan), "contradicts itself"));
+	CHECK(gdump_plan_warning(plan) && strstr(gdump_plan_warning(plan), "contradict themselves"));
 	CHECK_INT(gdump_plan_kept(plan), NUM_PAGES);
 	gdump_plan_destroy(plan);
 	source_close(&f->source);

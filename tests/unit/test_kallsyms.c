@@ -113,7 +113,7 @@ static void test_wrong(void)
 	struct ksym sym = { .name = "init_task" };
 	struct syms s = { 0 };
 
-	CHECK_ERR(find(none, &sym, 1), GDUMP_ERR_UNSUPPORTED, "does not tell where it is");
+	CHECK_ERR(find(none, &sym, 1), GDUMP_ERR_UNSUPPORTED, "lacks its address");
 	fill(&s, f, percpu);
 	put(f, SYMS_BASE, base + 8, 8);
 	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "_stext");
