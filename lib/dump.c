@@ -40,19 +40,21 @@ static struct gdump_error *open_path(const char *path, bool force, int *fd, stru
 	return sink_stream_create(*fd, ret);
 }
 
-/* @pushes: pages come in no order, and whoever reads our output must not hold them up. */
+/* A source that pushes gives its pages in no order, and a slow reader of our output must not
+ * hold it up: then the output is spooled.
+ */
 static struct gdump_error *open_sink(const char *path, const struct gdump_write_options *opt,
-				     const struct format *format, bool pushes, int *fd,
-				     struct sink **ret)
+				     const struct format *format, const struct source *s,
+				     int *fd, struct sink **ret)
 {
 	struct sink *sink;
 	struct gdump_error *err = open_path(path, opt->force, fd, &sink);
 
 	if (!err && format->seeks && (opt->flatten || !sink->seeks))
 		err = sink_flat_create(sink, &sink);
-	if (!err && pushes && !sink->seeks)
+	if (!err && s->ops->order == READ_PUSHED && !sink->seeks)
 		err = sink_spool_create(sink, opt->spool_dir, &sink);
-	if (!err && format->ends_itself && !opt->no_checksum)
+	if (!err && !opt->no_checksum && format->takes_trailer && format->takes_trailer(&s->image))
 		err = sink_checksum_create(sink, &sink);
 	if (err)
 		return err;
@@ -61,12 +63,13 @@ static struct gdump_error *open_sink(const char *path, const struct gdump_write_
 }
 
 /* PATH.ranges, where @path is a file that we make and its format has one. */
-static struct gdump_error *open_beside(const char *path, bool force, const struct format *format,
-				       const struct sink *sink, struct sink **ret)
+static struct gdump_error *open_ranges_file(const char *path, bool force,
+					    const struct format *format,
+					    const struct sink *sink, struct sink **ret)
 {
 	CLEANUP_FREE char *name = NULL;
 
-	if (!format->sidecar || !sink->partial_path)
+	if (!format->ranges_file || !sink->partial_path)
 		return NULL;
 	name = ranges_path(path);
 	return name ? sink_file_create(name, force, ret) : error_nomem();
@@ -180,7 +183,7 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	struct gdump_write_options opt;
 	struct settings set = { 0 };
 	struct gdump_error *err;
-	CLEANUP_SINK struct sink *sink = NULL, *beside = NULL;
+	CLEANUP_SINK struct sink *sink = NULL, *ranges_file = NULL;
 	struct stat st;
 
 	write_options_copy(&opt, options);
@@ -193,7 +196,7 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	if (err || opt.force || !strcmp(path, "-") || (!lstat(path, &st) && !S_ISREG(st.st_mode)))
 		return err;
 	err = sink_file_create(path, false, &sink);
-	return err ? err : open_beside(path, false, set.format, sink, &beside);
+	return err ? err : open_ranges_file(path, false, set.format, sink, &ranges_file);
 }
 
 /* A guest that runs on gives its pages in an order of its own, and waits for us. */
@@ -242,7 +245,7 @@ static struct gdump_error *choose_plan(const struct gdump *g, const struct setti
 		err = plan_create(g->source, whole);
 		*plan = *whole;
 	}
-	if (!err && set->format->trims_devices) {
+	if (!err && set->format->drops_top_device_memory) {
 		err = plan_trim(*plan, &g->source->image, trimmed);
 		*plan = *trimmed;
 	}
@@ -254,20 +257,20 @@ static struct gdump_error *write_one(struct gdump *g, const struct gdump_plan *p
 				     const struct gdump_write_options *opt,
 				     struct gdump_result *result)
 {
-	CLEANUP_SINK struct sink *sink = NULL, *beside = NULL;
+	CLEANUP_SINK struct sink *sink = NULL, *ranges_file = NULL;
 	CLEANUP_FD int fd = -1;
 	struct write_spec spec;
 	struct gdump_error *err;
 
-	err = open_sink(path, opt, set->format, g->source->ops->order == READ_PUSHED, &fd, &sink);
+	err = open_sink(path, opt, set->format, g->source, &fd, &sink);
 	if (!err)
-		err = open_beside(path, opt->force, set->format, sink, &beside);
+		err = open_ranges_file(path, opt->force, set->format, sink, &ranges_file);
 	if (err)
 		return err;
 	spec = (struct write_spec){
 		.image = &g->source->image, .plan = plan, .source = g->source,
 		.codec = set->codec, .level = set->level, .paging = opt->paging, .sink = sink,
-		.beside = beside, .any_order = g->source->ops->order == READ_PUSHED,
+		.ranges_file = ranges_file, .any_order = g->source->ops->order == READ_PUSHED,
 	};
 	err = write_begun(g, &spec, set, opt, result);
 	if (!err)
@@ -307,8 +310,6 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 		err = settle(g, &opt, &set);
 	if (err)
 		return err;
-	if (set.format->like_zgetdump && g->source->image.decrypted)
-		opt.no_checksum = true;
 	log_settings(g, &set, plan, &opt, path);
 	err = (opt.split ? split_write : write_one)(g, plan, path, &set, &opt, &result);
 	write_result(opt.result, &result);

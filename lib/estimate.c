@@ -60,6 +60,6 @@ struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *pla
 	if (err)
 		return error_prefix(err, "%s", g->where);
 	*ret = counter.bytes * step + image_notes_size(&g->source->image) +
-	       (set.format->compresses ? kept * 24 + plan_end_pfn(plan) / 4 : 0);
+	       (set.format->codec ? kept * 24 + plan_end_pfn(plan) / 4 : 0);
 	return NULL;
 }

@@ -42,7 +42,7 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 	if (opt->codec && codec != opt->codec && strcmp(codec, opt->codec))
 		return error_new(GDUMP_ERR_USAGE, "format '%s' does not go with codec '%s'", name,
 				 opt->codec);
-	if (codec && strcmp(codec, "none") && !set->format->compresses)
+	if (codec && strcmp(codec, "none") && !set->format->codec)
 		return error_new(GDUMP_ERR_USAGE, "format '%s' does not compress; leave codec '%s' out",
 				 name, codec);
 	if (opt->flatten && !set->format->seeks)

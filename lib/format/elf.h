@@ -14,4 +14,5 @@
 MUST_CHECK struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
 					     const struct elf_header *h, struct source **ret);
 
+bool elf_takes_trailer(const struct image *image);
 struct gdump_error *elf_create(const struct write_spec *spec, struct writer **ret);

@@ -126,10 +126,9 @@ const struct format format_elf = {
 	.summary = "ELF core, not compressed; zero pages are holes in the file",
 	.sections = true,
 	.any_order = true,
-	.ends_itself = true,
-	.like_zgetdump = true,
 	.maps = true,
 	.probe = elf_probe,
 	.open = elf_open,
 	.create = elf_create,
+	.takes_trailer = elf_takes_trailer,
 };

@@ -535,6 +535,12 @@ static const struct writer_ops elf_writer_ops = {
 	.close = elf_close,
 };
 
+/* A decrypted dump has the bytes of zgetdump's, see style_zgetdump. */
+bool elf_takes_trailer(const struct image *image)
+{
+	return !image->decrypted;
+}
+
 struct gdump_error *elf_create(const struct write_spec *spec, struct writer **ret)
 {
 	struct elf_writer *w = calloc(1, sizeof(*w));

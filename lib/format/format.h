@@ -17,13 +17,11 @@ struct format {
 	bool splits;            /* one dump may be several files                */
 	bool any_order;         /* on a sink that seeks, store() takes batches whose
 				 * pages are not ascending                   */
-	bool compresses;                /* pages may be compressed one by one   */
-	bool trims_devices;     /* readers derive sizes from the highest page   */
-	bool sidecar;           /* PATH.ranges tells what is where, see ranges.h */
-	bool ends_itself;       /* readers do not care what is behind its end   */
-	bool like_zgetdump;     /* decrypted, the file is zgetdump's to the last byte */
+	bool drops_top_device_memory; /* what lies above all RAM is omitted, as
+				 * readers take the highest page for the size of RAM */
+	bool ranges_file;       /* PATH.ranges says what is where, see ranges.h */
 	bool sections;          /* can hold those of a protected guest          */
-	const char *codec;              /* by default, where .compresses        */
+	const char *codec;      /* the default; NULL: pages are not compressed  */
 	/* Whether the first bytes of a file look like this format: pure. */
 	bool (*probe)(const unsigned char *head, size_t len);
 	/* Owns @in from now on, also when it fails. */
@@ -38,7 +36,12 @@ struct format {
 	 */
 	struct gdump_error *(*open_parts)(struct bytes *const *in, const char *const *names,
 					  size_t num, struct source **ret);
+	/* Make a writer.  NULL: the format is only read. */
 	struct gdump_error *(*create)(const struct write_spec *spec, struct writer **ret);
+	/* Whether a checksum may follow the last byte of a file with this image, because
+	 * readers ignore what is there.  NULL: never.
+	 */
+	bool (*takes_trailer)(const struct image *image);
 };
 
 /* Every format of this build, in the order they are tried. */

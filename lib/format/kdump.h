@@ -94,4 +94,5 @@ struct kdump_part {
 MUST_CHECK struct gdump_error *kdump_check_parts(struct kdump_part *parts, size_t num,
 						 const struct kdump_sub *s);
 
+bool kdump_takes_trailer(const struct image *image);
 struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **ret);

@@ -111,14 +111,14 @@ static struct gdump_error *raw_store(struct writer *writer, const struct batch *
 
 static struct gdump_error *write_ranges(struct raw_writer *w)
 {
-	struct sink *beside = w->spec->beside;
+	struct sink *file = w->spec->ranges_file;
 	CLEANUP_FREE char *text = ranges_text(&w->ranges);
 	struct gdump_error *err;
 
 	if (!text)
 		return error_nomem();
-	err = sink_write(beside, 0, text, strlen(text));
-	return err ? err : beside->ops->finish(beside, strlen(text));
+	err = sink_write(file, 0, text, strlen(text));
+	return err ? err : file->ops->finish(file, strlen(text));
 }
 
 static struct gdump_error *raw_finish(struct writer *writer, uint64_t *size)
@@ -126,7 +126,7 @@ static struct gdump_error *raw_finish(struct writer *writer, uint64_t *size)
 	struct raw_writer *w = (struct raw_writer *)writer;
 
 	*size = w->ranges.file_size;
-	return w->spec->beside ? write_ranges(w) : NULL;
+	return w->spec->ranges_file ? write_ranges(w) : NULL;
 }
 
 static void raw_close(struct writer *writer)
@@ -195,8 +195,8 @@ const struct format format_raw = {
 	.name = "raw",
 	.summary = "memory as it is, each byte at its address; OUTPUT.ranges lists what is RAM",
 	.any_order = true,
-	.trims_devices = true,
-	.sidecar = true,
+	.drops_top_device_memory = true,
+	.ranges_file = true,
 	.probe = raw_probe,
 	.open = raw_open,
 	.open_at = raw_open_at,

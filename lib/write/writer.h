@@ -76,7 +76,7 @@ struct write_spec {
 	struct sink *sink;
 	uint64_t part_start, part_end;  /* pfns whose data this file of a split
 					 * dump has; end 0: it is not split     */
-	struct sink *beside;            /* for the text of a .sidecar format;
+	struct sink *ranges_file;       /* for the text of a format that has one;
 					 * NULL: there is no place for it       */
 };
 

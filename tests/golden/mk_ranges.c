@@ -5,8 +5,8 @@
  * lime, avml   a header of 32 bytes for each range, and the memory.  Options: reverse
  *              (the last range first), again (the first range once more, at the end).
  *              avml compresses it in frames with snappy; exit status 77: not in this build
- * raw          no header.  Options: compressed (one range behind the other; else each at the
- *              place that is its address), sidecar (FILE.ranges tells what is where; else
+ * raw          no header.  Options: dense (one range behind the other; else each at the
+ *              place that is its address), ranges-file (FILE.ranges says what is where; else
  *              --inputs does)
  */
 #include "mkdump.h"
@@ -140,7 +140,7 @@ void make_raw(struct out *o, const struct desc *d)
 	}
 }
 
-/* Lines of the sidecar, or words of the command. */
+/* Lines of FILE.ranges, or words of the command. */
 static void print_places(FILE *f, const struct desc *d, const char *before, const char *after)
 {
 	for (size_t i = 0; i < d->num_ranges; i++) {
@@ -169,7 +169,7 @@ static uint64_t full_size(const struct desc *d)
 	return size;
 }
 
-void write_sidecar(const struct desc *d, const char *path)
+void write_ranges_file(const struct desc *d, const char *path)
 {
 	char name[4096];
 	FILE *f;

@@ -459,14 +459,14 @@ static void write_part(const struct out *o, const struct desc *d, const char *pa
 
 	if (!f || fwrite(o->buf, 1, o->len, f) != o->len || fclose(f))
 		die("cannot write %s", path);
-	if (!strcmp(d->format, "raw") && option(d, "sidecar"))
-		write_sidecar(d, path);
+	if (!strcmp(d->format, "raw") && option(d, "ranges-file"))
+		write_ranges_file(d, path);
 }
 
 /* Parts in any order: the last one first. */
 static void print_inputs(const struct desc *d, const char *path)
 {
-	if (!strcmp(d->format, "raw") && !option(d, "sidecar"))
+	if (!strcmp(d->format, "raw") && !option(d, "ranges-file"))
 		print_raw_places(d);
 	for (unsigned int i = d->parts; i-- > 0;) {
 		if (i != 1 || !option(d, "no-second-part"))

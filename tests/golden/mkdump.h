@@ -128,7 +128,7 @@ void make_savevm(struct out *o, const struct desc *d);
 void make_win(struct out *o, const struct desc *d);
 /* What a reader of a raw file has to be told: as words of the command, or in a file */
 void print_raw_places(const struct desc *d);
-void write_sidecar(const struct desc *d, const char *path);
+void write_ranges_file(const struct desc *d, const char *path);
 /* The format has no notes, and most tell no machine. */
 bool is_memory_only(const struct desc *d);
 void flatten(struct out *o, const struct desc *d);

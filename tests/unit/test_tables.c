@@ -15,7 +15,7 @@ static void test_formats(void)
 		CHECK(f->name && f->summary && *f->summary);
 		CHECK(f->open || f->create);
 		CHECK(!f->open || f->probe);
-		CHECK(!f->compresses || (f->codec && codec_find(f->codec)));
+		CHECK(!f->codec || codec_find(f->codec));
 		CHECK(format_find(f->name, &codec) == f && !codec);
 		CHECK(gdump_format_at(i, &info) && info.reads == !!f->open);
 		for (size_t k = 0; k < i && (other = format_at(k)); k++)
