@@ -57,7 +57,8 @@ static void *snappy_decompress_open(void)
 	return &none;
 }
 
-static bool snappy_decompress_page(void *state, void *dst, size_t len, const void *src, size_t src_len)
+static bool snappy_decompress_page(void *state, void *dst, size_t len, const void *src,
+				   size_t src_len)
 {
 	size_t n;
 

@@ -54,8 +54,8 @@ static void *zlib_compress_open(int level, size_t page_size)
 /* Count bytes of a page that are spread over it; the sum of the squares of the
  * counts says how evenly they are distributed.
  */
-static uint32_t sample(uint16_t *counts, const unsigned char *page, size_t len, uint32_t sum,
-		       uint32_t to)
+static uint32_t zlib_sample(uint16_t *counts, const unsigned char *page, size_t len, uint32_t sum,
+			    uint32_t to)
 {
 	for (uint32_t i = to == SAMPLE_SHORT ? 0 : SAMPLE_SHORT; i < to; i++) {
 		uint16_t *c = &counts[page[i * SAMPLE_STEP & (len - 1)]];
@@ -70,17 +70,17 @@ static uint32_t sample(uint16_t *counts, const unsigned char *page, size_t len, 
  * long as any other and not get smaller.  Most other pages are told by the first
  * few bytes.
  */
-static bool looks_random(const unsigned char *page, size_t len)
+static bool zlib_looks_random(const unsigned char *page, size_t len)
 {
 	uint16_t counts[256] = { 0 };
 	uint32_t sum;
 
 	if (len & (len - 1) || len < SAMPLE_LONG)
 		return false;
-	sum = sample(counts, page, len, 0, SAMPLE_SHORT);
+	sum = zlib_sample(counts, page, len, 0, SAMPLE_SHORT);
 	if (sum > EVEN(SAMPLE_SHORT) * 3 / 2)
 		return false;
-	return sample(counts, page, len, sum, SAMPLE_LONG) < EVEN(SAMPLE_LONG) * 115 / 100;
+	return zlib_sample(counts, page, len, sum, SAMPLE_LONG) < EVEN(SAMPLE_LONG) * 115 / 100;
 }
 
 static size_t zlib_compress_page(void *state, void *dst, size_t cap, const void *src, size_t len)
@@ -89,7 +89,7 @@ static size_t zlib_compress_page(void *state, void *dst, size_t cap, const void 
 
 	if (p->igzip)
 		return igzip_compress(p->igzip, dst, cap, src, len);
-	if (looks_random(src, len))
+	if (zlib_looks_random(src, len))
 		return 0;
 	return libdeflate_zlib_compress(p->deflate, src, len, dst, cap);
 }
@@ -99,7 +99,8 @@ static void *zlib_decompress_open(void)
 	return libdeflate_alloc_decompressor();
 }
 
-static bool zlib_decompress_page(void *state, void *dst, size_t len, const void *src, size_t src_len)
+static bool zlib_decompress_page(void *state, void *dst, size_t len, const void *src,
+				 size_t src_len)
 {
 	/* without a place for the length it must be exactly @len */
 	return libdeflate_zlib_decompress(state, src, src_len, dst, len, NULL) ==

@@ -41,7 +41,8 @@ static void *zstd_decompress_open(void)
 }
 
 /* Uncompressed to its place at once, so no frame can ask for a window of its own. */
-static bool zstd_decompress_page(void *state, void *dst, size_t len, const void *src, size_t src_len)
+static bool zstd_decompress_page(void *state, void *dst, size_t len, const void *src,
+				 size_t src_len)
 {
 	return ZSTD_decompressDCtx(state, dst, len, src, src_len) == len;
 }

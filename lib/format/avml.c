@@ -44,7 +44,7 @@ enum {
  * ->size what it has decompressed.
  */
 
-struct frame {
+struct avml_frame {
 	uint8_t type;
 	uint32_t len;                   /* behind the header                    */
 	uint32_t crc;
@@ -56,14 +56,14 @@ static bool avml_probe(const unsigned char *head, size_t len)
 	return len >= 4 && !memcmp(head, "AVML", 4);
 }
 
-static struct gdump_error *bad_frame(uint64_t off, const char *what, uint64_t value)
+static struct gdump_error *avml_bad_frame(uint64_t off, const char *what, uint64_t value)
 {
 	return error_new(GDUMP_ERR_CORRUPT, "snappy frame at offset 0x%llx: %s 0x%llx",
 			 (unsigned long long)off, what, (unsigned long long)value);
 }
 
 /* snappy's own length in front of its data: 7 bits a byte, the low ones first. */
-static uint32_t get_varint(struct cursor *c)
+static uint32_t avml_get_varint(struct cursor *c)
 {
 	uint32_t n = 0;
 
@@ -78,8 +78,8 @@ static uint32_t get_varint(struct cursor *c)
 }
 
 /* What the first bytes of a frame tell; @buf may be shorter than the frame. */
-static struct gdump_error *parse_frame(const unsigned char *buf, size_t len, uint64_t off,
-				       struct frame *f)
+static struct gdump_error *avml_parse_frame(const unsigned char *buf, size_t len, uint64_t off,
+					    struct avml_frame *f)
 {
 	struct cursor c = cursor_init(buf, len, false, true);
 
@@ -89,29 +89,29 @@ static struct gdump_error *parse_frame(const unsigned char *buf, size_t len, uin
 	if (f->type >= FRAME_SKIPPED)
 		return NULL;
 	if (f->type >= FRAME_RESERVED)
-		return bad_frame(off, "unknown type", f->type);
+		return avml_bad_frame(off, "unknown type", f->type);
 	if (f->len <= FRAME_CRC)
-		return bad_frame(off, "impossible length", f->len);
+		return avml_bad_frame(off, "impossible length", f->len);
 	f->crc = get_u32(&c);
-	f->size = f->type == FRAME_PLAIN ? f->len - FRAME_CRC : get_varint(&c);
+	f->size = f->type == FRAME_PLAIN ? f->len - FRAME_CRC : avml_get_varint(&c);
 	if (f->size > MAX_FRAME)
-		return bad_frame(off, "more than 65536 bytes in it, or a broken length:", f->size);
+		return avml_bad_frame(off, "more than 65536 bytes in it, or a broken length:", f->size);
 	return NULL;
 }
 
 /* Add the frame at @off to the index; @f->len 0 and ->incomplete: cut short. */
-static struct gdump_error *index_frame(struct pieces_source *a, uint64_t off, uint64_t paddr,
-				       uint64_t room, struct frame *f)
+static struct gdump_error *avml_index_frame(struct pieces_source *a, uint64_t off, uint64_t paddr,
+					    uint64_t room, struct avml_frame *f)
 {
 	unsigned char buf[FRAME_HEADER + FRAME_CRC + MAX_VARINT] = { 0 };
 	const size_t len = (size_t)MIN(sizeof(buf), a->in->size - off);
 	struct gdump_error *err = NULL;
 
-	*f = (struct frame){ 0 };
+	*f = (struct avml_frame){ 0 };
 	if (len >= FRAME_HEADER)
 		err = bytes_read(a->in, off, buf, len);
 	if (!err && len >= FRAME_HEADER)
-		err = parse_frame(buf, sizeof(buf), off, f);
+		err = avml_parse_frame(buf, sizeof(buf), off, f);
 	if (err)
 		return err;
 	if (len < FRAME_HEADER || !range_fits(off + FRAME_HEADER, f->len, a->in->size)) {
@@ -119,11 +119,11 @@ static struct gdump_error *index_frame(struct pieces_source *a, uint64_t off, ui
 		return NULL;
 	}
 	if (f->size > room)
-		return bad_frame(off, "more bytes than its record has room for:", f->size);
+		return avml_bad_frame(off, "more bytes than its record has room for:", f->size);
 	return f->size ? pieces_add(&a->pieces, paddr, f->size, off) : NULL;
 }
 
-static struct gdump_error *check_trailer(struct pieces_source *a, uint64_t off, uint64_t want)
+static struct gdump_error *avml_check_trailer(struct pieces_source *a, uint64_t off, uint64_t want)
 {
 	unsigned char buf[TRAILER_SIZE];
 	struct gdump_error *err;
@@ -149,12 +149,12 @@ static struct gdump_error *check_trailer(struct pieces_source *a, uint64_t off, 
 }
 
 /* One record; @off moves behind it. */
-static struct gdump_error *index_record(struct pieces_source *a, uint64_t *off)
+static struct gdump_error *avml_index_record(struct pieces_source *a, uint64_t *off)
 {
 	struct image *image = &a->source.image;
 	struct lime_record r;
 	struct gdump_error *err;
-	struct frame f;
+	struct avml_frame f;
 	uint64_t begin, done = 0;
 
 	if (a->in->size - *off < LIME_HEADER_SIZE) {
@@ -167,24 +167,24 @@ static struct gdump_error *index_record(struct pieces_source *a, uint64_t *off)
 	begin = *off += LIME_HEADER_SIZE;
 	err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
 	while (!err && done < r.size && !image->incomplete) {
-		err = index_frame(a, *off, r.paddr + done, r.size - done, &f);
+		err = avml_index_frame(a, *off, r.paddr + done, r.size - done, &f);
 		*off += FRAME_HEADER + f.len;
 		done += f.size;
 	}
 	if (!err)
-		err = check_trailer(a, *off, *off - begin);
+		err = avml_check_trailer(a, *off, *off - begin);
 	*off += TRAILER_SIZE;
 	return err;
 }
 
-static struct gdump_error *index_file(struct pieces_source *a)
+static struct gdump_error *avml_index_file(struct pieces_source *a)
 {
 	struct image *image = &a->source.image;
 	struct gdump_error *err = NULL;
 	uint64_t off = 0;
 
 	while (!err && !image->incomplete && off < a->in->size)
-		err = index_record(a, &off);
+		err = avml_index_record(a, &off);
 	if (err)
 		return err;
 	if (!pieces_sort(&a->pieces))
@@ -192,14 +192,14 @@ static struct gdump_error *index_file(struct pieces_source *a)
 	return NULL;
 }
 
-static uint32_t unmask(uint32_t crc)
+static uint32_t avml_unmask(uint32_t crc)
 {
 	crc -= 0xa282ead8;
 	return crc >> 17 | crc << 15;
 }
 
 /* Decompress one frame to @out, which has its size; @buf is for what is compressed. */
-static struct gdump_error *decompress_frame(struct pieces_source *a, const struct piece *x,
+static struct gdump_error *avml_decompress_frame(struct pieces_source *a, const struct piece *x,
 					unsigned char *buf, unsigned char *out)
 {
 	unsigned char head[FRAME_HEADER + FRAME_CRC];
@@ -209,17 +209,17 @@ static struct gdump_error *decompress_frame(struct pieces_source *a, const struc
 	const size_t len = (size_t)get_uint(&c, 3) - FRAME_CRC;
 	const uint32_t crc = get_u32(&c);
 
-	/* index_frame() has seen it all, but the file may change */
+	/* avml_index_frame() has seen it all, but the file may change */
 	if (!err && (type > FRAME_PLAIN || len > 2 * MAX_FRAME || (type && len != x->size)))
-		return bad_frame(x->off, "changed while it was read, type", type);
+		return avml_bad_frame(x->off, "changed while it was read, type", type);
 	if (!err)
 		err = bytes_read(a->in, x->off + sizeof(head), type ? out : buf, len);
 	if (err)
 		return err;
 	if (!type && !codec_snappy.decompress(NULL, out, (size_t)x->size, buf, len))
-		return bad_frame(x->off, "does not decompress to bytes:", x->size);
-	if (crc32c(out, (size_t)x->size) != unmask(crc))
-		return bad_frame(x->off, "its bytes do not have the checksum", crc);
+		return avml_bad_frame(x->off, "does not decompress to bytes:", x->size);
+	if (crc32c(out, (size_t)x->size) != avml_unmask(crc))
+		return avml_bad_frame(x->off, "its bytes do not have the checksum", crc);
 	return NULL;
 }
 
@@ -244,7 +244,7 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 		p += gap, paddr += gap, len -= gap;
 		if (!len)
 			break;
-		err = decompress_frame(a, x, space, out);
+		err = avml_decompress_frame(a, x, space, out);
 		if (err)
 			return error_prefix(err, "memory at 0x%llx", (unsigned long long)paddr);
 		skip = (size_t)(paddr - x->paddr);
@@ -276,7 +276,7 @@ static const struct source_ops avml_source_ops = {
 	.close = pieces_source_close,
 };
 
-static struct gdump_error *read_all(struct pieces_source *a)
+static struct gdump_error *avml_read_all(struct pieces_source *a)
 {
 	struct image *image = &a->source.image;
 	struct gdump_error *err;
@@ -285,7 +285,7 @@ static struct gdump_error *read_all(struct pieces_source *a)
 	if (!codec_snappy.decompress)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "AVML is compressed with snappy, which this build does not have");
-	err = index_file(a);
+	err = avml_index_file(a);
 	if (!err)
 		err = image_seal(image);
 	if (err)
@@ -298,7 +298,7 @@ static struct gdump_error *read_all(struct pieces_source *a)
 static struct gdump_error *avml_open(struct bytes *in, struct source **ret)
 {
 	struct pieces_source *a = pieces_source_create(sizeof(*a), &avml_source_ops, in);
-	struct gdump_error *err = a ? read_all(a) : error_nomem();
+	struct gdump_error *err = a ? avml_read_all(a) : error_nomem();
 
 	return pieces_source_opened(a, err, ret);
 }

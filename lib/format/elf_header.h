@@ -33,11 +33,24 @@ struct elf_header {
 /* How makedumpfile marks a dump that ran out of space, in e_flags. */
 enum { ELF_INCOMPLETE = 1 };
 
-/* Sizes of the structures of a class; no header is larger than ELF_HEADER_MAX. */
+/* No header is larger. */
 enum { ELF_HEADER_MAX = sizeof(Elf64_Ehdr) };
-static inline size_t elf_ehdr_size(bool is64) { return is64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr); }
-static inline size_t elf_phdr_size(bool is64) { return is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr); }
-static inline size_t elf_shdr_size(bool is64) { return is64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr); }
+
+/* Sizes of the structures of a class */
+static inline size_t elf_ehdr_size(bool is64)
+{
+	return is64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr);
+}
+
+static inline size_t elf_phdr_size(bool is64)
+{
+	return is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+}
+
+static inline size_t elf_shdr_size(bool is64)
+{
+	return is64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
+}
 
 /* The header in the first @len bytes of a file, ELF_HEADER_MAX or all of it.  If then
  * ->phnum is PN_XNUM, elf_header_parse_xnum() is due.  ->phdrs is left alone.

@@ -23,19 +23,19 @@
 
 enum { MAX_SECTIONS = 65536 };
 
-struct sections {
+struct elf_sections {
 	struct bytes *in;
 	const struct elf_header *header;
 	bool big;                       /* byte order of the section headers    */
 };
 
-struct section {
+struct elf_section {
 	uint32_t name;                  /* its place in the string table        */
 	uint64_t off, size;
 };
 
 /* false: it is not in the file */
-static bool section_get(const struct sections *ss, uint64_t i, struct section *ret)
+static bool elf_section_get(const struct elf_sections *ss, uint64_t i, struct elf_section *ret)
 {
 	unsigned char buf[sizeof(Elf64_Shdr)];
 	const uint64_t off = ss->header->shoff + i * ss->header->shentsize;
@@ -55,8 +55,8 @@ static bool section_get(const struct sections *ss, uint64_t i, struct section *r
 	return true;
 }
 
-static bool is_called(const struct sections *ss, const struct section *names, uint32_t at,
-		      const char *name)
+static bool elf_section_is_called(const struct elf_sections *ss, const struct elf_section *names,
+				  uint32_t at, const char *name)
 {
 	char buf[16] = "";
 	const size_t len = strlen(name) + 2;
@@ -72,39 +72,39 @@ static bool is_called(const struct sections *ss, const struct section *names, ui
 }
 
 /* Look through the sections in the byte order that is given. */
-static void find_in_order(const struct sections *ss, struct pv_parts *parts)
+static void elf_find_in_order(const struct elf_sections *ss, struct pv_parts *parts)
 {
 	const struct elf_header *h = ss->header;
-	struct section s, names;
+	struct elf_section s, names;
 	uint64_t num = h->shnum;
 
 	/* more than 65,279: their number is in section header 0 */
-	if (!num && section_get(ss, 0, &s))
+	if (!num && elf_section_get(ss, 0, &s))
 		num = s.size;
-	if (!section_get(ss, h->shstrndx, &names))
+	if (!elf_section_get(ss, h->shstrndx, &names))
 		return;
-	for (uint64_t i = 0; i < MIN(num, MAX_SECTIONS) && section_get(ss, i, &s); i++) {
+	for (uint64_t i = 0; i < MIN(num, MAX_SECTIONS) && elf_section_get(ss, i, &s); i++) {
 		const struct pv_section found = { true, s.off, s.size };
 
-		if (!parts->meta.found && is_called(ss, &names, s.name, "pv_mem_meta"))
+		if (!parts->meta.found && elf_section_is_called(ss, &names, s.name, "pv_mem_meta"))
 			parts->meta = found;
-		if (!parts->completion.found && is_called(ss, &names, s.name, "pv_compl"))
+		if (!parts->completion.found && elf_section_is_called(ss, &names, s.name, "pv_compl"))
 			parts->completion = found;
 	}
 }
 
-static void find_sections(struct bytes *in, const struct elf_header *h, struct pv_parts *parts)
+static void elf_find_sections(struct bytes *in, const struct elf_header *h, struct pv_parts *parts)
 {
-	struct sections ss = { .in = in, .header = h, .big = h->big };
+	struct elf_sections ss = { .in = in, .header = h, .big = h->big };
 
-	find_in_order(&ss, parts);
+	elf_find_in_order(&ss, parts);
 	ss.big = !ss.big;
 	if (!parts->meta.found && !parts->completion.found)
-		find_in_order(&ss, parts);
+		elf_find_in_order(&ss, parts);
 }
 
 /* Memory that should be in the file, and how much of it is */
-static bool get_load(const struct bytes *in, const struct elf_phdr *p, struct pv_load *ret)
+static bool elf_get_pv_load(const struct bytes *in, const struct elf_phdr *p, struct pv_load *ret)
 {
 	if (p->type != PT_LOAD || p->paddr == UINT64_MAX || p->off == UINT64_MAX)
 		return false;
@@ -115,14 +115,15 @@ static bool get_load(const struct bytes *in, const struct elf_phdr *p, struct pv
 	return ret->size;
 }
 
-static struct gdump_error *find_loads(const struct bytes *in, const struct elf_header *h,
-				      struct pv_parts *parts)
+static struct gdump_error *elf_find_pv_loads(const struct bytes *in, const struct elf_header *h,
+					     struct pv_parts *parts)
 {
 	parts->loads = calloc(h->phnum + 1, sizeof(*parts->loads));
 	if (!parts->loads)
 		return error_nomem();
 	for (size_t i = 0; i < h->phnum; i++)
-		parts->num_loads += get_load(in, &h->phdrs[i], &parts->loads[parts->num_loads]);
+		parts->num_loads += elf_get_pv_load(in, &h->phdrs[i],
+						    &parts->loads[parts->num_loads]);
 	return NULL;
 }
 
@@ -133,11 +134,11 @@ struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
 	struct gdump_error *err;
 
 	if (arch_by_machine(h->machine)->pv_dumps && h->is64 && h->big)
-		find_sections(in, h, &parts);
+		elf_find_sections(in, h, &parts);
 	if (!parts.meta.found && !parts.completion.found && !pv_has_cpus(&inner->image)) {
 		*ret = inner;
 		return NULL;
 	}
-	err = find_loads(in, h, &parts);
+	err = elf_find_pv_loads(in, h, &parts);
 	return err ? err : pv_wrap(inner, &parts, ret);
 }

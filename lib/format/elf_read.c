@@ -21,7 +21,7 @@ static bool elf_probe(const unsigned char *head, size_t len)
 	return len >= EI_NIDENT && !memcmp(head, ELFMAG, SELFMAG);
 }
 
-static struct gdump_error *add_load(struct pieces_source *e, const struct elf_phdr *p)
+static struct gdump_error *elf_read_load(struct pieces_source *e, const struct elf_phdr *p)
 {
 	struct image *image = &e->source.image;
 	const uint64_t end = e->in->size;
@@ -45,7 +45,7 @@ static struct gdump_error *add_load(struct pieces_source *e, const struct elf_ph
 }
 
 /* The core of a process has virtual addresses only. */
-static bool is_process_core(const struct elf_phdr *p, size_t n)
+static bool elf_is_process_core(const struct elf_phdr *p, size_t n)
 {
 	size_t loads = 0;
 
@@ -59,16 +59,16 @@ static bool is_process_core(const struct elf_phdr *p, size_t n)
 	return loads > 1;
 }
 
-static struct gdump_error *read_memory(struct pieces_source *e, const struct elf_header *h)
+static struct gdump_error *elf_read_memory(struct pieces_source *e, const struct elf_header *h)
 {
 	struct gdump_error *err = NULL;
 
-	if (is_process_core(h->phdrs, h->phnum))
+	if (elf_is_process_core(h->phdrs, h->phnum))
 		return error_new(GDUMP_ERR_FORMAT,
 				 "ELF program headers: the file is the core of a process, not of a machine: it has no guest-physical addresses");
 	for (size_t i = 0; !err && i < h->phnum; i++) {
 		if (h->phdrs[i].type == PT_LOAD)
-			err = add_load(e, &h->phdrs[i]);
+			err = elf_read_load(e, &h->phdrs[i]);
 	}
 	pieces_sort(&e->pieces);
 	return err;
@@ -76,7 +76,7 @@ static struct gdump_error *read_memory(struct pieces_source *e, const struct elf
 
 static const struct source_ops elf_source_ops = PIECES_SOURCE_OPS("elf");
 
-static const char *producer(const struct image *image)
+static const char *elf_producer(const struct image *image)
 {
 	for (size_t i = 0; i < image->num_notes; i++) {
 		if (!strcmp(image->notes[i].name, "QEMU"))
@@ -85,7 +85,7 @@ static const char *producer(const struct image *image)
 	return "";
 }
 
-static struct gdump_error *read_all(struct pieces_source *p, struct elf_header *h)
+static struct gdump_error *elf_read_all(struct pieces_source *p, struct elf_header *h)
 {
 	struct image *image = &p->source.image;
 	struct gdump_error *err = elf_header_read(p->in, h);
@@ -93,7 +93,7 @@ static struct gdump_error *read_all(struct pieces_source *p, struct elf_header *
 	if (err)
 		return err;
 	image->incomplete |= (h->flags & ELF_INCOMPLETE) != 0;
-	err = read_memory(p, h);
+	err = elf_read_memory(p, h);
 	if (!err)
 		err = elf_header_to_image(h, p->in, image);
 	if (!err)
@@ -101,7 +101,7 @@ static struct gdump_error *read_all(struct pieces_source *p, struct elf_header *
 	if (err)
 		return err;
 	snprintf(image->detail, sizeof(image->detail), "%sELF core, %d bit%s", p->in->kind,
-		 h->is64 ? 64 : 32, producer(image));
+		 h->is64 ? 64 : 32, elf_producer(image));
 	return NULL;
 }
 
@@ -109,7 +109,7 @@ static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 {
 	struct pieces_source *p = pieces_source_create(sizeof(*p), &elf_source_ops, in);
 	CLEANUP_ELF_HEADER struct elf_header h = { 0 };
-	struct gdump_error *err = p ? read_all(p, &h) : error_nomem();
+	struct gdump_error *err = p ? elf_read_all(p, &h) : error_nomem();
 	struct source *s;
 
 	err = pieces_source_opened(p, err, &s);

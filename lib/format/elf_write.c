@@ -82,7 +82,7 @@ struct elf_writer {
 };
 
 /* Where the kernel has all memory mapped, as far as that is known. */
-static uint64_t vaddr_of(const struct elf_writer *w, uint64_t paddr)
+static uint64_t elf_vaddr_of(const struct elf_writer *w, uint64_t paddr)
 {
 	const struct arch *arch = w->image->arch;
 
@@ -91,7 +91,7 @@ static uint64_t vaddr_of(const struct elf_writer *w, uint64_t paddr)
 	return paddr < arch->lowmem_size ? arch->lowmem_vaddr + paddr : UINT64_MAX;
 }
 
-static struct gdump_error *add_load(struct elf_writer *w, const struct elf_phdr *p)
+static struct gdump_error *elf_add_load(struct elf_writer *w, const struct elf_phdr *p)
 {
 	if (w->num_loads == w->room) {
 		size_t room = MAX(2 * w->room, 16);
@@ -103,13 +103,13 @@ static struct gdump_error *add_load(struct elf_writer *w, const struct elf_phdr 
 		w->room = room;
 	}
 	w->loads[w->num_loads] = *p;
-	w->loads[w->num_loads++].vaddr = vaddr_of(w, p->paddr);
+	w->loads[w->num_loads++].vaddr = elf_vaddr_of(w, p->paddr);
 	return NULL;
 }
 
 /* Cut a range into segments: kept memory, followed by memory left out. */
-static struct gdump_error *add_range(struct elf_writer *w, const struct gdump_plan *plan,
-				     const struct gdump_range *r)
+static struct gdump_error *elf_add_range(struct elf_writer *w, const struct gdump_plan *plan,
+					 const struct gdump_range *r)
 {
 	const uint64_t last = r->start + (r->size - 1);
 	uint64_t paddr = r->start;
@@ -127,7 +127,7 @@ static struct gdump_error *add_range(struct elf_writer *w, const struct gdump_pl
 
 		more = end - 1 < last;
 		if (kept && p.memsz) {
-			err = add_load(w, &p);
+			err = elf_add_load(w, &p);
 			p.paddr = paddr;
 			p.filesz = p.memsz = 0;
 		}
@@ -136,11 +136,11 @@ static struct gdump_error *add_range(struct elf_writer *w, const struct gdump_pl
 			p.filesz = p.memsz;
 		paddr = end;
 	}
-	return err ? err : add_load(w, &p);
+	return err ? err : elf_add_load(w, &p);
 }
 
 /* The first segment that ends behind @paddr. */
-static size_t load_after(const struct elf_writer *w, uint64_t paddr)
+static size_t elf_load_after(const struct elf_writer *w, uint64_t paddr)
 {
 	size_t lo = 0, hi = w->num_loads;
 
@@ -156,9 +156,9 @@ static size_t load_after(const struct elf_writer *w, uint64_t paddr)
 }
 
 /* The segment whose file data hold @paddr, or NULL. */
-static const struct elf_phdr *load_at(const struct elf_writer *w, uint64_t paddr)
+static const struct elf_phdr *elf_load_at(const struct elf_writer *w, uint64_t paddr)
 {
-	size_t i = load_after(w, paddr);
+	size_t i = elf_load_after(w, paddr);
 	const struct elf_phdr *p = &w->loads[i];
 
 	if (i == w->num_loads || p->paddr > paddr || paddr - p->paddr >= p->filesz)
@@ -167,27 +167,27 @@ static const struct elf_phdr *load_at(const struct elf_writer *w, uint64_t paddr
 }
 
 /* Low memory has another p_vaddr than what is above: cut a range there. */
-static struct gdump_error *add_split(struct elf_writer *w, const struct gdump_plan *plan,
-				     const struct gdump_range *r)
+static struct gdump_error *elf_add_split(struct elf_writer *w, const struct gdump_plan *plan,
+					 const struct gdump_range *r)
 {
 	const uint64_t cut = w->image->arch->lowmem_size;
 	struct gdump_range low = *r, high = *r;
 	struct gdump_error *err;
 
 	if (r->start >= cut || cut - r->start >= r->size)
-		return add_range(w, plan, r);
+		return elf_add_range(w, plan, r);
 	low.size = cut - r->start;
 	high.start = cut;
 	high.size = r->size - low.size;
-	err = add_range(w, plan, &low);
-	return err ? err : add_range(w, plan, &high);
+	err = elf_add_range(w, plan, &low);
+	return err ? err : elf_add_range(w, plan, &high);
 }
 
 /* One more mapping of memory that is in the file, as far as it is. */
-static struct gdump_error *add_map(struct elf_writer *w, uint64_t vaddr, uint64_t paddr,
-				   uint64_t size)
+static struct gdump_error *elf_add_map(struct elf_writer *w, uint64_t vaddr, uint64_t paddr,
+				       uint64_t size)
 {
-	const struct elf_phdr *p = load_at(w, paddr);
+	const struct elf_phdr *p = elf_load_at(w, paddr);
 	struct elf_phdr *maps;
 
 	if (!p)
@@ -207,13 +207,13 @@ static struct gdump_error *add_map(struct elf_writer *w, uint64_t vaddr, uint64_
 }
 
 /* The same of memory that may have parts that are left out. */
-static struct gdump_error *map_range(struct elf_writer *w, uint64_t vaddr, uint64_t paddr,
-				     uint64_t size)
+static struct gdump_error *elf_map_range(struct elf_writer *w, uint64_t vaddr, uint64_t paddr,
+					 uint64_t size)
 {
 	struct gdump_error *err = NULL;
 
 	for (uint64_t done = 0, n; !err && done < size; done += n) {
-		const size_t next = load_after(w, paddr + done);
+		const size_t next = elf_load_after(w, paddr + done);
 		const struct elf_phdr *p = &w->loads[next];
 		uint64_t end;
 
@@ -221,19 +221,19 @@ static struct gdump_error *map_range(struct elf_writer *w, uint64_t vaddr, uint6
 			break;
 		end = p->paddr > paddr + done ? p->paddr : p->paddr + p->memsz;
 		n = MIN(size - done, end - (paddr + done));
-		err = add_map(w, vaddr + done, paddr + done, n);
+		err = elf_add_map(w, vaddr + done, paddr + done, n);
 	}
 	return err;
 }
 
 /* All that the guest's page tables map. */
-static struct gdump_error *map_tables(struct elf_writer *w, struct source *s)
+static struct gdump_error *elf_map_tables(struct elf_writer *w, struct source *s)
 {
 	struct mappings m;
 	struct gdump_error *err = mappings_find(s, &m);
 
 	for (size_t i = 0; !err && i < m.num; i++)
-		err = map_range(w, m.maps[i].vaddr, m.maps[i].paddr, m.maps[i].size);
+		err = elf_map_range(w, m.maps[i].vaddr, m.maps[i].paddr, m.maps[i].size);
 	if (!err && !m.num)
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
 				"nothing tells where the page tables are: no VMCOREINFO, and no CPU notes that do");
@@ -242,13 +242,14 @@ static struct gdump_error *map_tables(struct elf_writer *w, struct source *s)
 }
 
 /* Map the kernel's image where its page tables are found. */
-static struct gdump_error *map_kernel(struct elf_writer *w)
+static struct gdump_error *elf_map_kernel(struct elf_writer *w)
 {
 	const struct image *image = w->image;
 	uint64_t text, tables, paddr, size = IMAGE_SIZE;
 
 	/* some sections are about the bytes of all segments, in their order */
-	if (w->num_sections || !w->style->maps_kernel || image->arch->lowmem_size || !image->arch->image_paddr ||
+	if (w->num_sections || !w->style->maps_kernel || image->arch->lowmem_size ||
+	    !image->arch->image_paddr ||
 	    !vmcoreinfo_symbol(image, "_stext", &text) ||
 	    !vmcoreinfo_symbol(image, "swapper_pg_dir", &tables))
 		return NULL;
@@ -257,24 +258,24 @@ static struct gdump_error *map_kernel(struct elf_writer *w)
 		return NULL;
 	if (tables > text && tables - text < 1u << 30)
 		size = MAX(size, tables - text + w->page_size);
-	return map_range(w, text, paddr, size);
+	return elf_map_range(w, text, paddr, size);
 }
 
-static uint64_t num_phdrs(const struct elf_writer *w)
+static uint64_t elf_num_phdrs(const struct elf_writer *w)
 {
 	return 1 + w->num_maps + w->num_loads;
 }
 
 /* Section header 0, those of the sections, and that of their names: only if needed */
-static uint64_t num_shdrs(const struct elf_writer *w)
+static uint64_t elf_num_shdrs(const struct elf_writer *w)
 {
 	if (w->num_sections)
 		return 1 + w->num_sections + 1;
-	return num_phdrs(w) >= PN_XNUM;
+	return elf_num_phdrs(w) >= PN_XNUM;
 }
 
 /* The table of names: an empty one, those of the sections, its own */
-static size_t names_size(const struct elf_writer *w)
+static size_t elf_names_size(const struct elf_writer *w)
 {
 	size_t size = 1 + sizeof(SHSTRTAB);
 
@@ -283,22 +284,22 @@ static size_t names_size(const struct elf_writer *w)
 	return size;
 }
 
-static uint64_t lay_out_sections(struct elf_writer *w, uint64_t off)
+static uint64_t elf_lay_out_sections(struct elf_writer *w, uint64_t off)
 {
 	w->sections_off = off;
 	for (size_t i = 0; i < w->num_sections; i++)
 		off += w->sections[i].size;
 	w->names_off = off;
-	return w->num_sections ? off + names_size(w) : off;
+	return w->num_sections ? off + elf_names_size(w) : off;
 }
 
 /* Give everything its place in the file. */
-static void lay_out(struct elf_writer *w)
+static void elf_lay_out(struct elf_writer *w)
 {
-	const uint64_t n = num_phdrs(w);
+	const uint64_t n = elf_num_phdrs(w);
 	uint64_t off = elf_ehdr_size(w->is64) + n * elf_phdr_size(w->is64);
 
-	off += num_shdrs(w) * elf_shdr_size(w->is64);
+	off += elf_num_shdrs(w) * elf_shdr_size(w->is64);
 	w->notes_off = off;
 	w->process_size = w->style->names_process ? PROCESS_SIZE : 0;
 	w->notes_size = w->process_size + image_notes_size(w->image);
@@ -308,31 +309,31 @@ static void lay_out(struct elf_writer *w)
 		off += w->loads[i].filesz;
 	}
 	for (size_t i = 0; i < w->num_maps; i++) {
-		const struct elf_phdr *p = load_at(w, w->maps[i].paddr);
+		const struct elf_phdr *p = elf_load_at(w, w->maps[i].paddr);
 
 		w->maps[i].off = p->off + (w->maps[i].paddr - p->paddr);
 	}
-	w->end = lay_out_sections(w, off);
+	w->end = elf_lay_out_sections(w, off);
 }
 
 /* Choose the class: 32 bits where all fits.  More headers than a count of 16 bits
  * has no 32-bit reader knows.
  */
-static void choose_class(struct elf_writer *w)
+static void elf_choose_class(struct elf_writer *w)
 {
 	const struct elf_phdr *last = w->num_loads ? &w->loads[w->num_loads - 1] : NULL;
 
-	w->is64 = w->image->arch->is64 || num_phdrs(w) >= PN_XNUM ||
+	w->is64 = w->image->arch->is64 || elf_num_phdrs(w) >= PN_XNUM ||
 		  (last && last->paddr + (last->memsz - 1) > UINT32_MAX);
-	lay_out(w);
+	elf_lay_out(w);
 	if (!w->is64 && w->end > UINT32_MAX) {
 		w->is64 = true;
-		lay_out(w);
+		elf_lay_out(w);
 	}
 }
 
 /* Where the segments that have data go; the layout is final. */
-static struct gdump_error *find_pieces(struct elf_writer *w)
+static struct gdump_error *elf_find_pieces(struct elf_writer *w)
 {
 	struct gdump_error *err = NULL;
 
@@ -345,14 +346,14 @@ static struct gdump_error *find_pieces(struct elf_writer *w)
 	return err;
 }
 
-static void put_ehdr(const struct elf_writer *w, struct cursor *c, bool complete)
+static void elf_put_ehdr(const struct elf_writer *w, struct cursor *c, bool complete)
 {
 	const unsigned char ident[EI_NIDENT] = {
 		ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
 		w->is64 ? ELFCLASS64 : ELFCLASS32,
 		c->big ? ELFDATA2MSB : ELFDATA2LSB, EV_CURRENT,
 	};
-	const uint64_t n = num_phdrs(w);
+	const uint64_t n = elf_num_phdrs(w);
 	const bool xnum = n >= PN_XNUM;
 	const size_t ehdr = elf_ehdr_size(w->is64), phdr = elf_phdr_size(w->is64);
 
@@ -362,17 +363,17 @@ static void put_ehdr(const struct elf_writer *w, struct cursor *c, bool complete
 	put_u32(c, EV_CURRENT);
 	put_word(c, 0);                                 /* e_entry */
 	put_word(c, ehdr);                              /* e_phoff */
-	put_word(c, num_shdrs(w) ? ehdr + n * phdr : 0);        /* e_shoff */
+	put_word(c, elf_num_shdrs(w) ? ehdr + n * phdr : 0);    /* e_shoff */
 	put_u32(c, complete ? 0 : ELF_INCOMPLETE);      /* e_flags */
 	put_u16(c, (uint16_t)ehdr);
 	put_u16(c, (uint16_t)phdr);
 	put_u16(c, xnum ? PN_XNUM : (uint16_t)n);
-	put_u16(c, w->style->terse && !num_shdrs(w) ? 0 : (uint16_t)elf_shdr_size(w->is64));
-	put_u16(c, (uint16_t)num_shdrs(w));             /* e_shnum */
-	put_u16(c, (uint16_t)(w->num_sections ? num_shdrs(w) - 1 : 0)); /* e_shstrndx */
+	put_u16(c, w->style->terse && !elf_num_shdrs(w) ? 0 : (uint16_t)elf_shdr_size(w->is64));
+	put_u16(c, (uint16_t)elf_num_shdrs(w));         /* e_shnum */
+	put_u16(c, (uint16_t)(w->num_sections ? elf_num_shdrs(w) - 1 : 0)); /* e_shstrndx */
 }
 
-static void put_phdr(const struct elf_writer *w, struct cursor *c, const struct elf_phdr *p)
+static void elf_put_phdr(const struct elf_writer *w, struct cursor *c, const struct elf_phdr *p)
 {
 	put_u32(c, p->type);
 	if (c->is64)
@@ -388,7 +389,7 @@ static void put_phdr(const struct elf_writer *w, struct cursor *c, const struct 
 }
 
 /* NT_PRPSINFO of a running "process" */
-static void put_process(struct cursor *c)
+static void elf_put_process(struct cursor *c)
 {
 	static const char desc[PROCESS_DESC] = { [1] = 'R', [40] = 'v', 'm', 'l', 'i', 'n', 'u',
 						 'x' };
@@ -405,7 +406,7 @@ struct elf_shdr {
 	uint64_t off, size;
 };
 
-static void put_shdr(struct cursor *c, const struct elf_shdr *s)
+static void elf_put_shdr(struct cursor *c, const struct elf_shdr *s)
 {
 	put_u32(c, s->name);
 	put_u32(c, s->type);
@@ -420,29 +421,29 @@ static void put_shdr(struct cursor *c, const struct elf_shdr *s)
 }
 
 /* Section header 0 says how many program headers there are, if these are many. */
-static void put_shdrs(const struct elf_writer *w, struct cursor *c)
+static void elf_put_shdrs(const struct elf_writer *w, struct cursor *c)
 {
-	const uint64_t n = num_phdrs(w);
+	const uint64_t n = elf_num_phdrs(w);
 	struct elf_shdr s = { .info = n >= PN_XNUM ? (uint32_t)n : 0 };
 
-	put_shdr(c, &s);
+	elf_put_shdr(c, &s);
 	if (!w->num_sections)
 		return;
 	s = (struct elf_shdr){ .type = SHT_PROGBITS, .name = 1, .off = w->sections_off };
 	for (size_t i = 0; i < w->num_sections; i++) {
 		s.size = w->sections[i].size;
-		put_shdr(c, &s);
+		elf_put_shdr(c, &s);
 		s.off += s.size;
 		s.name += (uint32_t)strlen(w->sections[i].name) + 1;
 	}
 	s.type = SHT_STRTAB;
-	s.size = names_size(w);
-	put_shdr(c, &s);
+	s.size = elf_names_size(w);
+	elf_put_shdr(c, &s);
 }
 
-static struct gdump_error *write_names(struct elf_writer *w)
+static struct gdump_error *elf_write_names(struct elf_writer *w)
 {
-	const size_t size = names_size(w);
+	const size_t size = elf_names_size(w);
 	CLEANUP_FREE char *names = calloc(1, size);
 	struct cursor c = cursor_init(names, size, false, false);
 
@@ -456,7 +457,7 @@ static struct gdump_error *write_names(struct elf_writer *w)
 }
 
 /* Memory has been read: fetch what comes behind it, piece by piece. */
-static struct gdump_error *write_sections(struct elf_writer *w)
+static struct gdump_error *elf_write_sections(struct elf_writer *w)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(PV_DUMP_PIECE);
 	struct gdump_error *err = buf ? NULL : error_nomem();
@@ -474,10 +475,10 @@ static struct gdump_error *write_sections(struct elf_writer *w)
 		}
 		off += size;
 	}
-	return err ? err : write_names(w);
+	return err ? err : elf_write_names(w);
 }
 
-static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
+static struct gdump_error *elf_write_headers(struct elf_writer *w, bool complete)
 {
 	const size_t size = (size_t)(w->notes_off + w->notes_size);
 	CLEANUP_FREE unsigned char *buf = malloc(size);
@@ -489,16 +490,16 @@ static struct gdump_error *write_headers(struct elf_writer *w, bool complete)
 
 	if (!buf)
 		return error_nomem();
-	put_ehdr(w, &c, complete && !w->image->incomplete && !w->writer.incomplete);
-	put_phdr(w, &c, &note);
+	elf_put_ehdr(w, &c, complete && !w->image->incomplete && !w->writer.incomplete);
+	elf_put_phdr(w, &c, &note);
 	for (size_t i = 0; i < w->num_maps; i++)
-		put_phdr(w, &c, &w->maps[i]);
+		elf_put_phdr(w, &c, &w->maps[i]);
 	for (size_t i = 0; i < w->num_loads; i++)
-		put_phdr(w, &c, &w->loads[i]);
-	if (num_shdrs(w))
-		put_shdrs(w, &c);
+		elf_put_phdr(w, &c, &w->loads[i]);
+	if (elf_num_shdrs(w))
+		elf_put_shdrs(w, &c);
 	if (w->process_size)
-		put_process(&c);
+		elf_put_process(&c);
 	image_notes_put(w->image, buf + w->notes_off + w->process_size);
 	return sink_write(w->sink, 0, buf, size);
 }
@@ -513,10 +514,10 @@ static struct gdump_error *elf_store(struct writer *writer, const struct batch *
 static struct gdump_error *elf_finish(struct writer *writer, uint64_t *size)
 {
 	struct elf_writer *w = (struct elf_writer *)writer;
-	struct gdump_error *err = w->num_sections ? write_sections(w) : NULL;
+	struct gdump_error *err = w->num_sections ? elf_write_sections(w) : NULL;
 
 	*size = w->end;
-	return !err && w->sink->seeks ? write_headers(w, true) : err;
+	return !err && w->sink->seeks ? elf_write_headers(w, true) : err;
 }
 
 static void elf_close(struct writer *writer)
@@ -544,7 +545,7 @@ bool elf_takes_trailer(const struct image *image)
 struct gdump_error *elf_create(const struct write_spec *spec, struct writer **ret)
 {
 	struct elf_writer *w = calloc(1, sizeof(*w));
-	CLEANUP_WRITER struct writer *guard = &w->writer;
+	CLEANUP_WRITER struct writer *owned = &w->writer;
 	const struct image *image = spec->image;
 	struct gdump_error *err = NULL;
 
@@ -560,20 +561,20 @@ struct gdump_error *elf_create(const struct write_spec *spec, struct writer **re
 	while (w->sections && w->sections[w->num_sections].name)
 		w->num_sections++;
 	for (size_t i = 0; !err && i < image->num_ranges; i++)
-		err = add_split(w, spec->plan, &image->ranges[i]);
+		err = elf_add_split(w, spec->plan, &image->ranges[i]);
 	if (!err)
-		err = spec->paging ? map_tables(w, spec->source) : map_kernel(w);
+		err = spec->paging ? elf_map_tables(w, spec->source) : elf_map_kernel(w);
 	if (err)
 		return err;
-	choose_class(w);
-	err = find_pieces(w);
+	elf_choose_class(w);
+	err = elf_find_pieces(w);
 	if (err)
 		return err;
 	/* marked as cut short until it is whole, where that can be mended */
-	err = write_headers(w, !w->sink->seeks);
+	err = elf_write_headers(w, !w->sink->seeks);
 	if (err)
 		return err;
-	guard = NULL;
+	owned = NULL;
 	*ret = &w->writer;
 	return NULL;
 }

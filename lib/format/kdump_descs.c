@@ -24,7 +24,7 @@ enum {
 /* Bytes of bits are counted side by side, of so many words as a byte has room for.  It
  * takes no instruction that only some CPUs have, and is what compilers make vectors of.
  */
-static uint64_t count_words(const unsigned char *p, size_t num)
+static uint64_t kdump_count_words(const unsigned char *p, size_t num)
 {
 	const uint64_t ones = 0x5555555555555555, twos = 0x3333333333333333,
 		       fours = 0x0f0f0f0f0f0f0f0f, bytes = 0x00ff00ff00ff00ff,
@@ -40,14 +40,14 @@ static uint64_t count_words(const unsigned char *p, size_t num)
 	return ((sum & bytes) + (sum >> 8 & bytes)) * shorts >> 48;
 }
 
-static uint64_t count_bits(const unsigned char *p, size_t len)
+static uint64_t kdump_count_bits(const unsigned char *p, size_t len)
 {
 	enum { WORDS = 16 };
 	uint64_t n = 0;
 
 	for (; len >= 8 * WORDS; p += 8 * WORDS, len -= 8 * WORDS)
-		n += count_words(p, WORDS);
-	n += count_words(p, len / 8);
+		n += kdump_count_words(p, WORDS);
+	n += kdump_count_words(p, len / 8);
 	for (p += len / 8 * 8, len %= 8; len--; p++)
 		n += (unsigned int)__builtin_popcount(*p);
 	return n;
@@ -59,11 +59,11 @@ bool kdump_has(const struct kdump_source *k, uint64_t pfn)
 }
 
 /* The place of @pfn's descriptor in their array. */
-static uint64_t desc_index(const struct kdump_source *k, uint64_t pfn)
+static uint64_t kdump_desc_index(const struct kdump_source *k, uint64_t pfn)
 {
 	const uint64_t group = pfn / RANK_PAGES * RANK_PAGES;
 	uint64_t n = k->rank[pfn / RANK_PAGES] +
-		     count_bits(k->bitmap + group / 8, (size_t)(pfn - group) / 8);
+		     kdump_count_bits(k->bitmap + group / 8, (size_t)(pfn - group) / 8);
 
 	if (pfn % 8)
 		n += (unsigned int)__builtin_popcount(k->bitmap[pfn / 8] & ((1u << pfn % 8) - 1));
@@ -113,8 +113,9 @@ uint64_t kdump_count_absent(const struct kdump_source *k, uint64_t pfn, uint64_t
 }
 
 /* @num descriptors of the table of @part, from the @index-th on. */
-static struct gdump_error *read_table(const struct kdump_source *k, const struct kdump_part *part,
-				      uint64_t index, size_t num, struct kdump_desc *ret)
+static struct gdump_error *kdump_read_table(const struct kdump_source *k,
+					    const struct kdump_part *part, uint64_t index,
+					    size_t num, struct kdump_desc *ret)
 {
 	unsigned char buf[READ_DESCS * KDUMP_DESC_SIZE];
 
@@ -138,13 +139,13 @@ static struct gdump_error *read_table(const struct kdump_source *k, const struct
 	return NULL;
 }
 
-static struct gdump_error *lost(void)
+static struct gdump_error *kdump_lost_page(void)
 {
 	return error_new(GDUMP_ERR_NODATA, "was lost when the dump was cut short");
 }
 
 /* How many descriptors are in the file. */
-static uint64_t table_size(const struct kdump_source *k, const struct kdump_part *part)
+static uint64_t kdump_table_size(const struct kdump_source *k, const struct kdump_part *part)
 {
 	const uint64_t begin = MIN(k->layout.desc, part->in->size);
 
@@ -154,12 +155,12 @@ static uint64_t table_size(const struct kdump_source *k, const struct kdump_part
 struct gdump_error *kdump_read_descs(struct kdump_source *k, const struct kdump_part *part,
 				     uint64_t pfn, size_t num, struct kdump_desc *ret)
 {
-	const uint64_t index = desc_index(k, pfn) - part->rank;
+	const uint64_t index = kdump_desc_index(k, pfn) - part->rank;
 	struct gdump_error *err;
 
-	if (k->source.image.incomplete && index + num > table_size(k, part))
-		return kdump_page_error(lost(), MAX(pfn, pfn + num - 1));
-	err = read_table(k, part, index, num, ret);
+	if (k->source.image.incomplete && index + num > kdump_table_size(k, part))
+		return kdump_page_error(kdump_lost_page(), MAX(pfn, pfn + num - 1));
+	err = kdump_read_table(k, part, index, num, ret);
 	return kdump_page_error(error_prefix(err, "descriptor"), pfn);
 }
 
@@ -168,20 +169,21 @@ bool kdump_is_lost(const struct kdump_part *part, const struct kdump_desc *d)
 	return !d->off || !range_fits(d->off, d->size, part->in->size);
 }
 
-static struct gdump_error *check_desc(const struct kdump_source *k,
-				      const struct kdump_part *part, const struct kdump_desc *d)
+static struct gdump_error *kdump_check_desc(const struct kdump_source *k,
+					    const struct kdump_part *part,
+					    const struct kdump_desc *d)
 {
 	const uint32_t bs = k->header.block_size, compressed = d->flags & KDUMP_COMPRESSED_MASK;
 
 	if (!d->off)
-		return lost();
+		return kdump_lost_page();
 	if (d->flags & ~(uint32_t)KDUMP_COMPRESSED_MASK || (compressed && !is_power_of_2(compressed)))
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: unknown flags 0x%x", d->flags);
 	if (d->size > bs || (!compressed && d->size != bs) || !d->size)
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: %u bytes for a page of %u",
 				 d->size, bs);
 	if (k->source.image.incomplete && kdump_is_lost(part, d))
-		return lost();
+		return kdump_lost_page();
 	if (d->off < k->layout.data || kdump_is_lost(part, d))
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "descriptor: %u bytes at offset 0x%llx are outside of the page data",
@@ -202,27 +204,28 @@ struct gdump_error *kdump_good_descs(struct kdump_source *k, const struct kdump_
 	struct gdump_error *err = kdump_read_descs(k, part, pfn, num, ret);
 
 	for (size_t i = 0; !err && i < num; i++)
-		err = kdump_page_error(check_desc(k, part, &ret[i]), pfn + i);
+		err = kdump_page_error(kdump_check_desc(k, part, &ret[i]), pfn + i);
 	return err;
 }
 
 /* How many pages have their descriptors in @part. */
-static uint64_t count_descs(const struct kdump_source *k, const struct kdump_part *part)
+static uint64_t kdump_count_descs(const struct kdump_source *k, const struct kdump_part *part)
 {
-	return (part->end < k->max_mapnr ? desc_index(k, part->end) : k->num_pages) - part->rank;
+	return (part->end < k->max_mapnr ? kdump_desc_index(k, part->end) : k->num_pages) -
+	       part->rank;
 }
 
 /* The last two pages of a part that have data of their own; how many there are. */
-static size_t last_descs(const struct kdump_source *k, const struct kdump_part *part,
-			 struct kdump_desc ret[2])
+static size_t kdump_last_descs(const struct kdump_source *k, const struct kdump_part *part,
+			       struct kdump_desc ret[2])
 {
 	struct kdump_desc d[READ_DESCS];
-	uint64_t left = count_descs(k, part);
+	uint64_t left = kdump_count_descs(k, part);
 	size_t num = 0;
 
 	for (size_t i = 0; num < 2 && left && i < MAX_TAIL; i++) {
 		size_t n = (size_t)MIN(left, READ_DESCS);
-		CLEANUP_ERROR struct gdump_error *err = read_table(k, part, left - n, n, d);
+		CLEANUP_ERROR struct gdump_error *err = kdump_read_table(k, part, left - n, n, d);
 
 		if (err)
 			break;
@@ -239,30 +242,30 @@ static size_t last_descs(const struct kdump_source *k, const struct kdump_part *
  * behind the end of the file, and behind that of the page before it, the file was cut.
  * Else it is that page which is broken.
  */
-static bool is_cut(const struct kdump_source *k, const struct kdump_part *part)
+static bool kdump_is_cut(const struct kdump_source *k, const struct kdump_part *part)
 {
 	struct kdump_desc d[2];
-	const size_t num = last_descs(k, part, d);
+	const size_t num = kdump_last_descs(k, part, d);
 
-	if (table_size(k, part) < count_descs(k, part) || part->in->truncated)
+	if (kdump_table_size(k, part) < kdump_count_descs(k, part) || part->in->truncated)
 		return true;
 	return num == 2 && d[0].size <= k->header.block_size && kdump_is_lost(part, &d[0]) &&
 	       d[0].off == d[1].off + d[1].size;
 }
 
 /* What is known of a part once bitmap 2 is. */
-static void look_at_part(struct kdump_source *k, struct kdump_part *part)
+static void kdump_look_at_part(struct kdump_source *k, struct kdump_part *part)
 {
 	const uint32_t bs = k->header.block_size;
 	CLEANUP_FREE unsigned char *page = malloc(bs);
 	CLEANUP_ERROR struct gdump_error *err = NULL;
 
-	part->rank = part->start < k->max_mapnr ? desc_index(k, part->start) : k->num_pages;
+	part->rank = part->start < k->max_mapnr ? kdump_desc_index(k, part->start) : k->num_pages;
 	if (page && k->sub.dump_level & GDUMP_DROP_ZERO) {
 		err = bytes_read(part->in, k->layout.data, page, bs);
 		part->shared_zero = !err && is_zero(page, bs);
 	}
-	k->source.image.incomplete |= is_cut(k, part);
+	k->source.image.incomplete |= kdump_is_cut(k, part);
 }
 
 struct gdump_error *kdump_read_bitmap(struct kdump_source *k)
@@ -284,17 +287,18 @@ struct gdump_error *kdump_read_bitmap(struct kdump_source *k)
 		k->bitmap[len - 1] &= (unsigned char)((1 << k->max_mapnr % 8) - 1);
 	for (uint64_t i = 0; i < num_ranks; i++) {
 		k->rank[i] = k->num_pages;
-		k->num_pages += count_bits(k->bitmap + i * (RANK_PAGES / 8), RANK_PAGES / 8);
+		k->num_pages += kdump_count_bits(k->bitmap + i * (RANK_PAGES / 8), RANK_PAGES / 8);
 	}
 	k->layout = kdump_layout(&k->header, k->max_mapnr, k->num_pages);
 	for (size_t i = 0; i < k->num_parts; i++)
-		look_at_part(k, &k->parts[i]);
+		kdump_look_at_part(k, &k->parts[i]);
 	return NULL;
 }
 
-static uint64_t count_lost(const struct kdump_source *k, const struct kdump_part *part)
+static uint64_t kdump_count_lost_of(const struct kdump_source *k, const struct kdump_part *part)
 {
-	const uint64_t all = count_descs(k, part), there = MIN(all, table_size(k, part));
+	const uint64_t all = kdump_count_descs(k, part);
+	const uint64_t there = MIN(all, kdump_table_size(k, part));
 	struct kdump_desc d[READ_DESCS];
 	uint64_t num = all - there;
 
@@ -302,7 +306,7 @@ static uint64_t count_lost(const struct kdump_source *k, const struct kdump_part
 		CLEANUP_ERROR struct gdump_error *err = NULL;
 
 		n = MIN(there - i, READ_DESCS);
-		err = read_table(k, part, i, (size_t)n, d);
+		err = kdump_read_table(k, part, i, (size_t)n, d);
 		for (uint64_t j = 0; j < n; j++)
 			num += err || kdump_is_lost(part, &d[j]);
 	}
@@ -314,6 +318,6 @@ uint64_t kdump_count_lost(const struct kdump_source *k)
 	uint64_t num = 0;
 
 	for (size_t i = 0; i < k->num_parts; i++)
-		num += count_lost(k, &k->parts[i]);
+		num += kdump_count_lost_of(k, &k->parts[i]);
 	return num;
 }

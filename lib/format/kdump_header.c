@@ -12,13 +12,13 @@
 
 #include "../util/bits.h"
 
-static struct gdump_error *corrupt(const char *what, uint64_t value)
+static struct gdump_error *kdump_header_corrupt(const char *what, uint64_t value)
 {
 	return error_new(GDUMP_ERR_CORRUPT, "kdump header: %s (%llu)", what,
 			 (unsigned long long)value);
 }
 
-static void get_main(struct cursor *c, struct kdump_header *h)
+static void kdump_get_main(struct cursor *c, struct kdump_header *h)
 {
 	h->diskdump = !memcmp(cursor_take(c, 8), "DISKDUMP", 8);
 	h->version = get_u32(c);
@@ -40,7 +40,7 @@ static void get_main(struct cursor *c, struct kdump_header *h)
 	h->nr_cpus = get_u32(c);
 }
 
-static bool main_makes_sense(const struct kdump_header *h)
+static bool kdump_main_makes_sense(const struct kdump_header *h)
 {
 	return (h->version >= 1 || h->diskdump) && h->version <= 64 &&
 	       is_power_of_2(h->block_size) && h->block_size >= KDUMP_MIN_BLOCK &&
@@ -48,7 +48,7 @@ static bool main_makes_sense(const struct kdump_header *h)
 	       h->sub_hdr_size < 1 << 20 && h->bitmap_blocks >= 1;
 }
 
-static struct gdump_error *read_main(struct bytes *in, struct kdump_header *ret)
+static struct gdump_error *kdump_read_main(struct bytes *in, struct kdump_header *ret)
 {
 	unsigned char buf[KDUMP_HEAD_SIZE];
 	struct gdump_error *err = bytes_read(in, 0, buf, sizeof(buf));
@@ -60,8 +60,8 @@ static struct gdump_error *read_main(struct bytes *in, struct kdump_header *ret)
 		struct kdump_header h = { .big = big, .is64 = is64 };
 		struct cursor c = cursor_init(buf, sizeof(buf), big, is64);
 
-		get_main(&c, &h);
-		if (main_makes_sense(&h)) {
+		kdump_get_main(&c, &h);
+		if (kdump_main_makes_sense(&h)) {
 			*ret = h;
 			return NULL;
 		}
@@ -70,7 +70,7 @@ static struct gdump_error *read_main(struct bytes *in, struct kdump_header *ret)
 			 "kdump header: block size, sub header size and bitmap size make no sense in any byte order and word size");
 }
 
-static uint64_t get_u64_at(struct cursor *c, const unsigned char *begin, bool padded)
+static uint64_t kdump_get_u64_at(struct cursor *c, const unsigned char *begin, bool padded)
 {
 	if (padded)
 		cursor_take(c, -(size_t)(c->p - begin) % 8);
@@ -78,8 +78,8 @@ static uint64_t get_u64_at(struct cursor *c, const unsigned char *begin, bool pa
 }
 
 /* Fields came with header versions; older files have something else there. */
-static void get_sub(const unsigned char *buf, const struct kdump_header *h, bool padded,
-		    struct kdump_sub *s)
+static void kdump_get_sub(const unsigned char *buf, const struct kdump_header *h, bool padded,
+			  struct kdump_sub *s)
 {
 	struct cursor c = cursor_init(buf, KDUMP_SUB_SIZE, h->big, h->is64);
 	const uint32_t v = h->version;
@@ -90,35 +90,35 @@ static void get_sub(const unsigned char *buf, const struct kdump_header *h, bool
 	s->split = v >= 2 ? get_u32(&c) : 0;
 	s->start_pfn = v >= 2 ? get_word(&c) : 0;
 	s->end_pfn = v >= 2 ? get_word(&c) : 0;
-	s->off_vmcoreinfo = v >= 3 ? get_u64_at(&c, buf, padded) : 0;
+	s->off_vmcoreinfo = v >= 3 ? kdump_get_u64_at(&c, buf, padded) : 0;
 	s->size_vmcoreinfo = v >= 3 ? get_word(&c) : 0;
-	s->off_note = v >= 4 ? get_u64_at(&c, buf, padded) : 0;
+	s->off_note = v >= 4 ? kdump_get_u64_at(&c, buf, padded) : 0;
 	s->size_note = v >= 4 ? get_word(&c) : 0;
-	s->off_eraseinfo = v >= 5 ? get_u64_at(&c, buf, padded) : 0;
+	s->off_eraseinfo = v >= 5 ? kdump_get_u64_at(&c, buf, padded) : 0;
 	s->size_eraseinfo = v >= 5 ? get_word(&c) : 0;
 	s->max_mapnr = h->max_mapnr;
 	if (v >= 6) {
-		s->start_pfn = get_u64_at(&c, buf, padded);
-		s->end_pfn = get_u64_at(&c, buf, padded);
-		s->max_mapnr = get_u64_at(&c, buf, padded);
+		s->start_pfn = kdump_get_u64_at(&c, buf, padded);
+		s->end_pfn = kdump_get_u64_at(&c, buf, padded);
+		s->max_mapnr = kdump_get_u64_at(&c, buf, padded);
 	}
 }
 
 /* How much an area's place looks like one: nothing at all is neither. */
-static int score_area(const struct bytes *in, const struct kdump_header *h, uint64_t off,
-		      uint64_t size)
+static int kdump_score_area(const struct bytes *in, const struct kdump_header *h, uint64_t off,
+			    uint64_t size)
 {
 	if (!off && !size)
 		return 0;
 	return off >= h->block_size && size && range_fits(off, size, in->size) ? 2 : -4;
 }
 
-static int score_sub(const struct bytes *in, const struct kdump_header *h,
-		     const struct kdump_sub *s)
+static int kdump_score_sub(const struct bytes *in, const struct kdump_header *h,
+			   const struct kdump_sub *s)
 {
-	int score = score_area(in, h, s->off_vmcoreinfo, s->size_vmcoreinfo) +
-		    score_area(in, h, s->off_note, s->size_note) +
-		    score_area(in, h, s->off_eraseinfo, s->size_eraseinfo);
+	int score = kdump_score_area(in, h, s->off_vmcoreinfo, s->size_vmcoreinfo) +
+		    kdump_score_area(in, h, s->off_note, s->size_note) +
+		    kdump_score_area(in, h, s->off_eraseinfo, s->size_eraseinfo);
 
 	if (s->size_note && s->off_note == h->block_size + kdump_sub_size(h->is64, s->padded))
 		score += 4;
@@ -127,8 +127,8 @@ static int score_sub(const struct bytes *in, const struct kdump_header *h,
 	return score;
 }
 
-static struct gdump_error *read_sub(struct bytes *in, const struct kdump_header *h,
-				    struct kdump_sub *ret)
+static struct gdump_error *kdump_read_sub(struct bytes *in, const struct kdump_header *h,
+					  struct kdump_sub *ret)
 {
 	unsigned char buf[KDUMP_SUB_SIZE];
 	struct gdump_error *err = bytes_read(in, h->block_size, buf, sizeof(buf));
@@ -141,9 +141,9 @@ static struct gdump_error *read_sub(struct bytes *in, const struct kdump_header 
 		*ret = (struct kdump_sub){ .max_mapnr = h->max_mapnr };
 		return NULL;
 	}
-	get_sub(buf, h, false, ret);
-	get_sub(buf, h, true, &padded);
-	if (!h->is64 && score_sub(in, h, &padded) > score_sub(in, h, ret))
+	kdump_get_sub(buf, h, false, ret);
+	kdump_get_sub(buf, h, true, &padded);
+	if (!h->is64 && kdump_score_sub(in, h, &padded) > kdump_score_sub(in, h, ret))
 		*ret = padded;
 	return NULL;
 }
@@ -151,23 +151,23 @@ static struct gdump_error *read_sub(struct bytes *in, const struct kdump_header 
 struct gdump_error *kdump_read_headers(struct bytes *in, struct kdump_header *h,
 				       struct kdump_sub *s)
 {
-	struct gdump_error *err = read_main(in, h);
+	struct gdump_error *err = kdump_read_main(in, h);
 	struct kdump_layout l;
 
 	if (!err)
-		err = read_sub(in, h, s);
+		err = kdump_read_sub(in, h, s);
 	if (err)
 		return err;
 	l = kdump_layout(h, s->max_mapnr, 0);
 	if (!s->max_mapnr)
-		return corrupt("no pages: max_mapnr is", s->max_mapnr);
+		return kdump_header_corrupt("no pages: max_mapnr is", s->max_mapnr);
 	if (s->max_mapnr > UINT64_MAX / h->block_size)
-		return corrupt("memory ends past the end of all memory: max_mapnr is",
-			       s->max_mapnr);
+		return kdump_header_corrupt("memory ends past the end of all memory: max_mapnr is",
+					    s->max_mapnr);
 	if (!range_fits(l.desc, 0, in->size))
-		return corrupt("the bitmaps are past the end of the file: blocks",
-			       h->bitmap_blocks);
+		return kdump_header_corrupt("the bitmaps are past the end of the file: blocks",
+					    h->bitmap_blocks);
 	if (div_up(s->max_mapnr, 8) > l.bitmap_size)
-		return corrupt("the bitmaps are too small for max_mapnr", s->max_mapnr);
+		return kdump_header_corrupt("the bitmaps are too small for max_mapnr", s->max_mapnr);
 	return NULL;
 }

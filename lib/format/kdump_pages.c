@@ -19,11 +19,11 @@ enum {
 };
 
 /* What one call of kdump_read() needs to decompress. */
-struct decompress {
+struct kdump_decompress {
 	void *state[NUM_CODECS];
 };
 
-static void decompress_cleanup(struct decompress *u)
+static void kdump_decompress_cleanup(struct kdump_decompress *u)
 {
 	const struct codec *codec;
 
@@ -33,8 +33,9 @@ static void decompress_cleanup(struct decompress *u)
 	}
 }
 
-static struct gdump_error *decompress_page(struct decompress *u, const struct kdump_desc *d, void *dst,
-				       size_t len, const void *src)
+static struct gdump_error *kdump_decompress_page(struct kdump_decompress *u,
+						 const struct kdump_desc *d, void *dst, size_t len,
+						 const void *src)
 {
 	const struct codec *codec;
 	size_t i = 0;
@@ -61,7 +62,7 @@ static struct gdump_error *decompress_page(struct decompress *u, const struct kd
 }
 
 /* How many of the pages have their data back to back, from the first on. */
-static size_t contiguous(const struct kdump_desc *d, size_t num, size_t *len)
+static size_t kdump_contiguous(const struct kdump_desc *d, size_t num, size_t *len)
 {
 	size_t n = 1;
 
@@ -74,12 +75,12 @@ static size_t contiguous(const struct kdump_desc *d, size_t num, size_t *len)
 }
 
 /* Read and decompress @num whole pages, all in one part, to @buf. */
-static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size_t num,
-				      unsigned char *buf)
+static struct gdump_error *kdump_read_pages(struct kdump_source *k, uint64_t pfn, size_t num,
+					    unsigned char *buf)
 {
 	const uint32_t bs = k->header.block_size;
 	const struct kdump_part *part = kdump_part_of(k, pfn);
-	__attribute__((__cleanup__(decompress_cleanup))) struct decompress u = { 0 };
+	__attribute__((__cleanup__(kdump_decompress_cleanup))) struct kdump_decompress u = { 0 };
 	CLEANUP_FREE struct kdump_desc *d = malloc(num * sizeof(*d));
 	CLEANUP_FREE unsigned char *data = NULL;
 	struct gdump_error *err;
@@ -94,7 +95,7 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 			memset(buf + i * bs, 0, bs);
 			continue;
 		}
-		n = contiguous(d + i, num - i, &len);
+		n = kdump_contiguous(d + i, num - i, &len);
 		if (len > room) {
 			free(data);
 			data = malloc(len);
@@ -104,7 +105,7 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 		}
 		err = bytes_read(part->in, d[i].off, data, len);
 		for (size_t j = 0; !err && j < n; j++) {
-			err = decompress_page(&u, &d[i + j], buf + (i + j) * bs, bs,
+			err = kdump_decompress_page(&u, &d[i + j], buf + (i + j) * bs, bs,
 					  data + (d[i + j].off - d[i].off));
 			err = kdump_page_error(err, pfn + i + j);
 		}
@@ -113,26 +114,27 @@ static struct gdump_error *read_pages(struct kdump_source *k, uint64_t pfn, size
 }
 
 /* Whether pages that are back to back in @data decompress. */
-static struct gdump_error *check_compressed(struct kdump_source *k, struct decompress *u,
-					const struct kdump_desc *d, size_t num,
-					const unsigned char *data)
+static struct gdump_error *kdump_check_compressed(struct kdump_source *k,
+						  struct kdump_decompress *u,
+						  const struct kdump_desc *d, size_t num,
+						  const unsigned char *data)
 {
 	CLEANUP_FREE unsigned char *page = malloc(k->header.block_size);
 	struct gdump_error *err = page ? NULL : error_nomem();
 
 	for (size_t i = 0; !err && i < num; data += d[i++].size)
-		err = decompress_page(u, &d[i], page, k->header.block_size, data);
+		err = kdump_decompress_page(u, &d[i], page, k->header.block_size, data);
 	return err;
 }
 
 /* Take pages over that are all in one part and that @flag compressed, if anything did. */
-static struct gdump_error *take_pages(struct kdump_source *k, const struct kdump_part *part,
-				      const struct kdump_desc *d, size_t num, unsigned char **at,
-				      struct stored_page *ret)
+static struct gdump_error *kdump_take_pages(struct kdump_source *k, const struct kdump_part *part,
+					    const struct kdump_desc *d, size_t num,
+					    unsigned char **at, struct stored_page *ret)
 {
 	/* to put a flattened file or parts in order is to copy them */
 	const bool check = !k->in->kind[0] && k->num_parts == 1;
-	__attribute__((__cleanup__(decompress_cleanup))) struct decompress u = { 0 };
+	__attribute__((__cleanup__(kdump_decompress_cleanup))) struct kdump_decompress u = { 0 };
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0, n, len; !err && i < num; i += n) {
@@ -140,12 +142,12 @@ static struct gdump_error *take_pages(struct kdump_source *k, const struct kdump
 		ret[i] = (struct stored_page){ 0 };
 		if (kdump_is_shared_zero(k, part, &d[i]))
 			continue;
-		n = contiguous(d + i, num - i, &len);
+		n = kdump_contiguous(d + i, num - i, &len);
 		for (size_t j = i; j < i + n; j++)
 			ret[j] = (struct stored_page){ d[j].size, d[j].flags };
 		err = bytes_read(part->in, d[i].off, *at, len);
 		if (!err && check)
-			err = check_compressed(k, &u, d + i, n, *at);
+			err = kdump_check_compressed(k, &u, d + i, n, *at);
 		*at += len;
 	}
 	return err;
@@ -175,13 +177,14 @@ struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, uin
 				return error_new(GDUMP_ERR_UNSUPPORTED, "another codec");
 		}
 		if (!err)
-			err = take_pages(k, part, d, some, &at, ret + done);
+			err = kdump_take_pages(k, part, d, some, &at, ret + done);
 	}
 	return err;
 }
 
 /* A piece of one page. */
-static struct gdump_error *read_part(struct kdump_source *k, uint64_t paddr, void *buf, size_t len)
+static struct gdump_error *kdump_read_in_page(struct kdump_source *k, uint64_t paddr, void *buf,
+					      size_t len)
 {
 	const uint32_t bs = k->header.block_size;
 	CLEANUP_FREE unsigned char *page = malloc(bs);
@@ -189,7 +192,7 @@ static struct gdump_error *read_part(struct kdump_source *k, uint64_t paddr, voi
 
 	if (!page)
 		return error_nomem();
-	err = read_pages(k, paddr / bs, 1, page);
+	err = kdump_read_pages(k, paddr / bs, 1, page);
 	if (!err)
 		memcpy(buf, page + paddr % bs, len);
 	return err;
@@ -198,7 +201,7 @@ static struct gdump_error *read_part(struct kdump_source *k, uint64_t paddr, voi
 /* Whether @block is not in the file, but another one of its page is: then the
  * page counts as there, and what is missing of it as zero.
  */
-static bool is_gap(const struct kdump_source *k, uint64_t block)
+static bool kdump_is_gap(const struct kdump_source *k, uint64_t block)
 {
 	const uint64_t per_page = MAX(k->source.image.page_size / k->header.block_size, 1);
 	const uint64_t first = round_down(block, per_page);
@@ -224,10 +227,10 @@ struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size
 		if (paddr % bs == 0)
 			n = kdump_count_there(k, block, len / bs);
 		if (n)
-			err = read_pages(k, block, n, p);
+			err = kdump_read_pages(k, block, n, p);
 		else if (kdump_has(k, block))
-			err = read_part(k, paddr, p, part);
-		else if (is_gap(k, block))
+			err = kdump_read_in_page(k, paddr, p, part);
+		else if (kdump_is_gap(k, block))
 			memset(p, 0, part);
 		else
 			err = error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
@@ -241,8 +244,8 @@ struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size
 }
 
 /* The states of @num blocks from @block on. */
-static struct gdump_error *scan_blocks(struct kdump_source *k, uint64_t block, size_t num,
-				       unsigned char *state, bool holes)
+static struct gdump_error *kdump_scan_blocks(struct kdump_source *k, uint64_t block, size_t num,
+					     unsigned char *state, bool holes)
 {
 	const bool incomplete = k->source.image.incomplete;
 	struct kdump_desc d[SCAN_BLOCKS];
@@ -278,7 +281,7 @@ static struct gdump_error *scan_blocks(struct kdump_source *k, uint64_t block, s
 }
 
 /* A page of several blocks: absent or a hole when all of them are. */
-static unsigned char join_states(const unsigned char *state, size_t num)
+static unsigned char kdump_join_states(const unsigned char *state, size_t num)
 {
 	for (size_t i = 1; i < num; i++) {
 		if (state[i] != state[0])
@@ -300,12 +303,13 @@ struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num,
 	struct gdump_error *err = NULL;
 
 	if (bs == page_size)
-		return scan_blocks(k, pfn, num, state, holes);
+		return kdump_scan_blocks(k, pfn, num, state, holes);
 	for (size_t i = 0, n; !err && i < num; i += n) {
 		n = MIN(num - i, per_block - (pfn + i) % per_block);
-		err = scan_blocks(k, (pfn + i) * per_page / per_block, per_page, blocks, holes);
+		err = kdump_scan_blocks(k, (pfn + i) * per_page / per_block, per_page, blocks,
+					holes);
 		if (!err)
-			memset(state + i, join_states(blocks, per_page), n);
+			memset(state + i, kdump_join_states(blocks, per_page), n);
 	}
 	return err;
 }

@@ -15,7 +15,7 @@
 
 enum { CHUNK = 65536 };
 
-static int by_start(const void *a, const void *b)
+static int kdump_part_by_start(const void *a, const void *b)
 {
 	const struct kdump_part *x = a, *y = b;
 
@@ -25,8 +25,9 @@ static int by_start(const void *a, const void *b)
 }
 
 /* Whether two files have the same bytes at [off, off + len). */
-static struct gdump_error *compare(const struct kdump_part *a, const struct kdump_part *b,
-				   uint64_t off, uint64_t len, const char *what)
+static struct gdump_error *kdump_part_compare(const struct kdump_part *a,
+					      const struct kdump_part *b, uint64_t off,
+					      uint64_t len, const char *what)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(2 * CHUNK);
 	struct gdump_error *err = buf ? NULL : error_nomem();
@@ -47,8 +48,8 @@ static struct gdump_error *compare(const struct kdump_part *a, const struct kdum
 }
 
 /* Take what @part says of itself, and compare it with the first one. */
-static struct gdump_error *check_part(struct kdump_part *part, const struct kdump_part *first,
-				      const struct kdump_sub *first_sub)
+static struct gdump_error *kdump_part_check(struct kdump_part *part, const struct kdump_part *first,
+					    const struct kdump_sub *first_sub)
 {
 	struct kdump_layout l;
 	struct kdump_header h;
@@ -64,7 +65,7 @@ static struct gdump_error *check_part(struct kdump_part *part, const struct kdum
 	part->end = s.end_pfn;
 	if (part == first)
 		return NULL;
-	err = compare(first, part, 0, KDUMP_HEAD_SIZE, "headers");
+	err = kdump_part_compare(first, part, 0, KDUMP_HEAD_SIZE, "headers");
 	if (err)
 		return err;
 	if (s.max_mapnr != first_sub->max_mapnr || s.off_note != first_sub->off_note ||
@@ -73,11 +74,11 @@ static struct gdump_error *check_part(struct kdump_part *part, const struct kdum
 				 "%s and %s are parts of different dumps: their sub headers differ",
 				 first->name, part->name);
 	l = kdump_layout(&h, s.max_mapnr, 0);
-	err = compare(first, part, s.off_note, s.size_note, "notes");
-	return err ? err : compare(first, part, l.bitmap1, l.desc - l.bitmap1, "bitmaps");
+	err = kdump_part_compare(first, part, s.off_note, s.size_note, "notes");
+	return err ? err : kdump_part_compare(first, part, l.bitmap1, l.desc - l.bitmap1, "bitmaps");
 }
 
-static struct gdump_error *no_part(uint64_t start, uint64_t end)
+static struct gdump_error *kdump_part_missing(uint64_t start, uint64_t end)
 {
 	return error_new(GDUMP_ERR_PART,
 			 "is a split dump, and no part of it that was named has pages 0x%llx to 0x%llx: name all of them",
@@ -85,8 +86,8 @@ static struct gdump_error *no_part(uint64_t start, uint64_t end)
 }
 
 /* From the first page to the last, each once. */
-static struct gdump_error *check_cover(const struct kdump_part *parts, size_t num,
-				       uint64_t max_mapnr)
+static struct gdump_error *kdump_parts_check_cover(const struct kdump_part *parts, size_t num,
+						   uint64_t max_mapnr)
 {
 	const struct kdump_part *last = parts;
 	uint64_t next = 0;
@@ -102,14 +103,14 @@ static struct gdump_error *check_cover(const struct kdump_part *parts, size_t nu
 					 p->name, (unsigned long long)p->start,
 					 (unsigned long long)p->end);
 		if (p->start > next)
-			return no_part(next, p->start);
+			return kdump_part_missing(next, p->start);
 		if (p->start < next)
 			return error_new(GDUMP_ERR_USAGE, "%s and %s both have page 0x%llx",
 					 last->name, p->name, (unsigned long long)p->start);
 		next = p->end;
 		last = p;
 	}
-	return next < max_mapnr ? no_part(next, max_mapnr) : NULL;
+	return next < max_mapnr ? kdump_part_missing(next, max_mapnr) : NULL;
 }
 
 struct gdump_error *kdump_check_parts(struct kdump_part *parts, size_t num,
@@ -120,9 +121,9 @@ struct gdump_error *kdump_check_parts(struct kdump_part *parts, size_t num,
 	if (num == 1 && !s->split)
 		return NULL;
 	for (size_t i = 0; !err && i < num; i++)
-		err = check_part(&parts[i], &parts[0], s);
+		err = kdump_part_check(&parts[i], &parts[0], s);
 	if (err)
 		return err;
-	qsort(parts, num, sizeof(*parts), by_start);
-	return check_cover(parts, num, s->max_mapnr);
+	qsort(parts, num, sizeof(*parts), kdump_part_by_start);
+	return kdump_parts_check_cover(parts, num, s->max_mapnr);
 }

@@ -23,8 +23,8 @@ static bool kdump_probe(const unsigned char *head, size_t len)
 	return len >= 8 && (!memcmp(head, "KDUMP   ", 8) || !memcmp(head, "DISKDUMP", 8));
 }
 
-static struct gdump_error *read_area(struct kdump_source *k, uint64_t off, uint64_t size,
-				     unsigned char **ret)
+static struct gdump_error *kdump_read_area(struct kdump_source *k, uint64_t off, uint64_t size,
+					   unsigned char **ret)
 {
 	CLEANUP_FREE unsigned char *buf = NULL;
 	struct gdump_error *err;
@@ -43,8 +43,8 @@ static struct gdump_error *read_area(struct kdump_source *k, uint64_t off, uint6
 }
 
 /* A text that has a place of its own becomes a note, if it is not one yet. */
-static struct gdump_error *read_text(struct kdump_source *k, const char *name, uint64_t off,
-				     uint64_t size)
+static struct gdump_error *kdump_read_text(struct kdump_source *k, const char *name, uint64_t off,
+					   uint64_t size)
 {
 	struct image *image = &k->source.image;
 	CLEANUP_FREE unsigned char *text = NULL;
@@ -52,13 +52,13 @@ static struct gdump_error *read_text(struct kdump_source *k, const char *name, u
 
 	if (!size || image_note(image, name))
 		return NULL;
-	err = read_area(k, off, size, &text);
+	err = kdump_read_area(k, off, size, &text);
 	if (!err)
 		err = image_add_note(image, name, 0, text, size);
 	return error_prefix(err, "kdump %s", name);
 }
 
-static struct gdump_error *read_notes(struct kdump_source *k)
+static struct gdump_error *kdump_read_notes(struct kdump_source *k)
 {
 	struct image *image = &k->source.image;
 	const struct kdump_sub *s = &k->sub;
@@ -67,19 +67,19 @@ static struct gdump_error *read_notes(struct kdump_source *k)
 	size_t understood;
 
 	if (s->size_note) {
-		err = read_area(k, s->off_note, s->size_note, &notes);
+		err = kdump_read_area(k, s->off_note, s->size_note, &notes);
 		if (!err)
 			err = image_parse_notes(image, notes, s->size_note, &understood);
 		if (err)
 			return error_prefix(err, "kdump notes");
 	}
 	/* older files have VMCOREINFO, but no notes */
-	err = read_text(k, "VMCOREINFO", s->off_vmcoreinfo, s->size_vmcoreinfo);
-	return err ? err : read_text(k, "ERASEINFO", s->off_eraseinfo, s->size_eraseinfo);
+	err = kdump_read_text(k, "VMCOREINFO", s->off_vmcoreinfo, s->size_vmcoreinfo);
+	return err ? err : kdump_read_text(k, "ERASEINFO", s->off_eraseinfo, s->size_eraseinfo);
 }
 
 /* How many bits from @i on, a multiple of 64, all say @set: whole words of them. */
-static size_t same_bits(const unsigned char *bits, size_t i, size_t num, bool set)
+static size_t kdump_same_bits(const unsigned char *bits, size_t i, size_t num, bool set)
 {
 	const uint64_t same = set ? ~(uint64_t)0 : 0;
 	const size_t first = i;
@@ -94,7 +94,7 @@ static size_t same_bits(const unsigned char *bits, size_t i, size_t num, bool se
 }
 
 /* The run of bits that begins at *@run_start, if there is one, ends before @pfn. */
-static struct gdump_error *end_run(struct kdump_source *k, uint64_t *run_start, uint64_t pfn)
+static struct gdump_error *kdump_end_run(struct kdump_source *k, uint64_t *run_start, uint64_t pfn)
 {
 	const uint64_t bs = k->header.block_size, start = *run_start;
 
@@ -104,8 +104,8 @@ static struct gdump_error *end_run(struct kdump_source *k, uint64_t *run_start, 
 }
 
 /* Turn runs of bits into ranges; the runs may go on in the next chunk. */
-static struct gdump_error *add_runs(struct kdump_source *k, const unsigned char *bits,
-				    uint64_t first, size_t num, uint64_t *run_start)
+static struct gdump_error *kdump_add_runs(struct kdump_source *k, const unsigned char *bits,
+					  uint64_t first, size_t num, uint64_t *run_start)
 {
 	for (size_t i = 0; i < num; i++) {
 		struct gdump_error *err;
@@ -113,7 +113,7 @@ static struct gdump_error *add_runs(struct kdump_source *k, const unsigned char 
 
 		/* what changes nothing */
 		if (i % 64 == 0)
-			i += same_bits(bits, i, num, *run_start != UINT64_MAX);
+			i += kdump_same_bits(bits, i, num, *run_start != UINT64_MAX);
 		if (i == num)
 			break;
 		set = bits[i / 8] >> i % 8 & 1;
@@ -121,7 +121,7 @@ static struct gdump_error *add_runs(struct kdump_source *k, const unsigned char 
 			*run_start = first + i;
 		if (set)
 			continue;
-		err = end_run(k, run_start, first + i);
+		err = kdump_end_run(k, run_start, first + i);
 		if (err)
 			return err;
 	}
@@ -129,7 +129,7 @@ static struct gdump_error *add_runs(struct kdump_source *k, const unsigned char 
 }
 
 /* Holes of the file are passed over: there may be terabytes of them. */
-static struct gdump_error *read_ranges(struct kdump_source *k)
+static struct gdump_error *kdump_read_ranges(struct kdump_source *k)
 {
 	enum { CHUNK = 65536 };
 	CLEANUP_FREE unsigned char *buf = malloc(CHUNK);
@@ -143,16 +143,16 @@ static struct gdump_error *read_ranges(struct kdump_source *k)
 
 		num = 8 * bytes_hole(k->in, off, div_up(left, 8));
 		if (num) {
-			err = end_run(k, &run_start, pfn);
+			err = kdump_end_run(k, &run_start, pfn);
 			continue;
 		}
 		num = MIN(left, 8 * CHUNK);
 		err = bytes_read(k->in, off, buf, (size_t)div_up(num, 8));
 		if (!err)
-			err = add_runs(k, buf, pfn, (size_t)num, &run_start);
+			err = kdump_add_runs(k, buf, pfn, (size_t)num, &run_start);
 	}
 	if (!err)
-		err = end_run(k, &run_start, k->max_mapnr);
+		err = kdump_end_run(k, &run_start, k->max_mapnr);
 	return error_prefix(err, "kdump bitmap 1");
 }
 
@@ -189,7 +189,7 @@ static const struct source_ops kdump_page_ops = {
 };
 
 /* The ELF machine behind utsname.machine; QEMU writes some names of its own. */
-static uint16_t find_machine(const struct kdump_header *h)
+static uint16_t kdump_find_machine(const struct kdump_header *h)
 {
 	const struct arch *arch;
 
@@ -206,7 +206,7 @@ static uint16_t find_machine(const struct kdump_header *h)
 	return 0;
 }
 
-static const char *codec_name(uint32_t status)
+static const char *kdump_codec_name(uint32_t status)
 {
 	const struct codec *codec = codec_by_kdump_flag(status & KDUMP_COMPRESSED_MASK);
 
@@ -214,14 +214,14 @@ static const char *codec_name(uint32_t status)
 }
 
 /* What the headers tell of the machine; seal() adds what VMCOREINFO knows. */
-static void fill_image(struct kdump_source *k)
+static void kdump_fill_image(struct kdump_source *k)
 {
 	struct image *image = &k->source.image;
 	const struct kdump_header *h = &k->header;
 
 	image->big = h->big;
 	image->is64 = h->is64;
-	image->machine = find_machine(h);
+	image->machine = kdump_find_machine(h);
 	image->incomplete |= (h->status & KDUMP_INCOMPLETE) != 0;
 	image->dump_level = k->sub.dump_level;
 	image->phys_base = k->sub.phys_base;
@@ -235,11 +235,11 @@ static void fill_image(struct kdump_source *k)
 	}
 	snprintf(image->detail, sizeof(image->detail), "%s%s, version %u, %s%s",
 		 k->in->kind, h->diskdump ? "diskdump" : "kdump-compressed", h->version,
-		 codec_name(h->status), k->num_parts > 1 ? ", in parts" : "");
+		 kdump_codec_name(h->status), k->num_parts > 1 ? ", in parts" : "");
 }
 
-static bool fits_machine(const struct image *image, const struct arch *arch,
-			 const struct gdump_note *n)
+static bool kdump_fits_machine(const struct image *image, const struct arch *arch,
+			       const struct gdump_note *n)
 {
 	return !strcmp(n->name, "CORE") && n->type == NT_PRSTATUS &&
 	       n->size == arch->prstatus_size &&
@@ -247,19 +247,19 @@ static bool fits_machine(const struct image *image, const struct arch *arch,
 }
 
 /* When utsname tells nothing, the size of the register notes may. */
-static void guess_machine(struct image *image)
+static void kdump_guess_machine(struct image *image)
 {
 	const struct arch *arch;
 
 	for (size_t i = 0; !image->machine && (arch = arch_at(i)); i++) {
 		for (size_t j = 0; j < image->num_notes && !image->machine; j++) {
-			if (fits_machine(image, arch, &image->notes[j]))
+			if (kdump_fits_machine(image, arch, &image->notes[j]))
 				image->machine = arch->machine;
 		}
 	}
 }
 
-static void count_absent(struct kdump_source *k)
+static void kdump_set_absent(struct kdump_source *k)
 {
 	struct image *image = &k->source.image;
 	const uint64_t bs = k->header.block_size;
@@ -273,7 +273,7 @@ static void count_absent(struct kdump_source *k)
 	image->num_absent = div_up(blocks * bs, image->page_size);
 }
 
-static struct gdump_error *read_all(struct kdump_source *k)
+static struct gdump_error *kdump_read_all(struct kdump_source *k)
 {
 	struct gdump_error *err = kdump_read_headers(k->in, &k->header, &k->sub);
 
@@ -284,15 +284,15 @@ static struct gdump_error *read_all(struct kdump_source *k)
 		return err;
 	k->in = k->parts[0].in;
 	k->layout = kdump_layout(&k->header, k->max_mapnr, 0);
-	fill_image(k);
-	err = read_notes(k);
+	kdump_fill_image(k);
+	err = kdump_read_notes(k);
 	if (!err)
-		err = read_ranges(k);
+		err = kdump_read_ranges(k);
 	if (!err)
 		err = kdump_read_bitmap(k);
 	if (err)
 		return err;
-	guess_machine(&k->source.image);
+	kdump_guess_machine(&k->source.image);
 	/* QEMU takes the 64-bit header for i386 too */
 	if (k->source.image.machine)
 		k->source.image.is64 = arch_by_machine(k->source.image.machine)->is64;
@@ -301,7 +301,7 @@ static struct gdump_error *read_all(struct kdump_source *k)
 	 */
 	k->source.image.page_size = k->header.block_size;
 	err = image_seal(&k->source.image);
-	count_absent(k);
+	kdump_set_absent(k);
 	return err;
 }
 
@@ -310,7 +310,7 @@ static struct gdump_error *kdump_open_parts(struct bytes *const *in, const char 
 {
 	struct kdump_source *k = calloc(1, sizeof(*k));
 	struct kdump_part *parts = calloc(num, sizeof(*parts));
-	CLEANUP_SOURCE struct source *guard = NULL;
+	CLEANUP_SOURCE struct source *owned = NULL;
 	struct gdump_error *err;
 
 	if (!k || !parts) {
@@ -320,19 +320,19 @@ static struct gdump_error *kdump_open_parts(struct bytes *const *in, const char 
 		free(k);
 		return error_nomem();
 	}
-	guard = &k->source;
+	owned = &k->source;
 	source_init(&k->source, &kdump_source_ops);
 	k->parts = parts;
 	k->num_parts = num;
 	for (size_t i = 0; i < num; i++)
 		parts[i] = (struct kdump_part){ .in = in[i], .name = names[i], .end = UINT64_MAX };
 	k->in = in[0];
-	err = read_all(k);
+	err = kdump_read_all(k);
 	if (err)
 		return err;
 	if (k->source.image.page_size == k->header.block_size)
 		k->source.ops = &kdump_page_ops;
-	guard = NULL;
+	owned = NULL;
 	*ret = &k->source;
 	return NULL;
 }

@@ -37,7 +37,7 @@ struct kdump_writer {
 	uint64_t desc_off;
 };
 
-static void put_main(struct cursor *c, const struct kdump_header *h)
+static void kdump_put_main(struct cursor *c, const struct kdump_header *h)
 {
 	put_bytes(c, "KDUMP   ", 8);
 	put_u32(c, h->version);
@@ -60,7 +60,7 @@ static void put_main(struct cursor *c, const struct kdump_header *h)
 	put_u32(c, h->nr_cpus);
 }
 
-static void put_sub(struct cursor *c, const struct kdump_sub *s)
+static void kdump_put_sub(struct cursor *c, const struct kdump_sub *s)
 {
 	put_word(c, s->phys_base);
 	put_u32(c, s->dump_level);
@@ -78,14 +78,14 @@ static void put_sub(struct cursor *c, const struct kdump_sub *s)
 	put_u64(c, s->max_mapnr);
 }
 
-static void uts_set(char *field, const char *value, const char *otherwise)
+static void kdump_uts_set(char *field, const char *value, const char *otherwise)
 {
 	const char *text = value && *value ? value : otherwise;
 
 	memcpy(field, text, MIN(strlen(text), UTS_LEN - 1));
 }
 
-static void fill_main(struct kdump_header *h, const struct write_spec *spec)
+static void kdump_fill_main(struct kdump_header *h, const struct write_spec *spec)
 {
 	const struct image *image = spec->image;
 	const uint64_t end = plan_end_pfn(spec->plan);
@@ -107,16 +107,16 @@ static void fill_main(struct kdump_header *h, const struct write_spec *spec)
 		vmcoreinfo_decimal(image, "CRASHTIME", &crash_time);
 	h->tv_sec = image->time ? image->time : crash_time;
 	/* libkdumpfile, and so drgn, believe it only when it is all filled in */
-	uts_set(h->sysname, image->release[0] ? "Linux" : NULL, "");
-	uts_set(h->nodename, image->nodename, "(none)");
-	uts_set(h->release, image->release, "");
-	uts_set(h->uts_version, image->version, image->release[0] ? "(unknown)" : "");
-	uts_set(h->machine, arch_uname(image), "");
-	uts_set(h->domainname, NULL, "(none)");
+	kdump_uts_set(h->sysname, image->release[0] ? "Linux" : NULL, "");
+	kdump_uts_set(h->nodename, image->nodename, "(none)");
+	kdump_uts_set(h->release, image->release, "");
+	kdump_uts_set(h->uts_version, image->version, image->release[0] ? "(unknown)" : "");
+	kdump_uts_set(h->machine, arch_uname(image), "");
+	kdump_uts_set(h->domainname, NULL, "(none)");
 }
 
 /* The sub header and what it points to, into @buf, which is zero. */
-static void fill_sub(const struct kdump_writer *w, unsigned char *buf)
+static void kdump_fill_sub(const struct kdump_writer *w, unsigned char *buf)
 {
 	const struct image *image = w->spec->image;
 	const struct kdump_header *h = &w->header;
@@ -145,14 +145,14 @@ static void fill_sub(const struct kdump_writer *w, unsigned char *buf)
 		sub.off_eraseinfo = sub.off_note + image_note_off(image, note);
 		sub.size_eraseinfo = note->size;
 	}
-	put_sub(&c, &sub);
+	kdump_put_sub(&c, &sub);
 	image_notes_put(image, buf + sub_size);
 }
 
 /* Both headers, as one piece: in the end they are written once more, as it is known only
  * then if all is complete, and what the registers of a guest were that ran on.
  */
-static struct gdump_error *write_headers(struct kdump_writer *w, bool complete)
+static struct gdump_error *kdump_write_headers(struct kdump_writer *w, bool complete)
 {
 	struct kdump_header h = w->header;
 	const size_t size = (size_t)(1 + h.sub_hdr_size) * h.block_size;
@@ -163,15 +163,15 @@ static struct gdump_error *write_headers(struct kdump_writer *w, bool complete)
 		return error_nomem();
 	if (!complete || w->spec->image->incomplete || w->writer.incomplete)
 		h.status |= KDUMP_INCOMPLETE;
-	put_main(&c, &h);
-	fill_sub(w, buf + h.block_size);
+	kdump_put_main(&c, &h);
+	kdump_fill_sub(w, buf + h.block_size);
 	return sink_write(w->sink, 0, buf, size);
 }
 
 /* Where the next chunk of a bitmap is, from @off on.  What a file never gets reads as zero,
  * and it may claim a page at the end of all addresses; a stream wants it all.
  */
-static uint64_t next_chunk(const struct kdump_writer *w, uint64_t off)
+static uint64_t kdump_next_chunk(const struct kdump_writer *w, uint64_t off)
 {
 	uint64_t from, to;
 
@@ -182,7 +182,7 @@ static uint64_t next_chunk(const struct kdump_writer *w, uint64_t off)
 	return MAX(round_down(from / 8, CHUNK), off);
 }
 
-static struct gdump_error *write_bitmap(struct kdump_writer *w, bool kept, uint64_t off)
+static struct gdump_error *kdump_write_bitmap(struct kdump_writer *w, bool kept, uint64_t off)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(CHUNK);
 	struct gdump_error *err = NULL;
@@ -190,8 +190,8 @@ static struct gdump_error *write_bitmap(struct kdump_writer *w, bool kept, uint6
 
 	if (!buf)
 		return error_nomem();
-	for (uint64_t at = next_chunk(w, 0); !err && at < w->layout.bitmap_size;
-	     at = next_chunk(w, at + n)) {
+	for (uint64_t at = kdump_next_chunk(w, 0); !err && at < w->layout.bitmap_size;
+	     at = kdump_next_chunk(w, at + n)) {
 		n = (size_t)MIN(CHUNK, w->layout.bitmap_size - at);
 		plan_bitmap(w->spec->plan, kept, 8 * at, buf, n);
 		if (!w->sink->seeks || !is_zero(buf, n))
@@ -211,7 +211,7 @@ static struct gdump_error *kdump_place(struct writer *writer, struct batch *b)
 	return NULL;
 }
 
-static void put_descs(const struct kdump_writer *w, const struct batch *b, unsigned char *buf)
+static void kdump_put_descs(const struct kdump_writer *w, const struct batch *b, unsigned char *buf)
 {
 	struct cursor c = cursor_init(buf, b->num_pages * KDUMP_DESC_SIZE, w->header.big, true);
 	uint64_t off = b->data_off;
@@ -229,7 +229,7 @@ static void put_descs(const struct kdump_writer *w, const struct batch *b, unsig
 	}
 }
 
-static struct gdump_error *flush_descs(struct kdump_writer *w)
+static struct gdump_error *kdump_flush_descs(struct kdump_writer *w)
 {
 	struct gdump_error *err = sink_write(w->sink, w->desc_off, w->desc_buf, w->desc_len);
 
@@ -239,8 +239,8 @@ static struct gdump_error *flush_descs(struct kdump_writer *w)
 }
 
 /* Pages came as they liked: each run of neighbours has its place. */
-static struct gdump_error *store_scattered(struct kdump_writer *w, const struct batch *b,
-					   const unsigned char *descs)
+static struct gdump_error *kdump_store_scattered(struct kdump_writer *w, const struct batch *b,
+						 const unsigned char *descs)
 {
 	struct gdump_error *err = NULL;
 
@@ -256,7 +256,7 @@ static struct gdump_error *store_scattered(struct kdump_writer *w, const struct 
 	return err;
 }
 
-static struct gdump_error *store_descs(struct kdump_writer *w, const struct batch *b)
+static struct gdump_error *kdump_store_descs(struct kdump_writer *w, const struct batch *b)
 {
 	const size_t size = b->num_pages * KDUMP_DESC_SIZE;
 	CLEANUP_FREE unsigned char *buf = NULL;
@@ -265,17 +265,17 @@ static struct gdump_error *store_descs(struct kdump_writer *w, const struct batc
 		struct gdump_error *err = NULL;
 
 		if (w->desc_len + size > DESC_BUFFER)
-			err = flush_descs(w);
-		put_descs(w, b, w->desc_buf + w->desc_len);
+			err = kdump_flush_descs(w);
+		kdump_put_descs(w, b, w->desc_buf + w->desc_len);
 		w->desc_len += size;
 		return err;
 	}
 	buf = malloc(size);
 	if (!buf)
 		return error_nomem();
-	put_descs(w, b, buf);
+	kdump_put_descs(w, b, buf);
 	if (w->rank.counts)
-		return store_scattered(w, b, buf);
+		return kdump_store_scattered(w, b, buf);
 	return sink_write(w->sink, w->layout.desc + b->index * KDUMP_DESC_SIZE, buf, size);
 }
 
@@ -285,7 +285,7 @@ static struct gdump_error *kdump_store(struct writer *writer, const struct batch
 	/* first, so that no descriptor ever names data that are not there */
 	struct gdump_error *err = sink_write(w->sink, b->data_off, b->data, b->data_len);
 
-	return err ? err : store_descs(w, b);
+	return err ? err : kdump_store_descs(w, b);
 }
 
 static struct gdump_error *kdump_finish(struct writer *writer, uint64_t *size)
@@ -294,7 +294,7 @@ static struct gdump_error *kdump_finish(struct writer *writer, uint64_t *size)
 
 
 	*size = w->next_data;
-	return w->sink->seeks ? write_headers(w, true) : flush_descs(w);
+	return w->sink->seeks ? kdump_write_headers(w, true) : kdump_flush_descs(w);
 }
 
 static void kdump_close(struct writer *writer)
@@ -314,18 +314,18 @@ static const struct writer_ops kdump_writer_ops = {
 };
 
 /* All in front of the pages, and the page that all zero pages share. */
-static struct gdump_error *write_head(struct kdump_writer *w)
+static struct gdump_error *kdump_write_head(struct kdump_writer *w)
 {
 	const uint32_t bs = w->header.block_size;
 	CLEANUP_FREE void *zeros = calloc(1, bs);
 	struct gdump_error *err = zeros ? NULL : error_nomem();
 
 	if (!err)
-		err = write_headers(w, !w->sink->seeks);
+		err = kdump_write_headers(w, !w->sink->seeks);
 	if (!err)
-		err = write_bitmap(w, false, w->layout.bitmap1);
+		err = kdump_write_bitmap(w, false, w->layout.bitmap1);
 	if (!err)
-		err = write_bitmap(w, true, w->layout.bitmap2);
+		err = kdump_write_bitmap(w, true, w->layout.bitmap2);
 	return err ? err : sink_write(w->sink, w->layout.data, zeros, bs);
 }
 
@@ -338,7 +338,7 @@ bool kdump_takes_trailer(const struct image *image)
 struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **ret)
 {
 	struct kdump_writer *w = calloc(1, sizeof(*w));
-	CLEANUP_WRITER struct writer *guard = &w->writer;
+	CLEANUP_WRITER struct writer *owned = &w->writer;
 	struct gdump_error *err;
 
 	if (!w)
@@ -355,7 +355,7 @@ struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **
 	if (!spec->image->is64 && spec->image->machine != EM_386)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "readers of kdump files do not agree about 32-bit machines other than i386; write an ELF file");
-	fill_main(&w->header, spec);
+	kdump_fill_main(&w->header, spec);
 	w->layout = kdump_layout(&w->header, plan_end_pfn(spec->plan),
 				 gdump_plan_kept(spec->plan));
 	w->desc_off = w->layout.desc;
@@ -367,10 +367,10 @@ struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **
 	}
 	err = spec->any_order ? plan_rank_init(&w->rank, spec->plan) : NULL;
 	if (!err)
-		err = write_head(w);
+		err = kdump_write_head(w);
 	if (err)
 		return err;
-	guard = NULL;
+	owned = NULL;
 	*ret = &w->writer;
 	return NULL;
 }

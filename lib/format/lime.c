@@ -7,8 +7,9 @@
  * The header is in lime.h.  The format cannot leave pages out: those that are
  * not in the input are zero here, and counted.  Ranges are written in ascending
  * order, as Volatility wants them, each with all of its bytes, so that a pipe
- * will do; without device memory above RAM, as LiME itself has RAM only.  Where the file can be mended, its headers say that it is cut short
- * until it is whole; readers do not look at those bytes.
+ * will do; without device memory above RAM, as LiME itself has RAM only.  Where the sink
+ * seeks, the headers say that the file is cut short until it is complete; readers ignore
+ * those bytes.
  */
 #include "lime.h"
 
@@ -35,14 +36,14 @@ struct lime_writer {
 };
 
 /* All of a LiME stream may be compressed with zlib; its first two bytes tell. */
-static bool is_zlib(const unsigned char *head)
+static bool lime_is_zlib(const unsigned char *head)
 {
 	return head[0] == 0x78 && (head[0] << 8 | head[1]) % 31 == 0;
 }
 
 static bool lime_probe(const unsigned char *head, size_t len)
 {
-	return len >= 4 && (!memcmp(head, "EMiL", 4) || is_zlib(head));
+	return len >= 4 && (!memcmp(head, "EMiL", 4) || lime_is_zlib(head));
 }
 
 struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t magic,
@@ -77,7 +78,7 @@ struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t mag
 	return NULL;
 }
 
-static struct gdump_error *read_records(struct pieces_source *p)
+static struct gdump_error *lime_read_records(struct pieces_source *p)
 {
 	struct image *image = &p->source.image;
 	struct bytes *in = p->in;
@@ -106,18 +107,18 @@ static struct gdump_error *read_records(struct pieces_source *p)
 
 static const struct source_ops lime_source_ops = PIECES_SOURCE_OPS("lime");
 
-static struct gdump_error *read_all(struct pieces_source *p)
+static struct gdump_error *lime_read_all(struct pieces_source *p)
 {
 	struct image *image = &p->source.image;
 	unsigned char head[2] = { 0 };
 	struct gdump_error *err = bytes_read(p->in, 0, head, sizeof(head));
 
 	image->is64 = true;
-	if (!err && is_zlib(head))
+	if (!err && lime_is_zlib(head))
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
 				"all of the file is compressed with zlib, as LiME's compress=1 does; decompress it first, with zlib-flate -uncompress or pigz -d -z");
 	if (!err)
-		err = read_records(p);
+		err = lime_read_records(p);
 	if (!err)
 		err = pieces_source_seal(p);
 	snprintf(image->detail, sizeof(image->detail), "%sLiME, version 1", p->in->kind);
@@ -127,12 +128,12 @@ static struct gdump_error *read_all(struct pieces_source *p)
 static struct gdump_error *lime_open(struct bytes *in, struct source **ret)
 {
 	struct pieces_source *p = pieces_source_create(sizeof(*p), &lime_source_ops, in);
-	struct gdump_error *err = p ? read_all(p) : error_nomem();
+	struct gdump_error *err = p ? lime_read_all(p) : error_nomem();
 
 	return pieces_source_opened(p, err, ret);
 }
 
-static struct gdump_error *write_header(struct lime_writer *w, size_t i, bool complete)
+static struct gdump_error *lime_write_header(struct lime_writer *w, size_t i, bool complete)
 {
 	const struct piece *p = &w->pieces.list[i];
 	unsigned char buf[LIME_HEADER_SIZE] = { 0 };
@@ -147,22 +148,22 @@ static struct gdump_error *write_header(struct lime_writer *w, size_t i, bool co
 	return sink_write(w->sink, p->off - LIME_HEADER_SIZE, buf, sizeof(buf));
 }
 
-static struct gdump_error *write_headers(struct lime_writer *w, bool complete)
+static struct gdump_error *lime_write_headers(struct lime_writer *w, bool complete)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && i < w->pieces.num; i++)
-		err = write_header(w, i, complete);
+		err = lime_write_header(w, i, complete);
 	return err;
 }
 
 /* On a stream: the headers of all pieces before piece @end. */
-static struct gdump_error *pass_headers(struct lime_writer *w, size_t end)
+static struct gdump_error *lime_pass_headers(struct lime_writer *w, size_t end)
 {
 	struct gdump_error *err = NULL;
 
 	while (!err && w->next_header < end)
-		err = write_header(w, w->next_header++, true);
+		err = lime_write_header(w, w->next_header++, true);
 	return err;
 }
 
@@ -176,7 +177,7 @@ static struct gdump_error *lime_store(struct writer *writer, const struct batch 
 	if (w->sink->seeks)
 		return pieces_store(&w->pieces, w->sink, b, w->page_size);
 	while (!err && piece_walk_next(&walk, &part)) {
-		err = pass_headers(w, part.piece + 1);
+		err = lime_pass_headers(w, part.piece + 1);
 		if (!err)
 			err = sink_write(w->sink, part.off, part.data, part.len);
 	}
@@ -189,8 +190,8 @@ static struct gdump_error *lime_finish(struct writer *writer, uint64_t *size)
 
 	*size = w->end;
 	if (w->sink->seeks)
-		return write_headers(w, !w->writer.incomplete);
-	return pass_headers(w, w->pieces.num);
+		return lime_write_headers(w, !w->writer.incomplete);
+	return lime_pass_headers(w, w->pieces.num);
 }
 
 static void lime_close(struct writer *writer)
@@ -208,7 +209,7 @@ static const struct writer_ops lime_writer_ops = {
 };
 
 /* A record for each range, but for device memory that the plan does without. */
-static struct gdump_error *lay_out(struct lime_writer *w, const struct gdump_plan *plan)
+static struct gdump_error *lime_lay_out(struct lime_writer *w, const struct gdump_plan *plan)
 {
 	struct gdump_error *err = NULL;
 
@@ -226,7 +227,7 @@ static struct gdump_error *lay_out(struct lime_writer *w, const struct gdump_pla
 static struct gdump_error *lime_create(const struct write_spec *spec, struct writer **ret)
 {
 	struct lime_writer *w = calloc(1, sizeof(*w));
-	CLEANUP_WRITER struct writer *guard = &w->writer;
+	CLEANUP_WRITER struct writer *owned = &w->writer;
 	struct gdump_error *err;
 
 	if (!w)
@@ -236,12 +237,12 @@ static struct gdump_error *lime_create(const struct write_spec *spec, struct wri
 	w->sink = spec->sink;
 	w->image = spec->image;
 	w->page_size = spec->plan->page_size;
-	err = lay_out(w, spec->plan);
+	err = lime_lay_out(w, spec->plan);
 	if (!err && w->sink->seeks)
-		err = write_headers(w, false);
+		err = lime_write_headers(w, false);
 	if (err)
 		return err;
-	guard = NULL;
+	owned = NULL;
 	*ret = &w->writer;
 	return NULL;
 }

@@ -24,7 +24,7 @@ void pieces_deinit(struct pieces *ps)
 	free(ps->list);
 }
 
-static int by_paddr(const void *a, const void *b)
+static int piece_by_paddr(const void *a, const void *b)
 {
 	const struct piece *x = a, *y = b;
 
@@ -40,7 +40,7 @@ bool pieces_sort(struct pieces *ps)
 	bool apart = true;
 
 	if (ps->num)
-		qsort(ps->list, ps->num, sizeof(*ps->list), by_paddr);
+		qsort(ps->list, ps->num, sizeof(*ps->list), piece_by_paddr);
 	for (size_t i = 0; i < ps->num; i++) {
 		struct piece p = ps->list[i];
 
@@ -143,8 +143,8 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 /* The state of the page at @paddr, and how many of @num pages from there on share it and
  * are told by the same question.
  */
-static size_t scan_run(const struct pieces *ps, struct bytes *in, uint32_t page_size,
-		       uint64_t paddr, size_t num, unsigned char *state)
+static size_t pieces_scan_run(const struct pieces *ps, struct bytes *in, uint32_t page_size,
+			      uint64_t paddr, size_t num, unsigned char *state)
 {
 	const size_t i = pieces_after(ps, paddr);
 	const struct piece *x = i < ps->num ? &ps->list[i] : NULL;
@@ -170,7 +170,7 @@ void pieces_scan(const struct pieces *ps, struct bytes *in, uint32_t page_size, 
 		 size_t num, unsigned char *state)
 {
 	for (size_t i = 0, n; i < num; i += n) {
-		n = scan_run(ps, in, page_size, (pfn + i) * page_size, num - i, &state[i]);
+		n = pieces_scan_run(ps, in, page_size, (pfn + i) * page_size, num - i, &state[i]);
 		memset(&state[i], state[i], n);
 	}
 }
@@ -193,7 +193,7 @@ uint64_t pieces_gap(const struct pieces *ps, struct bytes *in, uint32_t page_siz
 }
 
 /* The next pages that are raw and neighbours in memory. */
-static bool next_run(struct piece_walk *w)
+static bool piece_walk_next_run(struct piece_walk *w)
 {
 	const struct page *pages = w->batch->pages;
 	const size_t num = w->batch->num_pages;
@@ -215,7 +215,7 @@ static bool next_run(struct piece_walk *w)
 	return true;
 }
 
-static void skip(struct piece_walk *w, uint64_t n)
+static void piece_walk_skip(struct piece_walk *w, uint64_t n)
 {
 	w->data += n;
 	w->paddr += n;
@@ -224,7 +224,7 @@ static void skip(struct piece_walk *w, uint64_t n)
 
 bool piece_walk_next(struct piece_walk *w, struct piece_part *ret)
 {
-	while (w->len || next_run(w)) {
+	while (w->len || piece_walk_next_run(w)) {
 		const size_t i = pieces_after(w->pieces, w->paddr);
 		const struct piece *x = i < w->pieces->num ? &w->pieces->list[i] : NULL;
 
@@ -233,13 +233,13 @@ bool piece_walk_next(struct piece_walk *w, struct piece_part *ret)
 			continue;
 		}
 		if (x->paddr > w->paddr)
-			skip(w, x->paddr - w->paddr);
+			piece_walk_skip(w, x->paddr - w->paddr);
 		*ret = (struct piece_part){
 			.piece = i, .paddr = w->paddr, .off = x->off + (w->paddr - x->paddr),
 			.data = w->data,
 			.len = (size_t)MIN(w->len, x->size - (w->paddr - x->paddr)),
 		};
-		skip(w, ret->len);
+		piece_walk_skip(w, ret->len);
 		return true;
 	}
 	return false;

@@ -38,7 +38,7 @@ struct gdump_error *ranges_add(struct ranges *r, const struct ranges_entry *entr
 	return NULL;
 }
 
-static bool get_number(const char **p, uint64_t *ret)
+static bool ranges_get_number(const char **p, uint64_t *ret)
 {
 	char *end;
 
@@ -51,18 +51,19 @@ static bool get_number(const char **p, uint64_t *ret)
 }
 
 /* "ADDR:SIZE@OFFSET[ KIND]" */
-static bool get_entry(const char *line, struct ranges_entry *ret)
+static bool ranges_get_entry(const char *line, struct ranges_entry *ret)
 {
 	const char *p = line;
 
-	if (!get_number(&p, &ret->paddr) || *p++ != ':' || !get_number(&p, &ret->size) ||
-	    *p++ != '@' || !get_number(&p, &ret->off))
+	if (!ranges_get_number(&p, &ret->paddr) || *p++ != ':' ||
+	    !ranges_get_number(&p, &ret->size) || *p++ != '@' ||
+	    !ranges_get_number(&p, &ret->off))
 		return false;
 	ret->kind = strcmp(p, " device") ? GDUMP_RANGE_RAM : GDUMP_RANGE_DEVICE;
 	return ret->size && (!*p || !strcmp(p, " ram") || ret->kind == GDUMP_RANGE_DEVICE);
 }
 
-static bool get_machine(const char *name, struct ranges *r)
+static bool ranges_get_machine(const char *name, struct ranges *r)
 {
 	const struct arch *arch;
 
@@ -74,39 +75,39 @@ static bool get_machine(const char *name, struct ranges *r)
 }
 
 /* The value of a line "KEY VALUE", or NULL */
-static const char *value_of(const char *line, const char *key)
+static const char *ranges_value_of(const char *line, const char *key)
 {
 	const size_t len = strlen(key);
 
 	return !strncmp(line, key, len) && line[len] == ' ' ? line + len + 1 : NULL;
 }
 
-static bool get_key(const char *line, struct ranges *r)
+static bool ranges_get_key(const char *line, struct ranges *r)
 {
 	const char *v;
 	uint64_t n;
 
-	if ((v = value_of(line, "machine")))
-		return get_machine(v, r);
-	if ((v = value_of(line, "byte-order"))) {
+	if ((v = ranges_value_of(line, "machine")))
+		return ranges_get_machine(v, r);
+	if ((v = ranges_value_of(line, "byte-order"))) {
 		r->big = !strcmp(v, "big");
 		return r->big || !strcmp(v, "little");
 	}
-	if ((v = value_of(line, "size")))
-		return get_number(&v, &r->file_size) && !*v;
-	if (!(v = value_of(line, "page-size")) || !get_number(&v, &n) || *v)
+	if ((v = ranges_value_of(line, "size")))
+		return ranges_get_number(&v, &r->file_size) && !*v;
+	if (!(v = ranges_value_of(line, "page-size")) || !ranges_get_number(&v, &n) || *v)
 		return false;
 	r->page_size = (uint32_t)n;
 	return is_power_of_2(n) && n >= 4096 && n <= 262144;
 }
 
-static struct gdump_error *parse_line(const char *line, size_t number, struct ranges *r)
+static struct gdump_error *ranges_parse_line(const char *line, size_t number, struct ranges *r)
 {
 	struct ranges_entry entry;
 
-	if (number == 1 ? !strcmp(line, magic) : !*line || *line == '#' || get_key(line, r))
+	if (number == 1 ? !strcmp(line, magic) : !*line || *line == '#' || ranges_get_key(line, r))
 		return NULL;
-	if (number > 1 && get_entry(line, &entry))
+	if (number > 1 && ranges_get_entry(line, &entry))
 		return ranges_add(r, &entry);
 	return error_new(GDUMP_ERR_CORRUPT, "line %zu: '%s' is not %s", number, line,
 			 number == 1 ? magic : "a range, nor anything else that belongs there");
@@ -126,7 +127,7 @@ struct gdump_error *ranges_parse(const char *text, size_t len, struct ranges *re
 		n = MIN(n, sizeof(line) - 1);
 		memcpy(line, text, n);
 		line[n] = 0;
-		err = parse_line(line, number, &r);
+		err = ranges_parse_line(line, number, &r);
 		text = eol ? eol + 1 : end;
 	}
 	if (err)
@@ -169,7 +170,7 @@ char *ranges_path(const char *path)
 	return asprintf(&name, "%s.ranges", path) < 0 ? NULL : name;
 }
 
-static struct gdump_error *load_fd(int fd, struct ranges *ret)
+static struct gdump_error *ranges_load_fd(int fd, struct ranges *ret)
 {
 	CLEANUP_FREE char *text = NULL;
 	struct stat st;
@@ -201,5 +202,5 @@ struct gdump_error *ranges_load(const char *path, struct ranges *ret, bool *foun
 	*found = true;
 	if (fd < 0)
 		return error_os(errno, "%s", name);
-	return error_prefix(load_fd(fd, ret), "%s", name);
+	return error_prefix(ranges_load_fd(fd, ret), "%s", name);
 }

@@ -40,8 +40,8 @@ static bool raw_probe(const unsigned char *head, size_t len)
 static const struct source_ops raw_source_ops = PIECES_SOURCE_OPS("raw");
 
 /* @size: of the file, before it was cut short, if it was */
-static struct gdump_error *add_entry(struct pieces_source *p, const struct ranges_entry *e,
-				     uint64_t size)
+static struct gdump_error *raw_add_entry(struct pieces_source *p, const struct ranges_entry *e,
+					 uint64_t size)
 {
 	const uint64_t end = p->in->size;
 	const uint64_t there = e->off < end ? MIN(e->size, end - e->off) : 0;
@@ -55,18 +55,18 @@ static struct gdump_error *add_entry(struct pieces_source *p, const struct range
 	return err || !there ? err : pieces_add(&p->pieces, e->paddr, there, e->off);
 }
 
-static struct gdump_error *add_entries(struct pieces_source *p, const struct ranges *ranges)
+static struct gdump_error *raw_add_entries(struct pieces_source *p, const struct ranges *ranges)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && i < ranges->num; i++)
-		err = add_entry(p, &ranges->list[i], MAX(ranges->file_size, p->in->size));
+		err = raw_add_entry(p, &ranges->list[i], MAX(ranges->file_size, p->in->size));
 	if (!err && !pieces_sort(&p->pieces))
 		err = error_new(GDUMP_ERR_USAGE, "two ranges have the same memory");
 	return err;
 }
 
-static struct gdump_error *fill_image(struct pieces_source *p, const struct ranges *ranges)
+static struct gdump_error *raw_fill_image(struct pieces_source *p, const struct ranges *ranges)
 {
 	struct image *image = &p->source.image;
 	struct gdump_error *err;
@@ -81,7 +81,7 @@ static struct gdump_error *fill_image(struct pieces_source *p, const struct rang
 	image->is64 = !ranges->machine || arch_by_machine(ranges->machine)->is64;
 	image->page_size = ranges->page_size;
 	snprintf(image->detail, sizeof(image->detail), "raw memory");
-	err = add_entries(p, ranges);
+	err = raw_add_entries(p, ranges);
 	return err ? err : pieces_source_seal(p);
 }
 
@@ -89,7 +89,7 @@ static struct gdump_error *raw_open_at(struct bytes *in, const struct ranges *ra
 				       struct source **ret)
 {
 	struct pieces_source *p = pieces_source_create(sizeof(*p), &raw_source_ops, in);
-	struct gdump_error *err = p ? fill_image(p, ranges) : error_nomem();
+	struct gdump_error *err = p ? raw_fill_image(p, ranges) : error_nomem();
 
 	return pieces_source_opened(p, err, ret);
 }
@@ -109,7 +109,7 @@ static struct gdump_error *raw_store(struct writer *writer, const struct batch *
 	return pieces_store(&w->pieces, w->spec->sink, b, w->spec->plan->page_size);
 }
 
-static struct gdump_error *write_ranges(struct raw_writer *w)
+static struct gdump_error *raw_write_ranges(struct raw_writer *w)
 {
 	struct sink *file = w->spec->ranges_file;
 	CLEANUP_FREE char *text = ranges_text(&w->ranges);
@@ -126,7 +126,7 @@ static struct gdump_error *raw_finish(struct writer *writer, uint64_t *size)
 	struct raw_writer *w = (struct raw_writer *)writer;
 
 	*size = w->ranges.file_size;
-	return w->spec->ranges_file ? write_ranges(w) : NULL;
+	return w->spec->ranges_file ? raw_write_ranges(w) : NULL;
 }
 
 static void raw_close(struct writer *writer)
@@ -145,7 +145,7 @@ static const struct writer_ops raw_writer_ops = {
 };
 
 /* A place for each range, but for device memory that the plan does without. */
-static struct gdump_error *lay_out(struct raw_writer *w)
+static struct gdump_error *raw_lay_out(struct raw_writer *w)
 {
 	const struct image *image = w->spec->image;
 	const struct gdump_plan *plan = w->spec->plan;
@@ -172,7 +172,7 @@ static struct gdump_error *lay_out(struct raw_writer *w)
 static struct gdump_error *raw_create(const struct write_spec *spec, struct writer **ret)
 {
 	struct raw_writer *w = calloc(1, sizeof(*w));
-	CLEANUP_WRITER struct writer *guard = &w->writer;
+	CLEANUP_WRITER struct writer *owned = &w->writer;
 	struct gdump_error *err;
 
 	if (!w)
@@ -183,10 +183,10 @@ static struct gdump_error *raw_create(const struct write_spec *spec, struct writ
 	w->ranges.machine = spec->image->machine;
 	w->ranges.big = spec->image->big;
 	w->ranges.page_size = spec->image->page_size;
-	err = lay_out(w);
+	err = raw_lay_out(w);
 	if (err)
 		return err;
-	guard = NULL;
+	owned = NULL;
 	*ret = &w->writer;
 	return NULL;
 }

@@ -63,7 +63,7 @@ static bool s390_probe(const unsigned char *head, size_t len)
 	return !c.bad && (magic == S390_MAGIC || magic == S390_MAGIC_EXTENDED);
 }
 
-static struct gdump_error *read_header(struct bytes *in, struct s390_header *h)
+static struct gdump_error *s390_read_header(struct bytes *in, struct s390_header *h)
 {
 	unsigned char buf[S390_HEADER];
 	struct gdump_error *err = bytes_read(in, 0, buf, sizeof(buf));
@@ -88,7 +88,7 @@ static struct gdump_error *read_header(struct bytes *in, struct s390_header *h)
 	return NULL;
 }
 
-static struct gdump_error *check_header(const struct s390_header *h)
+static struct gdump_error *s390_check_header(const struct s390_header *h)
 {
 	if (h->arch != S390_ARCH_64)
 		return error_new(GDUMP_ERR_UNSUPPORTED, "is of a machine with 31 bits");
@@ -105,7 +105,7 @@ static struct gdump_error *check_header(const struct s390_header *h)
 }
 
 /* As much of memory as is in the file */
-static struct gdump_error *find_memory(struct s390_source *s, const struct s390_header *h)
+static struct gdump_error *s390_find_memory(struct s390_source *s, const struct s390_header *h)
 {
 	const uint64_t there = MIN(h->memory, s->base.in->size - S390_HEADER);
 
@@ -114,14 +114,15 @@ static struct gdump_error *find_memory(struct s390_source *s, const struct s390_
 	return there ? pieces_add(&s->base.pieces, 0, there, S390_HEADER) : NULL;
 }
 
-struct segment {
+struct s390_segment {
 	uint64_t start, size;
 	bool last;
 };
 
 /* The one whose page is at @off, above those before it */
-static struct gdump_error *read_segment(const struct s390_source *s, const struct s390_header *h,
-					uint64_t off, struct segment *ret)
+static struct gdump_error *s390_read_segment(const struct s390_source *s,
+					     const struct s390_header *h, uint64_t off,
+					     struct s390_segment *ret)
 {
 	unsigned char buf[28];
 	struct gdump_error *err = bytes_read(s->base.in, off, buf, sizeof(buf));
@@ -145,16 +146,16 @@ static struct gdump_error *read_segment(const struct s390_source *s, const struc
 }
 
 /* Up to the last segment, or to the end of a file that was cut short */
-static struct gdump_error *find_segments(struct s390_source *s, const struct s390_header *h)
+static struct gdump_error *s390_find_segments(struct s390_source *s, const struct s390_header *h)
 {
 	uint64_t off = S390_HEADER;
-	struct segment seg = { .last = false };
+	struct s390_segment seg = { .last = false };
 	struct gdump_error *err = NULL;
 
 	while (!err && !seg.last && off < s->base.in->size && s->base.in->size - off > S390_PAGE) {
 		uint64_t there;
 
-		err = read_segment(s, h, off, &seg);
+		err = s390_read_segment(s, h, off, &seg);
 		if (err)
 			return err;
 		off += S390_PAGE;
@@ -171,7 +172,7 @@ static struct gdump_error *find_segments(struct s390_source *s, const struct s39
 }
 
 /* The end marker with a clock that goes forward, or it was not written to its end */
-static bool is_complete(const struct s390_source *s, const struct s390_header *h)
+static bool s390_is_complete(const struct s390_source *s, const struct s390_header *h)
 {
 	unsigned char buf[S390_END];
 	struct cursor c = cursor_init(buf + 8, 8, true, true);
@@ -234,8 +235,8 @@ struct gdump_error *s390_find_vectors(struct source *s, uint64_t prefix, uint64_
 	return err;
 }
 
-static struct gdump_error *add_vectors(struct s390_source *s, uint64_t prefix,
-				       unsigned char (*descs)[MAX_DESC], bool *found)
+static struct gdump_error *s390_add_vectors(struct s390_source *s, uint64_t prefix,
+					    unsigned char (*descs)[MAX_DESC], bool *found)
 {
 	unsigned char buf[S390_VECTORS];
 	uint64_t paddr;
@@ -251,8 +252,8 @@ static struct gdump_error *add_vectors(struct s390_source *s, uint64_t prefix,
 	return err;
 }
 
-static struct gdump_error *add_notes(struct source *s, size_t cpu,
-				     unsigned char (*descs)[MAX_DESC], size_t num)
+static struct gdump_error *s390_add_notes(struct source *s, size_t cpu,
+					  unsigned char (*descs)[MAX_DESC], size_t num)
 {
 	struct cursor pid = cursor_init(descs[PRSTATUS] + PID_OFF, 4, true, true);
 	struct gdump_error *err = NULL;
@@ -264,8 +265,15 @@ static struct gdump_error *add_notes(struct source *s, size_t cpu,
 	return err;
 }
 
+/* From where the CPU stored it to its note; @buf is the area from SAVED_OFF on */
+static void s390_take_saved(const struct s390_saved *saved, const unsigned char *buf,
+			    unsigned char (*descs)[MAX_DESC])
+{
+	memcpy(descs[saved->note] + saved->off, buf + (saved->saved - SAVED_OFF), saved->len);
+}
+
 /* The registers of a CPU; without its prefix pages it is lost, but counts. */
-static struct gdump_error *add_cpu(struct s390_source *s, size_t cpu, uint64_t prefix)
+static struct gdump_error *s390_add_cpu(struct s390_source *s, size_t cpu, uint64_t prefix)
 {
 	unsigned char descs[S390_NUM_NOTES][MAX_DESC] = { 0 }, buf[SAVED_SIZE];
 	struct gdump_error *err;
@@ -273,57 +281,58 @@ static struct gdump_error *add_cpu(struct s390_source *s, size_t cpu, uint64_t p
 
 	if (!range_fits(prefix, S390_PREFIX_PAGES, s->known)) {
 		s->base.source.image.num_lost_cpus++;
-		return add_notes(&s->base.source, cpu, descs, 1);
+		return s390_add_notes(&s->base.source, cpu, descs, 1);
 	}
 	err = source_read(&s->base.source, prefix + SAVED_OFF, buf, sizeof(buf));
 	for (size_t i = 0; !err && i < S390_NUM_SAVED; i++)
-		memcpy(descs[s390_saved[i].note] + s390_saved[i].off, buf + (s390_saved[i].saved - SAVED_OFF),
-		       s390_saved[i].len);
+		s390_take_saved(&s390_saved[i], buf, descs);
 	if (!err)
-		err = add_vectors(s, prefix, descs, &vectors);
-	return err ? err : add_notes(&s->base.source, cpu, descs, vectors ? S390_NUM_NOTES : VXRS_LOW);
+		err = s390_add_vectors(s, prefix, descs, &vectors);
+	if (err)
+		return err;
+	return s390_add_notes(&s->base.source, cpu, descs, vectors ? S390_NUM_NOTES : VXRS_LOW);
 }
 
-static struct gdump_error *add_cpus(struct s390_source *s, const struct s390_header *h)
+static struct gdump_error *s390_add_cpus(struct s390_source *s, const struct s390_header *h)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && i < h->num_cpus; i++)
-		err = error_prefix(add_cpu(s, i, h->prefixes[i]), "CPU %zu", i);
+		err = error_prefix(s390_add_cpu(s, i, h->prefixes[i]), "CPU %zu", i);
 	return err;
 }
 
-static struct gdump_error *fill_image(struct s390_source *s)
+static struct gdump_error *s390_fill_image(struct s390_source *s)
 {
 	struct image *image = &s->base.source.image;
 	struct s390_header h;
-	struct gdump_error *err = read_header(s->base.in, &h);
+	struct gdump_error *err = s390_read_header(s->base.in, &h);
 
 	if (!err)
-		err = check_header(&h);
+		err = s390_check_header(&h);
 	if (!err)
-		err = h.extended ? find_segments(s, &h) : find_memory(s, &h);
+		err = h.extended ? s390_find_segments(s, &h) : s390_find_memory(s, &h);
 	if (err)
 		return err;
 	pieces_sort(&s->base.pieces);
 	image->machine = EM_S390;
 	image->is64 = image->big = true;
 	image->page_size = S390_PAGE;
-	image->incomplete |= !is_complete(s, &h);
+	image->incomplete |= !s390_is_complete(s, &h);
 	image->time = h.tod > S390_TOD_1970 ? (h.tod - S390_TOD_1970) / S390_TOD_US / 1000000 : 0;
 	image->num_absent = (h.memory - s->known) / S390_PAGE;
 	snprintf(image->detail, sizeof(image->detail), "s390 stand-alone dump%s",
 		 h.extended ? ", extended" : "");
 	err = image_add_range(image, 0, h.memory, GDUMP_RANGE_RAM);
 	if (!err)
-		err = add_cpus(s, &h);
+		err = s390_add_cpus(s, &h);
 	return err ? err : image_seal(image);
 }
 
 static struct gdump_error *s390_open(struct bytes *in, struct source **ret)
 {
 	struct s390_source *s = pieces_source_create(sizeof(*s), &s390_ops, in);
-	struct gdump_error *err = s ? fill_image(s) : error_nomem();
+	struct gdump_error *err = s ? s390_fill_image(s) : error_nomem();
 
 	return pieces_source_opened(s ? &s->base : NULL,
 				    error_prefix(err, "s390 stand-alone dump"), ret);

@@ -34,7 +34,7 @@ struct s390_writer {
 	size_t num_cpus;
 };
 
-static bool is_memory(const struct image *image, uint64_t paddr, uint64_t size)
+static bool s390_is_memory(const struct image *image, uint64_t paddr, uint64_t size)
 {
 	const struct gdump_range *r = image_range_at(image, paddr);
 
@@ -42,7 +42,7 @@ static bool is_memory(const struct image *image, uint64_t paddr, uint64_t size)
 }
 
 /* A CPU whose prefix nobody knows is not in such a dump; without prefix pages it counts. */
-static struct gdump_error *take_cpu(struct s390_writer *w, size_t cpu)
+static struct gdump_error *s390_take_cpu(struct s390_writer *w, size_t cpu)
 {
 	const struct image *image = w->spec->image;
 	struct s390_cpu c = { .there = false };
@@ -66,31 +66,31 @@ static struct gdump_error *take_cpu(struct s390_writer *w, size_t cpu)
 				 "format s390 has room for %d CPUs only", S390_CPUS);
 	prefix = cursor_init(c.notes[PREFIX]->desc, 4, true, true);
 	c.prefix = get_u32(&prefix);
-	c.there = is_memory(image, c.prefix, S390_PREFIX_PAGES);
+	c.there = s390_is_memory(image, c.prefix, S390_PREFIX_PAGES);
 	if (c.there && c.notes[VXRS_LOW] && c.notes[VXRS_HIGH] && c.notes[FPREGSET])
 		err = s390_find_vectors(w->spec->source, c.prefix, &c.vectors);
-	if (c.vectors && !is_memory(image, c.vectors, S390_VECTORS))
+	if (c.vectors && !s390_is_memory(image, c.vectors, S390_VECTORS))
 		c.vectors = 0;
 	w->writer.lost_cpus += !c.there;
 	w->cpus[w->num_cpus++] = c;
 	return err;
 }
 
-static struct gdump_error *take_cpus(struct s390_writer *w)
+static struct gdump_error *s390_take_cpus(struct s390_writer *w)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t cpu = 0; !err && cpu < w->spec->image->num_cpus_with_notes; cpu++)
-		err = error_prefix(take_cpu(w, cpu), "CPU %zu", cpu);
+		err = error_prefix(s390_take_cpu(w, cpu), "CPU %zu", cpu);
 	return err;
 }
 
-static uint64_t tod_of(const struct image *image)
+static uint64_t s390_tod_of(const struct image *image)
 {
 	return image->time ? S390_TOD_1970 + image->time * 1000000 * S390_TOD_US : 0;
 }
 
-static struct gdump_error *write_header(struct s390_writer *w)
+static struct gdump_error *s390_write_header(struct s390_writer *w)
 {
 	const struct image *image = w->spec->image;
 	unsigned char buf[S390_HEADER] = { 0 };
@@ -106,7 +106,7 @@ static struct gdump_error *write_header(struct s390_writer *w)
 	put_u64(&c, w->memory - 1);
 	put_u32(&c, (uint32_t)(w->memory / S390_PAGE));
 	put_u32(&c, 0);
-	put_u64(&c, tod_of(image));
+	put_u64(&c, s390_tod_of(image));
 	put_u64(&c, 0);                 /* ID of a CPU */
 	put_u32(&c, S390_ARCH_64);
 	cursor_take(&c, 93 - 76);
@@ -119,18 +119,18 @@ static struct gdump_error *write_header(struct s390_writer *w)
 	return sink_write(w->spec->sink, 0, buf, sizeof(buf));
 }
 
-static struct gdump_error *write_end(struct s390_writer *w)
+static struct gdump_error *s390_write_end(struct s390_writer *w)
 {
 	unsigned char buf[S390_END];
 	struct cursor c = cursor_init(buf, sizeof(buf), true, true);
 
 	put_bytes(&c, S390_END_MARK, 8);
-	put_u64(&c, tod_of(w->spec->image));
+	put_u64(&c, s390_tod_of(w->spec->image));
 	return sink_write(w->spec->sink, S390_HEADER + w->memory, buf, sizeof(buf));
 }
 
 /* The upper halves of the first sixteen vector registers are the floating-point ones. */
-static struct gdump_error *write_vectors(struct s390_writer *w, const struct s390_cpu *cpu)
+static struct gdump_error *s390_write_vectors(struct s390_writer *w, const struct s390_cpu *cpu)
 {
 	const unsigned char *low = cpu->notes[VXRS_LOW]->desc, *fp = cpu->notes[FPREGSET]->desc;
 	unsigned char buf[S390_VECTORS];
@@ -144,20 +144,19 @@ static struct gdump_error *write_vectors(struct s390_writer *w, const struct s39
 }
 
 /* Memory is there: put the registers of a CPU into it. */
-static struct gdump_error *write_cpu(struct s390_writer *w, const struct s390_cpu *cpu)
+static struct gdump_error *s390_write_cpu(struct s390_writer *w, const struct s390_cpu *cpu)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && cpu->there && i < S390_NUM_SAVED; i++) {
-		const struct gdump_note *n = cpu->notes[s390_saved[i].note];
+		const struct s390_saved *saved = &s390_saved[i];
+		const struct gdump_note *n = cpu->notes[saved->note];
 
 		if (n)
-			err = sink_write(w->spec->sink,
-					 S390_HEADER + cpu->prefix + s390_saved[i].saved,
-					 (const char *)n->desc + s390_saved[i].off,
-					 s390_saved[i].len);
+			err = sink_write(w->spec->sink, S390_HEADER + cpu->prefix + saved->saved,
+					 (const char *)n->desc + saved->off, saved->len);
 	}
-	return err || !cpu->vectors ? err : write_vectors(w, cpu);
+	return err || !cpu->vectors ? err : s390_write_vectors(w, cpu);
 }
 
 static struct gdump_error *s390_store(struct writer *writer, const struct batch *b)
@@ -173,11 +172,11 @@ static struct gdump_error *s390_finish(struct writer *writer, uint64_t *size)
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && i < w->num_cpus; i++)
-		err = write_cpu(w, &w->cpus[i]);
+		err = s390_write_cpu(w, &w->cpus[i]);
 	if (!err)
-		err = write_header(w);
+		err = s390_write_header(w);
 	*size = S390_HEADER + w->memory + S390_END;
-	return err ? err : write_end(w);
+	return err ? err : s390_write_end(w);
 }
 
 static void s390_writer_close(struct writer *writer)
@@ -194,7 +193,7 @@ static const struct writer_ops s390_writer_ops = {
 	.close = s390_writer_close,
 };
 
-static struct gdump_error *lay_out(struct s390_writer *w)
+static struct gdump_error *s390_lay_out(struct s390_writer *w)
 {
 	const struct image *image = w->spec->image;
 	struct gdump_error *err = NULL;
@@ -219,7 +218,7 @@ static struct gdump_error *lay_out(struct s390_writer *w)
 struct gdump_error *s390_create(const struct write_spec *spec, struct writer **ret)
 {
 	struct s390_writer *w = calloc(1, sizeof(*w));
-	CLEANUP_WRITER struct writer *guard = &w->writer;
+	CLEANUP_WRITER struct writer *owned = &w->writer;
 	struct gdump_error *err;
 
 	if (!w)
@@ -227,15 +226,15 @@ struct gdump_error *s390_create(const struct write_spec *spec, struct writer **r
 	w->writer.ops = &s390_writer_ops;
 	w->writer.zero_filled = spec->plan->num_pages - spec->plan->kept;
 	w->spec = spec;
-	err = lay_out(w);
+	err = s390_lay_out(w);
 	if (!err)
-		err = take_cpus(w);
+		err = s390_take_cpus(w);
 	/* without its end it is known to be cut short */
 	if (!err)
-		err = write_header(w);
+		err = s390_write_header(w);
 	if (err)
 		return err;
-	guard = NULL;
+	owned = NULL;
 	*ret = &w->writer;
 	return NULL;
 }

@@ -46,7 +46,7 @@ static bool win_dmp_probe(const unsigned char *head, size_t len)
 }
 
 /* @num pages from @pfn on are at @off, as far as the file goes. */
-static struct gdump_error *add_pages(struct win_source *w, struct win_run run, uint64_t off)
+static struct gdump_error *win_add_pages(struct win_source *w, struct win_run run, uint64_t off)
 {
 	const uint64_t size = run.num * WIN_PAGE, end = w->base.in->size;
 	const uint64_t there = off < end ? MIN(size, end - off) : 0;
@@ -58,27 +58,27 @@ static struct gdump_error *add_pages(struct win_source *w, struct win_run run, u
 	return there ? pieces_add(&w->base.pieces, run.pfn * WIN_PAGE, there, off) : NULL;
 }
 
-static struct gdump_error *add_range(struct win_source *w, struct win_run run)
+static struct gdump_error *win_add_range(struct win_source *w, struct win_run run)
 {
 	return image_add_range(&w->base.source.image, run.pfn * WIN_PAGE, run.num * WIN_PAGE,
 			       GDUMP_RANGE_RAM);
 }
 
-static struct gdump_error *read_runs(struct win_source *w)
+static struct gdump_error *win_read_runs(struct win_source *w)
 {
 	struct gdump_error *err = NULL;
 	uint64_t off = WIN_HEADER_SIZE;
 
 	for (size_t i = 0; !err && i < w->header.num_runs; i++) {
-		err = add_range(w, w->header.runs[i]);
+		err = win_add_range(w, w->header.runs[i]);
 		if (!err)
-			err = add_pages(w, w->header.runs[i], off);
+			err = win_add_pages(w, w->header.runs[i], off);
 		off += w->header.runs[i].num * WIN_PAGE;
 	}
 	return err;
 }
 
-static bool in_runs(const struct win_header *h, struct win_run run)
+static bool win_in_runs(const struct win_header *h, struct win_run run)
 {
 	for (size_t i = 0; i < h->num_runs; i++) {
 		if (run.pfn >= h->runs[i].pfn &&
@@ -89,30 +89,30 @@ static bool in_runs(const struct win_header *h, struct win_run run)
 }
 
 /* A bitmap that is read piece by piece, and the runs in it. */
-struct bitmap {
+struct win_bitmap {
 	uint64_t first_page, num_pages, num_bits;
 	uint64_t stored;                /* pages of runs so far                 */
 	struct win_run run;             /* grows; num 0: none                   */
 	bool runs_known;                /* by the first header                  */
 };
 
-static struct gdump_error *end_run(struct win_source *w, struct bitmap *b)
+static struct gdump_error *win_end_run(struct win_source *w, struct win_bitmap *b)
 {
 	struct gdump_error *err = NULL;
 
 	if (!b->run.num)
 		return NULL;
-	if (!b->runs_known || !in_runs(&w->header, b->run))
-		err = add_range(w, b->run);
+	if (!b->runs_known || !win_in_runs(&w->header, b->run))
+		err = win_add_range(w, b->run);
 	if (!err)
-		err = add_pages(w, b->run, b->first_page + b->stored * WIN_PAGE);
+		err = win_add_pages(w, b->run, b->first_page + b->stored * WIN_PAGE);
 	b->stored += b->run.num;
 	b->run.num = 0;
 	return err;
 }
 
-static struct gdump_error *take_bits(struct win_source *w, struct bitmap *b,
-				     const unsigned char *bits, uint64_t pfn, uint64_t num)
+static struct gdump_error *win_take_bits(struct win_source *w, struct win_bitmap *b,
+					 const unsigned char *bits, uint64_t pfn, uint64_t num)
 {
 	struct gdump_error *err = NULL;
 
@@ -122,7 +122,7 @@ static struct gdump_error *take_bits(struct win_source *w, struct bitmap *b,
 			continue;
 		}
 		if (!(bits[i / 8] >> i % 8 & 1)) {
-			err = end_run(w, b);
+			err = win_end_run(w, b);
 			continue;
 		}
 		if (!b->run.num)
@@ -132,7 +132,7 @@ static struct gdump_error *take_bits(struct win_source *w, struct bitmap *b,
 	return err;
 }
 
-static struct gdump_error *get_bitmap_header(struct win_source *w, struct bitmap *b)
+static struct gdump_error *win_get_bitmap_header(struct win_source *w, struct win_bitmap *b)
 {
 	unsigned char buf[BITMAP_HEADER];
 	struct gdump_error *err = bytes_read(w->base.in, WIN_HEADER_SIZE, buf, sizeof(buf));
@@ -158,45 +158,45 @@ static struct gdump_error *get_bitmap_header(struct win_source *w, struct bitmap
 	return NULL;
 }
 
-static struct gdump_error *read_bitmap(struct win_source *w)
+static struct gdump_error *win_read_bitmap(struct win_source *w)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(BITMAP_CHUNK);
-	struct bitmap b = { .runs_known = win_runs_make_sense(&w->header) };
-	struct gdump_error *err = buf ? get_bitmap_header(w, &b) : error_nomem();
+	struct win_bitmap b = { .runs_known = win_runs_make_sense(&w->header) };
+	struct gdump_error *err = buf ? win_get_bitmap_header(w, &b) : error_nomem();
 
 	if (!b.runs_known)
 		w->header.num_runs = 0;
 	for (size_t i = 0; !err && i < w->header.num_runs; i++)
-		err = add_range(w, w->header.runs[i]);
+		err = win_add_range(w, w->header.runs[i]);
 	for (uint64_t pfn = 0; !err && pfn < b.num_bits; pfn += 8 * BITMAP_CHUNK) {
 		const uint64_t num = MIN(b.num_bits - pfn, 8 * BITMAP_CHUNK);
 
 		err = bytes_read(w->base.in, WIN_HEADER_SIZE + BITMAP_HEADER + pfn / 8, buf,
 				 (size_t)div_up(num, 8));
 		if (!err)
-			err = take_bits(w, &b, buf, pfn, num);
+			err = win_take_bits(w, &b, buf, pfn, num);
 	}
 	if (!err)
-		err = end_run(w, &b);
+		err = win_end_run(w, &b);
 	if (!err && b.stored != b.num_pages)
 		err = error_new(GDUMP_ERR_CORRUPT, "the bitmap has %llu pages, the header says %llu",
 				(unsigned long long)b.stored, (unsigned long long)b.num_pages);
 	return err;
 }
 
-static struct gdump_error *read_memory(struct win_source *w)
+static struct gdump_error *win_read_memory(struct win_source *w)
 {
 	switch (w->header.type) {
 	case WIN_FULL:
 		if (!win_runs_make_sense(&w->header))
 			return error_new(GDUMP_ERR_CORRUPT, "its %u runs of memory make no sense",
 					 w->header.num_runs);
-		return read_runs(w);
+		return win_read_runs(w);
 	case WIN_KERNEL_OLD:
 	case WIN_BITMAP_FULL:
 	case WIN_BITMAP_KERNEL:
 	case WIN_BITMAP_AUTOMATIC:
-		return read_bitmap(w);
+		return win_read_bitmap(w);
 	case WIN_TRIAGE:
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "is a minidump, which is no image of the machine's memory");
@@ -206,8 +206,8 @@ static struct gdump_error *read_memory(struct win_source *w)
 }
 
 /* The registers of one CPU as notes; false: there are none. */
-static bool add_cpu(struct win_source *w, struct win_kernel *k, uint32_t cpu,
-		    struct gdump_error **err)
+static bool win_add_cpu(struct win_source *w, struct win_kernel *k, uint32_t cpu,
+			struct gdump_error **err)
 {
 	struct image *image = &w->base.source.image;
 	unsigned char context[CONTEXT_SIZE], prstatus[PRSTATUS_SIZE] = { 0 };
@@ -232,14 +232,14 @@ static bool add_cpu(struct win_source *w, struct win_kernel *k, uint32_t cpu,
 	return true;
 }
 
-static struct gdump_error *add_notes(struct win_source *w)
+static struct gdump_error *win_add_notes(struct win_source *w)
 {
 	struct win_kernel k;
 	struct gdump_error *err = NULL;
 
 	if (win_kernel_init(&k, &w->base.source, w->head)) {
 		for (uint32_t i = 0; !err && i < MIN(w->header.num_cpus, MAX_CONTEXTS); i++) {
-			if (!add_cpu(w, &k, i, &err))
+			if (!win_add_cpu(w, &k, i, &err))
 				break;
 		}
 	}
@@ -247,7 +247,7 @@ static struct gdump_error *add_notes(struct win_source *w)
 	return err ? err : image_add_note(&w->base.source.image, "VMCOREINFO", 0, w->head, sizeof(w->head));
 }
 
-static struct gdump_error *read_header(struct win_source *w)
+static struct gdump_error *win_read_header(struct win_source *w)
 {
 	struct gdump_error *err = bytes_read(w->base.in, 0, w->head, 8);
 
@@ -265,13 +265,13 @@ static struct gdump_error *read_header(struct win_source *w)
 	return NULL;
 }
 
-static struct gdump_error *read_all(struct win_source *w)
+static struct gdump_error *win_read_all(struct win_source *w)
 {
 	struct image *image = &w->base.source.image;
-	struct gdump_error *err = read_header(w);
+	struct gdump_error *err = win_read_header(w);
 
 	if (!err)
-		err = read_memory(w);
+		err = win_read_memory(w);
 	pieces_sort(&w->base.pieces);
 	image->machine = EM_X86_64;
 	image->is64 = true;
@@ -280,7 +280,7 @@ static struct gdump_error *read_all(struct win_source *w)
 	if (!err)
 		err = image_seal(image);
 	if (!err)
-		err = add_notes(w);
+		err = win_add_notes(w);
 	if (!err)
 		err = pieces_source_seal(&w->base);
 	snprintf(image->detail, sizeof(image->detail), "%sWindows dump, type %u, bugcheck 0x%x",
@@ -293,7 +293,7 @@ static const struct source_ops win_source_ops = PIECES_SOURCE_OPS("win-dmp");
 static struct gdump_error *win_dmp_open(struct bytes *in, struct source **ret)
 {
 	struct win_source *w = pieces_source_create(sizeof(*w), &win_source_ops, in);
-	struct gdump_error *err = w ? read_all(w) : error_nomem();
+	struct gdump_error *err = w ? win_read_all(w) : error_nomem();
 
 	return pieces_source_opened(w ? &w->base : NULL, err, ret);
 }

@@ -54,14 +54,14 @@ struct win_writer {
 	size_t next_patch;              /* on a stream: not written yet         */
 };
 
-static void set_le(unsigned char *head, size_t off, uint64_t v, unsigned int n)
+static void win_set_le(unsigned char *head, size_t off, uint64_t v, unsigned int n)
 {
 	struct cursor c = cursor_init(head + off, n, false, true);
 
 	put_uint(&c, v, n);
 }
 
-static uint64_t num_pages(const struct image *image)
+static uint64_t win_num_pages(const struct image *image)
 {
 	uint64_t n = 0;
 
@@ -73,7 +73,7 @@ static uint64_t num_pages(const struct image *image)
 /* Whether @head can be believed: a guest may claim what it likes, but not more
  * memory than it has.
  */
-static bool good_header(struct source *s, const unsigned char *head)
+static bool win_good_header(struct source *s, const unsigned char *head)
 {
 	struct win_header h;
 	struct win_kernel k;
@@ -81,14 +81,14 @@ static bool good_header(struct source *s, const unsigned char *head)
 
 	win_get_header(head, &h);
 	if (!win_is_header(head, WIN_HEADER_SIZE) || h.machine != WIN_MACHINE_AMD64 ||
-	    !h.num_cpus || !win_runs_make_sense(&h) || h.num_pages > num_pages(&s->image))
+	    !h.num_cpus || !win_runs_make_sense(&h) || h.num_pages > win_num_pages(&s->image))
 		return false;
 	good = win_kernel_init(&k, s, head);
 	win_kernel_deinit(&k);
 	return good;
 }
 
-static bool find_note(struct win_writer *w)
+static bool win_find_note(struct win_writer *w)
 {
 	const struct image *image = w->spec->image;
 
@@ -96,7 +96,7 @@ static bool find_note(struct win_writer *w)
 		const struct gdump_note *n = &image->notes[i];
 
 		if (strcmp(n->name, "VMCOREINFO") || n->size != WIN_HEADER_SIZE ||
-		    !good_header(w->spec->source, n->desc))
+		    !win_good_header(w->spec->source, n->desc))
 			continue;
 		memcpy(w->head, n->desc, WIN_HEADER_SIZE);
 		return true;
@@ -105,8 +105,8 @@ static bool find_note(struct win_writer *w)
 }
 
 /* A header that may begin in @len bytes of memory at @paddr. */
-static bool search_bytes(struct win_writer *w, const unsigned char *buf, uint64_t paddr,
-			 size_t len, unsigned int *candidates)
+static bool win_search_bytes(struct win_writer *w, const unsigned char *buf, uint64_t paddr,
+			     size_t len, unsigned int *candidates)
 {
 	struct source *s = w->spec->source;
 
@@ -116,7 +116,7 @@ static bool search_bytes(struct win_writer *w, const unsigned char *buf, uint64_
 		if (memcmp(buf + i, "PAGEDU64", 8) || ++*candidates > MAX_CANDIDATES)
 			continue;
 		err = source_read(s, paddr + i, w->head, WIN_HEADER_SIZE);
-		if (!err && good_header(s, w->head))
+		if (!err && win_good_header(s, w->head))
 			return true;
 		gdump_error_destroy(err);
 	}
@@ -124,23 +124,23 @@ static bool search_bytes(struct win_writer *w, const unsigned char *buf, uint64_
 }
 
 /* Look through pages [pfn, pfn + num); what cannot be read has no header. */
-static bool search_pages(struct win_writer *w, uint64_t pfn, size_t num, unsigned char *buf,
-			 unsigned int *candidates)
+static bool win_search_pages(struct win_writer *w, uint64_t pfn, size_t num, unsigned char *buf,
+			     unsigned int *candidates)
 {
 	struct gdump_error *err = source_read(w->spec->source, pfn * WIN_PAGE, buf, num * WIN_PAGE);
 	bool found = false;
 
 	if (!err)
-		return search_bytes(w, buf, pfn * WIN_PAGE, num * WIN_PAGE, candidates);
+		return win_search_bytes(w, buf, pfn * WIN_PAGE, num * WIN_PAGE, candidates);
 	gdump_error_destroy(err);
 	for (size_t i = 0; !found && num > 1 && i < num; i++)
-		found = search_pages(w, pfn + i, 1, buf, candidates);
+		found = win_search_pages(w, pfn + i, 1, buf, candidates);
 	return found;
 }
 
 /* Look through a range; most of it may be known to be empty, as a dump may claim that. */
-static bool search_range(struct win_writer *w, const struct gdump_range *r, unsigned char *buf,
-			 unsigned int *candidates)
+static bool win_search_range(struct win_writer *w, const struct gdump_range *r, unsigned char *buf,
+			     unsigned int *candidates)
 {
 	const uint64_t end = (r->start + (r->size - 1)) / WIN_PAGE + 1;
 	bool found = false;
@@ -153,12 +153,12 @@ static bool search_range(struct win_writer *w, const struct gdump_range *r, unsi
 		if (num)
 			continue;
 		num = MIN(end - pfn, SEARCH_PAGES);
-		found = search_pages(w, pfn, (size_t)num, buf, candidates);
+		found = win_search_pages(w, pfn, (size_t)num, buf, candidates);
 	}
 	return found;
 }
 
-static struct gdump_error *search_memory(struct win_writer *w, bool *found)
+static struct gdump_error *win_search_memory(struct win_writer *w, bool *found)
 {
 	const struct image *image = w->spec->image;
 	CLEANUP_FREE unsigned char *buf = malloc(SEARCH_PAGES * WIN_PAGE);
@@ -168,12 +168,12 @@ static struct gdump_error *search_memory(struct win_writer *w, bool *found)
 		return error_nomem();
 	for (size_t i = 0; !*found && i < image->num_ranges; i++) {
 		if (image->ranges[i].kind == GDUMP_RANGE_RAM)
-			*found = search_range(w, &image->ranges[i], buf, &candidates);
+			*found = win_search_range(w, &image->ranges[i], buf, &candidates);
 	}
 	return NULL;
 }
 
-static struct gdump_error *find_header(struct win_writer *w)
+static struct gdump_error *win_find_header(struct win_writer *w)
 {
 	struct source *s = w->spec->source;
 	bool found;
@@ -184,9 +184,9 @@ static struct gdump_error *find_header(struct win_writer *w)
 	if (s->ops->order == READ_ASCENDING)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "win-dmp needs memory in any order, which this source does not give; write another format first, and convert that");
-	found = find_note(w);
+	found = win_find_note(w);
 	if (!found)
-		err = search_memory(w, &found);
+		err = win_search_memory(w, &found);
 	if (err || found)
 		return err;
 	return error_new(GDUMP_ERR_UNSUPPORTED,
@@ -194,16 +194,16 @@ static struct gdump_error *find_header(struct win_writer *w)
 }
 
 /* What Windows fills in when it crashes. */
-static void complete_header(struct win_writer *w, struct win_kernel *k)
+static void win_complete_header(struct win_writer *w, struct win_kernel *k)
 {
 	uint64_t value, data;
 
-	set_le(w->head, WIN_KDBG, k->kdbg, 8);
-	set_le(w->head, WIN_NUM_RUNS + 4, 0, 4);
-	set_le(w->head, WIN_DUMP_TYPE, WIN_FULL, 8);
-	set_le(w->head, WIN_SPACE, WIN_HEADER_SIZE + w->header.num_pages * WIN_PAGE, 8);
+	win_set_le(w->head, WIN_KDBG, k->kdbg, 8);
+	win_set_le(w->head, WIN_NUM_RUNS + 4, 0, 4);
+	win_set_le(w->head, WIN_DUMP_TYPE, WIN_FULL, 8);
+	win_set_le(w->head, WIN_SPACE, WIN_HEADER_SIZE + w->header.num_pages * WIN_PAGE, 8);
 	if (win_get(k, k->kdbg + KDBG_PFN_DATABASE, 8, &value))
-		set_le(w->head, WIN_PFN_DATABASE, value, 8);
+		win_set_le(w->head, WIN_PFN_DATABASE, value, 8);
 	if (win_get(k, k->kdbg + KDBG_BUGCHECK, 8, &data)) {
 		struct gdump_error *err = walker_read(&k->walker, data, w->head + WIN_BUGCHECK,
 						      WIN_BUGCHECK_SIZE);
@@ -212,11 +212,11 @@ static void complete_header(struct win_writer *w, struct win_kernel *k)
 	}
 	win_get_header(w->head, &w->header);
 	if (!w->header.bugcheck)
-		set_le(w->head, WIN_BUGCHECK, WIN_LIVE_SYSTEM, 4);
+		win_set_le(w->head, WIN_BUGCHECK, WIN_LIVE_SYSTEM, 4);
 }
 
-static const struct gdump_note *find_cpu_note(const struct image *image, uint32_t cpu,
-					      uint32_t type, size_t size)
+static const struct gdump_note *win_find_cpu_note(const struct image *image, uint32_t cpu,
+						  uint32_t type, size_t size)
 {
 	for (size_t i = 0; i < image->num_notes; i++) {
 		const struct gdump_note *n = &image->notes[i];
@@ -229,7 +229,7 @@ static const struct gdump_note *find_cpu_note(const struct image *image, uint32_
 }
 
 /* Whether the CONTEXT in memory already has the registers of @want. */
-static bool is_current(struct win_kernel *k, uint64_t at, const unsigned char *want)
+static bool win_is_current(struct win_kernel *k, uint64_t at, const unsigned char *want)
 {
 	const size_t first = 0x38, end = CONTEXT_FXSAVE;
 	unsigned char have[CONTEXT_SIZE];
@@ -243,8 +243,8 @@ static bool is_current(struct win_kernel *k, uint64_t at, const unsigned char *w
 }
 
 /* Put @context, which is mapped at @vaddr, where the file has that memory. */
-static void add_patches(struct win_writer *w, struct win_kernel *k, uint64_t vaddr,
-			unsigned char *context)
+static void win_add_patches(struct win_writer *w, struct win_kernel *k, uint64_t vaddr,
+			    unsigned char *context)
 {
 	for (size_t done = 0, n; done < CONTEXT_SIZE; done += n) {
 		uint64_t paddr, len;
@@ -264,14 +264,14 @@ static void add_patches(struct win_writer *w, struct win_kernel *k, uint64_t vad
 	}
 }
 
-static int by_off(const void *a, const void *b)
+static int win_patch_by_off(const void *a, const void *b)
 {
 	const struct patch *x = a, *y = b;
 
 	return (x->off > y->off) - (x->off < y->off);
 }
 
-static struct gdump_error *patch_contexts(struct win_writer *w, struct win_kernel *k)
+static struct gdump_error *win_patch_contexts(struct win_writer *w, struct win_kernel *k)
 {
 	const struct image *image = w->spec->image;
 	const uint32_t num = MIN(w->header.num_cpus, MAX_PATCHED_CPUS);
@@ -282,8 +282,10 @@ static struct gdump_error *patch_contexts(struct win_writer *w, struct win_kerne
 	if (!w->contexts || !w->patches)
 		return error_nomem();
 	for (uint32_t cpu = 0; cpu < num; cpu++) {
-		const struct gdump_note *regs = find_cpu_note(image, cpu, NT_PRSTATUS, PRSTATUS_SIZE);
-		const struct gdump_note *fp = find_cpu_note(image, cpu, NT_FPREGSET, FXSAVE_SIZE);
+		const struct gdump_note *regs = win_find_cpu_note(image, cpu, NT_PRSTATUS,
+								  PRSTATUS_SIZE);
+		const struct gdump_note *fp = win_find_cpu_note(image, cpu, NT_FPREGSET,
+								FXSAVE_SIZE);
 		unsigned char *context = w->contexts + cpu * (size_t)CONTEXT_SIZE;
 		uint64_t at;
 
@@ -294,15 +296,15 @@ static struct gdump_error *patch_contexts(struct win_writer *w, struct win_kerne
 		if (!cpu && (!memcmp(first + CONTEXT_FLAGS, "\0\0\0", 4) ||
 			     !memcmp(first + CONTEXT_FLAGS, "PAGE", 4)))
 			memcpy(first, context, CONTEXT_SIZE);
-		if (win_context_at(k, cpu, &at) && !is_current(k, at, context))
-			add_patches(w, k, at, context);
+		if (win_context_at(k, cpu, &at) && !win_is_current(k, at, context))
+			win_add_patches(w, k, at, context);
 	}
-	qsort(w->patches, w->num_patches, sizeof(*w->patches), by_off);
+	qsort(w->patches, w->num_patches, sizeof(*w->patches), win_patch_by_off);
 	return NULL;
 }
 
 /* How many pages of a run are in the dump. */
-static uint64_t count_kept(const struct gdump_plan *plan, const struct win_run *r)
+static uint64_t win_count_kept(const struct gdump_plan *plan, const struct win_run *r)
 {
 	uint64_t n = 0;
 
@@ -320,7 +322,7 @@ static uint64_t count_kept(const struct gdump_plan *plan, const struct win_run *
 	return n;
 }
 
-static struct gdump_error *lay_out(struct win_writer *w)
+static struct gdump_error *win_lay_out(struct win_writer *w)
 {
 	const struct gdump_plan *plan = w->spec->plan;
 	struct gdump_error *err = NULL;
@@ -331,13 +333,13 @@ static struct gdump_error *lay_out(struct win_writer *w)
 
 		err = pieces_add(&w->pieces, r->pfn * WIN_PAGE, r->num * WIN_PAGE, w->end);
 		w->end += r->num * WIN_PAGE;
-		w->writer.zero_filled += r->num - count_kept(plan, r);
+		w->writer.zero_filled += r->num - win_count_kept(plan, r);
 	}
 	return err;
 }
 
 /* On a stream: the patches before @end, which are in pages that are zero. */
-static struct gdump_error *pass_patches(struct win_writer *w, uint64_t end)
+static struct gdump_error *win_pass_patches(struct win_writer *w, uint64_t end)
 {
 	struct gdump_error *err = NULL;
 
@@ -352,10 +354,10 @@ static struct gdump_error *pass_patches(struct win_writer *w, uint64_t end)
 }
 
 /* On a stream: one part, with the patches that lie in it. */
-static struct gdump_error *stream_part(struct win_writer *w, const struct piece_part *part)
+static struct gdump_error *win_stream_part(struct win_writer *w, const struct piece_part *part)
 {
 	CLEANUP_FREE unsigned char *copy = NULL;
-	struct gdump_error *err = pass_patches(w, part->off);
+	struct gdump_error *err = win_pass_patches(w, part->off);
 
 	if (err)
 		return err;
@@ -385,7 +387,7 @@ static struct gdump_error *win_store(struct writer *writer, const struct batch *
 	if (w->spec->sink->seeks)
 		return pieces_store(&w->pieces, w->spec->sink, b, WIN_PAGE);
 	while (!err && piece_walk_next(&walk, &part))
-		err = stream_part(w, &part);
+		err = win_stream_part(w, &part);
 	return err;
 }
 
@@ -394,7 +396,7 @@ static struct gdump_error *win_finish(struct writer *writer, uint64_t *size)
 	struct win_writer *w = (struct win_writer *)writer;
 
 	*size = w->end;
-	return pass_patches(w, w->end);
+	return win_pass_patches(w, w->end);
 }
 
 static void win_close(struct writer *writer)
@@ -413,19 +415,19 @@ static const struct writer_ops win_writer_ops = {
 	.close = win_close,
 };
 
-static struct gdump_error *prepare(struct win_writer *w)
+static struct gdump_error *win_prepare(struct win_writer *w)
 {
 	struct win_kernel k;
-	struct gdump_error *err = find_header(w);
+	struct gdump_error *err = win_find_header(w);
 
 	if (err)
 		return err;
 	win_get_header(w->head, &w->header);
-	err = lay_out(w);
+	err = win_lay_out(w);
 	win_kernel_init(&k, w->spec->source, w->head);
-	complete_header(w, &k);
+	win_complete_header(w, &k);
 	if (!err)
-		err = patch_contexts(w, &k);
+		err = win_patch_contexts(w, &k);
 	win_kernel_deinit(&k);
 	return err ? err : sink_write(w->spec->sink, 0, w->head, sizeof(w->head));
 }
@@ -433,17 +435,17 @@ static struct gdump_error *prepare(struct win_writer *w)
 struct gdump_error *win_dmp_create(const struct write_spec *spec, struct writer **ret)
 {
 	struct win_writer *w = calloc(1, sizeof(*w));
-	CLEANUP_WRITER struct writer *guard = &w->writer;
+	CLEANUP_WRITER struct writer *owned = &w->writer;
 	struct gdump_error *err;
 
 	if (!w)
 		return error_nomem();
 	w->writer.ops = &win_writer_ops;
 	w->spec = spec;
-	err = prepare(w);
+	err = win_prepare(w);
 	if (err)
 		return err;
-	guard = NULL;
+	owned = NULL;
 	*ret = &w->writer;
 	return NULL;
 }

@@ -20,14 +20,14 @@ static const struct reg context_regs[] = {
 	{ "rip", 0xf8, 8 },
 };
 
-static uint64_t get_le(const unsigned char *p, unsigned int n)
+static uint64_t win_get_le(const unsigned char *p, unsigned int n)
 {
 	struct cursor c = cursor_init(p, n, false, true);
 
 	return get_uint(&c, n);
 }
 
-static void put_le(unsigned char *p, uint64_t v, unsigned int n)
+static void win_put_le(unsigned char *p, uint64_t v, unsigned int n)
 {
 	struct cursor c = cursor_init(p, n, false, true);
 
@@ -42,17 +42,17 @@ bool win_is_header(const unsigned char *head, size_t len)
 void win_get_header(const unsigned char *buf, struct win_header *ret)
 {
 	*ret = (struct win_header){
-		.cr3 = get_le(buf + WIN_CR3, 8), .kdbg = get_le(buf + WIN_KDBG, 8),
-		.num_pages = get_le(buf + WIN_NUM_PAGES, 8),
-		.machine = (uint32_t)get_le(buf + WIN_MACHINE, 4),
-		.num_cpus = (uint32_t)get_le(buf + WIN_NUM_CPUS, 4),
-		.bugcheck = (uint32_t)get_le(buf + WIN_BUGCHECK, 4),
-		.type = (uint32_t)get_le(buf + WIN_DUMP_TYPE, 4),
-		.num_runs = (uint32_t)get_le(buf + WIN_NUM_RUNS, 4),
+		.cr3 = win_get_le(buf + WIN_CR3, 8), .kdbg = win_get_le(buf + WIN_KDBG, 8),
+		.num_pages = win_get_le(buf + WIN_NUM_PAGES, 8),
+		.machine = (uint32_t)win_get_le(buf + WIN_MACHINE, 4),
+		.num_cpus = (uint32_t)win_get_le(buf + WIN_NUM_CPUS, 4),
+		.bugcheck = (uint32_t)win_get_le(buf + WIN_BUGCHECK, 4),
+		.type = (uint32_t)win_get_le(buf + WIN_DUMP_TYPE, 4),
+		.num_runs = (uint32_t)win_get_le(buf + WIN_NUM_RUNS, 4),
 	};
 	for (size_t i = 0; i < WIN_MAX_RUNS; i++) {
-		ret->runs[i].pfn = get_le(buf + WIN_RUNS + 16 * i, 8);
-		ret->runs[i].num = get_le(buf + WIN_RUNS + 16 * i + 8, 8);
+		ret->runs[i].pfn = win_get_le(buf + WIN_RUNS + 16 * i, 8);
+		ret->runs[i].num = win_get_le(buf + WIN_RUNS + 16 * i + 8, 8);
 	}
 }
 
@@ -81,26 +81,26 @@ bool win_get(struct win_kernel *k, uint64_t vaddr, unsigned int n, uint64_t *ret
 	return !err;
 }
 
-static bool is_kdbg(struct win_kernel *k, uint64_t vaddr)
+static bool win_is_kdbg(struct win_kernel *k, uint64_t vaddr)
 {
 	uint64_t tag;
 
-	return win_get(k, vaddr + KDBG_TAG, 4, &tag) && tag == get_le((const void *)"KDBG", 4);
+	return win_get(k, vaddr + KDBG_TAG, 4, &tag) && tag == win_get_le((const void *)"KDBG", 4);
 }
 
 bool win_kernel_init(struct win_kernel *k, struct source *s, const unsigned char *header)
 {
-	const uint64_t cr3 = get_le(header + WIN_CR3, 8);
+	const uint64_t cr3 = win_get_le(header + WIN_CR3, 8);
 
 	k->paging = (struct paging){ .entry_size = 8 };
 	x86_64_set_paging(&k->paging, cr3 & 0x000ffffffffff000, false, 0);
 	walker_init(&k->walker, &k->paging, s);
-	k->kdbg = get_le(header + WIN_KDBG, 8);
-	if (is_kdbg(k, k->kdbg))
+	k->kdbg = win_get_le(header + WIN_KDBG, 8);
+	if (win_is_kdbg(k, k->kdbg))
 		return true;
 	/* the kernel's own may be encoded; the driver leaves a plain one's place */
-	k->kdbg = get_le(header + WIN_PARAMETER_1, 8);
-	return is_kdbg(k, k->kdbg);
+	k->kdbg = win_get_le(header + WIN_PARAMETER_1, 8);
+	return win_is_kdbg(k, k->kdbg);
 }
 
 void win_kernel_deinit(struct win_kernel *k)
@@ -118,7 +118,7 @@ bool win_context_at(struct win_kernel *k, uint32_t cpu, uint64_t *ret)
 	       win_get(k, prcb + off, 8, ret) && *ret;
 }
 
-static const struct reg *prstatus_reg(const char *name)
+static const struct reg *win_prstatus_reg(const char *name)
 {
 	const struct reg *r = arch_x86_64.regs;
 
@@ -130,11 +130,11 @@ static const struct reg *prstatus_reg(const char *name)
 void win_context_to_prstatus(const unsigned char *context, unsigned char *prstatus)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(context_regs); i++) {
-		const struct reg *from = &context_regs[i], *to = prstatus_reg(from->name);
+		const struct reg *from = &context_regs[i], *to = win_prstatus_reg(from->name);
 
 		if (to)
-			put_le(prstatus + to->off, get_le(context + from->off, from->size),
-			       to->size);
+			win_put_le(prstatus + to->off, win_get_le(context + from->off, from->size),
+				   to->size);
 	}
 }
 
@@ -145,16 +145,16 @@ void win_context_make(unsigned char *context, const unsigned char *prstatus,
 
 	memset(context, 0, CONTEXT_SIZE);
 	for (size_t i = 0; i < ARRAY_SIZE(context_regs); i++) {
-		const struct reg *to = &context_regs[i], *from = prstatus_reg(to->name);
+		const struct reg *to = &context_regs[i], *from = win_prstatus_reg(to->name);
 
 		if (from)
-			put_le(context + to->off, get_le(prstatus + from->off, from->size),
-			       to->size);
+			win_put_le(context + to->off, win_get_le(prstatus + from->off, from->size),
+				   to->size);
 	}
 	if (fxsave) {
 		flags |= CONTEXT_FLOATING;
 		memcpy(context + CONTEXT_FXSAVE, fxsave, FXSAVE_SIZE);
 		memcpy(context + CONTEXT_MXCSR, fxsave + FXSAVE_MXCSR, 4);
 	}
-	put_le(context + CONTEXT_FLAGS, flags, 4);
+	win_put_le(context + CONTEXT_FLAGS, flags, 4);
 }
