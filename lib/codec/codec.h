@@ -14,7 +14,8 @@
 struct codec {
 	const char *name;
 	const char *library;            /* with version; NULL: not in this build */
-	uint32_t kdump_flag;            /* names it in kdump's page descriptors */
+	uint32_t kdump_flag;            /* names it in kdump's page descriptors: a bit that
+					 * kdump.h does not use; 0: not compressed */
 	int min_level, max_level, default_level;
 	int live_level;                 /* where a guest waits meanwhile        */
 	const char *level_note;         /* ends the message about a wrong level; NULL: none */
@@ -49,3 +50,5 @@ enum { NUM_CODECS = 0 CODECS(X) };
 const struct codec *codec_at(size_t i);
 const struct codec *codec_find(const char *name);
 const struct codec *codec_by_kdump_flag(uint32_t flag);
+/* The kdump_flag of all of them */
+uint32_t codec_kdump_flags(void);

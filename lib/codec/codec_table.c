@@ -25,6 +25,15 @@ const struct codec *codec_find(const char *name)
 	return NULL;
 }
 
+uint32_t codec_kdump_flags(void)
+{
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(codecs); i++)
+		flags |= codecs[i]->kdump_flag;
+	return flags;
+}
+
 const struct codec *codec_by_kdump_flag(uint32_t flag)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(codecs); i++) {

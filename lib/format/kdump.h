@@ -25,7 +25,7 @@ enum {
 	KDUMP_MIN_BLOCK = 4096,
 	KDUMP_MAX_BLOCK = 262144,
 	KDUMP_DESC_SIZE = 24,
-	KDUMP_COMPRESSED_MASK = 0x27,       /* zlib, lzo, snappy, zstd              */
+	/* in the header, beside the kdump_flag of a codec */
 	KDUMP_INCOMPLETE = 0x08,
 	KDUMP_NO_VMEMMAP = 0x10,        /* struct page was left out             */
 	KDUMP_HEAD_SIZE = 464,          /* of the larger main header            */

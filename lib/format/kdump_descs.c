@@ -173,13 +173,13 @@ static struct gdump_error *kdump_check_desc(const struct kdump_source *k,
 					    const struct kdump_part *part,
 					    const struct kdump_desc *d)
 {
-	const uint32_t bs = k->header.block_size, compressed = d->flags & KDUMP_COMPRESSED_MASK;
+	const uint32_t bs = k->header.block_size;
 
 	if (!d->off)
 		return kdump_lost_page();
-	if (d->flags & ~(uint32_t)KDUMP_COMPRESSED_MASK || (compressed && !is_power_of_2(compressed)))
+	if (d->flags & ~k->codec_flags || (d->flags && !is_power_of_2(d->flags)))
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: unknown flags 0x%x", d->flags);
-	if (d->size > bs || (!compressed && d->size != bs) || !d->size)
+	if (d->size > bs || (!d->flags && d->size != bs) || !d->size)
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: %u bytes for a page of %u",
 				 d->size, bs);
 	if (k->source.image.incomplete && kdump_is_lost(part, d))

@@ -153,33 +153,42 @@ static struct gdump_error *kdump_take_pages(struct kdump_source *k, const struct
 	return err;
 }
 
-struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
-				 void *buf, struct stored_page *ret)
+/* As kdump_stored(), of pages that are all in one part; @at moves behind their data. */
+static bool kdump_stored_in_part(struct kdump_source *k, uint64_t pfn, size_t num, uint32_t flag,
+				 unsigned char **at, struct stored_page *ret)
+{
+	const struct kdump_part *part = kdump_part_of(k, pfn);
+	CLEANUP_FREE struct kdump_desc *d = malloc(num * sizeof(*d));
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+
+	if (!d)
+		return false;
+	err = kdump_good_descs(k, part, pfn, num, d);
+	if (err)
+		return false;
+	for (size_t i = 0; i < num; i++) {
+		if (d[i].flags && d[i].flags != flag)
+			return false;
+	}
+	err = kdump_take_pages(k, part, d, num, at, ret);
+	return !err;
+}
+
+bool kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag, void *buf,
+		  struct stored_page *ret)
 {
 	struct kdump_source *k = (struct kdump_source *)s;
-	CLEANUP_FREE struct kdump_desc *d = malloc(num * sizeof(*d));
-	struct gdump_error *err = d ? NULL : error_nomem();
 	unsigned char *at = buf;
 
-	/* VMCOREINFO that was found in memory may have told another page size */
-	if (!err && s->image.page_size != k->header.block_size)
-		err = error_new(GDUMP_ERR_UNSUPPORTED, "blocks are no pages");
-	for (size_t done = 0, some; !err && done < num; done += some) {
-		const struct kdump_part *part = kdump_part_of(k, pfn + done);
-
+	/* the file has blocks, which are not always pages */
+	if (s->image.page_size != k->header.block_size)
+		return false;
+	for (size_t done = 0, some; done < num; done += some) {
 		some = kdump_count_there(k, pfn + done, num - done);
-		if (!some)
-			return error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
-					 (unsigned long long)(pfn + done));
-		err = kdump_good_descs(k, part, pfn + done, some, d);
-		for (size_t i = 0; !err && i < some; i++) {
-			if (d[i].flags && d[i].flags != flag)
-				return error_new(GDUMP_ERR_UNSUPPORTED, "another codec");
-		}
-		if (!err)
-			err = kdump_take_pages(k, part, d, some, &at, ret + done);
+		if (!some || !kdump_stored_in_part(k, pfn + done, some, flag, &at, ret + done))
+			return false;
 	}
-	return err;
+	return true;
 }
 
 /* A piece of one page. */

@@ -172,16 +172,6 @@ static const struct source_ops kdump_source_ops = {
 	.name = "kdump",
 	.has_absent = true,
 	.read = kdump_read,
-	.scan = kdump_scan,
-	.gap = kdump_gap,
-	.close = kdump_source_close,
-};
-
-/* The same of a file whose blocks are the guest's pages. */
-static const struct source_ops kdump_page_ops = {
-	.name = "kdump",
-	.has_absent = true,
-	.read = kdump_read,
 	.stored = kdump_stored,
 	.scan = kdump_scan,
 	.gap = kdump_gap,
@@ -208,7 +198,7 @@ static uint16_t kdump_find_machine(const struct kdump_header *h)
 
 static const char *kdump_codec_name(uint32_t status)
 {
-	const struct codec *codec = codec_by_kdump_flag(status & KDUMP_COMPRESSED_MASK);
+	const struct codec *codec = codec_by_kdump_flag(status & codec_kdump_flags());
 
 	return codec ? codec->name : "not compressed";
 }
@@ -322,6 +312,7 @@ static struct gdump_error *kdump_open_parts(struct bytes *const *in, const char 
 	}
 	owned = &k->source;
 	source_init(&k->source, &kdump_source_ops);
+	k->codec_flags = codec_kdump_flags();
 	k->parts = parts;
 	k->num_parts = num;
 	for (size_t i = 0; i < num; i++)
@@ -330,8 +321,6 @@ static struct gdump_error *kdump_open_parts(struct bytes *const *in, const char 
 	err = kdump_read_all(k);
 	if (err)
 		return err;
-	if (k->source.image.page_size == k->header.block_size)
-		k->source.ops = &kdump_page_ops;
 	owned = NULL;
 	*ret = &k->source;
 	return NULL;

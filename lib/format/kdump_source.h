@@ -22,6 +22,7 @@ struct kdump_source {
 	unsigned char *bitmap;          /* 2: the page is in the file           */
 	uint64_t *rank;                 /* pages in the file below each group of some */
 	uint64_t num_pages;
+	uint32_t codec_flags;           /* that descriptors may have            */
 };
 
 struct kdump_desc {
@@ -63,5 +64,5 @@ struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size
 struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
 			       bool holes);
 uint64_t kdump_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state);
-struct gdump_error *kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
-				 void *buf, struct stored_page *ret);
+bool kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag, void *buf,
+		  struct stored_page *ret);

@@ -135,13 +135,13 @@ struct source_ops {
 	 */
 	const void *(*borrow)(struct source *s, uint64_t paddr, size_t len);
 	/* Pages [pfn, pfn + num), which are all there, as the input holds them:
-	 * back to back in @buf, which has room for @num whole pages.  An error
-	 * where one is compressed by another codec than that of @flag (kdump_flag),
-	 * or is not good, so far as the source looks.  NULL: the input holds no
-	 * pages by themselves.
+	 * back to back in @buf, which has room for @num whole pages.  False: read()
+	 * them, as one is compressed by another codec than that of @flag (kdump_flag),
+	 * or cannot be read, or is not good, so far as the source looks.  NULL: the
+	 * input holds no pages by themselves.
 	 */
-	struct gdump_error *(*stored)(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
-				      void *buf, struct stored_page *ret);
+	bool (*stored)(struct source *s, uint64_t pfn, size_t num, uint32_t flag,
+		       void *buf, struct stored_page *ret);
 	/* READ_PUSHED only: give all pages, in an order of its own, on the calling
 	 * thread, which is another than the one that opened the source but alone with
 	 * it.  Once; memory is read() before, if at all.

@@ -170,17 +170,14 @@ static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
 	struct source *source = w->p->source;
 	const uint32_t flag = w->p->writer->codec->kdump_flag;
 	struct batch *b = &s->batch;
-	struct gdump_error *err = source_scan(source, b->pages[i].pfn, n, w->state, false);
+	CLEANUP_ERROR struct gdump_error *err =
+		source_scan(source, b->pages[i].pfn, n, w->state, false);
 
-	if (!err && !memchr(w->state, PAGE_ABSENT, n))
-		err = source->ops->stored(source, b->pages[i].pfn, n, flag,
-					  s->buf + b->data_len, w->stored);
-	else if (!err)
+	/* what fails here fails once more in read(), which has to say why */
+	if (err || memchr(w->state, PAGE_ABSENT, n) ||
+	    !source->ops->stored(source, b->pages[i].pfn, n, flag, s->buf + b->data_len,
+				 w->stored))
 		return false;
-	if (err) {
-		gdump_error_destroy(err);
-		return false;
-	}
 	for (size_t k = 0; k < n; k++) {
 		const struct stored_page *from = &w->stored[k];
 		struct page *page = &b->pages[i + k];

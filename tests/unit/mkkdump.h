@@ -23,6 +23,7 @@ struct mkkdump {
 	const char *absent;             /* by page, 'x': not in the file; NULL: all are */
 	const char *vmcoreinfo, *eraseinfo;
 	uint32_t status, tv_sec;
+	uint32_t desc_flags;            /* of all pages, which are stored as they are */
 	const char *machine;            /* NULL: "x86_64"                       */
 	bool one_bitmap;
 	uint32_t split, start, end;     /* a part                               */
@@ -109,7 +110,7 @@ static inline void mk_pages(struct cursor *c, const struct mkkdump *m, size_t bi
 		c->p = m->buf + desc + 24 * n++;
 		put_u64(c, data);
 		put_u32(c, m->block_size);
-		put_u32(c, 0);
+		put_u32(c, m->desc_flags);
 		put_u64(c, 0);
 		memset(m->buf + data, (int)(i + 1) & 0xff, m->block_size);
 		data += m->block_size;

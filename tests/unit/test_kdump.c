@@ -3,6 +3,8 @@
 
 #include <elf.h>
 
+#include "codec/codec.h"
+#include "format/kdump.h"
 #include "mkkdump.h"
 
 /* Whether [paddr, paddr + len) reads as made, or with @gap as zero. */
@@ -244,8 +246,39 @@ static void test_wrong_parts(void)
 	}
 }
 
+static void check_desc_flags(uint32_t flags, enum gdump_code code, const char *part)
+{
+	struct mkkdump m = { .num_pages = 1, .desc_flags = flags };
+	unsigned char page[4096];
+	struct source *s;
+
+	CHECK_OK(mkkdump_open(&m, &s));
+	CHECK_ERR(source_read(s, 0, page, sizeof(page)), code, part);
+	source_close(s);
+	mkkdump_free(&m);
+}
+
+/* A row in CODECS is all that the reader needs to know a codec. */
+static void test_codec_flags(void)
+{
+	const struct codec *c;
+	uint32_t used = KDUMP_INCOMPLETE | KDUMP_NO_VMEMMAP;
+
+	for (size_t i = 0; (c = codec_at(i)); i++) {
+		CHECK(!(c->kdump_flag & used));
+		used |= c->kdump_flag;
+		if (c->kdump_flag)
+			check_desc_flags(c->kdump_flag,
+					 c->decompress ? GDUMP_ERR_CORRUPT : GDUMP_ERR_UNSUPPORTED,
+					 c->name);
+	}
+	CHECK_INT(codec_kdump_flags(), used & ~(uint32_t)(KDUMP_INCOMPLETE | KDUMP_NO_VMEMMAP));
+	check_desc_flags(~used & (used + 1), GDUMP_ERR_CORRUPT, "unknown flags");
+}
+
 int main(void)
 {
+	test_codec_flags();
 	test_large_blocks();
 	test_small_blocks();
 	test_page_size();
