@@ -14,6 +14,7 @@
  * all zero, so there are more ranges than the machine had.  Its uncompressed
  * files are LiME's.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,8 @@ static bool avml_probe(const unsigned char *head, size_t len)
 
 static struct gdump_error *avml_bad_frame(uint64_t off, const char *what, uint64_t value)
 {
-	return error_new(GDUMP_ERR_CORRUPT, "snappy frame at offset 0x%llx: %s 0x%llx",
-			 (unsigned long long)off, what, (unsigned long long)value);
+	return error_new(GDUMP_ERR_CORRUPT, "snappy frame at offset 0x%" PRIx64 ": %s 0x%" PRIx64,
+			 off, what, value);
 }
 
 /* snappy's own length in front of its data: 7 bits a byte, the low ones first. */
@@ -142,9 +143,8 @@ static struct gdump_error *avml_check_trailer(struct pieces_source *a, uint64_t 
 	len = get_u64(&c);
 	if (len != want)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "trailer at offset 0x%llx: %llu bytes of frames, but there are %llu",
-				 (unsigned long long)off, (unsigned long long)len,
-				 (unsigned long long)want);
+				 "trailer at offset 0x%" PRIx64 ": %" PRIu64 " bytes of frames, but there are %" PRIu64,
+				 off, len, want);
 	return NULL;
 }
 
@@ -246,7 +246,7 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 			break;
 		err = avml_decompress_frame(a, x, space, out);
 		if (err)
-			return error_prefix(err, "memory at 0x%llx", (unsigned long long)paddr);
+			return error_prefix(err, "memory at 0x%" PRIx64, paddr);
 		skip = (size_t)(paddr - x->paddr);
 		n = (size_t)MIN(len, x->size - skip);
 		memcpy(p, out + skip, n);
@@ -254,8 +254,8 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 		some = true;
 	}
 	memset(p, 0, len);
-	return some ? NULL : error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
-				       (unsigned long long)first);
+	return some ? NULL : error_new(GDUMP_ERR_NODATA, "memory at 0x%" PRIx64 " is not in the dump",
+				       first);
 }
 
 static struct gdump_error *avml_scan(struct source *s, uint64_t pfn, size_t num,

@@ -34,6 +34,8 @@
 #include "../arch/arch.h"
 #include "../kernel/mappings.h"
 #include "../machine/vmcoreinfo.h"
+#include "../util/array.h"
+#include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "pieces.h"
@@ -70,7 +72,7 @@ struct elf_writer {
 	uint32_t page_size;
 	bool is64;
 	struct elf_phdr *loads;         /* ascending paddr, memory in file order */
-	size_t num_loads, room;
+	size_t num_loads;
 	struct pieces pieces;           /* what of the segments is in the file  */
 	struct elf_phdr *maps;          /* the same memory by virtual address   */
 	size_t num_maps;
@@ -93,15 +95,8 @@ static uint64_t elf_vaddr_of(const struct elf_writer *w, uint64_t paddr)
 
 static struct gdump_error *elf_add_load(struct elf_writer *w, const struct elf_phdr *p)
 {
-	if (w->num_loads == w->room) {
-		size_t room = MAX(2 * w->room, 16);
-		struct elf_phdr *loads = realloc(w->loads, room * sizeof(*loads));
-
-		if (!loads)
-			return error_nomem();
-		w->loads = loads;
-		w->room = room;
-	}
+	if (!ARRAY_GROW(w->loads, w->num_loads))
+		return error_nomem();
 	w->loads[w->num_loads] = *p;
 	w->loads[w->num_loads++].vaddr = elf_vaddr_of(w, p->paddr);
 	return NULL;
@@ -142,17 +137,7 @@ static struct gdump_error *elf_add_range(struct elf_writer *w, const struct gdum
 /* The first segment that ends behind @paddr. */
 static size_t elf_load_after(const struct elf_writer *w, uint64_t paddr)
 {
-	size_t lo = 0, hi = w->num_loads;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (w->loads[mid].paddr + (w->loads[mid].memsz - 1) < paddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return BISECT(w->num_loads, i, w->loads[i].paddr + (w->loads[i].memsz - 1) >= paddr);
 }
 
 /* The segment whose file data hold @paddr, or NULL. */
@@ -188,16 +173,11 @@ static struct gdump_error *elf_add_map(struct elf_writer *w, uint64_t vaddr, uin
 				       uint64_t size)
 {
 	const struct elf_phdr *p = elf_load_at(w, paddr);
-	struct elf_phdr *maps;
 
 	if (!p)
 		return NULL;
-	if (is_power_of_2(w->num_maps) || !w->num_maps) {
-		maps = realloc(w->maps, MAX(2 * w->num_maps, 1) * sizeof(*maps));
-		if (!maps)
-			return error_nomem();
-		w->maps = maps;
-	}
+	if (!ARRAY_GROW(w->maps, w->num_maps))
+		return error_nomem();
 	size = MIN(size, p->filesz - (paddr - p->paddr));
 	w->maps[w->num_maps++] = (struct elf_phdr){
 		.type = PT_LOAD, .flags = PF_R | PF_W | PF_X, .vaddr = vaddr, .paddr = paddr,

@@ -7,6 +7,7 @@
  */
 #include "kdump_source.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,7 @@ static uint64_t kdump_desc_index(const struct kdump_source *k, uint64_t pfn)
 
 struct gdump_error *kdump_page_error(struct gdump_error *err, uint64_t pfn)
 {
-	return error_prefix(err, "page 0x%llx", (unsigned long long)pfn);
+	return error_prefix(err, "page 0x%" PRIx64, pfn);
 }
 
 const struct kdump_part *kdump_part_of(const struct kdump_source *k, uint64_t pfn)
@@ -186,8 +187,8 @@ static struct gdump_error *kdump_check_desc(const struct kdump_source *k,
 		return kdump_lost_page();
 	if (d->off < k->layout.data || kdump_is_lost(part, d))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "descriptor: %u bytes at offset 0x%llx are outside of the page data",
-				 d->size, (unsigned long long)d->off);
+				 "descriptor: %u bytes at offset 0x%" PRIx64 " are outside of the page data",
+				 d->size, d->off);
 	return NULL;
 }
 

@@ -8,14 +8,15 @@
  */
 #include "kdump.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "../util/bits.h"
 
 static struct gdump_error *kdump_header_corrupt(const char *what, uint64_t value)
 {
-	return error_new(GDUMP_ERR_CORRUPT, "kdump header: %s (%llu)", what,
-			 (unsigned long long)value);
+	return error_new(GDUMP_ERR_CORRUPT, "kdump header: %s (%" PRIu64 ")", what,
+			 value);
 }
 
 static void kdump_get_main(struct cursor *c, struct kdump_header *h)

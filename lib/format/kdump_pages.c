@@ -6,6 +6,7 @@
  */
 #include "kdump_source.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,8 +57,8 @@ static struct gdump_error *kdump_decompress_page(struct kdump_decompress *u,
 		return error_nomem();
 	if (!codec->decompress(u->state[i], dst, len, src, d->size))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "the %u bytes at offset 0x%llx do not decompress to a page with %s",
-				 d->size, (unsigned long long)d->off, codec->name);
+				 "the %u bytes at offset 0x%" PRIx64 " do not decompress to a page with %s",
+				 d->size, d->off, codec->name);
 	return NULL;
 }
 
@@ -242,8 +243,8 @@ struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size
 		else if (kdump_is_gap(k, block))
 			memset(p, 0, part);
 		else
-			err = error_new(GDUMP_ERR_NODATA, "page 0x%llx was left out of the dump",
-					(unsigned long long)block);
+			err = error_new(GDUMP_ERR_NODATA, "page 0x%" PRIx64 " was left out of the dump",
+					block);
 		if (err)
 			return err;
 		n = n ? n * bs : part;

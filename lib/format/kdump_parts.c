@@ -7,6 +7,7 @@
  */
 #include "kdump.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,8 +82,8 @@ static struct gdump_error *kdump_part_check(struct kdump_part *part, const struc
 static struct gdump_error *kdump_part_missing(uint64_t start, uint64_t end)
 {
 	return error_new(GDUMP_ERR_PART,
-			 "is a split dump, and no part of it that was named has pages 0x%llx to 0x%llx: name all of them",
-			 (unsigned long long)start, (unsigned long long)end - 1);
+			 "is a split dump, and no part of it that was named has pages 0x%" PRIx64 " to 0x%" PRIx64 ": name all of them",
+			 start, end - 1);
 }
 
 /* From the first page to the last, each once. */
@@ -99,14 +100,13 @@ static struct gdump_error *kdump_parts_check_cover(const struct kdump_part *part
 			continue;       /* makedumpfile makes such ones */
 		if (p->end < p->start)
 			return error_new(GDUMP_ERR_CORRUPT,
-					 "%s is a part that begins at page 0x%llx and ends at 0x%llx",
-					 p->name, (unsigned long long)p->start,
-					 (unsigned long long)p->end);
+					 "%s is a part that begins at page 0x%" PRIx64 " and ends at 0x%" PRIx64,
+					 p->name, p->start, p->end);
 		if (p->start > next)
 			return kdump_part_missing(next, p->start);
 		if (p->start < next)
-			return error_new(GDUMP_ERR_USAGE, "%s and %s both have page 0x%llx",
-					 last->name, p->name, (unsigned long long)p->start);
+			return error_new(GDUMP_ERR_USAGE, "%s and %s both have page 0x%" PRIx64,
+					 last->name, p->name, p->start);
 		next = p->end;
 		last = p;
 	}

@@ -7,6 +7,7 @@
 #include "kdump_source.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +31,8 @@ static struct gdump_error *kdump_read_area(struct kdump_source *k, uint64_t off,
 	struct gdump_error *err;
 
 	if (size > MAX_NOTES)
-		return error_new(GDUMP_ERR_CORRUPT, "claims %llu bytes",
-				 (unsigned long long)size);
+		return error_new(GDUMP_ERR_CORRUPT, "claims %" PRIu64 " bytes",
+				 size);
 	buf = malloc(size + 1);
 	if (!buf)
 		return error_nomem();

@@ -12,6 +12,7 @@
 #include "kdump.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -349,8 +350,8 @@ struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **
 	w->spec = spec;
 	if (div_up(div_up(plan_end_pfn(spec->plan), 8), spec->image->page_size) > UINT32_MAX / 2)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "memory ends at 0x%llx: too high for kdump's bitmaps; write an ELF file",
-				 (unsigned long long)plan_end_pfn(spec->plan) *
+				 "memory ends at 0x%" PRIx64 ": too high for kdump's bitmaps; write an ELF file",
+				 plan_end_pfn(spec->plan) *
 				 spec->plan->page_size);
 	if (!spec->image->is64 && spec->image->machine != EM_386)
 		return error_new(GDUMP_ERR_UNSUPPORTED,

@@ -13,6 +13,7 @@
  */
 #include "lime.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,22 +60,21 @@ struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t mag
 		return err;
 	value = get_u32(&c);
 	if (value != magic)
-		return error_new(GDUMP_ERR_CORRUPT, "record at offset 0x%llx: magic 0x%x, not 0x%x",
-				 (unsigned long long)off, value, magic);
+		return error_new(GDUMP_ERR_CORRUPT, "record at offset 0x%" PRIx64 ": magic 0x%x, not 0x%x",
+				 off, value, magic);
 	value = get_u32(&c);
 	if (value != version)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "record at offset 0x%llx: version %u; only %u is known",
-				 (unsigned long long)off, value, version);
+				 "record at offset 0x%" PRIx64 ": version %u; only %u is known",
+				 off, value, version);
 	ret->paddr = get_u64(&c);
 	last = get_u64(&c);
 	ret->size = last - ret->paddr + 1;
 	ret->cut_short = !memcmp(c.p, cut_short_mark, sizeof(cut_short_mark));
 	if (last < ret->paddr || !ret->size)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "record at offset 0x%llx: memory from 0x%llx to 0x%llx",
-				 (unsigned long long)off, (unsigned long long)ret->paddr,
-				 (unsigned long long)last);
+				 "record at offset 0x%" PRIx64 ": memory from 0x%" PRIx64 " to 0x%" PRIx64,
+				 off, ret->paddr, last);
 	return NULL;
 }
 

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pieces.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/array.h"
+#include "../util/bisect.h"
 #include "../util/bits.h"
 
 struct gdump_error *pieces_add(struct pieces *ps, uint64_t paddr, uint64_t size, uint64_t off)
 {
-	if (is_power_of_2(ps->num) || !ps->num) {
-		struct piece *list = realloc(ps->list, MAX(2 * ps->num, 4) * sizeof(*list));
-
-		if (!list)
-			return error_nomem();
-		ps->list = list;
-	}
+	if (!ARRAY_GROW(ps->list, ps->num))
+		return error_nomem();
 	ps->list[ps->num++] = (struct piece){ .paddr = paddr, .size = size, .off = off };
 	return NULL;
 }
@@ -77,17 +75,7 @@ void pieces_trim(struct pieces *ps, const struct bytes *in, const struct image *
 
 size_t pieces_after(const struct pieces *ps, uint64_t paddr)
 {
-	size_t lo = 0, hi = ps->num;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (ps->list[mid].paddr + (ps->list[mid].size - 1) < paddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return BISECT(ps->num, i, ps->list[i].paddr + (ps->list[i].size - 1) >= paddr);
 }
 
 uint64_t pieces_bytes(const struct pieces *ps)
@@ -129,14 +117,14 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 		n = (size_t)MIN(len, x->size - (paddr - x->paddr));
 		err = bytes_read(in, x->off + (paddr - x->paddr), p, n);
 		if (err)
-			return error_prefix(err, "memory at 0x%llx", (unsigned long long)paddr);
+			return error_prefix(err, "memory at 0x%" PRIx64, paddr);
 		some = true;
 		p += n, paddr += n, len -= n;
 	}
 	memset(p, 0, len);
 	if (!some)
-		return error_new(GDUMP_ERR_NODATA, "memory at 0x%llx is not in the dump",
-				 (unsigned long long)first);
+		return error_new(GDUMP_ERR_NODATA, "memory at 0x%" PRIx64 " is not in the dump",
+				 first);
 	return NULL;
 }
 

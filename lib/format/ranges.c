@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../arch/arch.h"
+#include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/io.h"
@@ -27,13 +28,8 @@ void ranges_deinit(struct ranges *r)
 
 struct gdump_error *ranges_add(struct ranges *r, const struct ranges_entry *entry)
 {
-	if (is_power_of_2(r->num) || !r->num) {
-		struct ranges_entry *list = realloc(r->list, MAX(2 * r->num, 4) * sizeof(*list));
-
-		if (!list)
-			return error_nomem();
-		r->list = list;
-	}
+	if (!ARRAY_GROW(r->list, r->num))
+		return error_nomem();
 	r->list[r->num++] = *entry;
 	return NULL;
 }

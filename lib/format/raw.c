@@ -159,8 +159,8 @@ static struct gdump_error *raw_lay_out(struct raw_writer *w)
 			break;
 		if (r->start + r->size > INT64_MAX || r->start + r->size < r->size)
 			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "memory at 0x%llx is past the end of the largest possible file; leave it out with --length, or write another format",
-					 (unsigned long long)r->start);
+					 "memory at 0x%" PRIx64 " is past the end of the largest possible file; leave it out with --length, or write another format",
+					 r->start);
 		err = pieces_add(&w->pieces, r->start, r->size, r->start);
 		if (!err)
 			err = ranges_add(&w->ranges, &p);

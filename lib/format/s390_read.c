@@ -5,6 +5,7 @@
 #include "s390.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,8 +100,8 @@ static struct gdump_error *s390_check_header(const struct s390_header *h)
 		return error_new(GDUMP_ERR_CORRUPT, "has %u CPUs, more than there can be",
 				 h->num_cpus);
 	if (!h->memory || h->memory % S390_PAGE || h->memory > INT64_MAX / 2)
-		return error_new(GDUMP_ERR_CORRUPT, "has 0x%llx bytes of memory",
-				 (unsigned long long)h->memory);
+		return error_new(GDUMP_ERR_CORRUPT, "has 0x%" PRIx64 " bytes of memory",
+				 h->memory);
 	return NULL;
 }
 
@@ -135,13 +136,12 @@ static struct gdump_error *s390_read_segment(const struct s390_source *s,
 	ret->last = get_u64(&c);
 	if (get_u32(&c))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "segment at offset 0x%llx is compressed: let zgetdump copy it from its disk",
-				 (unsigned long long)off);
+				 "segment at offset 0x%" PRIx64 " is compressed: let zgetdump copy it from its disk",
+				 off);
 	if (ret->start < s->known || !range_fits(ret->start, ret->size, h->memory))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "segment at offset 0x%llx: memory at 0x%llx of 0x%llx bytes",
-				 (unsigned long long)off, (unsigned long long)ret->start,
-				 (unsigned long long)ret->size);
+				 "segment at offset 0x%" PRIx64 ": memory at 0x%" PRIx64 " of 0x%" PRIx64 " bytes",
+				 off, ret->start, ret->size);
 	return NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "s390.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,8 +208,8 @@ static struct gdump_error *s390_lay_out(struct s390_writer *w)
 
 		if (!range_fits(r->start, r->size, INT64_MAX / 2))
 			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "memory at 0x%llx is past the end of the largest possible file; leave it out with --length, or write another format",
-					 (unsigned long long)r->start);
+					 "memory at 0x%" PRIx64 " is past the end of the largest possible file; leave it out with --length, or write another format",
+					 r->start);
 		err = pieces_add(&w->pieces, r->start, r->size, S390_HEADER + r->start);
 		w->memory = round_up(r->start + r->size, S390_PAGE);
 	}

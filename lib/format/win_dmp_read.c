@@ -16,6 +16,7 @@
 #include "win_dmp.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,12 +150,12 @@ static struct gdump_error *win_get_bitmap_header(struct win_source *w, struct wi
 	b->num_bits = get_u64(&c);
 	if (b->num_bits > UINT64_C(1) << 40 ||
 	    !range_fits(WIN_HEADER_SIZE + BITMAP_HEADER, div_up(b->num_bits, 8), w->base.in->size))
-		return error_new(GDUMP_ERR_CORRUPT, "the bitmap of %llu bits is past the end of the file",
-				 (unsigned long long)b->num_bits);
+		return error_new(GDUMP_ERR_CORRUPT, "the bitmap of %" PRIu64 " bits is past the end of the file",
+				 b->num_bits);
 	if (b->first_page < WIN_HEADER_SIZE + BITMAP_HEADER + div_up(b->num_bits, 8) ||
 	    b->first_page > w->base.in->size)
-		return error_new(GDUMP_ERR_CORRUPT, "the first page is at offset 0x%llx",
-				 (unsigned long long)b->first_page);
+		return error_new(GDUMP_ERR_CORRUPT, "the first page is at offset 0x%" PRIx64,
+				 b->first_page);
 	return NULL;
 }
 
@@ -179,8 +180,8 @@ static struct gdump_error *win_read_bitmap(struct win_source *w)
 	if (!err)
 		err = win_end_run(w, &b);
 	if (!err && b.stored != b.num_pages)
-		err = error_new(GDUMP_ERR_CORRUPT, "the bitmap has %llu pages, the header says %llu",
-				(unsigned long long)b.stored, (unsigned long long)b.num_pages);
+		err = error_new(GDUMP_ERR_CORRUPT, "the bitmap has %" PRIu64 " pages, the header says %" PRIu64,
+				b.stored, b.num_pages);
 	return err;
 }
 
