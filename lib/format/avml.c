@@ -92,11 +92,11 @@ static struct gdump_error *avml_parse_frame(const unsigned char *buf, size_t len
 	if (f->type >= FRAME_RESERVED)
 		return avml_bad_frame(off, "unknown type", f->type);
 	if (f->len <= FRAME_CRC)
-		return avml_bad_frame(off, "impossible length", f->len);
+		return avml_bad_frame(off, "invalid length", f->len);
 	f->crc = get_u32(&c);
 	f->size = f->type == FRAME_PLAIN ? f->len - FRAME_CRC : avml_get_varint(&c);
 	if (f->size > MAX_FRAME)
-		return avml_bad_frame(off, "more than 65536 bytes in it, or a broken length:", f->size);
+		return avml_bad_frame(off, "invalid decompressed size", f->size);
 	return NULL;
 }
 
@@ -120,7 +120,7 @@ static struct gdump_error *avml_index_frame(struct pieces_source *a, uint64_t of
 		return NULL;
 	}
 	if (f->size > room)
-		return avml_bad_frame(off, "more bytes than its record has room for:", f->size);
+		return avml_bad_frame(off, "its record ends before its decompressed size of", f->size);
 	return f->size ? pieces_add(&a->pieces, paddr, f->size, off) : NULL;
 }
 
@@ -143,7 +143,7 @@ static struct gdump_error *avml_check_trailer(struct pieces_source *a, uint64_t 
 	len = get_u64(&c);
 	if (len != want)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "trailer at offset 0x%" PRIx64 ": %" PRIu64 " bytes of frames, but there are %" PRIu64,
+				 "trailer at offset 0x%" PRIx64 ": it says %" PRIu64 " bytes of frames, but there are %" PRIu64,
 				 off, len, want);
 	return NULL;
 }
@@ -188,7 +188,7 @@ static struct gdump_error *avml_index_file(struct pieces_source *a)
 	if (err)
 		return err;
 	if (!pieces_sort(&a->pieces))
-		return error_new(GDUMP_ERR_CORRUPT, "two records have the same memory");
+		return error_new(GDUMP_ERR_CORRUPT, "two records contain the same memory");
 	return NULL;
 }
 
@@ -211,15 +211,15 @@ static struct gdump_error *avml_decompress_frame(struct pieces_source *a, const 
 
 	/* avml_index_frame() has seen it all, but the file may change */
 	if (!err && (type > FRAME_PLAIN || len > 2 * MAX_FRAME || (type && len != x->size)))
-		return avml_bad_frame(x->off, "changed while it was read, type", type);
+		return avml_bad_frame(x->off, "the file changed while it was read: type", type);
 	if (!err)
 		err = bytes_read(a->in, x->off + sizeof(head), type ? out : buf, len);
 	if (err)
 		return err;
 	if (!type && !codec_snappy.decompress(NULL, out, (size_t)x->size, buf, len))
-		return avml_bad_frame(x->off, "does not decompress to bytes:", x->size);
+		return avml_bad_frame(x->off, "it does not decompress to a size of", x->size);
 	if (crc32c(out, (size_t)x->size) != avml_unmask(crc))
-		return avml_bad_frame(x->off, "its bytes do not have the checksum", crc);
+		return avml_bad_frame(x->off, "checksum mismatch: its bytes do not sum to", crc);
 	return NULL;
 }
 
@@ -284,7 +284,7 @@ static struct gdump_error *avml_read_all(struct pieces_source *a)
 	image->is64 = true;
 	if (!codec_snappy.decompress)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "AVML is compressed with snappy, which this build does not have");
+				 "AVML files are compressed with snappy, which this build does not have");
 	err = avml_index_file(a);
 	if (!err)
 		err = image_seal(image);

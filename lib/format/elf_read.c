@@ -65,7 +65,7 @@ static struct gdump_error *elf_read_memory(struct pieces_source *e, const struct
 
 	if (elf_is_process_core(h->phdrs, h->phnum))
 		return error_new(GDUMP_ERR_FORMAT,
-				 "ELF program headers: the file is the core of a process, not of a machine: it has no guest-physical addresses");
+				 "ELF program headers: this is the core of a process, not of a machine: it has no guest-physical addresses");
 	for (size_t i = 0; !err && i < h->phnum; i++) {
 		if (h->phdrs[i].type == PT_LOAD)
 			err = elf_read_load(e, &h->phdrs[i]);

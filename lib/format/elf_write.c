@@ -216,7 +216,7 @@ static struct gdump_error *elf_map_tables(struct elf_writer *w, struct source *s
 		err = elf_map_range(w, m.maps[i].vaddr, m.maps[i].paddr, m.maps[i].size);
 	if (!err && !m.num)
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
-				"nothing tells where the page tables are: no VMCOREINFO, and no CPU notes that do");
+				"cannot find the page tables: neither VMCOREINFO nor the notes of the CPUs say where they are");
 	mappings_deinit(&m);
 	return err;
 }

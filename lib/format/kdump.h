@@ -3,7 +3,7 @@
  * kdump.h - the kdump-compressed format, as reader and writer share it
  *
  *     block 0             main header
- *     block 1 ..          sub header, directly followed by the notes
+ *     block 1 ..          sub-header, directly followed by the notes
  *     block 1 + S         bitmap 1: the page is RAM         (half of the
  *     ...                 bitmap 2: the page is in the file  bitmap blocks)
  *     block 1 + S + B     page descriptors, one for each bit of bitmap 2
@@ -29,7 +29,7 @@ enum {
 	KDUMP_INCOMPLETE = 0x08,
 	KDUMP_NO_VMEMMAP = 0x10,        /* struct page was left out             */
 	KDUMP_HEAD_SIZE = 464,          /* of the larger main header            */
-	KDUMP_SUB_SIZE = 104,           /* of the largest sub header            */
+	KDUMP_SUB_SIZE = 104,           /* of the largest sub-header            */
 };
 
 struct kdump_header {

@@ -142,7 +142,7 @@ static struct gdump_error *kdump_read_table(const struct kdump_source *k,
 
 static struct gdump_error *kdump_lost_page(void)
 {
-	return error_new(GDUMP_ERR_NODATA, "was lost when the dump was cut short");
+	return error_new(GDUMP_ERR_NODATA, "its data was lost when the dump was cut short");
 }
 
 /* How many descriptors are in the file. */
@@ -181,7 +181,7 @@ static struct gdump_error *kdump_check_desc(const struct kdump_source *k,
 	if (d->flags & ~k->codec_flags || (d->flags && !is_power_of_2(d->flags)))
 		return error_new(GDUMP_ERR_CORRUPT, "descriptor: unknown flags 0x%x", d->flags);
 	if (d->size > bs || (!d->flags && d->size != bs) || !d->size)
-		return error_new(GDUMP_ERR_CORRUPT, "descriptor: %u bytes for a page of %u",
+		return error_new(GDUMP_ERR_CORRUPT, "descriptor: %u bytes for a page of %u bytes",
 				 d->size, bs);
 	if (k->source.image.incomplete && kdump_is_lost(part, d))
 		return kdump_lost_page();

@@ -2,7 +2,7 @@
 /*
  * format/kdump_header.c - reading the two headers of a kdump file
  *
- * Nothing in them says byte order or word size, and 32-bit sub headers come in
+ * Nothing in them says byte order or word size, and 32-bit sub-headers come in
  * two layouts: i386's and QEMU's has no gaps, that of ARM, MIPS and PowerPC has
  * 64-bit fields aligned to 8 bytes.  All are found by what makes sense.
  */
@@ -12,12 +12,6 @@
 #include <string.h>
 
 #include "../util/bits.h"
-
-static struct gdump_error *kdump_header_corrupt(const char *what, uint64_t value)
-{
-	return error_new(GDUMP_ERR_CORRUPT, "kdump header: %s (%" PRIu64 ")", what,
-			 value);
-}
 
 static void kdump_get_main(struct cursor *c, struct kdump_header *h)
 {
@@ -68,7 +62,7 @@ static struct gdump_error *kdump_read_main(struct bytes *in, struct kdump_header
 		}
 	}
 	return error_new(GDUMP_ERR_CORRUPT,
-			 "kdump header: block size, sub header size and bitmap size make no sense in any byte order and word size");
+			 "kdump header: invalid block size, sub-header size or bitmap size");
 }
 
 static uint64_t kdump_get_u64_at(struct cursor *c, const unsigned char *begin, bool padded)
@@ -136,7 +130,7 @@ static struct gdump_error *kdump_read_sub(struct bytes *in, const struct kdump_h
 	struct kdump_sub padded;
 
 	if (err)
-		return error_prefix(err, "kdump sub header");
+		return error_prefix(err, "kdump sub-header");
 	if (h->diskdump) {
 		/* registers of one CPU, in a layout of each architecture */
 		*ret = (struct kdump_sub){ .max_mapnr = h->max_mapnr };
@@ -149,26 +143,34 @@ static struct gdump_error *kdump_read_sub(struct bytes *in, const struct kdump_h
 	return NULL;
 }
 
+/* What the headers say of the file's layout */
+static struct gdump_error *kdump_check_headers(const struct bytes *in,
+					       const struct kdump_header *h,
+					       const struct kdump_sub *s)
+{
+	const struct kdump_layout l = kdump_layout(h, s->max_mapnr, 0);
+
+	if (!s->max_mapnr)
+		return error_new(GDUMP_ERR_CORRUPT, "max_mapnr is 0: the dump has no pages");
+	if (s->max_mapnr > UINT64_MAX / h->block_size)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "max_mapnr %" PRIu64 " exceeds the address space", s->max_mapnr);
+	if (!range_fits(l.desc, 0, in->size))
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "the bitmaps of %u blocks extend past the end of the file",
+				 h->bitmap_blocks);
+	if (div_up(s->max_mapnr, 8) > l.bitmap_size)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "the bitmaps are too small for max_mapnr %" PRIu64, s->max_mapnr);
+	return NULL;
+}
+
 struct gdump_error *kdump_read_headers(struct bytes *in, struct kdump_header *h,
 				       struct kdump_sub *s)
 {
 	struct gdump_error *err = kdump_read_main(in, h);
-	struct kdump_layout l;
 
 	if (!err)
 		err = kdump_read_sub(in, h, s);
-	if (err)
-		return err;
-	l = kdump_layout(h, s->max_mapnr, 0);
-	if (!s->max_mapnr)
-		return kdump_header_corrupt("no pages: max_mapnr is", s->max_mapnr);
-	if (s->max_mapnr > UINT64_MAX / h->block_size)
-		return kdump_header_corrupt("memory ends past the end of all memory: max_mapnr is",
-					    s->max_mapnr);
-	if (!range_fits(l.desc, 0, in->size))
-		return kdump_header_corrupt("the bitmaps are past the end of the file: blocks",
-					    h->bitmap_blocks);
-	if (div_up(s->max_mapnr, 8) > l.bitmap_size)
-		return kdump_header_corrupt("the bitmaps are too small for max_mapnr", s->max_mapnr);
-	return NULL;
+	return err ? err : error_prefix(kdump_check_headers(in, h, s), "kdump header");
 }

@@ -49,7 +49,7 @@ static struct gdump_error *kdump_decompress_page(struct kdump_decompress *u,
 		i++;
 	if (!codec || !codec->decompress)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "is compressed with %s, which this build does not have",
+				 "it is compressed with %s, which this build does not have",
 				 codec ? codec->name : "an unknown codec");
 	if (!u->state[i])
 		u->state[i] = codec->decompress_open();
@@ -243,7 +243,7 @@ struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size
 		else if (kdump_is_gap(k, block))
 			memset(p, 0, part);
 		else
-			err = error_new(GDUMP_ERR_NODATA, "page 0x%" PRIx64 " was left out of the dump",
+			err = error_new(GDUMP_ERR_NODATA, "page 0x%" PRIx64 " was omitted from the dump",
 					block);
 		if (err)
 			return err;

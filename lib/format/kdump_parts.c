@@ -60,7 +60,7 @@ static struct gdump_error *kdump_part_check(struct kdump_part *part, const struc
 	if (err)
 		return error_prefix(err, "%s", part->name);
 	if (!s.split)
-		return error_new(GDUMP_ERR_USAGE, "%s is a whole dump, not a part of one",
+		return error_new(GDUMP_ERR_USAGE, "%s is a complete dump, not a part of one",
 				 part->name);
 	part->start = s.start_pfn;
 	part->end = s.end_pfn;
@@ -72,7 +72,7 @@ static struct gdump_error *kdump_part_check(struct kdump_part *part, const struc
 	if (s.max_mapnr != first_sub->max_mapnr || s.off_note != first_sub->off_note ||
 	    s.size_note != first_sub->size_note)
 		return error_new(GDUMP_ERR_USAGE,
-				 "%s and %s are parts of different dumps: their sub headers differ",
+				 "%s and %s are parts of different dumps: their sub-headers differ",
 				 first->name, part->name);
 	l = kdump_layout(&h, s.max_mapnr, 0);
 	err = kdump_part_compare(first, part, s.off_note, s.size_note, "notes");
@@ -82,7 +82,7 @@ static struct gdump_error *kdump_part_check(struct kdump_part *part, const struc
 static struct gdump_error *kdump_part_missing(uint64_t start, uint64_t end)
 {
 	return error_new(GDUMP_ERR_PART,
-			 "is a split dump, and no part of it that was named has pages 0x%" PRIx64 " to 0x%" PRIx64 ": name all of them",
+			 "the dump is split, and the part with pages 0x%" PRIx64 "-0x%" PRIx64 " was not given: pass all parts",
 			 start, end - 1);
 }
 
@@ -97,10 +97,10 @@ static struct gdump_error *kdump_parts_check_cover(const struct kdump_part *part
 		const struct kdump_part *p = &parts[i];
 
 		if (p->end == p->start)
-			continue;       /* makedumpfile makes such ones */
+			continue;       /* makedumpfile writes such files */
 		if (p->end < p->start)
 			return error_new(GDUMP_ERR_CORRUPT,
-					 "%s is a part that begins at page 0x%" PRIx64 " and ends at 0x%" PRIx64,
+					 "%s: invalid range of pages 0x%" PRIx64 "-0x%" PRIx64,
 					 p->name, p->start, p->end);
 		if (p->start > next)
 			return kdump_part_missing(next, p->start);

@@ -31,7 +31,7 @@ static struct gdump_error *kdump_read_area(struct kdump_source *k, uint64_t off,
 	struct gdump_error *err;
 
 	if (size > MAX_NOTES)
-		return error_new(GDUMP_ERR_CORRUPT, "claims %" PRIu64 " bytes",
+		return error_new(GDUMP_ERR_CORRUPT, "a size of %" PRIu64 " bytes is too large",
 				 size);
 	buf = malloc(size + 1);
 	if (!buf)

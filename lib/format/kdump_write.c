@@ -116,7 +116,7 @@ static void kdump_fill_main(struct kdump_header *h, const struct write_spec *spe
 	kdump_uts_set(h->domainname, NULL, "(none)");
 }
 
-/* The sub header and what it points to, into @buf, which is zero. */
+/* The sub-header and what it points to, into @buf, which is zero. */
 static void kdump_fill_sub(const struct kdump_writer *w, unsigned char *buf)
 {
 	const struct image *image = w->spec->image;

@@ -65,7 +65,7 @@ struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t mag
 	value = get_u32(&c);
 	if (value != version)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "record at offset 0x%" PRIx64 ": version %u; only %u is known",
+				 "record at offset 0x%" PRIx64 ": version %u is not supported, only %u",
 				 off, value, version);
 	ret->paddr = get_u64(&c);
 	last = get_u64(&c);
@@ -73,7 +73,7 @@ struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t mag
 	ret->cut_short = !memcmp(c.p, cut_short_mark, sizeof(cut_short_mark));
 	if (last < ret->paddr || !ret->size)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "record at offset 0x%" PRIx64 ": memory from 0x%" PRIx64 " to 0x%" PRIx64,
+				 "record at offset 0x%" PRIx64 ": invalid range 0x%" PRIx64 "-0x%" PRIx64,
 				 off, ret->paddr, last);
 	return NULL;
 }
@@ -101,7 +101,7 @@ static struct gdump_error *lime_read_records(struct pieces_source *p)
 			err = pieces_add(&p->pieces, r.paddr, len, off);
 	}
 	if (!err && !pieces_sort(&p->pieces))
-		err = error_new(GDUMP_ERR_CORRUPT, "two records have the same memory");
+		err = error_new(GDUMP_ERR_CORRUPT, "two records contain the same memory");
 	return err;
 }
 

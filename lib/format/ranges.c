@@ -105,8 +105,10 @@ static struct gdump_error *ranges_parse_line(const char *line, size_t number, st
 		return NULL;
 	if (number > 1 && ranges_get_entry(line, &entry))
 		return ranges_add(r, &entry);
-	return error_new(GDUMP_ERR_CORRUPT, "line %zu: '%s' is not %s", number, line,
-			 number == 1 ? magic : "a range, nor anything else that belongs there");
+	if (number == 1)
+		return error_new(GDUMP_ERR_CORRUPT, "line 1: '%s' is not '%s'", line, magic);
+	return error_new(GDUMP_ERR_CORRUPT, "line %zu: '%s' is neither a range nor a known setting",
+			 number, line);
 }
 
 struct gdump_error *ranges_parse(const char *text, size_t len, struct ranges *ret)
@@ -174,14 +176,14 @@ static struct gdump_error *ranges_load_fd(int fd, struct ranges *ret)
 	int rc;
 
 	if (fstat(fd, &st))
-		return error_os(errno, "opening it");
+		return error_os(errno, "cannot open");
 	if (!S_ISREG(st.st_mode) || st.st_size > MAX_TEXT)
-		return error_new(GDUMP_ERR_CORRUPT, "is no text that guestdump wrote");
+		return error_new(GDUMP_ERR_CORRUPT, "the file is not a text that guestdump wrote");
 	text = malloc((size_t)st.st_size + 1);
 	if (!text)
 		return error_nomem();
 	rc = io_pread(fd, text, (size_t)st.st_size, 0, &got);
-	return rc ? error_os(rc, "reading it") : ranges_parse(text, got, ret);
+	return rc ? error_os(rc, "cannot read") : ranges_parse(text, got, ret);
 }
 
 struct gdump_error *ranges_load(const char *path, struct ranges *ret, bool *found)

@@ -62,7 +62,7 @@ static struct gdump_error *raw_add_entries(struct pieces_source *p, const struct
 	for (size_t i = 0; !err && i < ranges->num; i++)
 		err = raw_add_entry(p, &ranges->list[i], MAX(ranges->file_size, p->in->size));
 	if (!err && !pieces_sort(&p->pieces))
-		err = error_new(GDUMP_ERR_USAGE, "two ranges have the same memory");
+		err = error_new(GDUMP_ERR_USAGE, "two ranges contain the same memory");
 	return err;
 }
 
@@ -159,7 +159,7 @@ static struct gdump_error *raw_lay_out(struct raw_writer *w)
 			break;
 		if (r->start + r->size > INT64_MAX || r->start + r->size < r->size)
 			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "memory at 0x%" PRIx64 " is past the end of the largest possible file; leave it out with --length, or write another format",
+					 "memory at 0x%" PRIx64 " is past the end of the largest possible file; omit it with --length, or write another format",
 					 r->start);
 		err = pieces_add(&w->pieces, r->start, r->size, r->start);
 		if (!err)

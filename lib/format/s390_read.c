@@ -92,15 +92,15 @@ static struct gdump_error *s390_read_header(struct bytes *in, struct s390_header
 static struct gdump_error *s390_check_header(const struct s390_header *h)
 {
 	if (h->arch != S390_ARCH_64)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "is of a machine with 31 bits");
+		return error_new(GDUMP_ERR_UNSUPPORTED, "dumps of 31-bit machines are not supported");
 	if (h->volume)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "is one of several disks with one dump: let zgetdump copy all of them");
+				 "the dump is spread over several disks, and this is one of them: let zgetdump copy all of them");
 	if (h->num_cpus > S390_CPUS)
-		return error_new(GDUMP_ERR_CORRUPT, "has %u CPUs, more than there can be",
-				 h->num_cpus);
+		return error_new(GDUMP_ERR_CORRUPT, "header: %u CPUs, but there can be at most %d",
+				 h->num_cpus, S390_CPUS);
 	if (!h->memory || h->memory % S390_PAGE || h->memory > INT64_MAX / 2)
-		return error_new(GDUMP_ERR_CORRUPT, "has 0x%" PRIx64 " bytes of memory",
+		return error_new(GDUMP_ERR_CORRUPT, "header: invalid memory size 0x%" PRIx64,
 				 h->memory);
 	return NULL;
 }
@@ -140,8 +140,8 @@ static struct gdump_error *s390_read_segment(const struct s390_source *s,
 				 off);
 	if (ret->start < s->known || !range_fits(ret->start, ret->size, h->memory))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "segment at offset 0x%" PRIx64 ": memory at 0x%" PRIx64 " of 0x%" PRIx64 " bytes",
-				 off, ret->start, ret->size);
+				 "segment at offset 0x%" PRIx64 ": invalid range of 0x%" PRIx64 " bytes at 0x%" PRIx64,
+				 off, ret->size, ret->start);
 	return NULL;
 }
 

@@ -201,14 +201,14 @@ static struct gdump_error *s390_lay_out(struct s390_writer *w)
 
 	if (image->machine != EM_S390 || !image->is64)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "format s390 is for machines of s390x only, and this one is %s",
+				 "format s390 can hold memory of s390x only, and this machine is %s",
 				 arch_uname(image));
 	for (size_t i = 0; !err && i < image->num_ranges; i++) {
 		const struct gdump_range *r = &image->ranges[i];
 
 		if (!range_fits(r->start, r->size, INT64_MAX / 2))
 			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "memory at 0x%" PRIx64 " is past the end of the largest possible file; leave it out with --length, or write another format",
+					 "memory at 0x%" PRIx64 " is past the end of the largest possible file; omit it with --length, or write another format",
 					 r->start);
 		err = pieces_add(&w->pieces, r->start, r->size, S390_HEADER + r->start);
 		w->memory = round_up(r->start + r->size, S390_PAGE);

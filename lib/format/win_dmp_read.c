@@ -142,7 +142,7 @@ static struct gdump_error *win_get_bitmap_header(struct win_source *w, struct wi
 	if (err)
 		return err;
 	if ((memcmp(buf, "SDMP", 4) && memcmp(buf, "FDMP", 4)) || memcmp(buf + 4, "DUMP", 4))
-		return error_new(GDUMP_ERR_CORRUPT, "header at offset 0x%x is none of a bitmap dump",
+		return error_new(GDUMP_ERR_CORRUPT, "the header at offset 0x%x is not that of a bitmap dump",
 				 WIN_HEADER_SIZE);
 	cursor_take(&c, 32);
 	b->first_page = get_u64(&c);
@@ -150,11 +150,11 @@ static struct gdump_error *win_get_bitmap_header(struct win_source *w, struct wi
 	b->num_bits = get_u64(&c);
 	if (b->num_bits > UINT64_C(1) << 40 ||
 	    !range_fits(WIN_HEADER_SIZE + BITMAP_HEADER, div_up(b->num_bits, 8), w->base.in->size))
-		return error_new(GDUMP_ERR_CORRUPT, "the bitmap of %" PRIu64 " bits is past the end of the file",
+		return error_new(GDUMP_ERR_CORRUPT, "the bitmap of %" PRIu64 " bits extends past the end of the file",
 				 b->num_bits);
 	if (b->first_page < WIN_HEADER_SIZE + BITMAP_HEADER + div_up(b->num_bits, 8) ||
 	    b->first_page > w->base.in->size)
-		return error_new(GDUMP_ERR_CORRUPT, "the first page is at offset 0x%" PRIx64,
+		return error_new(GDUMP_ERR_CORRUPT, "invalid offset of the first page: 0x%" PRIx64,
 				 b->first_page);
 	return NULL;
 }
@@ -190,7 +190,7 @@ static struct gdump_error *win_read_memory(struct win_source *w)
 	switch (w->header.type) {
 	case WIN_FULL:
 		if (!win_runs_make_sense(&w->header))
-			return error_new(GDUMP_ERR_CORRUPT, "its %u runs of memory make no sense",
+			return error_new(GDUMP_ERR_CORRUPT, "the %u runs of memory are inconsistent",
 					 w->header.num_runs);
 		return win_read_runs(w);
 	case WIN_KERNEL_OLD:
@@ -200,9 +200,9 @@ static struct gdump_error *win_read_memory(struct win_source *w)
 		return win_read_bitmap(w);
 	case WIN_TRIAGE:
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "is a minidump, which is no image of the machine's memory");
+				 "a minidump does not contain the machine's memory");
 	default:
-		return error_new(GDUMP_ERR_UNSUPPORTED, "dump type %u is not known", w->header.type);
+		return error_new(GDUMP_ERR_UNSUPPORTED, "dump type %u is not supported", w->header.type);
 	}
 }
 
@@ -254,14 +254,14 @@ static struct gdump_error *win_read_header(struct win_source *w)
 
 	if (!err && !win_is_header(w->head, 8))
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "is of a 32-bit Windows; only those of 64-bit ones are read");
+				 "dumps of 32-bit Windows are not supported");
 	if (!err)
 		err = bytes_read(w->base.in, 0, w->head, sizeof(w->head));
 	if (err)
 		return err;
 	win_get_header(w->head, &w->header);
 	if (w->header.machine != WIN_MACHINE_AMD64)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "is of machine 0x%x; only x86-64, 0x%x, is read",
+		return error_new(GDUMP_ERR_UNSUPPORTED, "machine 0x%x is not supported; only x86-64 (0x%x) is",
 				 w->header.machine, WIN_MACHINE_AMD64);
 	return NULL;
 }

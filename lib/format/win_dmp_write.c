@@ -180,17 +180,17 @@ static struct gdump_error *win_find_header(struct win_writer *w)
 	struct gdump_error *err = NULL;
 
 	if (w->spec->image->machine != EM_X86_64 || w->spec->plan->page_size != WIN_PAGE)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "win-dmp is for Windows on x86-64 only");
+		return error_new(GDUMP_ERR_UNSUPPORTED, "format win-dmp can hold memory of Windows on x86-64 only");
 	if (s->ops->order == READ_ASCENDING)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "win-dmp needs memory in any order, which this source does not give; write another format first, and convert that");
+				 "format win-dmp reads memory in any order, which this input does not allow; write another format and convert that");
 	found = win_find_note(w);
 	if (!found)
 		err = win_search_memory(w, &found);
 	if (err || found)
 		return err;
 	return error_new(GDUMP_ERR_UNSUPPORTED,
-			 "no header of a Windows dump is in the notes or in memory; a Windows guest needs virtio-win's fwcfg driver and QEMU's -device vmcoreinfo");
+			 "there is no header of a Windows dump in the notes or in memory; a Windows guest needs virtio-win's fwcfg driver and QEMU's -device vmcoreinfo");
 }
 
 /* What Windows fills in when it crashes. */

@@ -56,7 +56,7 @@ static void test_large_blocks(void)
 	check_bytes(s, &m, 4096, 4096);
 	check_bytes(s, &m, 12287, 4097);
 	check_bytes(s, &m, 32768 + 100, 32768 - 200);
-	CHECK_ERR(source_read(s, 16384, &c, 1), GDUMP_ERR_NODATA, "left out");
+	CHECK_ERR(source_read(s, 16384, &c, 1), GDUMP_ERR_NODATA, "omitted");
 	source_close(s);
 	mkkdump_free(&m);
 }
@@ -76,7 +76,7 @@ static void test_small_blocks(void)
 	check_bytes(s, &m, 16384, 16384);       /* a block of it is missing */
 	check_bytes(s, &m, 16384, 10);
 	check_bytes(s, &m, 48 << 10, 12288);    /* the last page is cut short */
-	CHECK_ERR(source_read(s, 32768, &c, 1), GDUMP_ERR_NODATA, "left out");
+	CHECK_ERR(source_read(s, 32768, &c, 1), GDUMP_ERR_NODATA, "omitted");
 	source_close(s);
 	mkkdump_free(&m);
 }
@@ -211,11 +211,11 @@ static void test_wrong_parts(void)
 		int code;
 		const char *message;
 	} cases[] = {
-		{ { 0 }, 1, GDUMP_ERR_PART, "no part of it that was named has pages 0x2 to 0x1d" },
-		{ { 2, 0 }, 2, GDUMP_ERR_PART, "has pages 0x2 to 0x13" },
-		{ { 1, 2 }, 2, GDUMP_ERR_PART, "has pages 0x0 to 0x1" },
+		{ { 0 }, 1, GDUMP_ERR_PART, "the part with pages 0x2-0x1d was not given" },
+		{ { 2, 0 }, 2, GDUMP_ERR_PART, "with pages 0x2-0x13" },
+		{ { 1, 2 }, 2, GDUMP_ERR_PART, "with pages 0x0-0x1" },
 		{ { 0, 1, 1, 2 }, 4, GDUMP_ERR_USAGE, "both have page 0x2" },
-		{ { 0, 3, 1 }, 3, GDUMP_ERR_USAGE, "two is a whole dump" },
+		{ { 0, 3, 1 }, 3, GDUMP_ERR_USAGE, "two is a complete dump" },
 		{ { 0, 4 }, 2, GDUMP_ERR_USAGE, "one and two are parts of different dumps: their bitmaps" },
 		{ { 0, 5 }, 2, GDUMP_ERR_USAGE, "parts of different dumps: their headers" },
 	};

@@ -165,12 +165,12 @@ static void test_hostile(void)
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "record at offset 0x1020: magic 0x6b6e756a");
 	b.len = PAGE + HEADER;
 	put_header(&b, 0x2000, 0x1fff);
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "memory from 0x2000 to 0x1fff");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "invalid range 0x2000-0x1fff");
 	blob_set_le(&b, b.len - 24, 0, 8);
 	blob_set_le(&b, b.len - 16, UINT64_MAX, 8);
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "to 0xffffffffffffffff");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "invalid range 0x0-0xffffffffffffffff");
 	blob_set_le(&b, b.len - 28, 3, 4);
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "version 3; only 1 is known");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "version 3 is not supported, only 1");
 	blob_set_le(&b, 0, 0x9c78, 2);
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "all of the file is compressed with zlib");
 	blob_free(&b);
@@ -185,7 +185,7 @@ static void test_overlap(void)
 	blob_put(&b, NULL, 2 * PAGE);
 	put_header(&b, 0, 4 * PAGE - 1);
 	blob_put(&b, NULL, 4 * PAGE);
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "two records have the same memory");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "two records contain the same memory");
 	blob_free(&b);
 }
 

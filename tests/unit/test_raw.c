@@ -135,7 +135,7 @@ static void test_places(void)
 	CHECK_ERR(open_raw("s.raw", NULL, &far, 1, &g), GDUMP_ERR_USAGE,
 		  "range 0x0:0x30000@0x10000 is not in the file, which has 0x24000 bytes");
 	CHECK_ERR(open_raw("s.raw", "raw", twice, 2, &g), GDUMP_ERR_USAGE,
-		  "two ranges have the same memory");
+		  "two ranges contain the same memory");
 	CHECK_ERR(open_raw("s.lime", "lime", extents, 2, &g), GDUMP_ERR_USAGE, "says itself");
 	CHECK_ERR(open_raw("qmp:none", "raw", NULL, 0, &g), GDUMP_ERR_USAGE, "running guest");
 	gdump_close(whole);

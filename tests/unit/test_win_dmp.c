@@ -347,7 +347,7 @@ static void test_no_header(void)
 		set(low + HEADER_AT + lies[i].off, lies[i].value, 4 + 4 * (lies[i].off != 0x30));
 		save_elf("lie.elf", i % 2);
 		CHECK_ERR(to_dmp("lie.elf", "lie.dmp", 1, NULL), GDUMP_ERR_UNSUPPORTED,
-			  "no header of a Windows dump");
+			  "there is no header of a Windows dump");
 	}
 	make_header(low + HEADER_AT);
 	/* page tables that lead in a circle */
@@ -408,11 +408,11 @@ static void test_bitmap(void)
 	blob_set_le(&b, WIN_HEADER_SIZE + 0x28, 99, 8);
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "the bitmap has 22 pages, the header says 99");
 	blob_set_le(&b, WIN_HEADER_SIZE + 0x20, 0x2100, 8);
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "the first page is at offset 0x2100");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "offset of the first page: 0x2100");
 	blob_set_le(&b, WIN_HEADER_SIZE + 0x30, UINT64_MAX, 8);
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "past the end of the file");
 	blob_set_le(&b, WIN_HEADER_SIZE, 0, 4);
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "none of a bitmap dump");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "not that of a bitmap dump");
 	blob_free(&b);
 }
 
@@ -443,7 +443,7 @@ static void test_hostile(void)
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "dump type 77");
 	blob_set_le(&b, WIN_DUMP_TYPE, 1, 4);
 	blob_set_le(&b, WIN_NUM_RUNS, 44, 4);
-	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "44 runs of memory make no sense");
+	CHECK_ERR(try_blob(&b), GDUMP_ERR_CORRUPT, "44 runs of memory are inconsistent");
 	blob_set_le(&b, WIN_MACHINE, 0xaa64, 4);
 	CHECK_ERR(try_blob(&b), GDUMP_ERR_UNSUPPORTED, "machine 0xaa64");
 	memcpy(b.p + 4, "DUMP", 4);
