@@ -2,8 +2,8 @@
 /*
  * codec.h - ways to compress one page
  *
- * A codec whose library is missing keeps its row, with NULL functions, so that
- * a message can name it.
+ * A codec whose library is missing keeps its row in CODECS, with NULL functions, so that
+ * messages can name it.
  */
 #pragma once
 
@@ -17,16 +17,17 @@ struct codec {
 	uint32_t kdump_flag;            /* names it in kdump's page descriptors: a bit that
 					 * kdump.h does not use; 0: not compressed */
 	int min_level, max_level, default_level;
-	int live_level;                 /* where a guest waits meanwhile        */
+	int live_level;                 /* default for --live, where a slow codec stalls
+					 * the guest                            */
 	const char *level_note;         /* ends the message about a wrong level; NULL: none */
 	/* A compressor is one thread's own.  NULL: out of memory. */
 	void *(*compress_open)(int level, size_t page_size);
 	/* Bytes written to @dst, at most @cap; 0: did not fit. */
 	size_t (*compress)(void *state, void *dst, size_t cap, const void *src, size_t len);
 	void (*compress_close)(void *state);
-	/* An decompressor is one thread's own. */
+	/* A decompressor is one thread's own. */
 	void *(*decompress_open)(void);
-	/* Whether @src gave exactly @len bytes. */
+	/* Whether @src decompressed to exactly @len bytes. */
 	bool (*decompress)(void *state, void *dst, size_t len, const void *src, size_t src_len);
 	void (*decompress_close)(void *state);
 };

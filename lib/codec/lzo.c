@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The library writes past any limit but this one, so it compresses to here first. */
+/* The library ignores the size of the destination, so pages are first compressed into a
+ * buffer that is large enough for the worst case.
+ */
 struct lzo_compressor {
 	unsigned char *buf;
 	lzo_align_t work[LZO1X_1_MEM_COMPRESS / sizeof(lzo_align_t) + 1];
@@ -50,7 +52,7 @@ static size_t lzo_compress_page(void *state, void *dst, size_t cap, const void *
 	return n;
 }
 
-/* Decompressing needs no memory; the pipeline wants a state all the same. */
+/* Decompression needs no state, but NULL would mean "out of memory". */
 static void *lzo_decompress_open(void)
 {
 	static char none;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "codec.h"
 
-/* Pages stay as they are: a row to name it by. */
+/* Pages are stored uncompressed; this row gives that a name. */
 const struct codec codec_none = {
 	.name = "none",
 	.library = "built in",

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The library wants room for the worst case, so it compresses to here first. */
+/* The library requires room for the worst case, so pages are first compressed into a buffer
+ * that has it.
+ */
 struct snappy_compressor {
 	size_t room;
 	char *buf;
@@ -49,7 +51,7 @@ static size_t snappy_compress_page(void *state, void *dst, size_t cap, const voi
 	return n;
 }
 
-/* Decompressing needs no memory; the pipeline wants a state all the same. */
+/* Decompression needs no state, but NULL would mean "out of memory". */
 static void *snappy_decompress_open(void)
 {
 	static char none;

@@ -2,9 +2,17 @@
 /*
  * codec/zlib.c - deflate with zlib's framing, which every reader has
  *
- * Compressed and decompressed by libdeflate, which takes a whole page at a time and is
- * several times faster than zlib itself; zlib's uncompress() reads all of it.
- * Level 0 is ISA-L's, see igzip.h.
+ * libdeflate compresses and decompresses a page in one call, several times faster than zlib
+ * itself; zlib's uncompress() can read its output.  Level 0 is ISA-L's, see igzip.h.
+ *
+ * Theory of operation of zlib_looks_random().  Encrypted or compressed memory does not get
+ * smaller, but trying costs as much as for any other page.  In such memory all 256 byte
+ * values are equally likely.  So a sample of the page's bytes is counted by value, and the
+ * squares of the counts are added up: the more uneven the distribution, the larger the sum.
+ * For n bytes of a uniform distribution each count is n/256 on average, with a variance of
+ * about as much, and the 256 squares add up to n * n / 256 + n: that is EVEN(n).  Text, code
+ * and tables exceed it several times, so a short sample identifies most of them; a page
+ * that passes is judged by a longer one.
  */
 #include "codec.h"
 
@@ -16,10 +24,10 @@
 
 enum { SAMPLE_SHORT = 128, SAMPLE_LONG = 1024, SAMPLE_STEP = 37 };
 
-/* The sum for @n bytes whose values are all equally likely, on average */
+/* The expected sum of squares for @n bytes whose values are all equally likely */
 #define EVEN(n) ((n) * (n) / 256u + (n))
 
-/* One of them */
+/* One of the two is NULL. */
 struct zlib_compressor {
 	struct libdeflate_compressor *deflate;
 	struct igzip *igzip;
@@ -51,8 +59,8 @@ static void *zlib_compress_open(int level, size_t page_size)
 	return NULL;
 }
 
-/* Count bytes of a page that are spread over it; the sum of the squares of the
- * counts says how evenly they are distributed.
+/* Extend the sample in @counts to @to bytes, which are spread over the page; @sum is the sum
+ * of the squares so far.  Each byte raises a count from c to c + 1, and the sum by 2c + 1.
  */
 static uint32_t zlib_sample(uint16_t *counts, const unsigned char *page, size_t len, uint32_t sum,
 			    uint32_t to)
@@ -66,10 +74,7 @@ static uint32_t zlib_sample(uint16_t *counts, const unsigned char *page, size_t 
 	return sum;
 }
 
-/* Encrypted or compressed data, whose bytes are all equally frequent, would take as
- * long as any other and not get smaller.  Most other pages are told by the first
- * few bytes.
- */
+/* Whether the page looks encrypted or compressed, so that it is not worth compressing. */
 static bool zlib_looks_random(const unsigned char *page, size_t len)
 {
 	uint16_t counts[256] = { 0 };
@@ -102,7 +107,7 @@ static void *zlib_decompress_open(void)
 static bool zlib_decompress_page(void *state, void *dst, size_t len, const void *src,
 				 size_t src_len)
 {
-	/* without a place for the length it must be exactly @len */
+	/* with NULL for the length, it succeeds only if the length is @len */
 	return libdeflate_zlib_decompress(state, src, src_len, dst, len, NULL) ==
 	       LIBDEFLATE_SUCCESS;
 }

@@ -2,9 +2,9 @@
 /*
  * codec/zstd.c - one zstd frame for each page
  *
- * As makedumpfile 1.7.0 and later write it and crash 8.0.0 reads it: with the
- * size of the content, without a checksum (what a page is part of has none for
- * the other codecs, either) and without a dictionary.
+ * As makedumpfile 1.7.0 and later write it and crash 8.0.0 reads it: the frame has the size
+ * of its content, but neither a checksum (the other codecs have none either) nor a
+ * dictionary.
  */
 #include "codec.h"
 
@@ -40,7 +40,7 @@ static void *zstd_decompress_open(void)
 	return ZSTD_createDCtx();
 }
 
-/* Uncompressed to its place at once, so no frame can ask for a window of its own. */
+/* In one call, into its final place: so no frame can make the library allocate a window. */
 static bool zstd_decompress_page(void *state, void *dst, size_t len, const void *src,
 				 size_t src_len)
 {

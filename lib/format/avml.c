@@ -9,10 +9,9 @@
  *     u8 type, u24 length, then for data: u32 masked CRC-32C of the decompressed
  *     bytes, at most 65536 of them, compressed (type 0) or as they are (type 1)
  *
- * Frames are found once, when the file is opened, by reading their first bytes
- * only, and decompressed when they are asked for.  AVML leaves out blocks that are
- * all zero, so there are more ranges than the machine had.  Its uncompressed
- * files are LiME's.
+ * Frames are found when the file is opened, by reading only their headers, and decompressed
+ * when memory is read.  AVML omits blocks of zeros, so there are more ranges than the machine
+ * had.  Its uncompressed files are LiME's.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,7 +31,7 @@
 enum {
 	FRAME_HEADER = 4,
 	FRAME_CRC = 4,
-	MAX_FRAME = 65536,              /* decompressed                             */
+	MAX_FRAME = 65536,              /* decompressed                         */
 	MAX_VARINT = 3,                 /* bytes of a length up to MAX_FRAME    */
 	FRAME_COMPRESSED = 0x00,
 	FRAME_PLAIN = 0x01,
@@ -41,8 +40,8 @@ enum {
 	TRAILER_SIZE = 8,
 };
 
-/* A struct pieces_source whose pieces are frames: ->off is that of a frame's header, and
- * ->size what it has decompressed.
+/* An open file is a struct pieces_source whose pieces are frames: ->off is the offset of a
+ * frame's header, ->size its size when decompressed.
  */
 
 struct avml_frame {
@@ -63,7 +62,7 @@ static struct gdump_error *avml_bad_frame(uint64_t off, const char *what, uint64
 			 off, what, value);
 }
 
-/* snappy's own length in front of its data: 7 bits a byte, the low ones first. */
+/* The length in front of snappy's data: 7 bits per byte, the lowest first. */
 static uint32_t avml_get_varint(struct cursor *c)
 {
 	uint32_t n = 0;
@@ -78,7 +77,7 @@ static uint32_t avml_get_varint(struct cursor *c)
 	return UINT32_MAX;
 }
 
-/* What the first bytes of a frame tell; @buf may be shorter than the frame. */
+/* Parse the header of a frame; @buf may be shorter than the frame. */
 static struct gdump_error *avml_parse_frame(const unsigned char *buf, size_t len, uint64_t off,
 					    struct avml_frame *f)
 {
@@ -148,7 +147,7 @@ static struct gdump_error *avml_check_trailer(struct pieces_source *a, uint64_t 
 	return NULL;
 }
 
-/* One record; @off moves behind it. */
+/* Add the frames of one record to the index; @off moves to the next record. */
 static struct gdump_error *avml_index_record(struct pieces_source *a, uint64_t *off)
 {
 	struct image *image = &a->source.image;
@@ -198,7 +197,7 @@ static uint32_t avml_unmask(uint32_t crc)
 	return crc >> 17 | crc << 15;
 }
 
-/* Decompress one frame to @out, which has its size; @buf is for what is compressed. */
+/* Decompress one frame into @out, which has room for it; @buf is scratch space. */
 static struct gdump_error *avml_decompress_frame(struct pieces_source *a, const struct piece *x,
 					unsigned char *buf, unsigned char *out)
 {
@@ -209,7 +208,7 @@ static struct gdump_error *avml_decompress_frame(struct pieces_source *a, const 
 	const size_t len = (size_t)get_uint(&c, 3) - FRAME_CRC;
 	const uint32_t crc = get_u32(&c);
 
-	/* avml_index_frame() has seen it all, but the file may change */
+	/* avml_index_frame() checked this, but the file may have changed since */
 	if (!err && (type > FRAME_PLAIN || len > 2 * MAX_FRAME || (type && len != x->size)))
 		return avml_bad_frame(x->off, "the file changed while it was read: type", type);
 	if (!err)

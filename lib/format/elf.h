@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * elf.h - what reader and writer of ELF cores share
+ * elf.h - what the reader and the writer of ELF cores share
  */
 #pragma once
 

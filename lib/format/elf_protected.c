@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * format/elf_protected.c - the parts of an ELF core that is of a protected guest
+ * format/elf_protected.c - what the ELF core of a protected guest has beside memory
  *
- * Such a core of s390x has a note 0x30e for each CPU and two sections, pv_mem_meta and
- * pv_compl.  Any of these makes it one: where the firmware refused, QEMU 7.2 writes a core
- * without the sections that otherwise looks good.
+ * The core of a protected guest of s390x has a note 0x30e for each CPU and two sections,
+ * pv_mem_meta and pv_compl.  Any of these identifies it: when the firmware refuses to dump,
+ * QEMU 7.2 writes a core without the sections that looks complete otherwise.
  *
- * Sections are known by name only; a dot in front of it is taken.  QEMU writes section
- * headers in the byte order of its host, so both are tried; that of the rest first.
+ * Sections are found by name, with or without a leading dot.  QEMU writes section headers in
+ * the byte order of its host, so both orders are tried, that of the ELF header first.
  *
  * Facts: QEMU's dump/dump.c and target/s390x/arch_dump.c, s390-tools' zdump/.
  */
@@ -30,11 +30,11 @@ struct elf_sections {
 };
 
 struct elf_section {
-	uint32_t name;                  /* its place in the string table        */
+	uint32_t name;                  /* offset in the string table           */
 	uint64_t off, size;
 };
 
-/* false: it is not in the file */
+/* False: it is not in the file. */
 static bool elf_section_get(const struct elf_sections *ss, uint64_t i, struct elf_section *ret)
 {
 	unsigned char buf[sizeof(Elf64_Shdr)];
@@ -71,7 +71,7 @@ static bool elf_section_is_called(const struct elf_sections *ss, const struct el
 	return !err && !strcmp(buf + (buf[0] == '.'), name);
 }
 
-/* Look through the sections in the byte order that is given. */
+/* Look through the sections, whose headers are in the byte order ss->big. */
 static void elf_find_in_order(const struct elf_sections *ss, struct pv_parts *parts)
 {
 	const struct elf_header *h = ss->header;

@@ -29,14 +29,14 @@ static struct gdump_error *elf_read_load(struct pieces_source *e, const struct e
 	struct gdump_error *err;
 
 	if (p->paddr == UINT64_MAX || !p->memsz)
-		return NULL;            /* unknown place */
-	/* our own files say by its flags what is not RAM */
+		return NULL;            /* its address is unknown */
+	/* in files of ours the flags tell device memory from RAM */
 	err = image_add_range(image, p->paddr, p->memsz,
 			      p->flags == PF_R ? GDUMP_RANGE_DEVICE : GDUMP_RANGE_RAM);
 	if (err)
 		return error_prefix(err, "ELF program headers");
 	if (p->off == UINT64_MAX)
-		filesz = 0;             /* QEMU: filtered out by begin and length */
+		filesz = 0;             /* QEMU: omitted because of begin and length */
 	if (filesz && !range_fits(p->off, filesz, end)) {
 		image->incomplete = true;
 		filesz = p->off < end ? end - p->off : 0;
@@ -44,7 +44,7 @@ static struct gdump_error *elf_read_load(struct pieces_source *e, const struct e
 	return filesz ? pieces_add(&e->pieces, p->paddr, filesz, p->off) : NULL;
 }
 
-/* The core of a process has virtual addresses only. */
+/* The core of a process has virtual addresses, but no physical ones. */
 static bool elf_is_process_core(const struct elf_phdr *p, size_t n)
 {
 	size_t loads = 0;

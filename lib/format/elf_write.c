@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * format/elf_write.c - ELF cores that every reader takes
+ * format/elf_write.c - ELF cores that every reader accepts
  *
  *     ELF header, program headers, (section header 0), notes, memory
  *
- * What is chosen here and why:
+ * Choices and reasons:
  * - Program headers follow the ELF header directly: makedumpfile reads them
  *   there whatever e_phoff says.
- * - No sections (but one where there are more than 65,534 program headers):
- *   libkdumpfile and elfutils trip over some, nobody needs them.  Those of a
- *   protected guest are behind its memory, their headers before the notes.
- * - PT_NOTE first and before all memory: crash wants it so.
- * - p_align is 0: crash takes a file with aligned segments and a p_align for
- *   another format.  Memory begins on a page boundary all the same.
- * - More PT_LOADs give the kernel's image its virtual address, over the
- *   same bytes of the file: drgn before 0.0.27 finds page tables only so.
+ * - There are no sections (except one if there are more than 65,534 program headers), since
+ *   some of them confuse libkdumpfile and elfutils, and no reader needs any.  The sections of
+ *   a protected guest follow its memory, and their headers precede the notes.
+ * - PT_NOTE comes first and precedes all memory, as crash requires.
+ * - p_align is 0: crash mistakes a file with aligned segments and a p_align for another
+ *   format.  Memory begins on a page boundary nevertheless.
+ * - Additional PT_LOADs give the kernel's image its virtual address, over the same bytes of
+ *   the file: drgn before 0.0.27 needs that to find page tables.
  * - Machines with 32-bit addresses get a 32-bit file, which their own crash and
  *   makedumpfile need, as long as memory and file end below 4 GiB.
- * - p_vaddr is p_paddr, but for i386 and POWER: there the low memory, or all, is
- *   where the kernel has it, and high memory at -1, as kexec-tools writes them.  (A
- *   segment for the image would begin where memory begins, and libkdumpfile drops
- *   one of two that do.)
- * - What is left out has a p_memsz but no p_filesz, as in makedumpfile's.
+ * - p_vaddr is p_paddr, except for i386 and POWER: as kexec-tools writes them, low memory (on
+ *   POWER all memory) has the address where the kernel maps it, and high memory has -1.  (A
+ *   segment for the image would begin where memory begins, and of two such segments
+ *   libkdumpfile drops one.)
+ * - Omitted memory has a p_memsz but no p_filesz, as in makedumpfile's files.
  *
- * Not so a protected guest of s390x that was decrypted: whoever else can do that has
- * zgetdump, and both give the same bytes; see style_zgetdump.
+ * The dump of a protected guest of s390x that was decrypted differs: it has the same bytes as
+ * zgetdump's, the other program that can decrypt; see style_zgetdump.
  */
 #include "elf.h"
 
@@ -52,10 +52,10 @@ enum {
 struct elf_style {
 	uint32_t data_align;            /* of memory in the file                */
 	uint32_t p_align;
-	bool terse;                     /* what is not there has no size either:
-					 * PT_NOTE in memory, section headers   */
-	bool maps_kernel;               /* by its virtual address               */
-	bool names_process;             /* by a note in front of all others     */
+	bool terse;                     /* p_memsz of PT_NOTE, and the size of section
+					 * headers in a file without any, are 0 */
+	bool maps_kernel;               /* PT_LOADs for its virtual addresses   */
+	bool names_process;             /* NT_PRPSINFO before all other notes   */
 };
 
 static const struct elf_style style_own = { .data_align = 4096, .maps_kernel = true };
@@ -73,7 +73,7 @@ struct elf_writer {
 	bool is64;
 	struct elf_phdr *loads;         /* ascending paddr, memory in file order */
 	size_t num_loads;
-	struct pieces pieces;           /* what of the segments is in the file  */
+	struct pieces pieces;           /* the parts of segments that are in the file */
 	struct elf_phdr *maps;          /* the same memory by virtual address   */
 	size_t num_maps;
 	struct source *source;
@@ -83,7 +83,7 @@ struct elf_writer {
 	uint64_t sections_off, names_off, end;
 };
 
-/* Where the kernel has all memory mapped, as far as that is known. */
+/* The virtual address of memory in the kernel's linear mapping, as far as that is known */
 static uint64_t elf_vaddr_of(const struct elf_writer *w, uint64_t paddr)
 {
 	const struct arch *arch = w->image->arch;
@@ -102,7 +102,7 @@ static struct gdump_error *elf_add_load(struct elf_writer *w, const struct elf_p
 	return NULL;
 }
 
-/* Cut a range into segments: kept memory, followed by memory left out. */
+/* Cut a range into segments: each is kept memory followed by omitted memory. */
 static struct gdump_error *elf_add_range(struct elf_writer *w, const struct gdump_plan *plan,
 					 const struct gdump_range *r)
 {
@@ -140,7 +140,7 @@ static size_t elf_load_after(const struct elf_writer *w, uint64_t paddr)
 	return BISECT(w->num_loads, i, w->loads[i].paddr + (w->loads[i].memsz - 1) >= paddr);
 }
 
-/* The segment whose file data hold @paddr, or NULL. */
+/* The segment that has @paddr in the file, or NULL. */
 static const struct elf_phdr *elf_load_at(const struct elf_writer *w, uint64_t paddr)
 {
 	size_t i = elf_load_after(w, paddr);
@@ -151,7 +151,7 @@ static const struct elf_phdr *elf_load_at(const struct elf_writer *w, uint64_t p
 	return p;
 }
 
-/* Low memory has another p_vaddr than what is above: cut a range there. */
+/* Low and high memory differ in p_vaddr: cut a range where one ends. */
 static struct gdump_error *elf_add_split(struct elf_writer *w, const struct gdump_plan *plan,
 					 const struct gdump_range *r)
 {
@@ -168,7 +168,7 @@ static struct gdump_error *elf_add_split(struct elf_writer *w, const struct gdum
 	return err ? err : elf_add_range(w, plan, &high);
 }
 
-/* One more mapping of memory that is in the file, as far as it is. */
+/* Map memory at @vaddr, up to the end of the segment that has it in the file. */
 static struct gdump_error *elf_add_map(struct elf_writer *w, uint64_t vaddr, uint64_t paddr,
 				       uint64_t size)
 {
@@ -186,7 +186,7 @@ static struct gdump_error *elf_add_map(struct elf_writer *w, uint64_t vaddr, uin
 	return NULL;
 }
 
-/* The same of memory that may have parts that are left out. */
+/* The same for memory of which parts may be omitted. */
 static struct gdump_error *elf_map_range(struct elf_writer *w, uint64_t vaddr, uint64_t paddr,
 					 uint64_t size)
 {
@@ -246,7 +246,7 @@ static uint64_t elf_num_phdrs(const struct elf_writer *w)
 	return 1 + w->num_maps + w->num_loads;
 }
 
-/* Section header 0, those of the sections, and that of their names: only if needed */
+/* Section header 0, those of the sections, and that of their names; 0: none is needed. */
 static uint64_t elf_num_shdrs(const struct elf_writer *w)
 {
 	if (w->num_sections)
@@ -254,7 +254,7 @@ static uint64_t elf_num_shdrs(const struct elf_writer *w)
 	return elf_num_phdrs(w) >= PN_XNUM;
 }
 
-/* The table of names: an empty one, those of the sections, its own */
+/* Size of the table of names: an empty one, those of the sections, its own */
 static size_t elf_names_size(const struct elf_writer *w)
 {
 	size_t size = 1 + sizeof(SHSTRTAB);
@@ -273,7 +273,7 @@ static uint64_t elf_lay_out_sections(struct elf_writer *w, uint64_t off)
 	return w->num_sections ? off + elf_names_size(w) : off;
 }
 
-/* Give everything its place in the file. */
+/* Assign the offsets of everything in the file. */
 static void elf_lay_out(struct elf_writer *w)
 {
 	const uint64_t n = elf_num_phdrs(w);
@@ -296,8 +296,8 @@ static void elf_lay_out(struct elf_writer *w)
 	w->end = elf_lay_out_sections(w, off);
 }
 
-/* Choose the class: 32 bits where all fits.  More headers than a count of 16 bits
- * has no 32-bit reader knows.
+/* Choose the class: 32 bits if everything fits.  No 32-bit reader supports PN_XNUM, so more
+ * than 65,534 headers need ELF64.
  */
 static void elf_choose_class(struct elf_writer *w)
 {
@@ -312,7 +312,7 @@ static void elf_choose_class(struct elf_writer *w)
 	}
 }
 
-/* Where the segments that have data go; the layout is final. */
+/* The layout is final: list where the segments have their data. */
 static struct gdump_error *elf_find_pieces(struct elf_writer *w)
 {
 	struct gdump_error *err = NULL;
@@ -400,7 +400,7 @@ static void elf_put_shdr(struct cursor *c, const struct elf_shdr *s)
 	put_word(c, 0);                                 /* sh_entsize */
 }
 
-/* Section header 0 says how many program headers there are, if these are many. */
+/* Section header 0 has the number of program headers, if that does not fit in e_phnum. */
 static void elf_put_shdrs(const struct elf_writer *w, struct cursor *c)
 {
 	const uint64_t n = elf_num_phdrs(w);
@@ -436,7 +436,7 @@ static struct gdump_error *elf_write_names(struct elf_writer *w)
 	return sink_write(w->sink, w->names_off, names, size);
 }
 
-/* Memory has been read: fetch what comes behind it, piece by piece. */
+/* All memory has been read: fetch the sections, which follow it, piece by piece. */
 static struct gdump_error *elf_write_sections(struct elf_writer *w)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(PV_DUMP_PIECE);
@@ -550,7 +550,7 @@ struct gdump_error *elf_create(const struct write_spec *spec, struct writer **re
 	err = elf_find_pieces(w);
 	if (err)
 		return err;
-	/* marked as cut short until it is whole, where that can be mended */
+	/* marked as incomplete until finish(), if the sink can seek back */
 	err = elf_write_headers(w, !w->sink->seeks);
 	if (err)
 		return err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * format.h - one row for each dump format; either half may be missing
+ * format.h - the dump formats: each is a row that can read, or write, or both
  */
 #pragma once
 
@@ -13,7 +13,7 @@ struct ranges;
 struct format {
 	const char *name, *summary;
 	bool seeks;             /* create() needs a seekable sink or a flat one */
-	bool maps;              /* may have virtual addresses               */
+	bool maps;              /* may have virtual addresses                   */
 	bool splits;            /* one dump may be several files                */
 	bool any_order;         /* on a sink that seeks, store() takes batches whose
 				 * pages are not ascending                   */
@@ -26,13 +26,13 @@ struct format {
 	bool (*probe)(const unsigned char *head, size_t len);
 	/* Owns @in from now on, also when it fails. */
 	struct gdump_error *(*open)(struct bytes *in, struct source **ret);
-	/* The same where somebody else knows what is where; NULL: the file
-	 * itself does.
+	/* The same for a file that does not say what is where: @ranges does.  NULL: its
+	 * files do.
 	 */
 	struct gdump_error *(*open_at)(struct bytes *in, const struct ranges *ranges,
 				       struct source **ret);
-	/* The same for files that are one dump together, in any order; @names are
-	 * for messages, and borrowed.  NULL: one dump is one file.
+	/* The same for the files of a split dump, in any order; @names are for messages, and
+	 * borrowed.  NULL: one dump is one file.
 	 */
 	struct gdump_error *(*open_parts)(struct bytes *const *in, const char *const *names,
 					  size_t num, struct source **ret);
@@ -62,7 +62,7 @@ FORMATS(X)
 
 /* The i-th one, or NULL past the end. */
 const struct format *format_at(size_t i);
-/* By name; QEMU's names of formats with a codec work too ("kdump-zlib",
- * "kdump-raw-lzo"), and then set @codec.  NULL: unknown.
+/* By name.  QEMU's names that include a codec ("kdump-zlib", "kdump-raw-lzo") are accepted
+ * too, and set @codec.  NULL: unknown.
  */
 const struct format *format_find(const char *name, const char **codec);

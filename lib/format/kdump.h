@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kdump.h - the kdump-compressed format, as reader and writer share it
+ * kdump.h - the kdump-compressed format: what its reader and its writer share
  *
  *     block 0             main header
  *     block 1 ..          sub-header, directly followed by the notes
  *     block 1 + S         bitmap 1: the page is RAM         (half of the
  *     ...                 bitmap 2: the page is in the file  bitmap blocks)
  *     block 1 + S + B     page descriptors, one for each bit of bitmap 2
- *     behind them         page data
+ *     after them          page data
  *
- * One dump may be split into several files.  Each has the same main header, notes
- * and bitmaps, for all pages, and a descriptor table with room for all; but only
- * the pages from start_pfn to end_pfn, whose descriptors begin the table.
+ * A dump may be split into several files.  Each has the main header, notes and bitmaps of all
+ * pages, and a table with room for all descriptors; but it has only the pages from start_pfn
+ * to end_pfn, whose descriptors come first in its table.
  *
  * Facts: makedumpfile's diskdump_mod.h and IMPLEMENTATION, crash's diskdump.h.
  */
@@ -27,14 +27,14 @@ enum {
 	KDUMP_DESC_SIZE = 24,
 	/* in the header, beside the kdump_flag of a codec */
 	KDUMP_INCOMPLETE = 0x08,
-	KDUMP_NO_VMEMMAP = 0x10,        /* struct page was left out             */
+	KDUMP_NO_VMEMMAP = 0x10,        /* struct page was omitted              */
 	KDUMP_HEAD_SIZE = 464,          /* of the larger main header            */
 	KDUMP_SUB_SIZE = 104,           /* of the largest sub-header            */
 };
 
 struct kdump_header {
 	bool big, is64;
-	bool diskdump;                  /* kdump's ancestor                     */
+	bool diskdump;                  /* the format that kdump comes from     */
 	uint32_t version, status, block_size, sub_hdr_size, bitmap_blocks, max_mapnr, nr_cpus;
 	uint64_t tv_sec;
 	char sysname[UTS_LEN], nodename[UTS_LEN], release[UTS_LEN], uts_version[UTS_LEN],
@@ -51,7 +51,7 @@ struct kdump_sub {
 	uint64_t off_eraseinfo, size_eraseinfo;
 };
 
-/* Where everything is. */
+/* Offsets of everything */
 struct kdump_layout {
 	uint64_t bitmap1, bitmap2, bitmap_size, desc, data;
 };
@@ -77,7 +77,7 @@ static inline size_t kdump_sub_size(bool is64, bool padded)
 	return is64 ? 104 : padded ? 96 : 80;
 }
 
-/* Read both headers and check that what they tell fits into the file. */
+/* Read both headers, and check that the layout they describe is possible in the file. */
 MUST_CHECK struct gdump_error *kdump_read_headers(struct bytes *in, struct kdump_header *h,
 						  struct kdump_sub *s);
 
@@ -87,10 +87,10 @@ struct kdump_part {
 	const char *name;
 	uint64_t start, end;
 	uint64_t rank;                  /* pages in the dump below @start       */
-	bool shared_zero;               /* its page at layout.data is all zero  */
+	bool shared_zero;               /* its page at layout.data is zero, and shared */
 };
 
-/* Sort the parts of a dump, and fail if they are not all of one. */
+/* Sort the parts of a dump; fail unless they belong together and are complete. */
 MUST_CHECK struct gdump_error *kdump_check_parts(struct kdump_part *parts, size_t num,
 						 const struct kdump_sub *s);
 

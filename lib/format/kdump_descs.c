@@ -2,8 +2,9 @@
 /*
  * format/kdump_descs.c - which pages a kdump file has, and where
  *
- * A page's descriptor is found by counting the bits of bitmap 2 below it, with a
- * counter for each 4096 pages.
+ * Descriptors exist only for the pages whose bit in bitmap 2 is set.  So the index of a
+ * page's descriptor is the number of bits that are set below its own.  ->rank[] has that
+ * number for every 4096th page, and the bits from there on are counted.
  */
 #include "kdump_source.h"
 
@@ -18,12 +19,15 @@
 enum {
 	RANK_PAGES = 4096,
 	READ_DESCS = 128,               /* a batch of the pipeline              */
-	MAX_TAIL = 4096,                /* how many times so many zero pages at the
-					 * end of a dump are skipped            */
+	MAX_TAIL = 4096,                /* limit on steps of READ_DESCS back over shared
+					 * zero pages at the end of a dump      */
 };
 
-/* Bytes of bits are counted side by side, of so many words as a byte has room for.  It
- * takes no instruction that only some CPUs have, and is what compilers make vectors of.
+/* Count the bits of @num words, at most 31.  Within each word, the bits of each byte are
+ * counted side by side: by pairs, then by fours, then by eights, which makes at most 8 per
+ * byte.  These bytes of counts are added up over all words (31 * 8 fits in a byte), and only
+ * at the end are the eight bytes of the sum added up.  This needs no popcount instruction,
+ * which not all CPUs have, and compilers turn the loop into vector code.
  */
 static uint64_t kdump_count_words(const unsigned char *p, size_t num)
 {
@@ -59,7 +63,7 @@ bool kdump_has(const struct kdump_source *k, uint64_t pfn)
 	return pfn < k->max_mapnr && k->bitmap[pfn / 8] >> pfn % 8 & 1;
 }
 
-/* The place of @pfn's descriptor in their array. */
+/* The index of @pfn's descriptor in the table, over all parts */
 static uint64_t kdump_desc_index(const struct kdump_source *k, uint64_t pfn)
 {
 	const uint64_t group = pfn / RANK_PAGES * RANK_PAGES;
@@ -102,7 +106,7 @@ uint64_t kdump_count_absent(const struct kdump_source *k, uint64_t pfn, uint64_t
 
 	while (i - pfn < max && !kdump_has(k, i)) {
 		i++;
-		/* by 64 where nothing is there */
+		/* in steps of 64 while none is */
 		while (i % 64 == 0 && range_fits(i, 64, k->max_mapnr) && i - pfn < max) {
 			memcpy(&word, k->bitmap + i / 8, sizeof(word));
 			if (word)
@@ -145,7 +149,7 @@ static struct gdump_error *kdump_lost_page(void)
 	return error_new(GDUMP_ERR_NODATA, "its data was lost when the dump was cut short");
 }
 
-/* How many descriptors are in the file. */
+/* How many descriptors fit in the file, which may be cut short */
 static uint64_t kdump_table_size(const struct kdump_source *k, const struct kdump_part *part)
 {
 	const uint64_t begin = MIN(k->layout.desc, part->in->size);
@@ -198,7 +202,6 @@ bool kdump_is_shared_zero(const struct kdump_source *k, const struct kdump_part 
 	return part->shared_zero && d->off == k->layout.data && !d->flags;
 }
 
-/* Descriptors of @num pages that are all in one part, checked. */
 struct gdump_error *kdump_good_descs(struct kdump_source *k, const struct kdump_part *part,
 				     uint64_t pfn, size_t num, struct kdump_desc *ret)
 {
@@ -216,7 +219,9 @@ static uint64_t kdump_count_descs(const struct kdump_source *k, const struct kdu
 	       part->rank;
 }
 
-/* The last two pages of a part that have data of their own; how many there are. */
+/* The descriptors of the last two pages of a part that have data of their own; returns how
+ * many there are.
+ */
 static size_t kdump_last_descs(const struct kdump_source *k, const struct kdump_part *part,
 			       struct kdump_desc ret[2])
 {
@@ -239,9 +244,9 @@ static size_t kdump_last_descs(const struct kdump_source *k, const struct kdump_
 	return num;
 }
 
-/* Writers begin with the first page and end with the last: where the data of that is
- * behind the end of the file, and behind that of the page before it, the file was cut.
- * Else it is that page which is broken.
+/* Whether the file was cut short.  Writers store pages in ascending order: if the data of the
+ * last page lies past the end of the file, right after that of the page before it, the end
+ * of the file is missing.  If it lies elsewhere, only that descriptor is corrupt.
  */
 static bool kdump_is_cut(const struct kdump_source *k, const struct kdump_part *part)
 {
@@ -254,7 +259,7 @@ static bool kdump_is_cut(const struct kdump_source *k, const struct kdump_part *
 	       d[0].off == d[1].off + d[1].size;
 }
 
-/* What is known of a part once bitmap 2 is. */
+/* Fill in the members of a part that depend on bitmap 2. */
 static void kdump_look_at_part(struct kdump_source *k, struct kdump_part *part)
 {
 	const uint32_t bs = k->header.block_size;

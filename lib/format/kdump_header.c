@@ -2,9 +2,10 @@
 /*
  * format/kdump_header.c - reading the two headers of a kdump file
  *
- * Nothing in them says byte order or word size, and 32-bit sub-headers come in
- * two layouts: i386's and QEMU's has no gaps, that of ARM, MIPS and PowerPC has
- * 64-bit fields aligned to 8 bytes.  All are found by what makes sense.
+ * Nothing in them states the byte order or the word size, and there are two layouts of
+ * 32-bit sub-headers: i386's and QEMU's have no gaps, those of ARM, MIPS and PowerPC have
+ * 64-bit fields aligned to 8 bytes.  All combinations are tried, and the most plausible one
+ * is chosen.
  */
 #include "kdump.h"
 
@@ -72,7 +73,7 @@ static uint64_t kdump_get_u64_at(struct cursor *c, const unsigned char *begin, b
 	return get_u64(c);
 }
 
-/* Fields came with header versions; older files have something else there. */
+/* Each version of the header added fields; older files have other data there. */
 static void kdump_get_sub(const unsigned char *buf, const struct kdump_header *h, bool padded,
 			  struct kdump_sub *s)
 {
@@ -99,7 +100,7 @@ static void kdump_get_sub(const unsigned char *buf, const struct kdump_header *h
 	}
 }
 
-/* How much an area's place looks like one: nothing at all is neither. */
+/* How plausible the offset and size of an area are; an area that does not exist says nothing. */
 static int kdump_score_area(const struct bytes *in, const struct kdump_header *h, uint64_t off,
 			    uint64_t size)
 {
@@ -132,7 +133,7 @@ static struct gdump_error *kdump_read_sub(struct bytes *in, const struct kdump_h
 	if (err)
 		return error_prefix(err, "kdump sub-header");
 	if (h->diskdump) {
-		/* registers of one CPU, in a layout of each architecture */
+		/* it has the registers of a CPU, in a layout that depends on the machine */
 		*ret = (struct kdump_sub){ .max_mapnr = h->max_mapnr };
 		return NULL;
 	}
@@ -143,7 +144,7 @@ static struct gdump_error *kdump_read_sub(struct bytes *in, const struct kdump_h
 	return NULL;
 }
 
-/* What the headers say of the file's layout */
+/* Whether the layout that the headers describe is possible in this file */
 static struct gdump_error *kdump_check_headers(const struct bytes *in,
 					       const struct kdump_header *h,
 					       const struct kdump_sub *s)

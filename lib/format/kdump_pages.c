@@ -2,7 +2,8 @@
 /*
  * format/kdump_pages.c - the pages of a kdump file
  *
- * The file has blocks, the kernel has pages; mostly they are the same.
+ * The unit of the file is the block, that of the kernel the page.  They usually have the same
+ * size; see kdump_scan() for the other cases.
  */
 #include "kdump_source.h"
 
@@ -15,11 +16,11 @@
 #include "../util/cleanup.h"
 
 enum {
-	READ_AHEAD = 1 << 20,           /* most bytes of page data in one read  */
+	READ_AHEAD = 1 << 20,           /* page data to read at once, at most   */
 	SCAN_BLOCKS = 128,
 };
 
-/* What one call of kdump_read() needs to decompress. */
+/* The decompressors of one call, opened as needed */
 struct kdump_decompress {
 	void *state[NUM_CODECS];
 };
@@ -62,7 +63,7 @@ static struct gdump_error *kdump_decompress_page(struct kdump_decompress *u,
 	return NULL;
 }
 
-/* How many of the pages have their data back to back, from the first on. */
+/* How many pages, from the first on, have their data back to back; @len: of it */
 static size_t kdump_contiguous(const struct kdump_desc *d, size_t num, size_t *len)
 {
 	size_t n = 1;
@@ -75,7 +76,7 @@ static size_t kdump_contiguous(const struct kdump_desc *d, size_t num, size_t *l
 	return n;
 }
 
-/* Read and decompress @num whole pages, all in one part, to @buf. */
+/* Read and decompress @num whole blocks, all in one part, into @buf. */
 static struct gdump_error *kdump_read_pages(struct kdump_source *k, uint64_t pfn, size_t num,
 					    unsigned char *buf)
 {
@@ -114,7 +115,7 @@ static struct gdump_error *kdump_read_pages(struct kdump_source *k, uint64_t pfn
 	return err;
 }
 
-/* Whether pages that are back to back in @data decompress. */
+/* Fail unless the pages, back to back in @data, can be decompressed. */
 static struct gdump_error *kdump_check_compressed(struct kdump_source *k,
 						  struct kdump_decompress *u,
 						  const struct kdump_desc *d, size_t num,
@@ -128,12 +129,14 @@ static struct gdump_error *kdump_check_compressed(struct kdump_source *k,
 	return err;
 }
 
-/* Take pages over that are all in one part and that @flag compressed, if anything did. */
+/* Copy the compressed data of pages, all in one part, to *@at, which moves behind it. */
 static struct gdump_error *kdump_take_pages(struct kdump_source *k, const struct kdump_part *part,
 					    const struct kdump_desc *d, size_t num,
 					    unsigned char **at, struct stored_page *ret)
 {
-	/* to put a flattened file or parts in order is to copy them */
+	/* Verify each page of a plain file.  Flattened or split input is only rearranged,
+	 * without decompressing anything.
+	 */
 	const bool check = !k->in->kind[0] && k->num_parts == 1;
 	__attribute__((__cleanup__(kdump_decompress_cleanup))) struct kdump_decompress u = { 0 };
 	struct gdump_error *err = NULL;
@@ -154,7 +157,7 @@ static struct gdump_error *kdump_take_pages(struct kdump_source *k, const struct
 	return err;
 }
 
-/* As kdump_stored(), of pages that are all in one part; @at moves behind their data. */
+/* kdump_stored() for pages that are all in one part; *@at moves behind their data. */
 static bool kdump_stored_in_part(struct kdump_source *k, uint64_t pfn, size_t num, uint32_t flag,
 				 unsigned char **at, struct stored_page *ret)
 {
@@ -181,7 +184,7 @@ bool kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag, voi
 	struct kdump_source *k = (struct kdump_source *)s;
 	unsigned char *at = buf;
 
-	/* the file has blocks, which are not always pages */
+	/* the blocks of the file are not the pages of the kernel */
 	if (s->image.page_size != k->header.block_size)
 		return false;
 	for (size_t done = 0, some; done < num; done += some) {
@@ -192,7 +195,7 @@ bool kdump_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag, voi
 	return true;
 }
 
-/* A piece of one page. */
+/* Bytes within one block */
 static struct gdump_error *kdump_read_in_page(struct kdump_source *k, uint64_t paddr, void *buf,
 					      size_t len)
 {
@@ -208,8 +211,8 @@ static struct gdump_error *kdump_read_in_page(struct kdump_source *k, uint64_t p
 	return err;
 }
 
-/* Whether @block is not in the file, but another one of its page is: then the
- * page counts as there, and what is missing of it as zero.
+/* Whether @block is not in the file, but another block of the same page is: then the page
+ * counts as present, and its missing blocks read as zero.
  */
 static bool kdump_is_gap(const struct kdump_source *k, uint64_t block)
 {
@@ -290,7 +293,7 @@ static struct gdump_error *kdump_scan_blocks(struct kdump_source *k, uint64_t bl
 	return NULL;
 }
 
-/* A page of several blocks: absent or a hole when all of them are. */
+/* The state of a page of several blocks: absent, or a hole, if all of them are */
 static unsigned char kdump_join_states(const unsigned char *state, size_t num)
 {
 	for (size_t i = 1; i < num; i++) {
@@ -300,8 +303,8 @@ static unsigned char kdump_join_states(const unsigned char *state, size_t num)
 	return state[0];
 }
 
-/* Pages and blocks may have different sizes: the kernel chooses one, the
- * writer of the dump the other.  Both are powers of two.
+/* The kernel chooses the size of pages, and the writer of the dump that of blocks.  Both are
+ * powers of two, and either may be the larger one.
  */
 struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num,
 			       unsigned char *state, bool holes)

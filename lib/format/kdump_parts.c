@@ -2,8 +2,8 @@
 /*
  * format/kdump_parts.c - whether files are the parts of one dump, and all of them
  *
- * Parts of one dump have the same main header, notes and bitmap; two dumps of one
- * guest may differ in nothing but the registers in the notes.
+ * All parts of a dump have the same main header, notes and bitmaps.  Notes must be compared
+ * too, since two dumps of one guest may differ only in the registers there.
  */
 #include "kdump.h"
 
@@ -48,7 +48,7 @@ static struct gdump_error *kdump_part_compare(const struct kdump_part *a,
 	return err;
 }
 
-/* Take what @part says of itself, and compare it with the first one. */
+/* Read the range of @part from its headers, and compare these with those of @first. */
 static struct gdump_error *kdump_part_check(struct kdump_part *part, const struct kdump_part *first,
 					    const struct kdump_sub *first_sub)
 {
@@ -86,7 +86,7 @@ static struct gdump_error *kdump_part_missing(uint64_t start, uint64_t end)
 			 start, end - 1);
 }
 
-/* From the first page to the last, each once. */
+/* Fail unless the parts have each page, from the first to the last, exactly once. */
 static struct gdump_error *kdump_parts_check_cover(const struct kdump_part *parts, size_t num,
 						   uint64_t max_mapnr)
 {

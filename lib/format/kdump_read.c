@@ -2,7 +2,7 @@
 /*
  * format/kdump_read.c - kdump-compressed, header versions 1 to 6
  *
- * The layout is in kdump.h, who does what in kdump_source.h.
+ * kdump.h describes the layout, kdump_source.h what each file here does.
  */
 #include "kdump_source.h"
 
@@ -43,7 +43,7 @@ static struct gdump_error *kdump_read_area(struct kdump_source *k, uint64_t off,
 	return NULL;
 }
 
-/* A text that has a place of its own becomes a note, if it is not one yet. */
+/* A text that has an area of its own becomes a note, unless there is one. */
 static struct gdump_error *kdump_read_text(struct kdump_source *k, const char *name, uint64_t off,
 					   uint64_t size)
 {
@@ -79,7 +79,7 @@ static struct gdump_error *kdump_read_notes(struct kdump_source *k)
 	return err ? err : kdump_read_text(k, "ERASEINFO", s->off_eraseinfo, s->size_eraseinfo);
 }
 
-/* How many bits from @i on, a multiple of 64, all say @set: whole words of them. */
+/* How many bits from @i on, a multiple of 64, are @set, counted in whole words */
 static size_t kdump_same_bits(const unsigned char *bits, size_t i, size_t num, bool set)
 {
 	const uint64_t same = set ? ~(uint64_t)0 : 0;
@@ -94,7 +94,7 @@ static size_t kdump_same_bits(const unsigned char *bits, size_t i, size_t num, b
 	return i - first;
 }
 
-/* The run of bits that begins at *@run_start, if there is one, ends before @pfn. */
+/* End the run of bits that begins at *@run_start, if there is one, before @pfn. */
 static struct gdump_error *kdump_end_run(struct kdump_source *k, uint64_t *run_start, uint64_t pfn)
 {
 	const uint64_t bs = k->header.block_size, start = *run_start;
@@ -104,7 +104,7 @@ static struct gdump_error *kdump_end_run(struct kdump_source *k, uint64_t *run_s
 	       image_add_range(&k->source.image, start * bs, (pfn - start) * bs, GDUMP_RANGE_RAM);
 }
 
-/* Turn runs of bits into ranges; the runs may go on in the next chunk. */
+/* Turn runs of bits into ranges; the last run may continue in the next chunk. */
 static struct gdump_error *kdump_add_runs(struct kdump_source *k, const unsigned char *bits,
 					  uint64_t first, size_t num, uint64_t *run_start)
 {
@@ -112,7 +112,7 @@ static struct gdump_error *kdump_add_runs(struct kdump_source *k, const unsigned
 		struct gdump_error *err;
 		bool set;
 
-		/* what changes nothing */
+		/* skip words that neither begin nor end a run */
 		if (i % 64 == 0)
 			i += kdump_same_bits(bits, i, num, *run_start != UINT64_MAX);
 		if (i == num)
@@ -129,7 +129,7 @@ static struct gdump_error *kdump_add_runs(struct kdump_source *k, const unsigned
 	return NULL;
 }
 
-/* Holes of the file are passed over: there may be terabytes of them. */
+/* Holes of the file are skipped: there may be terabytes of them. */
 static struct gdump_error *kdump_read_ranges(struct kdump_source *k)
 {
 	enum { CHUNK = 65536 };
@@ -204,7 +204,7 @@ static const char *kdump_codec_name(uint32_t status)
 	return codec ? codec->name : "not compressed";
 }
 
-/* What the headers tell of the machine; seal() adds what VMCOREINFO knows. */
+/* Fill in what the headers say of the machine; image_seal() adds what VMCOREINFO says. */
 static void kdump_fill_image(struct kdump_source *k)
 {
 	struct image *image = &k->source.image;
@@ -237,7 +237,7 @@ static bool kdump_fits_machine(const struct image *image, const struct arch *arc
 	       !(image->big ? arch->only_little : arch->only_big);
 }
 
-/* When utsname tells nothing, the size of the register notes may. */
+/* If utsname does not name the machine, the size of the register notes may. */
 static void kdump_guess_machine(struct image *image)
 {
 	const struct arch *arch;
@@ -284,11 +284,11 @@ static struct gdump_error *kdump_read_all(struct kdump_source *k)
 	if (err)
 		return err;
 	kdump_guess_machine(&k->source.image);
-	/* QEMU takes the 64-bit header for i386 too */
+	/* QEMU writes the 64-bit header for i386 too */
 	if (k->source.image.machine)
 		k->source.image.is64 = arch_by_machine(k->source.image.machine)->is64;
-	/* QEMU's blocks are of 64 KiB for aarch64 and ppc64, whatever the kernel
-	 * has: what tells its page size comes first
+	/* a guess, which image_seal() replaces if it knows better: QEMU writes blocks of
+	 * 64 KiB for aarch64 and ppc64, whatever the page size of the kernel
 	 */
 	k->source.image.page_size = k->header.block_size;
 	err = image_seal(&k->source.image);

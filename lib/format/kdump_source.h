@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kdump_source.h - a kdump file that is open, as the files that read it share it
+ * kdump_source.h - an open kdump file: what the files that read it share
  *
- *     kdump_read.c    opens it: what its headers, notes and bitmap 1 tell
+ *     kdump_read.c    opens it: headers, notes and bitmap 1
  *     kdump_descs.c   which pages it has, and where: bitmap 2 and the descriptors
  *     kdump_pages.c   the pages themselves
  */
@@ -19,8 +19,8 @@ struct kdump_source {
 	struct kdump_sub sub;
 	struct kdump_layout layout;
 	uint64_t max_mapnr;
-	unsigned char *bitmap;          /* 2: the page is in the file           */
-	uint64_t *rank;                 /* pages in the file below each group of some */
+	unsigned char *bitmap;          /* bitmap 2: the page is in the file    */
+	uint64_t *rank;                 /* pages in the file below every 4096th */
 	uint64_t num_pages;
 	uint32_t codec_flags;           /* that descriptors may have            */
 };
@@ -43,8 +43,8 @@ const struct kdump_part *kdump_part_of(const struct kdump_source *k, uint64_t pf
 /* "page 0x...: " in front. */
 struct gdump_error *kdump_page_error(struct gdump_error *err, uint64_t pfn);
 
-/* Descriptors of @num blocks that are all in @part, from @pfn on; good: each is
- * checked, and points to data inside of the file.
+/* Read the descriptors of @num blocks from @pfn on, all in @part.  kdump_good_descs() also
+ * checks that each is valid and points to data in the file.
  */
 MUST_CHECK struct gdump_error *kdump_read_descs(struct kdump_source *k,
 						const struct kdump_part *part, uint64_t pfn,
@@ -54,7 +54,7 @@ MUST_CHECK struct gdump_error *kdump_good_descs(struct kdump_source *k,
 						size_t num, struct kdump_desc *ret);
 bool kdump_is_shared_zero(const struct kdump_source *k, const struct kdump_part *part,
 			  const struct kdump_desc *d);
-/* Its data was never written, or is behind the end of a file that was cut short. */
+/* Whether its data was never written, or lies past the end of a file that was cut short. */
 bool kdump_is_lost(const struct kdump_part *part, const struct kdump_desc *d);
 /* How many of the dump's blocks are lost. */
 uint64_t kdump_count_lost(const struct kdump_source *k);

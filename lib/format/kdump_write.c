@@ -2,12 +2,12 @@
 /*
  * format/kdump_write.c - kdump-compressed, header version 6
  *
- * The layout is in kdump.h.  All zero pages share one, which is the first page
- * of data; bit 0 of the dump level says so (makedumpfile --reassemble depends
- * on both).  On a sink that seeks, the header says "incomplete" until
- * kdump_finish(), and descriptors that were never written are 0, which readers
- * take for lost pages: so a dump that is cut short can be opened.  On a stream,
- * descriptors are gathered into large pieces, see sink/flat.c.
+ * kdump.h describes the layout.  The descriptors of all zero pages point to the first page
+ * of data, which is zero; bit 0 of the dump level says so (makedumpfile --reassemble depends
+ * on both).  On a sink that seeks, the header says "incomplete" until kdump_finish(), and
+ * descriptors that were never written are 0, which to readers means a lost page: so a dump
+ * that is cut short can be opened.  On a stream, descriptors are collected into large
+ * writes, see sink/flat.c.
  */
 #include "kdump.h"
 
@@ -31,8 +31,8 @@ struct kdump_writer {
 	struct kdump_header header;
 	struct kdump_layout layout;
 	uint64_t next_data, next_index;
-	struct plan_rank rank;          /* of a source with an order of its own */
-	/* a stream's descriptors that wait to be written */
+	struct plan_rank rank;          /* any order of pages: index of their descriptors */
+	/* on a stream: descriptors to be written, DESC_BUFFER bytes */
 	unsigned char *desc_buf;
 	size_t desc_len;
 	uint64_t desc_off;
@@ -50,8 +50,8 @@ static void kdump_put_main(struct cursor *c, const struct kdump_header *h)
 	put_bytes(c, h->domainname, UTS_LEN);
 	put_zeros(c, h->is64 ? 6 : 2);
 	put_word(c, h->tv_sec);
-	put_word(c, 0);                 /* tv_usec: libkdumpfile could take it
-					 * for a 32-bit header's block size */
+	put_word(c, 0);                 /* tv_usec: libkdumpfile could mistake it for
+					 * the block size of a 32-bit header */
 	put_u32(c, h->status);
 	put_u32(c, h->block_size);
 	put_u32(c, h->sub_hdr_size);
@@ -103,11 +103,11 @@ static void kdump_fill_main(struct kdump_header *h, const struct write_spec *spe
 	h->bitmap_blocks = (uint32_t)(2 * div_up(div_up(end, 8), h->block_size));
 	h->max_mapnr = (uint32_t)MIN(end, UINT32_MAX);
 	h->nr_cpus = (uint32_t)MAX(image->num_cpus, 1);
-	/* the input's time, or the panic's: a clock would make every dump differ */
+	/* the time of the input, or of the panic; the current time would make every dump differ */
 	if (!image->time)
 		vmcoreinfo_decimal(image, "CRASHTIME", &crash_time);
 	h->tv_sec = image->time ? image->time : crash_time;
-	/* libkdumpfile, and so drgn, believe it only when it is all filled in */
+	/* libkdumpfile, and so drgn, ignore utsname unless all of it is filled in */
 	kdump_uts_set(h->sysname, image->release[0] ? "Linux" : NULL, "");
 	kdump_uts_set(h->nodename, image->nodename, "(none)");
 	kdump_uts_set(h->release, image->release, "");
@@ -116,7 +116,7 @@ static void kdump_fill_main(struct kdump_header *h, const struct write_spec *spe
 	kdump_uts_set(h->domainname, NULL, "(none)");
 }
 
-/* The sub-header and what it points to, into @buf, which is zero. */
+/* Put the sub-header and the notes into @buf, which is zero. */
 static void kdump_fill_sub(const struct kdump_writer *w, unsigned char *buf)
 {
 	const struct image *image = w->spec->image;
@@ -150,8 +150,8 @@ static void kdump_fill_sub(const struct kdump_writer *w, unsigned char *buf)
 	image_notes_put(image, buf + sub_size);
 }
 
-/* Both headers, as one piece: in the end they are written once more, as it is known only
- * then if all is complete, and what the registers of a guest were that ran on.
+/* Write both headers.  kdump_finish() writes them again, since only then is it known whether
+ * the dump is complete and, for --live, what the registers were.
  */
 static struct gdump_error *kdump_write_headers(struct kdump_writer *w, bool complete)
 {
@@ -169,8 +169,9 @@ static struct gdump_error *kdump_write_headers(struct kdump_writer *w, bool comp
 	return sink_write(w->sink, 0, buf, size);
 }
 
-/* Where the next chunk of a bitmap is, from @off on.  What a file never gets reads as zero,
- * and it may claim a page at the end of all addresses; a stream wants it all.
+/* The offset of the next chunk of a bitmap to write, from @off on.  In a file, chunks of zeros
+ * are skipped: they read as zero anyway, and there are many if a page has a very high
+ * address.  On a stream all of them are written.
  */
 static uint64_t kdump_next_chunk(const struct kdump_writer *w, uint64_t off)
 {
@@ -221,7 +222,7 @@ static void kdump_put_descs(const struct kdump_writer *w, const struct batch *b,
 		const struct page *p = &b->pages[i];
 		const bool zero = p->kind == PAGE_ZERO;
 
-		/* all zero: lost */
+		/* lost pages: offset, size and flags are 0 */
 		put_u64(&c, zero ? w->layout.data : p->kind == PAGE_LOST ? 0 : off);
 		put_u32(&c, zero ? w->header.block_size : p->len);
 		put_u32(&c, p->kind == PAGE_COMPRESSED ? w->writer.codec->kdump_flag : 0);
@@ -239,7 +240,7 @@ static struct gdump_error *kdump_flush_descs(struct kdump_writer *w)
 	return err;
 }
 
-/* Pages came as they liked: each run of neighbours has its place. */
+/* Batches are not ascending: each run of adjacent pages has its own place in the table. */
 static struct gdump_error *kdump_store_scattered(struct kdump_writer *w, const struct batch *b,
 						 const unsigned char *descs)
 {
@@ -283,7 +284,7 @@ static struct gdump_error *kdump_store_descs(struct kdump_writer *w, const struc
 static struct gdump_error *kdump_store(struct writer *writer, const struct batch *b)
 {
 	struct kdump_writer *w = (struct kdump_writer *)writer;
-	/* first, so that no descriptor ever names data that are not there */
+	/* data first, so that no descriptor ever points to data that were not written */
 	struct gdump_error *err = sink_write(w->sink, b->data_off, b->data, b->data_len);
 
 	return err ? err : kdump_store_descs(w, b);
@@ -314,7 +315,7 @@ static const struct writer_ops kdump_writer_ops = {
 	.close = kdump_close,
 };
 
-/* All in front of the pages, and the page that all zero pages share. */
+/* Write all that precedes the data, and the page that all zero pages share. */
 static struct gdump_error *kdump_write_head(struct kdump_writer *w)
 {
 	const uint32_t bs = w->header.block_size;
