@@ -157,7 +157,7 @@ void elf_header_deinit(struct elf_header *h)
 	h->phdrs = NULL;
 }
 
-/* One PT_NOTE; what is behind the end of the file is not there. */
+/* Read a PT_NOTE, as much of it as is in the file. */
 static struct gdump_error *elf_header_read_notes(struct bytes *in, const struct elf_phdr *p,
 						 struct image *image)
 {

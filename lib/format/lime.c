@@ -4,12 +4,11 @@
  *
  *     { header, memory of one range } ...
  *
- * The header is in lime.h.  The format cannot leave pages out: those that are
- * not in the input are zero here, and counted.  Ranges are written in ascending
- * order, as Volatility wants them, each with all of its bytes, so that a pipe
- * will do; without device memory above RAM, as LiME itself has RAM only.  Where the sink
- * seeks, the headers say that the file is cut short until it is complete; readers ignore
- * those bytes.
+ * The header is in lime.h.  The format cannot omit pages: those that are not in the input are
+ * written as zero, and counted.  Ranges are written in ascending order, as Volatility requires,
+ * and with all of their bytes, so the output may be a pipe; device memory above RAM is omitted,
+ * since LiME itself dumps only RAM.  If the sink seeks, the headers say that the file is cut
+ * short until it is complete; readers ignore those bytes.
  */
 #include "lime.h"
 
@@ -36,7 +35,7 @@ struct lime_writer {
 	uint64_t end;
 };
 
-/* All of a LiME stream may be compressed with zlib; its first two bytes tell. */
+/* LiME can compress its whole output with zlib: see the first two bytes. */
 static bool lime_is_zlib(const unsigned char *head)
 {
 	return head[0] == 0x78 && (head[0] << 8 | head[1]) % 31 == 0;
@@ -208,7 +207,7 @@ static const struct writer_ops lime_writer_ops = {
 	.close = lime_close,
 };
 
-/* A record for each range, but for device memory that the plan does without. */
+/* A record for each range, except for device memory that the plan omits */
 static struct gdump_error *lime_lay_out(struct lime_writer *w, const struct gdump_plan *plan)
 {
 	struct gdump_error *err = NULL;

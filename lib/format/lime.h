@@ -6,7 +6,7 @@
  *      4  u32 version          1 (LiME) or 2 (AVML)
  *      8  u64 first address
  *     16  u64 last address     inclusive
- *     24  u8[8] reserved       0; "cutshort" in files of ours that are
+ *     24  u8[8] reserved       0, or "cutshort" in a file of ours that is incomplete
  *
  * Records follow each other until the end of the file; there is no count, no
  * trailer, no machine and no register.  Source: LiME's src/lime.h and main.c,

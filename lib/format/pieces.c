@@ -128,8 +128,8 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 	return NULL;
 }
 
-/* The state of the page at @paddr, and how many of @num pages from there on share it and
- * are told by the same question.
+/* Find the state of the page at @paddr; returns how many of @num pages from there on are
+ * known to share it.
  */
 static size_t pieces_scan_run(const struct pieces *ps, struct bytes *in, uint32_t page_size,
 			      uint64_t paddr, size_t num, unsigned char *state)
@@ -180,14 +180,14 @@ uint64_t pieces_gap(const struct pieces *ps, struct bytes *in, uint32_t page_siz
 		   page_size, num);
 }
 
-/* The next pages that are raw and neighbours in memory. */
+/* Find the next run of uncompressed pages that are adjacent in memory. */
 static bool piece_walk_next_run(struct piece_walk *w)
 {
 	const struct page *pages = w->batch->pages;
 	const size_t num = w->batch->num_pages;
 	size_t n = 1;
 
-	/* what is not raw has no data here, and is never written */
+	/* zero and lost pages have no data, and are not written */
 	while (w->page < num && pages[w->page].kind != PAGE_UNCOMPRESSED)
 		w->page++;
 	if (w->page == num)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pieces.h - pieces of guest-physical memory that lie decompressed in a file
+ * pieces.h - pieces of guest-physical memory that lie uncompressed in a file
  *
- * What ELF cores, LiME, raw files and Windows dumps have in common, for reading
- * and for writing.  A list is filled with pieces_add(), put in order with
- * pieces_sort(), and read-only from then on.
+ * ELF cores, LiME, raw files, s390 and Windows dumps are read and written with this.  A list is
+ * filled by pieces_add(), sorted by pieces_sort(), and read-only from then on.
  */
 #pragma once
 
@@ -25,38 +24,38 @@ MUST_CHECK struct gdump_error *pieces_add(struct pieces *ps, uint64_t paddr, uin
 					  uint64_t off);
 /* By address; false: some overlap.  There the first in the file wins. */
 bool pieces_sort(struct pieces *ps);
-/* A page of which the end of the file has left a part only is not there. */
+/* Drop the last page if the end of the file cuts it. */
 void pieces_trim(struct pieces *ps, const struct bytes *in, const struct image *image);
 void pieces_deinit(struct pieces *ps);
 
-/* The first one that ends behind @paddr; ->num: none. */
+/* The index of the first one that ends above @paddr; ->num: none. */
 size_t pieces_after(const struct pieces *ps, uint64_t paddr);
-/* Bytes of all */
+/* Size of all pieces together */
 uint64_t pieces_bytes(const struct pieces *ps);
 
-/* Pages of the image's ranges that no piece has */
+/* How many pages of the image's ranges no piece has */
 uint64_t pieces_absent(const struct pieces *ps, const struct image *image);
 
-/* As struct source_ops has them: bytes that no piece has read as zero, pages of
- * which none has a byte are PAGE_ABSENT.
+/* As in struct source_ops.  Bytes that no piece has read as zero, and a page is PAGE_ABSENT if
+ * no piece has any of its bytes.
  */
 MUST_CHECK struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in,
 					   uint64_t paddr, void *buf, size_t len);
-/* @in NULL: the caller does not care for holes. */
+/* @in NULL: the caller does not ask for holes. */
 void pieces_scan(const struct pieces *ps, struct bytes *in, uint32_t page_size, uint64_t pfn,
 		 size_t num, unsigned char *state);
 uint64_t pieces_gap(const struct pieces *ps, struct bytes *in, uint32_t page_size, uint64_t pfn,
 		    uint64_t num, enum page_state *state);
 
-/* A walk over the parts of a batch of raw pages that pieces have places for, in
+/* A walk over those bytes of a batch of uncompressed pages that pieces have places for, in
  * ascending order.  Begin with the first three members set.
  */
 struct piece_walk {
 	const struct pieces *pieces;
 	const struct batch *batch;
 	uint32_t page_size;
-	/* the walk's own */
-	size_t page;                    /* not looked at yet                    */
+	/* private to the walk */
+	size_t page;                    /* the next one to look at              */
 	const unsigned char *next_data; /* of that page                         */
 	const unsigned char *data;      /* the rest of a run of pages           */
 	uint64_t paddr, len;
@@ -72,6 +71,6 @@ struct piece_part {
 
 /* The next part, or false at the end. */
 bool piece_walk_next(struct piece_walk *w, struct piece_part *ret);
-/* Write a whole batch. */
+/* Write a batch to the places that the pieces have in the file. */
 MUST_CHECK struct gdump_error *pieces_store(const struct pieces *ps, struct sink *sink,
 					    const struct batch *b, uint32_t page_size);

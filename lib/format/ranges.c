@@ -67,7 +67,7 @@ static bool ranges_get_machine(const char *name, struct ranges *r)
 		if (!strcmp(arch->name, name))
 			r->machine = arch->machine;
 	}
-	return true;                    /* another version may know more */
+	return true;                    /* a newer version may know more machines */
 }
 
 /* The value of a line "KEY VALUE", or NULL */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ranges.h - the text beside a raw file that says what is where in it
+ * ranges.h - the text beside a raw file that says which memory it has, and where
  *
  *     guestdump-ranges 1
  *     size 4294967296
@@ -10,11 +10,11 @@
  *     0x0:0xa0000@0x0 ram
  *     0xc0000:0xff40000@0xc0000 ram
  *
- * The first line is as above.  Then, in any order, lines with the size of the
- * raw file and what else is known, all of which may be missing, and one line
- * for each range: first address, size, place in the file, kind ("ram", which
- * may be missing, or "device").  Numbers are decimal or 0x hexadecimal.  Empty
- * lines and those that begin with # do not count.
+ * The first line is always the same.  It is followed, in any order, by settings (the size of the
+ * raw file, the machine, its byte order and its page size), each of which may be absent, and by
+ * a line for each range: address, size, offset in the file, and kind ("ram", the default, or
+ * "device").  Numbers are decimal, or hexadecimal with 0x.  Empty lines and lines that begin
+ * with # are ignored.
  */
 #pragma once
 

@@ -2,14 +2,12 @@
 /*
  * format/raw.c - memory as it is, without a header
  *
- * Written, every byte is at the offset of its guest-physical address, and what
- * is between ranges, or zero, is a hole in the file.  What is memory and what
- * is a hole is told by a text beside the file, see ranges.h; through a pipe
- * there is none.
+ * In a file that guestdump writes, the offset of each byte is its guest-physical address.
+ * Zero pages, and what lies between ranges, are holes.  A text beside the file says where memory
+ * is, see ranges.h; output to a pipe has no such text.
  *
- * Such a file may begin with anything, as a guest chooses what it has at
- * address 0.  So it is read as a raw file only when somebody says so: that
- * text, or the caller.
+ * A raw file may begin with any bytes, as the guest chooses what it has at address 0.  So a
+ * file is read as raw only if that text or the caller says so.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +28,7 @@ struct raw_writer {
 	struct ranges ranges;
 };
 
-/* It cannot be told by its first bytes. */
+/* The first bytes do not identify a raw file. */
 static bool raw_probe(const unsigned char *head, size_t len)
 {
 	(void)head, (void)len;
@@ -94,7 +92,7 @@ static struct gdump_error *raw_open_at(struct bytes *in, const struct ranges *ra
 	return pieces_source_opened(p, err, ret);
 }
 
-/* Nobody says what is where: each byte is at its address. */
+/* Without ranges, the offset of each byte is its address. */
 static struct gdump_error *raw_open(struct bytes *in, struct source **ret)
 {
 	struct ranges_entry all = { .size = in->size };
@@ -144,7 +142,7 @@ static const struct writer_ops raw_writer_ops = {
 	.close = raw_close,
 };
 
-/* A place for each range, but for device memory that the plan does without. */
+/* A place for each range, except for device memory that the plan omits */
 static struct gdump_error *raw_lay_out(struct raw_writer *w)
 {
 	const struct image *image = w->spec->image;

@@ -12,14 +12,15 @@
  *      93  2  CPUs            95  2  CPUs of the machine
  *    2048  4  prefix of each CPU, up to 512
  *
- * Holes are zeros.  There are no registers beside memory: those of a CPU are where it stores
- * them itself, in its prefix pages, and its vector registers where these pages say.  What
- * has no place there is lost: guarded storage.  The end marker is "DUMP_END" and the clock;
- * who does not find it has not got all.
+ * Holes in memory are zero.  Registers are stored only in memory: those of a CPU in its prefix
+ * pages, where it stores them itself, and its vector registers where these pages say.
+ * Registers without a place there are lost: those of guarded storage.  The end marker is
+ * "DUMP_END" and the clock; a file without it is truncated.
  *
- * The extended form has, instead of all memory, segments: a page that tells where the
- * segment is, behind it its bytes.  Between them memory is zero.  Segments that are compressed
- * need the block size of the disk that they were on, and are not read.
+ * The extended form has segments instead of all memory: each is a page that says where the
+ * segment lies, followed by its bytes.  Memory between segments is zero.  To read compressed
+ * segments, one has to know the block size of the disk that they were on, so they are not
+ * supported.
  *
  * Facts: s390-tools' include/dump/s390_dump.h and zdump/; z/Architecture's Principles of
  * Operation for the prefix pages.
@@ -32,7 +33,7 @@
 enum {
 	S390_HEADER = 4096, S390_END = 16, S390_PAGE = 4096,
 	S390_ARCH_64 = 2,
-	S390_CUT_SHORT_OFF = 504,       /* in what is reserved; nobody else looks */
+	S390_CUT_SHORT_OFF = 504,       /* in a reserved area that others ignore */
 	S390_PREFIXES_OFF = 2048, S390_CPUS = 512,
 	S390_PREFIX_PAGES = 0x2000,
 	S390_VECTORS = 512,
@@ -62,7 +63,7 @@ extern const struct s390_saved {
 	uint16_t saved, note, off, len;
 } s390_saved[S390_NUM_SAVED];
 
-/* Where a CPU with these prefix pages has its vector registers; 0: nowhere. */
+/* The address of the vector registers of a CPU with these prefix pages; 0: there are none. */
 MUST_CHECK struct gdump_error *s390_find_vectors(struct source *s, uint64_t prefix, uint64_t *ret);
 
 MUST_CHECK struct gdump_error *s390_create(const struct write_spec *spec, struct writer **ret);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * format/s390_read.c - stand-alone dumps of s390x are read
+ * format/s390_read.c - reading stand-alone dumps of s390x; see s390.h
  */
 #include "s390.h"
 
@@ -52,7 +52,7 @@ struct s390_header {
 
 struct s390_source {
 	struct pieces_source base;
-	uint64_t known;                 /* below it, what no piece has is zero  */
+	uint64_t known;                 /* below it, memory without a piece is zero */
 	uint64_t end;                   /* where the end marker should be       */
 };
 
@@ -105,7 +105,7 @@ static struct gdump_error *s390_check_header(const struct s390_header *h)
 	return NULL;
 }
 
-/* As much of memory as is in the file */
+/* The plain form: as much of memory as is in the file */
 static struct gdump_error *s390_find_memory(struct s390_source *s, const struct s390_header *h)
 {
 	const uint64_t there = MIN(h->memory, s->base.in->size - S390_HEADER);
@@ -120,7 +120,7 @@ struct s390_segment {
 	bool last;
 };
 
-/* The one whose page is at @off, above those before it */
+/* The segment whose page is at @off; it lies above all segments before it. */
 static struct gdump_error *s390_read_segment(const struct s390_source *s,
 					     const struct s390_header *h, uint64_t off,
 					     struct s390_segment *ret)
@@ -145,7 +145,7 @@ static struct gdump_error *s390_read_segment(const struct s390_source *s,
 	return NULL;
 }
 
-/* Up to the last segment, or to the end of a file that was cut short */
+/* The extended form: up to the last segment, or to the end of a file that was cut short */
 static struct gdump_error *s390_find_segments(struct s390_source *s, const struct s390_header *h)
 {
 	uint64_t off = S390_HEADER;
@@ -171,7 +171,7 @@ static struct gdump_error *s390_find_segments(struct s390_source *s, const struc
 	return err;
 }
 
-/* The end marker with a clock that goes forward, or it was not written to its end */
+/* Whether the end marker is there, with a clock that is not before that of the header */
 static bool s390_is_complete(const struct s390_source *s, const struct s390_header *h)
 {
 	unsigned char buf[S390_END];
@@ -272,7 +272,7 @@ static void s390_take_saved(const struct s390_saved *saved, const unsigned char 
 	memcpy(descs[saved->note] + saved->off, buf + (saved->saved - SAVED_OFF), saved->len);
 }
 
-/* The registers of a CPU; without its prefix pages it is lost, but counts. */
+/* Add the registers of a CPU.  Without its prefix pages they are lost, but the CPU counts. */
 static struct gdump_error *s390_add_cpu(struct s390_source *s, size_t cpu, uint64_t prefix)
 {
 	unsigned char descs[S390_NUM_NOTES][MAX_DESC] = { 0 }, buf[SAVED_SIZE];

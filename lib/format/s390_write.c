@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * format/s390_write.c - stand-alone dumps of s390x are written
+ * format/s390_write.c - writing stand-alone dumps of s390x; see s390.h
  *
- * All is as zgetdump does it, but for one register: the programmable part of the TOD clock
- * has a place, which zgetdump reads and does not fill.
+ * Files are the same as zgetdump's except for one register: the programmable field of the TOD
+ * clock has a place, which zgetdump reads but does not write.
  */
 #include "s390.h"
 
@@ -42,7 +42,7 @@ static bool s390_is_memory(const struct image *image, uint64_t paddr, uint64_t s
 	return r && range_fits(paddr - r->start, size, r->size);
 }
 
-/* A CPU whose prefix nobody knows is not in such a dump; without prefix pages it counts. */
+/* A CPU whose prefix is not known is omitted; one whose prefix pages are no memory counts. */
 static struct gdump_error *s390_take_cpu(struct s390_writer *w, size_t cpu)
 {
 	const struct image *image = w->spec->image;
@@ -144,7 +144,7 @@ static struct gdump_error *s390_write_vectors(struct s390_writer *w, const struc
 	return sink_write(w->spec->sink, S390_HEADER + cpu->vectors, buf, sizeof(buf));
 }
 
-/* Memory is there: put the registers of a CPU into it. */
+/* Memory has been written: put the registers of a CPU into it. */
 static struct gdump_error *s390_write_cpu(struct s390_writer *w, const struct s390_cpu *cpu)
 {
 	struct gdump_error *err = NULL;
@@ -230,7 +230,7 @@ struct gdump_error *s390_create(const struct write_spec *spec, struct writer **r
 	err = s390_lay_out(w);
 	if (!err)
 		err = s390_take_cpus(w);
-	/* without its end it is known to be cut short */
+	/* readers take a file without the end marker for one that was cut short */
 	if (!err)
 		err = s390_write_header(w);
 	if (err)

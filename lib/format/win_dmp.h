@@ -4,16 +4,15 @@
  *
  *     header of 0x2000 bytes, memory of each run, one after the other
  *
- * All is little-endian.  The header is made by Windows (or by virtio-win's
- * fwcfg driver, which leaves it in guest memory for QEMU); it names the page
- * tables of the kernel, and by a virtual address KDBG, the block of pointers
- * with which a debugger begins.  Of each CPU there is a CONTEXT, with its
- * registers, in memory.
+ * Everything is little-endian.  The header is written by Windows (or by virtio-win's fwcfg
+ * driver, which leaves it in guest memory for QEMU).  It has the address of the kernel's page
+ * tables, and the virtual address of KDBG, the block of pointers with which a debugger starts.
+ * Each CPU has a CONTEXT in memory, with its registers.
  *
  * Source: QEMU's include/qemu/win_dump_defs.h and dump/win_dump.c, the
  * wdbgexts.h and ntddk headers of Microsoft's debugger, volatility's crash dump
- * layer.  No Windows was at hand: what is here was tried with images that the
- * tests build by the same facts.
+ * layer.  This was not tested with Windows itself, only with images that the tests build
+ * from the same facts.
  */
 #pragma once
 
@@ -40,7 +39,7 @@ enum {
 	WIN_SPACE = 0xfa0,              /* u64 size of the file                 */
 
 	WIN_MACHINE_AMD64 = 0x8664,
-	WIN_LIVE_SYSTEM = 0x161,        /* a bugcheck that is none              */
+	WIN_LIVE_SYSTEM = 0x161,        /* the bugcheck code of a live dump     */
 
 	/* in KDBG */
 	KDBG_TAG = 0x10,                /* "KDBG"                               */
@@ -68,7 +67,7 @@ enum {
 enum win_dump_type {
 	WIN_FULL = 1,
 	WIN_KERNEL_OLD = 2,             /* as the bitmap types                  */
-	WIN_TRIAGE = 4,                 /* "minidump": no image of memory       */
+	WIN_TRIAGE = 4,                 /* "minidump": without memory           */
 	WIN_BITMAP_FULL = 5,
 	WIN_BITMAP_KERNEL = 6,
 	WIN_BITMAP_AUTOMATIC = 7,
@@ -86,7 +85,9 @@ struct win_header {
 
 bool win_is_header(const unsigned char *head, size_t len);
 void win_get_header(const unsigned char *buf, struct win_header *ret);
-/* Whether the runs are ascending, within all memory, and as many pages as it says. */
+/* Whether the runs are ascending, within the address space, and have the stated number of
+ * pages.
+ */
 bool win_runs_make_sense(const struct win_header *h);
 
 /* The kernel's memory by virtual address. */
@@ -96,8 +97,8 @@ struct win_kernel {
 	uint64_t kdbg;
 };
 
-/* Set up @k for memory of @s; false: KDBG is neither where the header says nor
- * where the driver has put it.  Give it back to win_kernel_deinit() in any case.
+/* Set up @k for memory of @s; false: KDBG is neither where the header says nor where the driver
+ * puts it.  win_kernel_deinit() is due in either case.
  */
 bool win_kernel_init(struct win_kernel *k, struct source *s, const unsigned char *header);
 void win_kernel_deinit(struct win_kernel *k);

@@ -9,9 +9,9 @@
  *                                  48  u64 bits of the bitmap
  *                                  56  the bitmap, lowest bit first
  *
- * and then the pages whose bits are set.  The registers in memory become notes,
- * and so does the header, as QEMU has it in its ELF files: with both, another
- * format can become a Windows dump again.
+ * and then the pages whose bits are set.  The registers in memory become notes.  So does the
+ * header, as in ELF files of QEMU: with both, a file of another format can be converted to a
+ * Windows dump again.
  */
 #include "win_dmp.h"
 
@@ -46,7 +46,7 @@ static bool win_dmp_probe(const unsigned char *head, size_t len)
 	return win_is_header(head, len) || (len >= 8 && !memcmp(head, "PAGEDUMP", 8));
 }
 
-/* @num pages from @pfn on are at @off, as far as the file goes. */
+/* The pages of @run are at @off, as far as the file is not cut short. */
 static struct gdump_error *win_add_pages(struct win_source *w, struct win_run run, uint64_t off)
 {
 	const uint64_t size = run.num * WIN_PAGE, end = w->base.in->size;
@@ -89,7 +89,7 @@ static bool win_in_runs(const struct win_header *h, struct win_run run)
 	return false;
 }
 
-/* A bitmap that is read piece by piece, and the runs in it. */
+/* The state of reading a bitmap chunk by chunk, and finding the runs in it */
 struct win_bitmap {
 	uint64_t first_page, num_pages, num_bits;
 	uint64_t stored;                /* pages of runs so far                 */
@@ -206,7 +206,7 @@ static struct gdump_error *win_read_memory(struct win_source *w)
 	}
 }
 
-/* The registers of one CPU as notes; false: there are none. */
+/* Add the registers of one CPU as notes; false: there are none. */
 static bool win_add_cpu(struct win_source *w, struct win_kernel *k, uint32_t cpu,
 			struct gdump_error **err)
 {
@@ -277,7 +277,7 @@ static struct gdump_error *win_read_all(struct win_source *w)
 	image->machine = EM_X86_64;
 	image->is64 = true;
 	image->page_size = WIN_PAGE;
-	/* once to read memory, and once more for the notes that are found there */
+	/* once to be able to read memory, and again for the notes that are found there */
 	if (!err)
 		err = image_seal(image);
 	if (!err)

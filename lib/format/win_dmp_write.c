@@ -4,19 +4,18 @@
  *
  * Theory of operation
  *
- * The header comes from the guest: virtio-win's fwcfg driver makes one and
- * tells QEMU where, which puts it into its ELF files as the descriptor of the
- * note VMCOREINFO.  Where there is no such note, memory is searched for one.
- * Either is believed only when its runs make sense and its page tables lead to
- * KDBG, as anybody may write anything to memory.
+ * The header comes from the guest: virtio-win's fwcfg driver creates one and reports its
+ * address to QEMU, which copies it into its ELF files as the descriptor of the note VMCOREINFO.
+ * If there is no such note, memory is searched for a header.  Since a guest may write anything
+ * to memory, a header is accepted only if its runs are consistent and its page tables lead to
+ * KDBG.
  *
- * The header is completed as Windows would have done it.  Its CONTEXTs, which
- * lie in guest memory, are as old as the last crash of a debugger; so those
- * whose registers are not those of the notes are replaced on their way to the
- * file.  Guest memory itself is never written.
+ * The header is completed as Windows would do it in a crash.  The CONTEXTs of the CPUs, which
+ * lie in guest memory, are out of date; so a CONTEXT whose registers differ from those of the
+ * notes is replaced in the file.  Guest memory itself is never written.
  *
- * Memory goes where the header's runs have it.  Pages of runs that are not in
- * the input are zero, and counted.
+ * The runs of the header determine the layout of the file.  Pages of runs that are not in the
+ * input are written as zero, and counted.
  */
 #include "win_dmp.h"
 
@@ -34,7 +33,7 @@ enum {
 	MAX_PATCHED_CPUS = 4096,
 };
 
-/* Bytes that take the place of others in the file; all in one page. */
+/* Bytes that replace others in the file, all in one page */
 struct patch {
 	uint64_t off;
 	size_t len;
@@ -70,9 +69,7 @@ static uint64_t win_num_pages(const struct image *image)
 	return n;
 }
 
-/* Whether @head can be believed: a guest may claim what it likes, but not more
- * memory than it has.
- */
+/* Whether @head is plausible: it must not claim more memory than the guest has. */
 static bool win_good_header(struct source *s, const unsigned char *head)
 {
 	struct win_header h;
@@ -123,7 +120,7 @@ static bool win_search_bytes(struct win_writer *w, const unsigned char *buf, uin
 	return false;
 }
 
-/* Look through pages [pfn, pfn + num); what cannot be read has no header. */
+/* Search pages [pfn, pfn + num); pages that cannot be read have no header. */
 static bool win_search_pages(struct win_writer *w, uint64_t pfn, size_t num, unsigned char *buf,
 			     unsigned int *candidates)
 {
@@ -138,7 +135,7 @@ static bool win_search_pages(struct win_writer *w, uint64_t pfn, size_t num, uns
 	return found;
 }
 
-/* Look through a range; most of it may be known to be empty, as a dump may claim that. */
+/* Search a range, without the gaps: a dump may claim far more memory than it has. */
 static bool win_search_range(struct win_writer *w, const struct gdump_range *r, unsigned char *buf,
 			     unsigned int *candidates)
 {
@@ -193,7 +190,7 @@ static struct gdump_error *win_find_header(struct win_writer *w)
 			 "there is no header of a Windows dump in the notes or in memory; a Windows guest needs virtio-win's fwcfg driver and QEMU's -device vmcoreinfo");
 }
 
-/* What Windows fills in when it crashes. */
+/* Fill in what Windows fills in when it crashes. */
 static void win_complete_header(struct win_writer *w, struct win_kernel *k)
 {
 	uint64_t value, data;
@@ -237,7 +234,7 @@ static bool win_is_current(struct win_kernel *k, uint64_t at, const unsigned cha
 	const bool good = !err;
 
 	gdump_error_destroy(err);
-	/* but for the debug registers, which no note has */
+	/* except for the debug registers, which no note has */
 	return good && !memcmp(have + first, want + first, 0x48 - first) &&
 	       !memcmp(have + 0x78, want + 0x78, end - 0x78);
 }
@@ -292,7 +289,7 @@ static struct gdump_error *win_patch_contexts(struct win_writer *w, struct win_k
 		if (!regs)
 			continue;
 		win_context_make(context, regs->desc, fp ? fp->desc : NULL);
-		/* a header without a context, or with Windows's filling */
+		/* the header has no CONTEXT, or the one that Windows initializes it with */
 		if (!cpu && (!memcmp(first + CONTEXT_FLAGS, "\0\0\0", 4) ||
 			     !memcmp(first + CONTEXT_FLAGS, "PAGE", 4)))
 			memcpy(first, context, CONTEXT_SIZE);

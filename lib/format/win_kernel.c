@@ -98,7 +98,7 @@ bool win_kernel_init(struct win_kernel *k, struct source *s, const unsigned char
 	k->kdbg = win_get_le(header + WIN_KDBG, 8);
 	if (win_is_kdbg(k, k->kdbg))
 		return true;
-	/* the kernel's own may be encoded; the driver leaves a plain one's place */
+	/* the kernel's own KDBG may be encoded; the driver says where it put a plain copy */
 	k->kdbg = win_get_le(header + WIN_PARAMETER_1, 8);
 	return win_is_kdbg(k, k->kdbg);
 }
