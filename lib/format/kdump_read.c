@@ -179,19 +179,15 @@ static const struct source_ops kdump_source_ops = {
 	.close = kdump_source_close,
 };
 
-/* The ELF machine behind utsname.machine; QEMU writes some names of its own. */
+/* The ELF machine of utsname.machine.  QEMU writes "S390X", and some names have a suffix. */
 static uint16_t kdump_find_machine(const struct kdump_header *h)
 {
 	const struct arch *arch;
 
-	if (!strncmp(h->machine, "i686", 4) || !strncmp(h->machine, "i386", 4))
+	if (!strncmp(h->machine, "i386", 4))
 		return arch_i386.machine;
-	if (!strncmp(h->machine, "S390X", 5))
-		return arch_s390x.machine;
-	if (!strncmp(h->machine, "ppc64", 5))
-		return arch_ppc64.machine;
 	for (size_t i = 0; (arch = arch_at(i)); i++) {
-		if (!strncmp(h->machine, arch->name, strlen(arch->name)))
+		if (!strncasecmp(h->machine, arch->name, strlen(arch->name)))
 			return arch->machine;
 	}
 	return 0;

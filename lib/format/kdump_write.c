@@ -11,7 +11,6 @@
  */
 #include "kdump.h"
 
-#include <elf.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,7 +353,7 @@ struct gdump_error *kdump_create(const struct write_spec *spec, struct writer **
 				 "memory ends at 0x%" PRIx64 ": too high for kdump's bitmaps; write an ELF file",
 				 plan_end_pfn(spec->plan) *
 				 spec->plan->page_size);
-	if (!spec->image->is64 && spec->image->machine != EM_386)
+	if (!spec->image->is64 && spec->image->arch != &arch_i386)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "readers of kdump files do not agree about 32-bit machines other than i386; write an ELF file");
 	kdump_fill_main(&w->header, spec);
