@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# tests/output.sh - names of any bytes, messages as a whole, pipes and terminals
+# tests/output.sh - names of any bytes, levels, messages as a whole, pipes and terminals
 # test: output 120
 set -euo pipefail
 # shellcheck source=tests/lib.sh
@@ -47,6 +47,18 @@ sys.exit(o["ok"] or "bad?.kdump.not" not in o["error"])' || fail "verify --json:
 	export XDG_RUNTIME_DIR=$tmp
 	fails_with 1 "$GUESTDUMP" dump --detach qmp:nothing $'bad\xff.out' >out 2>err
 	grep -q 'qmp:nothing: cannot connect' err || fail "dump --detach: $(cat err)"
+}
+
+# --- levels ---
+
+# -d and -x add up, whichever comes first
+test_levels_and_kinds_add_up() {
+	local options
+	for options in "-d 1 -x user" "-x user -d 1" "-x zero -x user" "-d 16 -d 1,16 -x user"; do
+		# shellcheck disable=SC2086 # several options
+		"$GUESTDUMP" convert --dry-run --progress json $options plain >out 2>err
+		grep -q '"level": 9,' err || fail "$options: $(cat err)"
+	done
 }
 
 # --- pipes ---
@@ -114,6 +126,7 @@ test_bar_fits_the_terminal() {
 
 test_names_on_a_terminal
 test_names_in_json
+test_levels_and_kinds_add_up
 test_broken_pipe_is_no_news
 test_bar_fits_the_terminal
 test_a_message_is_one_write
