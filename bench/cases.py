@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """What bench/run measures, as tables.  To add a case: a row in THINGS, a row in TARGETS.
 
 A thing is called GROUP/NAME.  Things of one group are measured in turns.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """Measuring one run of a program, or of a command of QEMU's monitor."""
 
 import fcntl

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """What bench/run found out: build/bench.json, tables, and a picture."""
 
 import json

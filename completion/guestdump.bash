@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # shellcheck shell=bash
 #
 # Completion of guestdump(1) for bash. The program itself knows what can stand where:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # Completion of guestdump(1) for fish. The program itself knows what can stand where:
 # "guestdump complete WORD..." prints it, as described in tool/complete.h.

@@ -1,5 +1,6 @@
 #compdef guestdump
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # Completion of guestdump(1) for zsh. The program itself knows what can stand where:
 # "guestdump complete WORD..." prints it, as described in tool/complete.h.

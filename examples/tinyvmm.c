@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * tinyvmm.c - a complete VMM that dumps its own guest, on x86-64 with KVM
  *

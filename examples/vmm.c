@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * vmm.c - how a VMM dumps its own guest; tinyvmm.c is a complete VMM
  */

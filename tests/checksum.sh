@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/checksum.sh - one bit of a dump flips, anywhere: verify finds it
 # test: checksum 300
 

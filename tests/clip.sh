@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # --begin and --length: what is in the file of each format is what was asked for
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

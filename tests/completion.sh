@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/completion.sh - what the program offers, and how bash, zsh and fish take it
 set -euo pipefail
 # shellcheck source=tests/lib.sh

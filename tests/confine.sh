@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/confine.sh - what the program can do no more when it reads what may be hostile
 #
 # A preloaded library plays the hostile part: at the first byte of the dump it tries to

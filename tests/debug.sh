@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/debug.sh - -v reports on standard error what is done, and changes nothing else
 set -euo pipefail
 # shellcheck source=tests/lib.sh

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/examples.sh [BUILD-DIRECTORY] - the manual pages' examples that need no guest
 # test: examples 300 @BUILD@
 #

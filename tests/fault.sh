@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/fault.sh BUILD - system calls and allocations of a convert that fail, one after
 # the other: exit status, message, files and what is left are as promised

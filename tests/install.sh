@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/install.sh [BUILD-DIRECTORY] - what "meson install" gives can be used
 # test: install 120 @BUILD@
 

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # For tests in shell: ". tests/lib.sh" by whatever path, after "set -euo pipefail".
 # A test exits with 0 (passed), 77 (skipped: something is missing here) or anything

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/output.sh - names of any bytes, levels, messages as a whole, pipes and terminals
 # test: output 120
 set -euo pipefail

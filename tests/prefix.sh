@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/prefix.sh - a build without tests, installed under a prefix of its own, can be used:
 # the program without a library path, the library statically
 # test: prefix 240

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/protected.sh [BUILD-DIRECTORY] - encrypted dumps of protected guests
 # test: protected 300 @BUILD@
 #

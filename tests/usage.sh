@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/usage.sh - a wrong command line is refused with a message that names what is wrong
 set -euo pipefail
 # shellcheck source=tests/lib.sh

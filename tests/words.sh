@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/words.sh - what users read has none of the words that HACKING.md, "Words", avoids
 #
 # Looked at are the manual pages, README.md and its like, the public header, and the messages

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * confine.c - Landlock by its system calls, as the C library has none of them (facts:
  * the kernel's Documentation/userspace-api/landlock.rst); seccomp by libseccomp

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * arch/x86_note.c - QEMU's own CPU note, of 32-bit and 64-bit guests
  *

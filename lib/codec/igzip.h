@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * igzip.h - zlib's level 0: ISA-L's deflate with fixed Huffman codes
  *

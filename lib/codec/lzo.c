@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * codec/lzo.c - LZO1X-1, what makedumpfile and QEMU call lzo
  *

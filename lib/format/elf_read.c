@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * format/elf_read.c - ELF cores: QEMU's, makedumpfile's, the kernel's, ours
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * format/libvirt_save.c - "virsh save": a header, the domain's XML, QEMU's stream
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * format/lime.c - LiME, version 1: what forensics tools take
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * s390.h - stand-alone dumps of s390x: what zipl's dump tools and zgetdump write
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * kvm_aarch64.c - an aarch64 CPU of KVM: NT_PRSTATUS and NT_FPREGSET
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * kvm_protected.c - the dump of a protected s390x guest, by KVM's ioctls
  *

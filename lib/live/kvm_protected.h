@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * kvm_protected.h - the dump of a protected s390x guest, as its VMM may take it
  *

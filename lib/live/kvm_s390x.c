@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * kvm_s390x.c - an s390x CPU of KVM: the notes that QEMU's dumps have
  *

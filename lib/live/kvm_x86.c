@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * kvm_x86.c - an x86_64 CPU of KVM: NT_PRSTATUS, NT_FPREGSET and QEMU's note
  *

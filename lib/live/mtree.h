@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * mtree.h - the guest's memory map, as QEMU's "info mtree -f" prints it
  *

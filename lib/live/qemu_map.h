@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * qemu_map.h - the memory map of QEMU's guest, as QEMU's monitor shows it
  */

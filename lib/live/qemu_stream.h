@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * qemu_stream.h - reading the guest's memory out of a dump that QEMU writes into a pipe
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * qemu_way.h - the ways to read a guest of QEMU: the contract, and which there are
  */

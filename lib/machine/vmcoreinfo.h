@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * vmcoreinfo.h - the text by which a Linux kernel describes itself to dump tools
  *

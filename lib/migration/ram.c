@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * migration/ram.c - the RAM section of QEMU's migration stream: blocks and pages
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * pv/cpu.c - the registers of a protected CPU: from its encrypted area to notes
  *

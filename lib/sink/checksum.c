@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * sink/checksum.c - around another sink: puts a checksum behind the file, see ../checksum.h
  *

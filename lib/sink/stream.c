@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * sink/stream.c - a descriptor: a pipe, a terminal, a device, standard output
  *

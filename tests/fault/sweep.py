@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """Let one call after the other of a dump or a convert fail, and look what comes of it.
 
 sweep.py [--most N] [--qmp SOCKET] PRELOAD GUESTDUMP ARGUMENT...

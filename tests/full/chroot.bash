@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # For tests that need a machine on which nothing is installed: a directory with a Debian of
 # this machine's release, from this machine's mirror.  After tests/lib.sh:

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/full/crash.sh - crash, and drgn with the kernel's debugging data, see the tasks,
 # stacks, modules and files of a guest in our dumps

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/full/filter-kernels.sh [--alone] ARCH[@RELEASE] [-- QEMU-ARGUMENT...] - what dump
 # levels leave out of a guest that has pages of all kinds is what the guest itself says of

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/full/fresh.sh - on a Debian with nothing else, the lines of the README build and install
 # a program that starts

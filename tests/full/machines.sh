@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/full/machines.sh [ARCH...] - guest/equal.sh for guests of all architectures that
 # scripts/guest can boot here

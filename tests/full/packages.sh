@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/full/packages.sh - Debian packages are built, lintian has no objection, and on a Debian
 # with nothing else they can be installed, used and removed

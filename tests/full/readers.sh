@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/full/readers.sh MACHINE - a guest of MACHINE is dumped in every form, by us and by
 # QEMU; each dump, converted in every direction, is opened by every reader, which must

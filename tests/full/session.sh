@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/full/session.sh - what crash and drgn say of tasks, stacks, modules, slabs, the log,
 # files and mounts is the same with all memory and at dump level 31; and they open the dump

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * kernel.c - the memory of a Linux guest: VMCOREINFO, page tables, page structures, log,
  * symbols, types, clock and tasks

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * mk_guest.c - what others save of a guest: QEMU's migration stream, Windows' dump
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * mkdump [--expect | --fields | --inputs] TEXT [FILE] - make the dump FILE that TEXT describes
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * mutate MKDUMP TEXT... - change one field of a good dump at a time, and cut it
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * state [--range START:SIZE@OFFSET]... DUMP... - print all that the library finds in a
  * dump, as mkdump --expect does

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/guest/equal.sh [KIND [SIZE [OPTION...]]]
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/guest/fault.sh BUILD - system calls and allocations of a dump that fail, one after
 # the other: as tests/fault.sh, and the guest goes on

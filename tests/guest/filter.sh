@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/guest/filter.sh - dump levels leave out what makedumpfile leaves out, of a guest
 # that tells nobody where its VMCOREINFO is; its log; --dry-run and -d A,B

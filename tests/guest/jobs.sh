@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/guest/jobs.sh - dumps that run on by themselves: asked, canceled, completed,
 # failed and killed; and the guest runs afterwards

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/guest/kernel.sh - what a guest's kernel says of itself inside is what info and dmesg
 # find outside: in the running guest, in each kind of file, and after a panic

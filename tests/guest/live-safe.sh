@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/guest/live-safe.sh PART... - whatever happens to dump --live, the guest goes on:
 # no migration is left half-way, QEMU's settings are as they were, and no file has the

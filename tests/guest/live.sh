@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/guest/live.sh PART... - dump --live shows one moment of a guest that writes
 # without pause; of one that is halted, all that the usual way shows.

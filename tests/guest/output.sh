@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/guest/output.sh - what is written, under which name and mode, and at what cost
 # of memory; of a guest with 5 GiB that stands still

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/guest/protected.sh [BUILD-DIRECTORY] - a real s390x Linux, as if it had been protected
 # test: protected-guest 300 @BUILD@
 #

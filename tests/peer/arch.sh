@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # QEMU's own dump of a real guest, converted: gdb reads kernel memory by its virtual
 # address from an ELF file with --paging, and both of QEMU's formats give the same file.
 #

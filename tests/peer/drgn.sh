@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/peer/drgn.sh - drgn opens our dumps and finds the kernel in them, without vmlinux
 set -euo pipefail

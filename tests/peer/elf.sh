@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/peer/elf.sh - readelf, eu-readelf and eu-elflint have nothing to say against our ELF
 set -euo pipefail

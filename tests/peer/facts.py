@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """What readers must find in the dumps of a guest, told by the guest and by QEMU.
 
 facts.py MACHINE BASE >facts.json

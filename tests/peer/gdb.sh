@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/peer/gdb.sh - gdb sees each CPU as a thread, with the registers that QEMU tells
 set -euo pipefail

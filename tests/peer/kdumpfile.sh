@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/peer/kdumpfile.sh - libkdumpfile knows the machine and the kernel of our dumps, and
 # finds the guest's memory in them

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 #
 # tests/peer/makedumpfile.sh - makedumpfile takes the kernel's log out of our dumps, and
 # filters them

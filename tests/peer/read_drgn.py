@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """drgn finds in a dump what it must, without vmlinux.
 
 read_drgn.py FACTS DUMP [no-registers]

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/peer/zgetdump.sh [BUILD-DIRECTORY] - what zgetdump makes of a protected guest's dump, we do too
 # test: zgetdump 600 @BUILD@
 #

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * mkpv.h - what both halves of mkpv share: bytes, and what a plain core is made of
  */

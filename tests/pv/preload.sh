@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/pv/preload.sh VMM UV-LIBRARY - a VMM as it is, on a software Ultravisor
 set -euo pipefail
 # shellcheck source=tests/lib.sh

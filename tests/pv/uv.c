@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * Facts: Linux 6.1's arch/s390/kvm/kvm-s390.c and pv.c for the interface; s390-tools'
  * zdump/ and libpv/ for what the data look like.

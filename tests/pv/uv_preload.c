@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * uv_preload.c - the software Ultravisor for programs that know nothing of it
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * vmm PLAIN OUTPUT - a VMM, as far as it takes, with a protected s390x guest
  *

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """Compare dumps with a reference, byte for byte; knows nothing of guestdump.
 
 dumpcmp.py [--may-lack START-END] REFERENCE DUMP...

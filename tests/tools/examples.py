@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """Run the examples of the manual pages and the README, and compare what they print.
 
 examples.py check PAGE...            each literal block can be run, or says why not

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """Whether two kdumps leave out the same pages.
 
 leftout.py ELF OURS THEIRS

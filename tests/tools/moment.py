@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """Whether memory is of one moment: tests/guest/moment.c runs in the guest.
 
 moment.py ELF            a dump

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """Whether dumps lack the pages that the guest itself says are of the kinds left out.
 
 pageflags.py [--changed N] ELF DUMP...

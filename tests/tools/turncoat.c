@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * turncoat.c - preloaded: at the first read of a dump, the program tries what somebody would
  * who has taken it over, and says what it could do, a word a line

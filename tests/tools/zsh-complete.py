@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 """zsh-complete.py BIN COMPLETIONS LINE - what zsh makes of LINE when Tab is pressed
 
 BIN is where guestdump is, COMPLETIONS where guestdump.zsh is. zsh completes in a terminal

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /* The header needs nothing but itself, and no newer C than this. */
 #include <guestdump.h>
 

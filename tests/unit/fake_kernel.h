@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * fake_kernel.h - for unit tests: memory from address 0 on, and a VMCOREINFO text
  */

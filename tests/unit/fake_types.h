@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * fake_types.h - for unit tests: BTF and kallsyms in the memory of a fake kernel
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * Codecs seen through kdump files: levels, files with pages of every codec, and
  * codecs that this build does not have.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * test_flat.c - reading flattened files, against a model that writes the
  * records one after the other into a plain buffer

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /* Migration streams and what wraps them, made by hand: also mapped-ram, for which there
  * is no QEMU here.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * test_qemu_dump.c - what is taken out of QEMU's own dumps, and what not
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * There was no Windows to try this with.  Here is a machine made by hand with
  * what the format needs of one: page tables with pages of 4 KiB and 2 MiB, KDBG,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * test_kvm.c - VMMs that dump their own guests: registers and memory are those of KVM
  */

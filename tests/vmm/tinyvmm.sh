@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
 # tests/vmm/tinyvmm.sh TINYVMM - the VMM of examples/ dumps its own guest
 #
 # What a dump shows of registers and memory is what KVM had when the guest stood still.
