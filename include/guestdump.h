@@ -565,7 +565,9 @@ struct gdump_job_options {
 };
 
 /* Start a job; fails if gdump_write_check() does.  Until gdump_job_wait() has
- * returned, @g may be read, but not written, resumed or closed.
+ * returned, @g may be read, but not written, resumed or closed.  While a guest is
+ * written live, its notes and registers must not be read, either: they are replaced
+ * by those of the moment that the dump shows.
  */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_job_start(struct gdump *g, const struct gdump_job_options *opt,

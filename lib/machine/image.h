@@ -64,7 +64,7 @@ MUST_CHECK struct gdump_error *image_add_note(struct image *image, const char *n
 					      uint32_t type, const void *desc, size_t size);
 /* Copy the CPU notes of @from, which is not sealed and has them first, over those of @image.
  * Pointers to the descriptors stay valid.  False: @from does not have the same notes, and
- * @image is unchanged.
+ * @image is unchanged.  No other thread reads notes meanwhile.
  */
 bool image_renew_notes(struct image *image, const struct image *from);
 /* Add the notes of a PT_NOTE segment or a note area.  Parsing ends silently at the first

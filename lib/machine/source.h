@@ -8,11 +8,13 @@
  * to the image what memory tells.  From then on every function below may be
  * called from many threads at once, except on a READ_ASCENDING source, where
  * source_read() lets one in at a time and asks for ascending addresses only.
- * Pausing a guest and pushing replace the contents of its notes.
+ * Pausing a guest and pushing replace the contents of its notes, and set
+ * is_mutable: the caller of gdump_write() leaves notes alone meanwhile.
  */
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "../util/debug.h"
 #include "image.h"
@@ -164,7 +166,7 @@ struct source {
 	struct image image;
 	struct debug debug;
 	bool was_running;               /* it ran when we came                  */
-	bool is_mutable;                /* it may run while we read             */
+	atomic_bool is_mutable;         /* it may run while we read             */
 	struct bytes **files;           /* that it was opened from and closes;
 					 * an array that is freed with it       */
 	size_t num_files;
