@@ -44,8 +44,8 @@ struct embed {
 	struct capture *capture;        /* NULL: it is not protected            */
 	int *vcpu_fds;
 	struct pv_dump_section sections[3];     /* of a protected guest's dump  */
-	bool stopped;                   /* by us                                */
-	uint64_t stop_us;               /* when                                 */
+	bool paused;                    /* by us                                */
+	uint64_t pause_us;               /* when                                 */
 	uint64_t paused_us;             /* and for how long, earlier times      */
 };
 
@@ -63,7 +63,7 @@ void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type, con
 }
 
 /* The pieces of the slots that [paddr, paddr + *len) touches: the first; cuts *len. */
-static const unsigned char *host_at(const struct embed *e, uint64_t paddr, size_t *len)
+static const unsigned char *embed_host_at(const struct embed *e, uint64_t paddr, size_t *len)
 {
 	const size_t i = memory_map_find(&e->map, paddr);
 	const struct mem_slot *s = &e->map.slots[i];
@@ -77,7 +77,7 @@ static const unsigned char *host_at(const struct embed *e, uint64_t paddr, size_
 /* Copy our own memory; the kernel does it, and says what cannot be read.  Where a VMM's
  * sandbox does not let it, or an emulator does not have it, we do it ourselves.
  */
-static struct gdump_error *copy_self(const unsigned char *from, void *buf, size_t len)
+static struct gdump_error *embed_copy_self(const unsigned char *from, void *buf, size_t len)
 {
 	while (len) {
 		const struct iovec remote = { .iov_base = (void *)(uintptr_t)from, .iov_len = len };
@@ -92,7 +92,7 @@ static struct gdump_error *copy_self(const unsigned char *from, void *buf, size_
 			return error_new(GDUMP_ERR_NODATA,
 					 "the host cannot read it: is the memory broken?");
 		if (n < 0)
-			return error_os(errno, "reading the guest's memory");
+			return error_os(errno, "cannot read the guest's memory");
 		from += n;
 		buf = (char *)buf + n;
 		len -= (size_t)n;
@@ -117,9 +117,9 @@ static struct gdump_error *embed_read(struct source *s, uint64_t paddr, void *bu
 
 	while (!err && len) {
 		size_t n = len;
-		const unsigned char *host = host_at(e, paddr, &n);
+		const unsigned char *host = embed_host_at(e, paddr, &n);
 
-		err = host ? copy_self(host, buf, n) :
+		err = host ? embed_copy_self(host, buf, n) :
 			     error_new(GDUMP_ERR_NODATA, "the guest has no such memory");
 		if (err && e->capture && len == s->image.page_size)
 			capture_lose(e->capture, paddr);
@@ -149,22 +149,22 @@ static const void *embed_borrow(struct source *s, uint64_t paddr, size_t len)
 {
 	struct embed *e = (struct embed *)s;
 	size_t n = len;
-	const void *host = e->capture ? NULL : host_at(e, paddr, &n);
+	const void *host = e->capture ? NULL : embed_host_at(e, paddr, &n);
 
 	return n == len ? host : NULL;
 }
 
-static struct gdump_error *embed_stop(struct embed *e)
+static struct gdump_error *embed_pause(struct embed *e)
 {
 	int rc;
 
-	if (!e->guest.pause || e->stopped)
+	if (!e->guest.pause || e->paused)
 		return NULL;
-	e->stop_us = clock_us();
+	e->pause_us = clock_us();
 	rc = e->guest.pause(e->guest.arg);
 	if (rc)
-		return error_os(rc, "pausing it");
-	e->stopped = true;
+		return error_os(rc, "cannot pause the guest");
+	e->paused = true;
 	debug_log(&e->source.debug, GDUMP_DEBUG_STEP, "the guest is paused");
 	return NULL;
 }
@@ -175,13 +175,13 @@ static struct gdump_error *embed_resume(struct source *s)
 	struct gdump_error *err = e->capture ? capture_end(e->capture) : NULL;
 	int rc;
 
-	if (err || !e->stopped)
+	if (err || !e->paused)
 		return err;
 	rc = e->guest.resume(e->guest.arg);
 	if (rc)
 		return error_os(rc, "the guest is still paused and could not be resumed");
-	e->stopped = false;
-	e->paused_us += clock_us() - e->stop_us;
+	e->paused = false;
+	e->paused_us += clock_us() - e->pause_us;
 	e->source.is_mutable = true;
 	debug_log(&e->source.debug, GDUMP_DEBUG_STEP, "the guest is resumed after %.1f ms",
 		  (double)e->paused_us / 1000);
@@ -192,7 +192,7 @@ static uint64_t embed_paused_us(const struct source *s)
 {
 	const struct embed *e = (const struct embed *)s;
 
-	return e->paused_us + (e->stopped ? clock_us() - e->stop_us : 0);
+	return e->paused_us + (e->paused ? clock_us() - e->pause_us : 0);
 }
 
 static void embed_close(struct source *s)
@@ -216,9 +216,9 @@ static struct gdump_error *embed_begin_dump(struct source *s, const struct image
 {
 	struct embed *e = (struct embed *)s;
 
-	if (e->guest.pause && !e->stopped)
+	if (e->guest.pause && !e->paused)
 		return error_new(GDUMP_ERR_USAGE,
-				 "a protected guest has to stand still while it is dumped, but it was resumed: open it again");
+				 "a protected guest has to be paused while it is dumped, but it was resumed; open it again");
 	*sections = e->sections;
 	return capture_begin(e->capture, image);
 }
@@ -274,14 +274,14 @@ static const struct source_ops embed_protected_ops = {
 	.close = embed_close,
 };
 
-static int by_paddr(const void *a, const void *b)
+static int embed_by_paddr(const void *a, const void *b)
 {
 	const struct mem_slot *x = a, *y = b;
 
 	return (x->paddr > y->paddr) - (x->paddr < y->paddr);
 }
 
-static struct gdump_error *check_slots(const struct embed *e)
+static struct gdump_error *embed_check_slots(const struct embed *e)
 {
 	for (size_t i = 0; i < e->map.num_slots; i++) {
 		const struct mem_slot *s = &e->map.slots[i];
@@ -297,7 +297,7 @@ static struct gdump_error *check_slots(const struct embed *e)
 	return NULL;
 }
 
-static struct gdump_error *take_slots(struct embed *e)
+static struct gdump_error *embed_take_slots(struct embed *e)
 {
 	const struct gdump_slot *from = e->guest.slots;
 	struct gdump_error *err;
@@ -310,13 +310,13 @@ static struct gdump_error *take_slots(struct embed *e)
 			.paddr = from[i].paddr, .size = from[i].size,
 			.hva = (uintptr_t)from[i].host, .kind = from[i].kind,
 		};
-	qsort(e->map.slots, e->map.num_slots, sizeof(*e->map.slots), by_paddr);
-	err = check_slots(e);
+	qsort(e->map.slots, e->map.num_slots, sizeof(*e->map.slots), embed_by_paddr);
+	err = embed_check_slots(e);
 	return err ? err : memory_map_to_image(&e->map, &e->source.image);
 }
 
 /* Which pages are populated is good to know, but it can be done without. */
-static void watch_slots(struct embed *e)
+static void embed_watch_slots(struct embed *e)
 {
 	CLEANUP_PROCMEM struct procmem *mem = NULL;
 	CLEANUP_ERROR struct gdump_error *err = procmem_open(getpid(), &mem);
@@ -327,7 +327,7 @@ static void watch_slots(struct embed *e)
 		e->mem = TAKE_PTR(mem);
 }
 
-static struct gdump_error *take_machine(struct embed *e)
+static struct gdump_error *embed_take_machine(struct embed *e)
 {
 	struct image *image = &e->source.image;
 	const struct arch *arch;
@@ -357,7 +357,7 @@ static struct gdump_error *take_machine(struct embed *e)
 	return NULL;
 }
 
-static struct gdump_error *add_notes(struct embed *e, kvm_ioctl_fn *fn, size_t cpu)
+static struct gdump_error *embed_add_notes(struct embed *e, kvm_ioctl_fn *fn, size_t cpu)
 {
 	struct gdump_notes to = { .image = &e->source.image };
 	int rc;
@@ -368,23 +368,23 @@ static struct gdump_error *add_notes(struct embed *e, kvm_ioctl_fn *fn, size_t c
 	if (!rc)
 		return to.err;
 	gdump_error_destroy(to.err);
-	return error_os(rc, "asking for its registers");
+	return error_os(rc, "cannot get its registers");
 }
 
 /* Stop the guest, at least for as long as its registers are read. */
-static struct gdump_error *take_cpus(struct embed *e, kvm_ioctl_fn *fn)
+static struct gdump_error *embed_take_cpus(struct embed *e, kvm_ioctl_fn *fn)
 {
-	struct gdump_error *err = embed_stop(e);
+	struct gdump_error *err = embed_pause(e);
 
 	for (size_t cpu = 0; !err && cpu < e->guest.num_cpus; cpu++)
-		err = error_prefix(add_notes(e, fn, cpu), "CPU %zu", cpu);
+		err = error_prefix(embed_add_notes(e, fn, cpu), "CPU %zu", cpu);
 	if (!err && !e->opt.pause_guest)
 		err = embed_resume(&e->source);
 	return err;
 }
 
 /* Make it a guest that only a whole dump makes sense of. */
-static struct gdump_error *protect(struct embed *e, kvm_ioctl_fn *fn)
+static struct gdump_error *embed_protect(struct embed *e, kvm_ioctl_fn *fn)
 {
 	const struct gdump_guest *g = &e->guest;
 	const struct capture_guest guest = {
@@ -406,13 +406,13 @@ static struct gdump_error *protect(struct embed *e, kvm_ioctl_fn *fn)
 }
 
 /* What a private guest needs before anything is done to it */
-static struct gdump_error *check_memory(struct embed *e)
+static struct gdump_error *embed_check_memory(struct embed *e)
 {
 	const struct gdump_guest *g = &e->guest;
 
 	if (g->memory == GDUMP_MEMORY_PRIVATE && !e->opt.allow_encrypted)
 		return error_new(GDUMP_ERR_PROTECTED,
-				 "the memory is private to the guest: a dump of it would tell nothing");
+				 "the memory is private to the guest: a dump of it would be useless");
 	if (g->memory != GDUMP_MEMORY_S390_PV)
 		return NULL;
 	if (!g->vm_fd || !g->vcpu_fds)
@@ -420,7 +420,7 @@ static struct gdump_error *check_memory(struct embed *e)
 				 "a protected guest is dumped by KVM: vm_fd and vcpu_fds are needed");
 	if (!e->opt.pause_guest || e->opt.length)
 		return error_new(GDUMP_ERR_USAGE,
-				 "a protected guest can be dumped only as a whole, and while it stands still");
+				 "a protected guest can be dumped only as a whole, and while it is paused");
 	if (!arch_by_machine(e->source.image.machine)->pv_dumps)
 		return error_new(GDUMP_ERR_USAGE, "only guests of s390x are protected so");
 	e->vcpu_fds = calloc(g->num_cpus + 1, sizeof(*e->vcpu_fds));
@@ -437,21 +437,21 @@ static struct gdump_error *embed_begin(struct embed *e, kvm_ioctl_fn *fn)
 
 	e->source.was_running = e->guest.pause;
 	e->source.is_mutable = e->guest.pause && !e->opt.pause_guest;
-	err = take_machine(e);
+	err = embed_take_machine(e);
 	if (!err)
-		err = check_memory(e);
+		err = embed_check_memory(e);
 	if (!err)
-		err = take_slots(e);
+		err = embed_take_slots(e);
 	if (err)
 		return err;
-	watch_slots(e);
-	err = take_cpus(e, fn);
+	embed_watch_slots(e);
+	err = embed_take_cpus(e, fn);
 	image->num_cpus = e->guest.num_cpus;
 	snprintf(image->detail, sizeof(image->detail), "a guest of process %d", (int)getpid());
 	if (!err)
 		err = image_seal(image);
 	if (!err && e->guest.memory == GDUMP_MEMORY_S390_PV)
-		err = protect(e, fn);
+		err = embed_protect(e, fn);
 	return err;
 }
 

@@ -45,7 +45,7 @@ static struct gdump_error *guest_status(struct qmp *q, json_t **json, const char
 		return err;
 	value = json_object_get(*json, "running");
 	if (!json_is_boolean(value))
-		return qmp_bad_answer("query-status", "does not tell \"running\"");
+		return qmp_bad_answer("query-status", "has no boolean \"running\"");
 	*running = json_is_true(value);
 	return NULL;
 }
@@ -158,7 +158,7 @@ static struct gdump_error *guest_protection(struct guest *g, const char **ret)
 		g->may_be_protected = true;
 		return NULL;
 	}
-	*ret = "something that we do not know";
+	*ret = "something unknown";
 	for (size_t i = 0; type && i < ARRAY_SIZE(protections); i++)
 		if (!strcmp(type, protections[i].type))
 			*ret = protections[i].name;
@@ -195,8 +195,8 @@ struct gdump_error *guest_check(struct guest *g)
 	if (!err)
 		err = guest_dump_active(g->qmp, &active);
 	if (!err && active)
-		err = error_new(GDUMP_ERR_REMOTE, "somebody else is dumping this guest: wait until "
-				"query-dump says that it is done");
+		err = error_new(GDUMP_ERR_REMOTE, "this guest is already being dumped; wait until "
+				"query-dump reports that it is done");
 	return err ? err : guest_check_private(g);
 }
 
@@ -286,8 +286,8 @@ struct gdump_error *guest_check_paused(struct guest *g)
 	err = guest_status(g->qmp, &value, &status, &running);
 	if (!err && running)
 		err = error_new(GDUMP_ERR_REMOTE,
-				"somebody else let the guest go on while its memory was read, so "
-				"that is not of one moment: take the dump again");
+				"the guest was resumed by someone else while its memory was read, so "
+				"the memory is not of one moment; try again");
 	return err;
 }
 

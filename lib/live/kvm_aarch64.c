@@ -26,7 +26,7 @@ enum {
 
 const char *const kvm_arch = "aarch64";
 
-static struct gdump_error *get_reg(kvm_ioctl_fn *fn, int fd, uint64_t id, void *ret)
+static struct gdump_error *kvm_aarch64_get_reg(kvm_ioctl_fn *fn, int fd, uint64_t id, void *ret)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)ret };
 
@@ -34,30 +34,31 @@ static struct gdump_error *get_reg(kvm_ioctl_fn *fn, int fd, uint64_t id, void *
 }
 
 /* x0 to x30, sp, pc, pstate */
-static struct gdump_error *get_general(kvm_ioctl_fn *fn, int fd, uint64_t regs[34])
+static struct gdump_error *kvm_aarch64_get_general(kvm_ioctl_fn *fn, int fd, uint64_t regs[34])
 {
 	struct gdump_error *err = NULL;
 
 	/* each step of a core register's number is four bytes of struct kvm_regs */
 	for (unsigned int i = 0; !err && i < 31; i++)
-		err = get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.regs[0]) + 2 * i, &regs[i]);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.regs[0]) + 2 * i, &regs[i]);
 	if (!err)
-		err = get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.pc), &regs[32]);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.pc), &regs[32]);
 	if (!err)
-		err = get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.pstate), &regs[33]);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.pstate), &regs[33]);
 	if (err)
 		return err;
-	return get_reg(fn, fd, regs[33] & PSTATE_SP && regs[33] & PSTATE_EL ?
+	return kvm_aarch64_get_reg(fn, fd, regs[33] & PSTATE_SP && regs[33] & PSTATE_EL ?
 				       CORE_REG(KVM_REG_SIZE_U64, sp_el1) :
 				       CORE_REG(KVM_REG_SIZE_U64, regs.sp), &regs[31]);
 }
 
-static struct gdump_error *add_prstatus(kvm_ioctl_fn *fn, int fd, size_t cpu, struct image *image)
+static struct gdump_error *kvm_aarch64_add_prstatus(kvm_ioctl_fn *fn, int fd, size_t cpu,
+						    struct image *image)
 {
 	unsigned char desc[PRSTATUS_SIZE] = { 0 };
 	struct cursor c = cursor_init(desc, sizeof(desc), image->big, true);
 	uint64_t regs[34];
-	struct gdump_error *err = get_general(fn, fd, regs);
+	struct gdump_error *err = kvm_aarch64_get_general(fn, fd, regs);
 
 	if (err)
 		return err;
@@ -70,24 +71,24 @@ static struct gdump_error *add_prstatus(kvm_ioctl_fn *fn, int fd, size_t cpu, st
 }
 
 /* A CPU with SVE does not have these in this way: then there is no such note. */
-static struct gdump_error *add_fpregs(kvm_ioctl_fn *fn, int fd, struct image *image)
+static struct gdump_error *kvm_aarch64_add_fpregs(kvm_ioctl_fn *fn, int fd, struct image *image)
 {
 	unsigned char desc[FPSIMD_SIZE] = { 0 };
 	CLEANUP_ERROR struct gdump_error *err = NULL;
 
 	for (unsigned int i = 0; !err && i < 32; i++)
-		err = get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U128, fp_regs.vregs[0]) + 4 * i,
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U128, fp_regs.vregs[0]) + 4 * i,
 			      desc + 16 * i);
 	if (!err)
-		err = get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U32, fp_regs.fpsr), desc + 512);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U32, fp_regs.fpsr), desc + 512);
 	if (!err)
-		err = get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U32, fp_regs.fpcr), desc + 516);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U32, fp_regs.fpcr), desc + 516);
 	return err ? NULL : image_add_note(image, "CORE", NT_FPREGSET, desc, sizeof(desc));
 }
 
 struct gdump_error *kvm_add_notes(kvm_ioctl_fn *fn, int fd, size_t cpu, struct image *image)
 {
-	struct gdump_error *err = add_prstatus(fn, fd, cpu, image);
+	struct gdump_error *err = kvm_aarch64_add_prstatus(fn, fd, cpu, image);
 
-	return err ? err : add_fpregs(fn, fd, image);
+	return err ? err : kvm_aarch64_add_fpregs(fn, fd, image);
 }

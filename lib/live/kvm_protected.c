@@ -58,7 +58,7 @@ struct answer {
 	unsigned int rc, rrc;
 };
 
-static struct answer run(const struct capture *c, int fd, uint32_t cmd, void *data)
+static struct answer capture_run(const struct capture *c, int fd, uint32_t cmd, void *data)
 {
 	const unsigned long request = fd == c->guest.vm_fd ? PV_VM_COMMAND : PV_CPU_COMMAND;
 	struct pv_cmd arg;
@@ -72,15 +72,15 @@ static struct answer run(const struct capture *c, int fd, uint32_t cmd, void *da
 }
 
 /* One step of a dump: @dmp comes without the buffer, @buf of @len bytes is it. */
-static struct answer run_dump(const struct capture *c, int fd, struct pv_dmp dmp, void *buf,
+static struct answer capture_run_dump(const struct capture *c, int fd, struct pv_dmp dmp, void *buf,
 			      size_t len)
 {
 	dmp.buff_addr = (uintptr_t)buf;
 	dmp.buff_len = len;
-	return run(c, fd, PV_CMD_DUMP, &dmp);
+	return capture_run(c, fd, PV_CMD_DUMP, &dmp);
 }
 
-static bool asked_ultravisor(const struct answer *a)
+static bool answer_is_of_ultravisor(const struct answer *a)
 {
 	return a->rc || a->rrc;
 }
@@ -88,7 +88,7 @@ static bool asked_ultravisor(const struct answer *a)
 /* @what failed. */
 static struct gdump_error *answer_error(const struct answer *a, const char *what)
 {
-	if (asked_ultravisor(a))
+	if (answer_is_of_ultravisor(a))
 		return error_new(GDUMP_ERR_REMOTE, "%s: the Ultravisor said rc 0x%04x, rrc 0x%04x",
 				 what, a->rc, a->rrc);
 	if (a->errnum == EIO)
@@ -101,7 +101,7 @@ static struct gdump_error *answer_error(const struct answer *a, const char *what
 	return error_os(a->errnum, "%s", what);
 }
 
-static struct gdump_error *get_sizes(struct capture *c)
+static struct gdump_error *capture_get_sizes(struct capture *c)
 {
 	struct pv_info *s = &c->sizes;
 	struct answer a;
@@ -111,7 +111,7 @@ static struct gdump_error *get_sizes(struct capture *c)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "this host cannot dump protected guests: it has no KVM_CAP_S390_PROTECTED_DUMP");
 	*s = (struct pv_info){ .id = PV_INFO_DUMP, .len_max = sizeof(*s) };
-	a = run(c, c->guest.vm_fd, PV_CMD_INFO, s);
+	a = capture_run(c, c->guest.vm_fd, PV_CMD_INFO, s);
 	if (a.errnum)
 		return answer_error(&a, "KVM_PV_INFO");
 	if (s->len_written < sizeof(*s) || s->per_1m != STATES_OF_MIB ||
@@ -125,7 +125,7 @@ static struct gdump_error *get_sizes(struct capture *c)
 }
 
 /* KVM has no others for such a guest. */
-static struct gdump_error *check_ranges(const struct image *image)
+static struct gdump_error *capture_check_ranges(const struct image *image)
 {
 	for (size_t i = 0; i < image->num_ranges; i++) {
 		const struct gdump_range *r = &image->ranges[i];
@@ -148,9 +148,9 @@ struct gdump_error *capture_open(const struct capture_guest *guest, struct captu
 		return error_nomem();
 	c->guest = *guest;
 	pthread_mutex_init(&c->lock, NULL);
-	err = check_ranges(guest->image);
+	err = capture_check_ranges(guest->image);
 	if (!err)
-		err = get_sizes(c);
+		err = capture_get_sizes(c);
 	if (err) {
 		capture_close(c);
 		return err;
@@ -175,7 +175,7 @@ bool capture_is_active(const struct capture *c)
 }
 
 /* COMPLETE, until it is done or there is nothing to complete; @got: with its data. */
-static struct answer complete(struct capture *c, void *buf, bool *got)
+static struct answer capture_try_complete(struct capture *c, void *buf, bool *got)
 {
 	const struct pv_dmp dmp = { .subcmd = PV_DUMP_COMPLETE };
 	struct answer a = { 0 };
@@ -184,16 +184,16 @@ static struct answer complete(struct capture *c, void *buf, bool *got)
 	for (int i = 0; i < COMPLETE_TRIES; i++) {
 		if (i)
 			poll(NULL, 0, RETRY_MS);
-		a = run_dump(c, c->guest.vm_fd, dmp, buf, (size_t)c->sizes.finalize_len);
+		a = capture_run_dump(c, c->guest.vm_fd, dmp, buf, (size_t)c->sizes.finalize_len);
 		*got = !a.errnum;
-		c->active = !*got && !(a.errnum == EINVAL && !asked_ultravisor(&a));
+		c->active = !*got && !(a.errnum == EINVAL && !answer_is_of_ultravisor(&a));
 		if (!c->active || a.errnum == EIO)
 			break;
 	}
 	return a;
 }
 
-static struct gdump_error *still_blocked(const struct answer *a)
+static struct gdump_error *capture_still_blocked(const struct answer *a)
 {
 	return error_prefix(answer_error(a, "KVM_PV_DUMP_COMPLETE"),
 			    "the dump could not be ended, and the guest cannot run until it is");
@@ -207,12 +207,12 @@ size_t capture_complete_size(const struct capture *c)
 struct gdump_error *capture_complete(struct capture *c, void *buf)
 {
 	bool got;
-	const struct answer a = complete(c, buf, &got);
+	const struct answer a = capture_try_complete(c, buf, &got);
 
 	if (got)
 		return NULL;
 	if (c->active)
-		return still_blocked(&a);
+		return capture_still_blocked(&a);
 	return error_new(GDUMP_ERR_REMOTE,
 			 "KVM_PV_DUMP_COMPLETE: its data are lost, so nobody could decrypt the dump");
 }
@@ -228,13 +228,13 @@ struct gdump_error *capture_end(struct capture *c)
 	buf = malloc((size_t)c->sizes.finalize_len);
 	if (!buf)
 		return error_nomem();
-	a = complete(c, buf, &got);
-	return c->active ? still_blocked(&a) : NULL;
+	a = capture_try_complete(c, buf, &got);
+	return c->active ? capture_still_blocked(&a) : NULL;
 }
 
-static struct gdump_error *init(struct capture *c)
+static struct gdump_error *capture_init(struct capture *c)
 {
-	const struct answer a = run_dump(c, c->guest.vm_fd,
+	const struct answer a = capture_run_dump(c, c->guest.vm_fd,
 					 (struct pv_dmp){ .subcmd = PV_DUMP_INIT }, NULL, 0);
 	CLEANUP_ERROR struct gdump_error *end_err = NULL;
 
@@ -242,7 +242,7 @@ static struct gdump_error *init(struct capture *c)
 	if (!a.errnum)
 		return NULL;
 	end_err = capture_end(c);
-	if (a.errnum == EINVAL && asked_ultravisor(&a))
+	if (a.errnum == EINVAL && answer_is_of_ultravisor(&a))
 		return error_new(GDUMP_ERR_PROTECTED,
 				 "the Ultravisor refused the dump (rc 0x%04x, rrc 0x%04x): most likely dumping is not allowed by the guest's header, which its owner has made without --enable-dump, or has taken back",
 				 a.rc, a.rrc);
@@ -252,7 +252,7 @@ static struct gdump_error *init(struct capture *c)
 	return answer_error(&a, "KVM_PV_DUMP_INIT");
 }
 
-static void lose_cpu(struct capture *c, size_t cpu, const struct answer *a)
+static void capture_lose_cpu(struct capture *c, size_t cpu, const struct answer *a)
 {
 	CLEANUP_ERROR struct gdump_error *err = answer_error(a, "KVM_PV_DUMP_CPU");
 
@@ -265,7 +265,7 @@ static void lose_cpu(struct capture *c, size_t cpu, const struct answer *a)
 /* The encrypted registers of a CPU, as a note behind what the host sees of it.  Without
  * them the dump is of use; a note of zeros would spoil it for other readers.
  */
-static struct gdump_error *add_cpu(struct capture *c, size_t cpu)
+static struct gdump_error *capture_add_cpu(struct capture *c, size_t cpu)
 {
 	const size_t len = (size_t)c->sizes.cpu_len;
 	CLEANUP_FREE void *buf = calloc(1, len);
@@ -277,14 +277,15 @@ static struct gdump_error *add_cpu(struct capture *c, size_t cpu)
 		err = image_add_note(&c->image, n->name, n->type, n->desc, n->size);
 	if (err)
 		return err;
-	a = run_dump(c, c->guest.vcpu_fds[cpu], (struct pv_dmp){ .subcmd = PV_DUMP_CPU }, buf, len);
+	a = capture_run_dump(c, c->guest.vcpu_fds[cpu], (struct pv_dmp){ .subcmd = PV_DUMP_CPU },
+			     buf, len);
 	if (!a.errnum)
 		return image_add_note(&c->image, "LINUX", NT_PV_CPU_DATA, buf, len);
-	lose_cpu(c, cpu, &a);
+	capture_lose_cpu(c, cpu, &a);
 	return NULL;
 }
 
-static struct gdump_error *make_image(struct capture *c)
+static struct gdump_error *capture_make_image(struct capture *c)
 {
 	const struct image *from = c->guest.image;
 	struct gdump_error *err = NULL;
@@ -297,7 +298,7 @@ static struct gdump_error *make_image(struct capture *c)
 		err = image_add_range(&c->image, from->ranges[i].start, from->ranges[i].size,
 				      GDUMP_RANGE_RAM);
 	for (size_t cpu = 0; !err && cpu < c->guest.num_cpus; cpu++)
-		err = add_cpu(c, cpu);
+		err = capture_add_cpu(c, cpu);
 	c->image.num_cpus = c->guest.num_cpus;
 	return err ? err : image_seal(&c->image);
 }
@@ -308,10 +309,10 @@ struct gdump_error *capture_begin(struct capture *c, const struct image **image)
 
 	image_deinit(&c->image);        /* of a dump before this one */
 	free(TAKE_PTR(c->lost));
-	err = init(c);
+	err = capture_init(c);
 	if (err)
 		return err;
-	err = make_image(c);
+	err = capture_make_image(c);
 	if (err) {
 		end_err = capture_end(c);
 		if (end_err)
@@ -333,7 +334,7 @@ uint64_t capture_states_size(const struct capture *c)
 }
 
 /* Page number @page in file order */
-static uint64_t page_index(const struct capture *c, uint64_t paddr)
+static uint64_t capture_page_index(const struct capture *c, uint64_t paddr)
 {
 	const struct image *image = c->guest.image;
 	uint64_t index = 0;
@@ -350,7 +351,7 @@ static uint64_t page_index(const struct capture *c, uint64_t paddr)
 
 void capture_lose(struct capture *c, uint64_t paddr)
 {
-	const uint64_t index = page_index(c, paddr), num = capture_states_size(c) / PV_COMPONENT;
+	const uint64_t index = capture_page_index(c, paddr), num = capture_states_size(c) / PV_COMPONENT;
 
 	pthread_mutex_lock(&c->lock);
 	if (!c->lost)
@@ -361,10 +362,11 @@ void capture_lose(struct capture *c, uint64_t paddr)
 }
 
 /* Ask for the states of whole MiBs of one range. */
-static struct gdump_error *store_states(struct capture *c, uint64_t gaddr, void *buf, size_t len)
+static struct gdump_error *capture_store_states(struct capture *c, uint64_t gaddr, void *buf,
+						size_t len)
 {
 	const struct pv_dmp dmp = { .subcmd = PV_DUMP_STOR_STATE, .gaddr = gaddr };
-	const struct answer a = run_dump(c, c->guest.vm_fd, dmp, buf, len);
+	const struct answer a = capture_run_dump(c, c->guest.vm_fd, dmp, buf, len);
 
 	return a.errnum ? error_prefix(answer_error(&a, "KVM_PV_DUMP_CONFIG_STOR_STATE"),
 				       "the states of the pages from 0x%" PRIx64 " on", gaddr) :
@@ -372,7 +374,8 @@ static struct gdump_error *store_states(struct capture *c, uint64_t gaddr, void 
 }
 
 /* Pages that could not be read are zero in the file: whoever decrypts shall know. */
-static void mark_lost(const struct capture *c, uint64_t index, unsigned char *buf, size_t len)
+static void capture_mark_lost(const struct capture *c, uint64_t index, unsigned char *buf,
+			      size_t len)
 {
 	for (size_t i = 0; c->lost && i < len / PV_COMPONENT; i++) {
 		unsigned char *component = buf + i * PV_COMPONENT;
@@ -400,13 +403,13 @@ struct gdump_error *capture_states(struct capture *c, uint64_t off, void *buf, s
 		if (at - begin < size) {
 			const size_t n = (size_t)MIN(size - (at - begin), (uint64_t)left);
 
-			err = store_states(c, r->start + (at - begin) / STATES_OF_MIB * MIB, p, n);
+			err = capture_store_states(c, r->start + (at - begin) / STATES_OF_MIB * MIB, p, n);
 			p += n;
 			at += n;
 		}
 		begin += size;
 	}
 	if (!err)
-		mark_lost(c, off / PV_COMPONENT, buf, len);
+		capture_mark_lost(c, off / PV_COMPONENT, buf, len);
 	return err;
 }

@@ -35,14 +35,14 @@ struct cpu {
 	const struct kvm_run *run;
 };
 
-static struct gdump_error *get_reg(kvm_ioctl_fn *fn, int fd, uint64_t id, void *ret)
+static struct gdump_error *kvm_s390x_get_reg(kvm_ioctl_fn *fn, int fd, uint64_t id, void *ret)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)ret };
 
 	return kvm_get(fn, fd, KVM_GET_ONE_REG, &reg, "KVM_GET_ONE_REG");
 }
 
-static struct gdump_error *get_cpu(kvm_ioctl_fn *fn, int fd, struct cpu *c)
+static struct gdump_error *kvm_s390x_get_cpu(kvm_ioctl_fn *fn, int fd, struct cpu *c)
 {
 	struct gdump_error *err = kvm_get(fn, fd, KVM_GET_REGS, &c->regs, "KVM_GET_REGS");
 
@@ -51,15 +51,15 @@ static struct gdump_error *get_cpu(kvm_ioctl_fn *fn, int fd, struct cpu *c)
 	if (!err)
 		err = kvm_get(fn, fd, KVM_GET_FPU, &c->fpu, "KVM_GET_FPU");
 	if (!err)
-		err = get_reg(fn, fd, KVM_REG_S390_CPU_TIMER, &c->timer);
+		err = kvm_s390x_get_reg(fn, fd, KVM_REG_S390_CPU_TIMER, &c->timer);
 	if (!err)
-		err = get_reg(fn, fd, KVM_REG_S390_CLOCK_COMP, &c->todcmp);
+		err = kvm_s390x_get_reg(fn, fd, KVM_REG_S390_CLOCK_COMP, &c->todcmp);
 	if (!err)
-		err = get_reg(fn, fd, KVM_REG_S390_TODPR, &c->todpr);
+		err = kvm_s390x_get_reg(fn, fd, KVM_REG_S390_TODPR, &c->todpr);
 	return err;
 }
 
-static struct gdump_error *add_prstatus(struct image *image, const struct cpu *cpu)
+static struct gdump_error *kvm_s390x_add_prstatus(struct image *image, const struct cpu *cpu)
 {
 	unsigned char desc[PRSTATUS_SIZE] = { 0 };
 	struct cursor c = cursor_init(desc, sizeof(desc), true, true);
@@ -75,7 +75,7 @@ static struct gdump_error *add_prstatus(struct image *image, const struct cpu *c
 	return image_add_note(image, "CORE", NT_PRSTATUS, desc, sizeof(desc));
 }
 
-static struct gdump_error *add_fpregs(struct image *image, const struct cpu *cpu)
+static struct gdump_error *kvm_s390x_add_fpregs(struct image *image, const struct cpu *cpu)
 {
 	unsigned char desc[FPREGS_SIZE] = { 0 };
 
@@ -84,7 +84,7 @@ static struct gdump_error *add_fpregs(struct image *image, const struct cpu *cpu
 	return image_add_note(image, "CORE", NT_FPREGSET, desc, sizeof(desc));
 }
 
-static struct gdump_error *add_vectors(struct image *image, const struct cpu *cpu)
+static struct gdump_error *kvm_s390x_add_vectors(struct image *image, const struct cpu *cpu)
 {
 	const struct kvm_sync_regs *s = &cpu->run->s.regs;
 	unsigned char low[16][8], gs[32] = { 0 };
@@ -103,7 +103,7 @@ static struct gdump_error *add_vectors(struct image *image, const struct cpu *cp
 	return image_add_note(image, "LINUX", NT_S390_GS_CB, gs, sizeof(gs));
 }
 
-static struct gdump_error *add_notes(struct image *image, const struct cpu *cpu)
+static struct gdump_error *kvm_s390x_add_notes(struct image *image, const struct cpu *cpu)
 {
 	const uint32_t prefix = (uint32_t)cpu->run->s.regs.prefix;
 	const struct { uint32_t type; const void *desc; size_t size; } notes[] = {
@@ -113,28 +113,28 @@ static struct gdump_error *add_notes(struct image *image, const struct cpu *cpu)
 		{ NT_S390_TODCMP, &cpu->todcmp, sizeof(cpu->todcmp) },
 		{ NT_S390_TODPREG, &cpu->todpr, sizeof(cpu->todpr) },
 	};
-	struct gdump_error *err = add_prstatus(image, cpu);
+	struct gdump_error *err = kvm_s390x_add_prstatus(image, cpu);
 
 	if (!err)
-		err = add_fpregs(image, cpu);
+		err = kvm_s390x_add_fpregs(image, cpu);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(notes); i++)
 		err = image_add_note(image, "LINUX", notes[i].type, notes[i].desc, notes[i].size);
-	return err ? err : add_vectors(image, cpu);
+	return err ? err : kvm_s390x_add_vectors(image, cpu);
 }
 
 struct gdump_error *kvm_add_notes(kvm_ioctl_fn *fn, int fd, size_t cpu, struct image *image)
 {
 	struct cpu c = { .index = cpu };
-	struct gdump_error *err = get_cpu(fn, fd, &c);
+	struct gdump_error *err = kvm_s390x_get_cpu(fn, fd, &c);
 	void *run;
 
 	if (err)
 		return err;
 	run = mmap(NULL, RUN_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	if (run == MAP_FAILED)
-		return error_os(errno, "mapping struct kvm_run");
+		return error_os(errno, "cannot map struct kvm_run");
 	c.run = run;
-	err = add_notes(image, &c);
+	err = kvm_s390x_add_notes(image, &c);
 	munmap(run, RUN_SIZE);
 	return err;
 }

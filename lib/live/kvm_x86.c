@@ -24,8 +24,9 @@ enum {
 
 const char *const kvm_arch = "x86_64";
 
-static struct gdump_error *add_prstatus(struct image *image, size_t cpu, const struct kvm_regs *r,
-					const struct kvm_sregs *s)
+static struct gdump_error *kvm_x86_add_prstatus(struct image *image, size_t cpu,
+						const struct kvm_regs *r,
+						const struct kvm_sregs *s)
 {
 	const uint64_t regs[] = {
 		r->r15, r->r14, r->r13, r->r12, r->rbp, r->rbx, r->r11, r->r10, r->r9, r->r8,
@@ -45,7 +46,7 @@ static struct gdump_error *add_prstatus(struct image *image, size_t cpu, const s
 }
 
 /* What FXSAVE writes */
-static struct gdump_error *add_fpregs(struct image *image, const struct kvm_fpu *f)
+static struct gdump_error *kvm_x86_add_fpregs(struct image *image, const struct kvm_fpu *f)
 {
 	unsigned char desc[FXSAVE_SIZE] = { 0 };
 	struct cursor c = cursor_init(desc, sizeof(desc), false, true);
@@ -64,7 +65,7 @@ static struct gdump_error *add_fpregs(struct image *image, const struct kvm_fpu 
 }
 
 /* The flags are bits 8 to 23 of the descriptor's second word. */
-static void put_segment(struct cursor *c, const struct kvm_segment *s)
+static void kvm_x86_put_segment(struct cursor *c, const struct kvm_segment *s)
 {
 	put_u32(c, s->selector);
 	put_u32(c, s->limit);
@@ -75,7 +76,7 @@ static void put_segment(struct cursor *c, const struct kvm_segment *s)
 	put_u64(c, s->base);
 }
 
-static void put_table(struct cursor *c, const struct kvm_dtable *t)
+static void kvm_x86_put_table(struct cursor *c, const struct kvm_dtable *t)
 {
 	put_u32(c, 0);
 	put_u32(c, t->limit);
@@ -84,7 +85,7 @@ static void put_table(struct cursor *c, const struct kvm_dtable *t)
 }
 
 /* Without this register a dump is of use too: 0 when it cannot be had. */
-static uint64_t kernel_gs_base(kvm_ioctl_fn *fn, int fd)
+static uint64_t kvm_x86_kernel_gs_base(kvm_ioctl_fn *fn, int fd)
 {
 	union {
 		struct kvm_msrs msrs;
@@ -95,7 +96,7 @@ static uint64_t kernel_gs_base(kvm_ioctl_fn *fn, int fd)
 	return fn(fd, KVM_GET_MSRS, &u) == 1 ? u.msrs.entries[0].data : 0;
 }
 
-static struct gdump_error *add_qemu(struct image *image, const struct kvm_regs *r,
+static struct gdump_error *kvm_x86_add_qemu(struct image *image, const struct kvm_regs *r,
 				    const struct kvm_sregs *s, uint64_t gs_base)
 {
 	const uint64_t regs[] = {
@@ -114,9 +115,9 @@ static struct gdump_error *add_qemu(struct image *image, const struct kvm_regs *
 	for (size_t i = 0; i < ARRAY_SIZE(regs); i++)
 		put_u64(&c, regs[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(segments); i++)
-		put_segment(&c, segments[i]);
-	put_table(&c, &s->gdt);
-	put_table(&c, &s->idt);
+		kvm_x86_put_segment(&c, segments[i]);
+	kvm_x86_put_table(&c, &s->gdt);
+	kvm_x86_put_table(&c, &s->idt);
 	for (size_t i = 0; i < ARRAY_SIZE(control); i++)
 		put_u64(&c, control[i]);
 	return image_add_note(image, "QEMU", 0, desc, sizeof(desc));
@@ -135,10 +136,10 @@ struct gdump_error *kvm_add_notes(kvm_ioctl_fn *fn, int fd, size_t cpu, struct i
 	if (!err)
 		err = kvm_get(fn, fd, KVM_GET_FPU, &fpu, "KVM_GET_FPU");
 	if (!err)
-		err = add_prstatus(image, cpu, &regs, &sregs);
+		err = kvm_x86_add_prstatus(image, cpu, &regs, &sregs);
 	if (!err)
-		err = add_fpregs(image, &fpu);
+		err = kvm_x86_add_fpregs(image, &fpu);
 	if (!err)
-		err = add_qemu(image, &regs, &sregs, kernel_gs_base(fn, fd));
+		err = kvm_x86_add_qemu(image, &regs, &sregs, kvm_x86_kernel_gs_base(fn, fd));
 	return err;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
@@ -124,23 +125,15 @@ static uint64_t line_cut_name(struct line *line)
 static struct gdump_error *mtree_bad_line(const struct line *line)
 {
 	return error_new(GDUMP_ERR_REMOTE,
-			 "\"info mtree -f\": this line was not understood: \"%.*s\"",
+			 "\"info mtree -f\" has a line that is not understood: \"%.*s\"",
 			 (int)MIN(line->len, (size_t)200), line->text);
 }
 
 static struct gdump_error *mtree_add(struct mtree *m, struct mtree_range *r,
 				     const struct line *name)
 {
-	struct mtree_range *ranges;
-
-	if (!(m->num_ranges & (m->num_ranges - 1))) {
-		size_t cap = m->num_ranges ? 2 * m->num_ranges : 1;
-
-		ranges = realloc(m->ranges, cap * sizeof(*ranges));
-		if (!ranges)
-			return error_nomem();
-		m->ranges = ranges;
-	}
+	if (!ARRAY_GROW(m->ranges, m->num_ranges))
+		return error_nomem();
 	r->name = strndup(name->text, name->len);
 	if (!r->name)
 		return error_nomem();
@@ -153,7 +146,7 @@ static void mtree_unknown_kind(const struct line *line, const struct gdump_open_
 	char message[300];
 
 	snprintf(message, sizeof(message),
-		 "QEMU has memory of a kind that we do not know; it is not in the dump: \"%.*s\"",
+		 "QEMU has memory of an unknown kind, which is omitted from the dump: \"%.*s\"",
 		 (int)MIN(line->len, (size_t)200), line->text);
 	if (opt->warn)
 		opt->warn(opt->warn_arg, message);

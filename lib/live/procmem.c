@@ -4,7 +4,7 @@
  * procmem.c - reading the memory of another process, by its own addresses
  *
  * Theory of operation.  /proc/PID/maps divides the process's memory into areas,
- * and there are three ways to read one:
+ * and there are four ways to read one:
  *
  * shared      A shared mapping of a file, mostly a memfd or in tmpfs.  We map the
  *             same file, so that its pages are ours as well: the fastest way.
@@ -16,8 +16,8 @@
  *             In a private mapping of a file, such a page is that of the file,
  *             and zero only if the file has a hole there.
  * huge        Shared hugetlbfs, which has neither SEEK_DATA nor pages to spare.
- *             A page that QEMU's page tables do not have may have been filled in
- *             by another process; but not if they have as many pages as the file.
+ *             A page that the process's page tables lack may have been filled in by
+ *             another process; but not if they have as many pages as the file.
  * opaque      Shared memory whose file we cannot open.  The page tables of one
  *             process do not tell what the file has: all of it is read.
  *
@@ -44,6 +44,7 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 
+#include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "rights.h"
@@ -98,7 +99,6 @@ static struct gdump_error *procmem_add(struct procmem *pm, const char *line)
 {
 	struct area a = { .fd = -1 };
 	unsigned int major, minor;
-	struct area *areas;
 	char perms[5];
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64, &a.start,
@@ -108,14 +108,8 @@ static struct gdump_error *procmem_add(struct procmem *pm, const char *line)
 	a.dev = makedev(major, minor);
 	a.readable = perms[0] == 'r';
 	a.is_shared = perms[3] == 's';
-	if (!(pm->num_areas & (pm->num_areas - 1))) {
-		size_t cap = pm->num_areas ? 2 * pm->num_areas : 1;
-
-		areas = realloc(pm->areas, cap * sizeof(*areas));
-		if (!areas)
-			return error_nomem();
-		pm->areas = areas;
-	}
+	if (!ARRAY_GROW(pm->areas, pm->num_areas))
+		return error_nomem();
 	pm->areas[pm->num_areas++] = a;
 	return NULL;
 }
@@ -148,7 +142,7 @@ static struct gdump_error *procmem_failed(const struct procmem *pm, uint64_t add
 
 	if (errnum == ESRCH || (pm->pidfd >= 0 && poll(&p, 1, 0) > 0))
 		return error_new(GDUMP_ERR_REMOTE,
-				 "QEMU (process %d) went away while its memory was read",
+				 "process %d ended while its memory was read",
 				 (int)pm->pid);
 	if (errnum == EPERM || errnum == EACCES)
 		return rights_explain(pm->pid, errnum);
@@ -276,7 +270,7 @@ static int area_open_file(const struct procmem *pm, const struct area *a)
 	fd = area_open_at(a, AT_FDCWD, path);
 	if (fd >= 0)
 		return fd;
-	/* that took CAP_CHECKPOINT_RESTORE; QEMU keeps the descriptor as well */
+	/* that took CAP_CHECKPOINT_RESTORE; the process may have kept the descriptor as well */
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pm->pid);
 	dir = opendir(path);
 	while (dir && fd < 0 && (entry = readdir(dir)))
@@ -315,7 +309,7 @@ static void procmem_scan_tables(const struct procmem *pm, uint64_t addr, size_t 
 		memset(there, 1, num);
 }
 
-/* Whether QEMU's page tables have every page that the file in hugetlbfs has */
+/* Whether the process's page tables have every page that the file in hugetlbfs has */
 static bool area_is_huge(const struct procmem *pm, struct area *a)
 {
 	uint64_t present = 0, left = (a->end - a->start) / pm->page_size;

@@ -95,7 +95,7 @@ static struct gdump_error *direct_compare(struct qemu *qemu, const struct qemu_h
 	err = direct_read(&qemu->source, load->paddr, ours, len);
 	if (!err && memcmp(ours, head->buf + load->off, len))
 		err = error_new(GDUMP_ERR_NODATA,
-				"at 0x%" PRIx64 " QEMU's process has other memory than the guest",
+				"memory at 0x%" PRIx64 " in QEMU's process differs from QEMU's own dump",
 				load->paddr);
 	if (!err)
 		debug_log(&qemu->source.debug, GDUMP_DEBUG_DETAIL,
@@ -152,12 +152,12 @@ struct gdump_error *direct_pause(struct source *s)
 	err = qemu_pause(qemu, &changed);
 	if (!err && changed)
 		err = error_new(GDUMP_ERR_REMOTE,
-				"the guest got other memory meanwhile: take the dump again");
+				"the guest's memory map changed during preparation; try again");
 	if (!err)
 		err = direct_take_cpus(qemu, true, &now);
 	if (!err && !image_renew_notes(&s->image, &now))
 		err = error_new(GDUMP_ERR_REMOTE,
-				"the guest got other CPUs meanwhile: take the dump again");
+				"the guest's CPUs changed during preparation; try again");
 	image_deinit(&now);
 	s->is_mutable = err;
 	return err;

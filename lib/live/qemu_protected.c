@@ -42,7 +42,7 @@ struct protected_dump {
 
 static const char *const names[NAMES] = { "pv_mem_meta", "pv_compl" };
 
-static struct gdump_error *not_whole(void)
+static struct gdump_error *protected_incomplete(void)
 {
 	return error_new(GDUMP_ERR_PROTECTED,
 			 "QEMU's dump of this protected guest has no completion data, so nobody could decrypt it: most likely dumping is not allowed by the guest's header, which its owner has made without --enable-dump, or has taken back");
@@ -78,7 +78,7 @@ static struct gdump_error *protected_begin(struct source *s, const struct image 
 }
 
 /* The names come last: are these what the sections are? */
-static struct gdump_error *check_names(struct qemu *qemu)
+static struct gdump_error *protected_check_names(struct qemu *qemu)
 {
 	const struct protected_dump *d = qemu->whole;
 	char table[MAX_NAMES + 1] = "";
@@ -87,7 +87,7 @@ static struct gdump_error *check_names(struct qemu *qemu)
 	err = qemu_stream_bytes(qemu, d->off[NAMES], table, (size_t)d->size[NAMES]);
 	for (int i = 0; !err && i < NAMES; i++) {
 		if (d->name[i] >= d->size[NAMES] || strcmp(table + d->name[i], names[i]))
-			err = not_whole();
+			err = protected_incomplete();
 	}
 	return err;
 }
@@ -100,7 +100,7 @@ static struct gdump_error *protected_fetch(struct source *s, size_t section, uin
 	struct gdump_error *err = qemu_stream_bytes(qemu, d->off[section] + off, buf, len);
 
 	if (!err && section == COMPL && off + len == d->size[COMPL])
-		err = check_names(qemu);
+		err = protected_check_names(qemu);
 	return err;
 }
 
@@ -132,7 +132,8 @@ static const struct source_ops protected_ops = {
 	.close = qemu_close,
 };
 
-static struct gdump_error *read_headers(const struct qemu_head *head, struct protected_dump *d)
+static struct gdump_error *protected_read_headers(const struct qemu_head *head,
+						 struct protected_dump *d)
 {
 	const struct elf_header *e = &head->elf;
 	const struct qemu_load *last = &head->loads[head->num_loads - 1];
@@ -142,7 +143,7 @@ static struct gdump_error *read_headers(const struct qemu_head *head, struct pro
 	/* behind number 0: the two sections and the names */
 	if (!e->is64 || !e->big || e->shnum != NUM_SECTIONS + 1 || e->shstrndx != NUM_SECTIONS ||
 	    e->shoff > head->size)
-		return not_whole();
+		return protected_incomplete();
 	c = cursor_init(head->buf + e->shoff, head->size - e->shoff, true, true);
 	cursor_take(&c, sizeof(Elf64_Shdr));
 	for (int i = 0; i < NUM_SECTIONS; i++) {
@@ -152,13 +153,14 @@ static struct gdump_error *read_headers(const struct qemu_head *head, struct pro
 		d->size[i] = get_u64(&c);
 		cursor_take(&c, sizeof(Elf64_Shdr) - offsetof(Elf64_Shdr, sh_link));
 		if (c.bad || d->off[i] < end || d->off[i] + d->size[i] < d->off[i])
-			return not_whole();
+			return protected_incomplete();
 		end = d->off[i] + d->size[i];
 	}
 	return NULL;
 }
 
-static struct gdump_error *check_sizes(const struct qemu_head *head, const struct protected_dump *d)
+static struct gdump_error *protected_check_sizes(const struct qemu_head *head,
+						const struct protected_dump *d)
 {
 	uint64_t memory = 0;
 
@@ -167,7 +169,7 @@ static struct gdump_error *check_sizes(const struct qemu_head *head, const struc
 	if (d->size[META] < memory / PV_PAGE * PV_COMPONENT || d->size[META] > memory ||
 	    d->size[COMPL] < PV_COMPLETION_SIZE || d->size[COMPL] > PV_DUMP_PIECE ||
 	    d->size[NAMES] > MAX_NAMES)
-		return not_whole();
+		return protected_incomplete();
 	return NULL;
 }
 
@@ -180,9 +182,9 @@ static struct gdump_error *protected_take_head(struct qemu *qemu)
 	if (!d)
 		return error_nomem();
 	qemu->whole = d;
-	err = head->num_loads ? read_headers(head, d) : not_whole();
+	err = head->num_loads ? protected_read_headers(head, d) : protected_incomplete();
 	if (!err)
-		err = check_sizes(head, d);
+		err = protected_check_sizes(head, d);
 	if (err)
 		return err;
 	for (int i = 0; i < NAMES; i++)
@@ -197,10 +199,10 @@ static struct gdump_error *protected_prepare(struct qemu *qemu, const char **unf
 	if (*unfit || (qemu->opt.pause_guest && !qemu->opt.length))
 		return NULL;
 	return error_new(qemu->opt.length ? GDUMP_ERR_USAGE : GDUMP_ERR_PROTECTED,
-			 "the guest may be protected (IBM Secure Execution): it can be dumped as a whole, and while it stands still; there is no other way to look at it");
+			 "the guest may be protected (IBM Secure Execution): it can be dumped only as a whole, and while it is paused");
 }
 
-static struct gdump_error *protected_begin_way(struct qemu *qemu)
+static struct gdump_error *protected_begin_stream(struct qemu *qemu)
 {
 	struct gdump_error *err = qemu_stream_begin(qemu);
 
@@ -221,7 +223,7 @@ const struct qemu_way qemu_way_protected = {
 	.name = "a dump that QEMU writes of a protected guest",
 	.ops = &protected_ops,
 	.prepare = protected_prepare,
-	.begin = protected_begin_way,
+	.begin = protected_begin_stream,
 	.end = qemu_stream_end,
 	.close = protected_close,
 };

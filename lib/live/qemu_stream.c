@@ -96,7 +96,7 @@ static struct gdump_error *qemu_stream_some(struct qemu *qemu, void *buf, size_t
 	} while (ready && n < 0 && (errno == EINTR || errno == EAGAIN));
 	if (!ready)
 		return error_new(GDUMP_ERR_REMOTE,
-				 "QEMU has stopped to write its dump: is it stuck?");
+				 "QEMU stopped writing its dump; is it stuck?");
 	if (n < 0)
 		return error_os(errno, "cannot read QEMU's dump from a pipe");
 	if (!n && qmp_process_died(qemu->guest.qmp, 1000))

@@ -5,7 +5,9 @@
  */
 #pragma once
 
-#include "qemu_guest.h"
+#include "../machine/source.h"
+
+struct qemu;                            /* see qemu_guest.h                     */
 
 /* One way to read a guest of QEMU.  After prepare() has agreed, begin(), end() and close()
  * are called in this order; each may be NULL.

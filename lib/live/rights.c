@@ -45,14 +45,13 @@ struct gdump_error *rights_explain(pid_t pid, int errnum)
 
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	if (pid <= 0 || stat(path, &st))
-		return error_os(errnum, "QEMU's process is not to be seen from here: it is in "
-				"another PID namespace (container), or /proc is mounted with "
-				"hidepid");
+		return error_os(errnum, "cannot see the guest's process: it is in another PID "
+				"namespace (container), or /proc is mounted with hidepid");
 	if (errnum != EPERM && errnum != EACCES)
 		return error_os(errnum, "cannot look into process %d", (int)pid);
 	if (scope >= 3)
-		return error_os(errnum, "process %d: kernel.yama.ptrace_scope is %d, with which "
-				"nobody may read another process until the next boot",
+		return error_os(errnum, "process %d: kernel.yama.ptrace_scope is %d, which "
+				"forbids reading other processes until the next boot",
 				(int)pid, scope);
 	if (rights_have_ptrace())
 		return error_os(errnum, "process %d is in another user namespace, or a security "

@@ -291,7 +291,7 @@ part_monitor() {
 		end_listener
 		rm garbage
 	done
-	dump_fails 2 'is not the name of a guest' file vm.out
+	dump_fails 2 'is not a running guest' file vm.out
 	no_file vm.out "no monitor"
 	check "no monitor"
 
@@ -345,7 +345,7 @@ part_qemu_busy() {
 	exec 7<>qemu.fifo
 	monitor '{"execute": "dump-guest-memory", "arguments": {"paging": false,
 		"detach": true, "protocol": "file:'"$tmp"'/qemu.fifo"}}'
-	dump_fails 1 'somebody else is dumping this guest' "$guest_source" vm.out 7>&-
+	dump_fails 1 'already being dumped' "$guest_source" vm.out 7>&-
 	exec 7>&-
 	wait_for 10 qemu_dump_ended || fail "QEMU's own dump does not end"
 	no_file vm.out "QEMU's own dump"

@@ -615,7 +615,7 @@ static void test_refused(void)
 	desc = vm_desc();
 	CHECK_ERR(embed_open(&desc, &open, uv_ioctl, &s), GDUMP_ERR_USAGE, "only as a whole");
 	open = (struct gdump_open_options){ .size = sizeof(open) };
-	CHECK_ERR(embed_open(&desc, &open, uv_ioctl, &s), GDUMP_ERR_USAGE, "stands still");
+	CHECK_ERR(embed_open(&desc, &open, uv_ioctl, &s), GDUMP_ERR_USAGE, "while it is paused");
 	desc.vm_fd = 0;
 	CHECK_ERR(embed_open(&desc, &paused, uv_ioctl, &s), GDUMP_ERR_USAGE, "vm_fd");
 	desc = vm_desc();

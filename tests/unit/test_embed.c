@@ -193,10 +193,10 @@ static void test_refused(void)
 	struct gdump_guest desc = describe();
 
 	vm.fail_pause = EBUSY;
-	refused(&desc, GDUMP_ERR_OS, "vm 7: pausing it: Device or resource busy");
+	refused(&desc, GDUMP_ERR_OS, "vm 7: cannot pause the guest: Device or resource busy");
 	desc = describe();
 	vm.fail_notes = EIO;
-	refused(&desc, GDUMP_ERR_OS, "vm 7: CPU 0: asking for its registers");
+	refused(&desc, GDUMP_ERR_OS, "vm 7: CPU 0: cannot get its registers");
 	CHECK_INT(vm.resumes, 1);
 	desc = describe();
 	slots[2].paddr = MIB / 4 - 1;

@@ -110,12 +110,12 @@ static void test_refused(void)
 
 	FAKE_START(&f, STEP_GREET, STATUS("running", "true"), MIGRATE(""), DUMP("active"));
 	guest_open(&g, &f);
-	CHECK_ERR(guest_check(&g), GDUMP_ERR_REMOTE, "somebody else is dumping this guest");
+	CHECK_ERR(guest_check(&g), GDUMP_ERR_REMOTE, "already being dumped");
 	guest_end(&g, &f);
 
 	FAKE_START(&f, STEP_GREET, STATUS("running", "1"));
 	guest_open(&g, &f);
-	CHECK_ERR(guest_check(&g), GDUMP_ERR_REMOTE, "does not tell \"running\"");
+	CHECK_ERR(guest_check(&g), GDUMP_ERR_REMOTE, "has no boolean \"running\"");
 	guest_end(&g, &f);
 }
 
@@ -147,7 +147,7 @@ static void test_private(void)
 		      TYPE("\"sev-guest\""));
 	CHECK_PRIVATE("by AMD SEV-SNP:", SUPPORT("\"/objects/a\""), TYPE("\"sev-snp-guest\""));
 	CHECK_PRIVATE("by Intel TDX:", SUPPORT("\"/objects/a\""), TYPE("\"tdx-guest\""));
-	CHECK_PRIVATE("we do not know:", SUPPORT("\"/objects/a\""), TYPE("\"new-guest\""));
+	CHECK_PRIVATE("something unknown:", SUPPORT("\"/objects/a\""), TYPE("\"new-guest\""));
 	CHECK_PRIVATE("by AMD SEV:", NO_SUPPORT, { .expect = "query-sev", .reply =
 		      "{\"return\": {\"enabled\": true}, \"id\": @}\n" });
 

@@ -153,8 +153,8 @@ static void test_died(const struct maps *m, pid_t pid)
 	kill(pid, SIGKILL);
 	CHECK_INT(waitpid(pid, NULL, 0), pid);
 	CHECK_ERR(procmem_read(pm, (uintptr_t)m->anon, buf, sizeof(buf)), GDUMP_ERR_REMOTE,
-		  "went away while its memory was read");
-	CHECK_ERR(procmem_open(pid, &none), GDUMP_ERR_OS, "not to be seen from here");
+		  "ended while its memory was read");
+	CHECK_ERR(procmem_open(pid, &none), GDUMP_ERR_OS, "cannot see the guest's process");
 	CHECK_ERR(procmem_open(0, &none), GDUMP_ERR_OS, "PID namespace");
 }
 
