@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include "kernel.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "../arch/arch.h"
@@ -164,9 +165,11 @@ static void kernel_find_symbols(struct kernel *k)
 static void kernel_log_found(const struct kernel *k)
 {
 	for (size_t i = 0; i < NUM_KSYMS; i++)
-		debug_log(&k->source->debug, GDUMP_DEBUG_DETAIL, "the kernel's symbol %s is at 0x%llx",
-			  names[i], (unsigned long long)k->symbols[i]);
-	debug_log(&k->source->debug, GDUMP_DEBUG_STEP, "the kernel's %s in its memory; its BTF has %u types",
+		debug_log(&k->source->debug, GDUMP_DEBUG_DETAIL,
+			  "the kernel's symbol %s is at 0x%" PRIx64,
+			  names[i], k->symbols[i]);
+	debug_log(&k->source->debug, GDUMP_DEBUG_STEP,
+		  "the kernel's %s in its memory; its BTF has %u types",
 		  k->symbols[KSYM_INIT_TASK] ? "symbols were found" : "symbols were not found",
 		  k->btf.num);
 }

@@ -108,11 +108,37 @@ static uint64_t mappings_full_vaddr(const struct paging *p, uint64_t vaddr)
 }
 
 static struct gdump_error *mappings_walk_table(struct walk *w, unsigned int level, uint64_t paddr,
+					       uint64_t vaddr);
+
+/* Follow an entry of a table of @level; it translates @vaddr. */
+static struct gdump_error *mappings_walk_entry(struct walk *w, unsigned int level, uint64_t entry,
+					       uint64_t vaddr)
+{
+	const struct paging *p = w->paging;
+	const uint64_t size = (uint64_t)1 << p->shift[level];
+	uint64_t paddr = 0;
+
+	switch (p->entry(p, level, entry, &paddr)) {
+	case ENTRY_NONE:
+		break;
+	case ENTRY_TABLE:
+		if (level + 1 < p->levels)
+			return mappings_walk_table(w, level + 1, paddr, vaddr);
+		break;
+	case ENTRY_PAGE:
+		return mappings_add(w, mappings_full_vaddr(p, vaddr), round_down(paddr, size),
+				    size);
+	}
+	return NULL;
+}
+
+static struct gdump_error *mappings_walk_table(struct walk *w, unsigned int level, uint64_t paddr,
 					       uint64_t vaddr)
 {
 	const struct paging *p = w->paging;
 	const size_t num = (size_t)1 << p->bits[level], size = num * p->entry_size;
 	struct gdump_error *err;
+	struct cursor c;
 	bool again;
 
 	if (size > MAX_TABLE)
@@ -125,28 +151,13 @@ static struct gdump_error *mappings_walk_table(struct walk *w, unsigned int leve
 		gdump_error_destroy(err);       /* a table outside memory maps nothing */
 		return NULL;
 	}
+	c = cursor_init(w->table[level], size, p->big, true);
 	for (size_t i = 0; !err && i < num; i++) {
-		struct cursor c = cursor_init(w->table[level] + i * p->entry_size, p->entry_size,
-					      p->big, true);
 		const uint64_t entry = get_uint(&c, p->entry_size);
-		const uint64_t at = vaddr + ((uint64_t)i << p->shift[level]);
-		const uint64_t page = (uint64_t)1 << p->shift[level];
-		uint64_t next = 0;
 
-		if (!entry)
-			continue;
-		switch (p->entry(p, level, entry, &next)) {
-		case ENTRY_NONE:
-			break;
-		case ENTRY_TABLE:
-			if (level + 1 < p->levels)
-				err = mappings_walk_table(w, level + 1, next, at);
-			break;
-		case ENTRY_PAGE:
-			err = mappings_add(w, mappings_full_vaddr(p, at), round_down(next, page),
-					   page);
-			break;
-		}
+		if (entry)
+			err = mappings_walk_entry(w, level, entry,
+						  vaddr + ((uint64_t)i << p->shift[level]));
 	}
 	return err;
 }

@@ -126,49 +126,63 @@ static struct gdump_error *memmap_read_root(struct walker *w, const struct mem_s
 	return err;
 }
 
+/* The address of the structs of root @i; 0: there are none, or they cannot be found, and the
+ * pages of these sections are kept.
+ */
+static uint64_t memmap_root_vaddr(struct walker *w, const struct mem_section_layout *l, uint64_t i)
+{
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	uint64_t vaddr = 0;
+
+	if (l->is_static)
+		return l->root + i * l->size;
+	err = walker_uint(w, l->root + 8 * i, 8, &vaddr);
+	return err ? 0 : vaddr;
+}
+
+static struct gdump_error *memmap_read_roots(struct source *s, const struct mem_section_layout *l,
+					     uint32_t page_struct_size, uint64_t end_pfn,
+					     struct memmap *m)
+{
+	const uint64_t num_sections = div_up(end_pfn, m->section_pages);
+	const uint64_t num_roots = MIN(div_up(num_sections, l->per_root), l->num_roots);
+	struct gdump_error *err = NULL;
+	struct walker w;
+
+	if (num_roots > MAX_SECTIONS)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "more than %d sections", MAX_SECTIONS);
+	walker_init(&w, &m->paging, s);
+	for (uint64_t i = 0; !err && i < num_roots; i++) {
+		const uint64_t first = i * l->per_root;
+		uint64_t vaddr = 0;
+
+		if (memmap_has_memory(s, m, first, l->per_root))
+			vaddr = memmap_root_vaddr(&w, l, i);
+		if (vaddr)
+			err = memmap_read_root(&w, l, vaddr, first, page_struct_size, m);
+	}
+	walker_deinit(&w);
+	if (!err && !m->num_sections)
+		err = error_new(GDUMP_ERR_UNSUPPORTED, "the list of memory sections is empty");
+	return err;
+}
+
 struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uint64_t end_pfn,
 				struct memmap *ret)
 {
-	struct memmap m = { 0 };
 	struct mem_section_layout l = { 0 };
-	struct walker w;
-	struct gdump_error *err = NULL;
-	uint64_t roots;
+	struct memmap m = { 0 };
+	struct gdump_error *err;
 
 	if (!paging_of_kernel(s, &m.paging))
 		return memmap_missing("the address of the kernel's page tables");
 	err = mem_section_layout_read(&s->image, &l, &m);
+	if (!err)
+		err = error_prefix(memmap_read_roots(s, &l, page_struct_size, end_pfn, &m),
+				   "the guest's memory map");
 	if (err) {
 		memmap_deinit(&m);
 		return err;
-	}
-	roots = MIN(div_up(div_up(end_pfn, m.section_pages), l.per_root), l.num_roots);
-	if (roots > MAX_SECTIONS)
-		err = error_new(GDUMP_ERR_UNSUPPORTED, "more than %d sections", MAX_SECTIONS);
-	walker_init(&w, &m.paging, s);
-	for (uint64_t i = 0; !err && i < roots; i++) {
-		unsigned char pointer[8];
-		struct cursor c = cursor_init(pointer, 8, s->image.big, true);
-		uint64_t vaddr = l.root + i * l.size;
-
-		if (!memmap_has_memory(s, &m, i * l.per_root, l.per_root))
-			continue;
-		if (!l.is_static) {
-			CLEANUP_ERROR struct gdump_error *none = walker_read(
-				&w, l.root + 8 * i, pointer, sizeof(pointer));
-
-			/* the pages of an unreadable root are kept */
-			vaddr = none ? 0 : get_u64(&c);
-		}
-		if (vaddr)
-			err = memmap_read_root(&w, &l, vaddr, i * l.per_root, page_struct_size, &m);
-	}
-	walker_deinit(&w);
-	if (!err && !m.num_sections)
-		err = error_new(GDUMP_ERR_UNSUPPORTED, "the list of memory sections is empty");
-	if (err) {
-		memmap_deinit(&m);
-		return error_prefix(err, "the guest's memory map");
 	}
 	*ret = m;
 	return NULL;
