@@ -4,7 +4,7 @@
  * arch.h - what differs from CPU to CPU
  *
  * Each architecture is one row, a struct arch in a file of its own.  Facts about a CPU are
- * members of its row; other folders compare no ELF machine numbers.  Rows are constant, and
+ * members of its row; other directories compare no ELF machine numbers.  Rows are constant, and
  * their functions may be called from any thread, as far as the source that they read allows.
  */
 #pragma once

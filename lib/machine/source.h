@@ -5,7 +5,7 @@
  *
  * A source embeds struct source as its first member and fills image and ops.
  * While gdump_open() opens it, one thread has it: it may unlock() it, and adds
- * to the image what memory tells.  From then on every function below may be
+ * to the image what is found in memory.  From then on every function below may be
  * called from many threads at once, except on a READ_ASCENDING source, where
  * source_read() lets one in at a time and asks for ascending addresses only.
  * Pausing a guest and pushing replace the contents of its notes, and set

@@ -4,7 +4,7 @@
  * pv.h - dumps of protected guests: IBM Secure Execution on s390x
  *
  * Only the firmware can dump such a guest.  It encrypts pages and registers, and only the
- * owner of the guest, who has its customer communication key, can decrypt them.  This folder
+ * owner of the guest, who has its customer communication key, can decrypt them.  This directory
  * offers a source around the source of such a file.  It is locked until unlock() gets the
  * key; until then only an outline of the machine is visible.  After that it is like any other
  * source; the thread that reads a page decrypts it.
