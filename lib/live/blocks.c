@@ -13,7 +13,7 @@
 
 #include "../util/bits.h"
 
-static const char *last_part(const char *name)
+static const char *block_map_last_part(const char *name)
 {
 	const char *slash = strrchr(name, '/');
 
@@ -21,7 +21,7 @@ static const char *last_part(const char *name)
 }
 
 /* How many blocks may be the one that @name means; @ret is one of them. */
-static size_t find_block(const struct migration *m, const char *name, uint32_t *ret)
+static size_t block_map_find_block(const struct migration *m, const char *name, uint32_t *ret)
 {
 	size_t num = 0;
 
@@ -32,7 +32,7 @@ static size_t find_block(const struct migration *m, const char *name, uint32_t *
 			*ret = i;
 			return 1;
 		}
-		if (!strcmp(last_part(block), last_part(name))) {
+		if (!strcmp(block_map_last_part(block), block_map_last_part(name))) {
 			*ret = i;
 			num++;
 		}
@@ -41,7 +41,7 @@ static size_t find_block(const struct migration *m, const char *name, uint32_t *
 }
 
 /* Whether some of it is RAM of the guest: of what is not plugged, nothing is. */
-static bool is_ram(const struct mtree_range *r, const struct memory_map *memory)
+static bool block_map_is_ram(const struct mtree_range *r, const struct memory_map *memory)
 {
 	const size_t i = memory_map_find(memory, r->start);
 
@@ -49,11 +49,11 @@ static bool is_ram(const struct mtree_range *r, const struct memory_map *memory)
 	       memory->slots[i].paddr <= r->start + (r->size - 1);
 }
 
-static struct gdump_error *add_range(struct block_map *map, const struct mtree_range *r,
+static struct gdump_error *block_map_add_range(struct block_map *map, const struct mtree_range *r,
 				     const struct migration *m, bool ram)
 {
 	uint32_t block = 0;
-	const size_t num = find_block(m, r->name, &block);
+	const size_t num = block_map_find_block(m, r->name, &block);
 	const bool fits = num == 1 && range_fits(r->off, r->size, m->blocks[block].size);
 
 	if (fits)
@@ -66,7 +66,7 @@ static struct gdump_error *add_range(struct block_map *map, const struct mtree_r
 	return NULL;
 }
 
-static int by_size(const void *a, const void *b)
+static int block_piece_by_size(const void *a, const void *b)
 {
 	const struct block_range *x = a, *y = b;
 
@@ -84,9 +84,9 @@ struct gdump_error *block_map_make(struct block_map *map, const struct mtree *mt
 	for (size_t i = 0; !err && i < mtree->num_ranges; i++) {
 		const struct mtree_range *r = &mtree->ranges[i];
 
-		err = add_range(map, r, m, is_ram(r, memory));
+		err = block_map_add_range(map, r, m, block_map_is_ram(r, memory));
 	}
-	qsort(map->ranges, map->num, sizeof(*map->ranges), by_size);
+	qsort(map->ranges, map->num, sizeof(*map->ranges), block_piece_by_size);
 	return err;
 }
 

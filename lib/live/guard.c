@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * guard.c - let a guest go on when the process that stopped it is gone
+ * guard.c - resume a guest when the process that paused it is gone
  *
  * Theory of operation.  This runs in a process of its own, forked before any
- * threads, and holds a copy of the monitor's connection while the guest stands
- * still.  That keeps the connection alive when the other process is killed, so
+ * threads, and holds a copy of the monitor's connection while the guest is
+ * paused.  That keeps the connection alive when the other process is killed, so
  * that nobody else can take the monitor first, and QEMU still listens to it.
  *
  * Messages on the control socket begin with a letter:
  *
- *     P  the guest is about to be stopped; with the connection, answered with 'G'
- *     R  it goes on
+ *     P  the guest is about to be paused; with the connection, answered with 'G'
+ *     R  it runs again
  *     U  a setting is about to be changed: what follows puts it back, a command
  *        without its braces; with the connection, answered with 'G'
- *     N  it is as it was
+ *     N  the setting has been put back
  *     S  a snapshot, or a protected guest's dump, is about to come out of the pipe that
  *        goes along; what follows is the name that QEMU has for the other end
  *     E  it is over
  *
- * The end of the socket is what we are here for: then, in this order, that pipe
- * is read to its end, the guest goes on and the setting is put back.  No signal of a
- * terminal or a service manager that ends the other process shall end us.
+ * When the socket ends, the other process is gone: then, in this order, that pipe is
+ * read to its end, the guest is resumed and the setting is put back.  A signal of a
+ * terminal or a service manager that ends the other process must not end us.
  *
  * The other process may have died in the middle of a line, so ours begins with
  * a newline, and, when that was not answered, with a byte that is no part of
  * any JSON, by which QEMU drops what it has so far (see QEMU's qmp-spec).
- * Answers that were meant for the other process are passed over.
+ * Answers to the other process are ignored.
  */
 #include <errno.h>
 #include <guestdump.h>
@@ -44,14 +44,14 @@
 #define GUARD_ID "guestdump-guard"
 
 enum {
-	GUARD_US = 20000000,            /* for all that we try                  */
+	GUARD_US = 20000000,            /* for each command                     */
 	ANSWER_MS = 2000,
-	DRAIN_MS = 30000,               /* for a snapshot to go on              */
+	DRAIN_MS = 30000,               /* for more of a snapshot               */
 	RETRY_MS = 50,                  /* while a dump is about to end         */
 	MAX_UNDO = 256,                 /* bytes of a command, and a NUL        */
 };
 
-enum verdict { RESUMED, REFUSED, BUSY, SILENT };
+enum guard_answer { DONE, REFUSED, BUSY, SILENT };
 
 /* Lines of the monitor; only the start of a long one is kept. */
 struct lines {
@@ -66,7 +66,7 @@ static void guard_leave_session(int fd)
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	setsid();
-	/* whoever reads from a pipe of our parent waits for its end */
+	/* a reader of our parent's pipes waits until nobody has them open */
 	if (fd > 0)
 		close_range(0, (unsigned int)fd - 1, 0);
 	close_range((unsigned int)fd + 1, UINT_MAX, 0);
@@ -101,7 +101,7 @@ static void guard_drain(int pipe)
 	char buf[65536];
 	ssize_t n;
 
-	/* it is ours now, and another's who is gone may have set O_NONBLOCK */
+	/* the process that is gone may have set O_NONBLOCK */
 	while (poll(&p, 1, DRAIN_MS) > 0) {
 		n = read(pipe, buf, sizeof(buf));
 		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -125,21 +125,21 @@ static void guard_send(int monitor, const char *line)
 	}
 }
 
-static enum verdict guard_judge(const char *line)
+static enum guard_answer guard_parse(const char *line)
 {
 	/* "return" or "error" may come in any order with the id */
 	if (!strstr(line, "\"" GUARD_ID "\""))
 		return SILENT;
 	if (strstr(line, "\"return\""))
-		return RESUMED;
+		return DONE;
 	/* a dump, or a migration that is about to end */
 	return strstr(line, "in pro") ? BUSY : REFUSED;
 }
 
 /* Take one more byte in; a whole line may be the answer. */
-static enum verdict guard_byte(struct lines *l, char c)
+static enum guard_answer guard_byte(struct lines *l, char c)
 {
-	enum verdict verdict = SILENT;
+	enum guard_answer answer = SILENT;
 
 	if (c != '\n') {
 		if (l->len < sizeof(l->line) - 1)
@@ -147,30 +147,30 @@ static enum verdict guard_byte(struct lines *l, char c)
 		return SILENT;
 	}
 	l->line[l->len] = '\0';
-	verdict = guard_judge(l->line);
+	answer = guard_parse(l->line);
 	l->len = 0;
-	return verdict;
+	return answer;
 }
 
 /* Wait for the answer to our cont. */
-static enum verdict guard_answer(int monitor, struct lines *l)
+static enum guard_answer guard_await(int monitor, struct lines *l)
 {
 	struct pollfd p = { .fd = monitor, .events = POLLIN };
 	uint64_t end = clock_us() + ANSWER_MS * 1000, now;
-	enum verdict verdict = SILENT;
+	enum guard_answer answer = SILENT;
 	char buf[4096];
 	ssize_t n;
 
-	while (verdict == SILENT && (now = clock_us()) < end) {
+	while (answer == SILENT && (now = clock_us()) < end) {
 		if (poll(&p, 1, (int)((end - now) / 1000 + 1)) <= 0)
 			continue;
 		n = recv(monitor, buf, sizeof(buf), MSG_DONTWAIT);
 		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
 			return REFUSED;         /* QEMU is gone, and the guest with it */
-		for (ssize_t i = 0; i < n && verdict == SILENT; i++)
-			verdict = guard_byte(l, buf[i]);
+		for (ssize_t i = 0; i < n && answer == SILENT; i++)
+			answer = guard_byte(l, buf[i]);
 	}
-	return verdict;
+	return answer;
 }
 
 /* Have QEMU run @line, which begins with a newline: 0, or 1 when it did not. */
@@ -178,18 +178,18 @@ static int guard_command(int monitor, const char *line)
 {
 	static const char reset[] = "\xff";
 	uint64_t end = clock_us() + GUARD_US;
-	enum verdict verdict;
+	enum guard_answer answer;
 	struct lines lines = { .len = 0 };
 
 	do {
 		guard_send(monitor, line);
-		verdict = guard_answer(monitor, &lines);
-		if (verdict == BUSY)
+		answer = guard_await(monitor, &lines);
+		if (answer == BUSY)
 			poll(NULL, 0, RETRY_MS);
-		if (verdict == SILENT)
+		if (answer == SILENT)
 			guard_send(monitor, reset);
-	} while ((verdict == BUSY || verdict == SILENT) && clock_us() < end);
-	return verdict != RESUMED;
+	} while ((answer == BUSY || answer == SILENT) && clock_us() < end);
+	return answer != DONE;
 }
 
 /* Have QEMU run a command: 0, or 1 when it did not. */
@@ -201,7 +201,7 @@ static int guard_execute(int monitor, const char *command)
 	return guard_command(monitor, line);
 }
 
-/* What there is to do when the other process is gone */
+/* What has to be done when the other process is gone */
 struct guard {
 	int monitor, pipe;              /* -1: none                             */
 	bool paused;                    /* the guest                            */
@@ -209,7 +209,7 @@ struct guard {
 	char undo[MAX_UNDO];            /* "": no setting is changed            */
 };
 
-static void guard_release(struct guard *g)
+static void guard_forget_monitor(struct guard *g)
 {
 	if (!g->paused && !g->undo[0])
 		guard_keep(&g->monitor, -1);
@@ -227,11 +227,11 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 		break;
 	case 'R':
 		g->paused = false;
-		guard_release(g);
+		guard_forget_monitor(g);
 		return;
 	case 'N':
 		g->undo[0] = '\0';
-		guard_release(g);
+		guard_forget_monitor(g);
 		return;
 	case 'S': case 'E':
 		snprintf(g->pipe_name, sizeof(g->pipe_name), "%.63s", text + 1);
@@ -242,7 +242,7 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 	send(control, "G", 1, MSG_NOSIGNAL);
 }
 
-/* Let the guest go on; put back what was changed. */
+/* Resume the guest; put back what was changed. */
 static int guard_act(struct guard *g)
 {
 	char close_it[128];

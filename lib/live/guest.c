@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * guest.c - stopping QEMU's guest, and letting it go on
+ * guest.c - pausing QEMU's guest, and resuming it
  *
- * Theory of operation.  The guest must never stay stopped because of us.  So it
- * counts as stopped from before the command is sent until QEMU has answered that
- * it goes on; every way out passes through guest_resume().  For the case that
- * this process is killed, a guard (see gdump_guard()) gets the connection to the
- * monitor before the command is sent: 'P', answered with 'G' by a guard that is
- * on guard, and 'R' when the guest goes on.
+ * Theory of operation.  The guest must never stay paused because of us.  So it
+ * counts as paused from before the command is sent until QEMU has answered that
+ * it runs, and every way out passes through guest_resume().  In case this process
+ * is killed, a guard (see gdump_guard()) gets the connection to the monitor before
+ * the command is sent: 'P', which the guard answers with 'G' when it is ready, and
+ * 'R' when the guest runs again.
  *
- * What somebody else has stopped, or what stopped by itself (a panic, an I/O
- * error), is not for us to resume.
+ * A guest that someone else has paused, or that stopped by itself (a panic, an I/O
+ * error), is not ours to resume.
  */
 #include "guest.h"
 
@@ -105,7 +105,7 @@ static const struct {
 	{ "pef-guest", "IBM PEF" },
 };
 
-/* A string property of an object; NULL: QEMU has no such. */
+/* A string property of an object; NULL: the object does not have it. */
 static struct gdump_error *guest_property(struct qmp *q, const char *path, const char *property,
 					  json_t **json, const char **ret)
 {
@@ -138,7 +138,7 @@ static struct gdump_error *guest_check_sev(struct guest *g, const char **ret)
 	return err;
 }
 
-/* By what name the guest's memory is private to it; NULL: by none. */
+/* What makes the guest's memory private to it; NULL: nothing */
 static struct gdump_error *guest_protection(struct guest *g, const char **ret)
 {
 	CLEANUP_JSON json_t *link = NULL, *json = NULL;
@@ -200,19 +200,19 @@ struct gdump_error *guest_check(struct guest *g)
 	return err ? err : guest_check_private(g);
 }
 
-/* Tell the guard something, see gdump_guard(). */
-static struct gdump_error *guest_tell_guard(const struct guest *g, const char *what, int fd)
+/* Send the guard a message, see guard.c. */
+static struct gdump_error *guest_send_guard(const struct guest *g, const char *what, int fd)
 {
 	const ssize_t n = TEMP_FAILURE_RETRY(fd_send(g->guard_fd, what, strlen(what), fd));
 
 	return n > 0 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
 }
 
-/* The same, with the monitor's connection, and wait until it has understood. */
+/* The same, together with the connection to the monitor, and wait for the answer. */
 static struct gdump_error *guest_call_guard(struct guest *g, const char *what)
 {
 	struct pollfd p = { .fd = g->guard_fd, .events = POLLIN };
-	struct gdump_error *err = guest_tell_guard(g, what, qmp_fd(g->qmp));
+	struct gdump_error *err = guest_send_guard(g, what, qmp_fd(g->qmp));
 	char c = 0;
 	int n;
 
@@ -225,11 +225,11 @@ static struct gdump_error *guest_call_guard(struct guest *g, const char *what)
 	return NULL;
 }
 
-/* We have nothing to resume any more; QEMU's guest is @now. */
+/* There is nothing for us to resume any more; the guest is in state @now. */
 static void guest_leave(struct guest *g, enum guest_state now)
 {
 	if (g->state == GUEST_PAUSED && g->guard_fd > 0)
-		gdump_error_destroy(guest_tell_guard(g, "R", -1));
+		gdump_error_destroy(guest_send_guard(g, "R", -1));
 	g->state = now;
 }
 
@@ -250,7 +250,7 @@ static struct gdump_error *guest_stop(struct guest *g)
 		guest_leave(g, GUEST_RUNNING);
 	if (!err)
 		err = guest_status(g->qmp, &value, &status, &running);
-	/* it may have stopped for another reason at the same time */
+	/* it may have stopped for another reason just then */
 	if (!err && strcmp(status, "paused"))
 		guest_leave(g, GUEST_PAUSED_BY_OTHERS);
 	if (!err)
@@ -291,7 +291,7 @@ struct gdump_error *guest_check_paused(struct guest *g)
 	return err;
 }
 
-/* Send cont until QEMU does not say any more that a dump is in its way. */
+/* Send cont until QEMU no longer refuses it because of a dump. */
 static struct gdump_error *guest_cont(struct guest *g)
 {
 	const struct qmp_command cont = {
@@ -343,7 +343,7 @@ struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd)
 	if (g->guard_fd <= 0)
 		return NULL;
 	snprintf(text, sizeof(text), "%s%s", name ? "S" : "E", name ? name : "");
-	return guest_tell_guard(g, text, fd);
+	return guest_send_guard(g, text, fd);
 }
 
 struct gdump_error *guest_guard_undo(struct guest *g, const char *command)
@@ -359,13 +359,13 @@ struct gdump_error *guest_guard_undo(struct guest *g, const char *command)
 void guest_guard_undone(struct guest *g)
 {
 	if (g->guard_fd > 0)
-		gdump_error_destroy(guest_tell_guard(g, "N", -1));
+		gdump_error_destroy(guest_send_guard(g, "N", -1));
 }
 
 void guest_was_resumed(struct guest *g)
 {
 	gdump_error_destroy(guest_guard_pipe(g, NULL, -1));
-	/* also for what we did not see: how long QEMU needed before and behind */
+	/* QEMU's events also cover what we did not see: its work before and after */
 	g->paused_us = qmp_stopped_us(g->qmp);
 }
 

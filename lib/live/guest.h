@@ -7,12 +7,12 @@
 
 #include "qmp.h"
 
-/* Whether QEMU's guest runs, and whose business that is */
+/* Whether QEMU's guest runs, and if not, who has to resume it */
 enum guest_state {
-	GUEST_RUNNING,                  /* for all that we know                 */
-	GUEST_NOT_RUNNING,              /* for a reason of others: no business of ours */
-	GUEST_PAUSED_BY_OTHERS,         /* so, too, and we need it to stay so   */
-	GUEST_PAUSED,                   /* by us, or perhaps: has to be resumed */
+	GUEST_RUNNING,                  /* as far as we know                    */
+	GUEST_NOT_RUNNING,              /* for a reason that is not ours        */
+	GUEST_PAUSED_BY_OTHERS,         /* the same, and we need it to stay so  */
+	GUEST_PAUSED,                   /* by us, or perhaps: must be resumed   */
 };
 
 struct guest {
@@ -43,14 +43,14 @@ MUST_CHECK struct gdump_error *guest_check_paused(struct guest *g);
 /* Resume it, if we paused it.  This is not canceled. */
 MUST_CHECK struct gdump_error *guest_resume(struct guest *g);
 /* Before a setting of QEMU is changed: the command that puts it back, JSON without
- * its braces and of less than 256 bytes, for the guard to run if we cannot.
+ * its braces and of less than 256 bytes, for the guard to run if we are killed.
  */
 MUST_CHECK struct gdump_error *guest_guard_undo(struct guest *g, const char *command);
-/* It is as it was. */
+/* The setting has been put back. */
 void guest_guard_undone(struct guest *g);
 
 /* What QEMU has to be able to write to its end comes out of @fd: the guard reads it if we
- * cannot.  @name: what QEMU calls the other end as long as it has not begun, of less than
+ * are killed.  @name: what QEMU calls the other end as long as it has not begun, of less than
  * 64 bytes; NULL: it is over.
  */
 MUST_CHECK struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd);
