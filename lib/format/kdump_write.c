@@ -8,7 +8,7 @@
  * on both).  On a sink that seeks, the header says "incomplete" until kdump_finish(), and
  * descriptors that were never written are 0, which to readers means a lost page: so a dump
  * that is cut short can be opened.  On a stream, descriptors are collected into large
- * writes, see sink/flat.c.
+ * writes, see sink/sink_flat.c.
  */
 #include "kdump.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * sink/checksum.c - around another sink: puts a checksum behind the file, see ../checksum.h
+ * sink_checksum.c - around another sink: puts a checksum behind the file, see ../checksum.h
  *
  * Headers are at the beginning, and may be written a second time, when all is known: adding
  * what stood there before once more takes it away.

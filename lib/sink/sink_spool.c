@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * sink/spool.c - a file without a name that goes to another sink when it is complete
+ * sink_spool.c - a file without a name that goes to another sink when it is complete
  *
  * For what is not made in the order that the other sink wants, and must not wait for
  * it either.

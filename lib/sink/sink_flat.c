@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * sink/flat.c - makedumpfile's flattened form
+ * sink_flat.c - makedumpfile's flattened form
  *
  * A header of 4096 bytes, then records "write these bytes at that offset", so
  * that a writer that must seek can go through a pipe.  All of the framing is

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * bytes/file.c - a file or a piece of memory
+ * bytes_file.c - a file or a piece of memory
  *
  * Files are read, not mapped: one that somebody truncates under us must be an
  * error, not a signal.

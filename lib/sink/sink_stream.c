@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * sink/stream.c - a descriptor: a pipe, a terminal, a device, standard output
+ * sink_stream.c - a descriptor: a pipe, a terminal, a device, standard output
  *
  * A regular file (a shell's redirection) is written in place, from where it
  * stands.  All else gets its bytes in ascending order.

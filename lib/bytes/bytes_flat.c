@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * bytes/flat.c - a flattened file looks plain
+ * bytes_flat.c - a flattened file looks plain
  *
  * The file is a log of "these bytes at that offset"; see sink/flat.c.  All
  * record headers are read once.  The records, sorted, make an index for random

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * bytes/spool.c - what cannot seek becomes a file without a name
+ * bytes_spool.c - what cannot seek becomes a file without a name
  *
  * Dumps are read in no order, so all of a pipe has to be there first.  Zeros
  * become holes.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * sink/file.c - a file that appears when it is complete
+ * sink_file.c - a file that appears when it is complete
  *
  * It is written as PATH.incomplete in the same folder, under a lock, and
  * renamed at the end.  So a file called PATH is always whole, whatever happens
