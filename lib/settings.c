@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include "settings.h"
-#include "split.h"
 
 #include <string.h>
 
@@ -50,7 +49,7 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 		return error_new(GDUMP_ERR_USAGE,
 				 "format '%s' can be written to a pipe as it is: it is never flattened",
 				 name);
-	if (opt->split > MAX_PARTS || (opt->split && !set->format->splits))
+	if (opt->split > MAX_OUTPUTS || (opt->split && !set->format->splits))
 		return error_new(GDUMP_ERR_USAGE, "format '%s' cannot be split into %u files", name,
 				 opt->split);
 	if (opt->split && opt->flatten)

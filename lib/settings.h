@@ -8,6 +8,8 @@
 #include "codec/codec.h"
 #include "format/format.h"
 
+enum { MAX_OUTPUTS = 1000 };            /* files of a split dump                */
+
 struct settings {
 	const struct format *format;
 	const struct codec *codec;      /* NULL: pages stay raw                 */

@@ -3,10 +3,17 @@
 /*
  * sink.h - where a dump goes
  *
- * Where ->seeks, write() may be called from many threads for places that do
- * not overlap, and what is never written reads as zero.  Else the calls come
- * one at a time; sink_stream wants ascending offsets (it fills gaps with
- * zeros), sink_flat takes any order.
+ * A sink begins with its name (sink_open()) or around another sink, takes the bytes of one
+ * file, and ends in one of two ways: finish(), which makes all of it visible at once, or
+ * close() without it, which abandons it.
+ *
+ * Where ->seeks, write() may be called from many threads, in any order, for places that do
+ * not overlap, and what is never written reads as zero.  Only the headers, at offset 0, are
+ * written twice: at the beginning, and when all is known.  So a sink that uploads its bytes
+ * in parts, in whatever order these are complete, says ->seeks and keeps the part at offset
+ * 0 for finish(); it is a row in sink.c.  Where a sink does not seek, the calls come one at
+ * a time; sink_stream wants ascending offsets (it fills gaps with zeros), sink_flat takes
+ * any order.
  */
 #pragma once
 
@@ -17,8 +24,8 @@ struct sink_ops {
 	struct gdump_error *(*write)(struct sink *s, uint64_t off, const void *buf, size_t len);
 	/* All is written and the file is @size bytes long: make it visible. */
 	struct gdump_error *(*finish)(struct sink *s, uint64_t size);
-	/* Frees @s.  Without finish() a file goes away, or stays as
-	 * PATH.incomplete where ->keep is set.
+	/* Frees @s.  Without finish() the file is deleted, or kept under the name
+	 * ->partial_path where ->keep is set.
 	 */
 	void (*close)(struct sink *s);
 };
@@ -26,19 +33,33 @@ struct sink_ops {
 struct sink {
 	const struct sink_ops *ops;
 	bool seeks;
-	bool keep;                      /* cut short, but of use                */
-	const char *partial_path;       /* the name it would stay under, or NULL */
+	bool keep;                      /* close() without finish(): keep the
+					 * partial file instead of deleting it  */
+	const char *partial_path;       /* of that file; NULL: there is none    */
 };
+
+/* Open the output called @where: a file, a device, a pipe, or a descriptor of ours ("-",
+ * "/dev/stdout", "/dev/fd/N").  @force: replace a file that exists.
+ */
+MUST_CHECK struct gdump_error *sink_open(const char *where, bool force, struct sink **ret);
+/* Whether that would fail without @force, so far as can be known without a trace. */
+MUST_CHECK struct gdump_error *sink_check(const char *where);
+/* Whether @where names a descriptor of this process. */
+bool sink_is_descriptor(const char *where);
+/* Whether sink_open() makes a file. */
+bool sink_is_file(const char *where);
 
 /* A file that appears as @path when it is finished. */
 MUST_CHECK struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret);
-/* A descriptor that cannot seek; it is borrowed. */
+/* A descriptor; it is borrowed. */
 MUST_CHECK struct gdump_error *sink_stream_create(int fd, struct sink **ret);
+/* The pipe or device @path, which is not waited for. */
+MUST_CHECK struct gdump_error *sink_device_create(const char *path, struct sink **ret);
 /* makedumpfile's flattened form around @inner, which it owns from now on, also
  * when this fails.
  */
 MUST_CHECK struct gdump_error *sink_flat_create(struct sink *inner, struct sink **ret);
-/* A nameless file in the folder @dir, which goes to @inner, in order, when it is finished.
+/* A nameless file in the directory @dir, which goes to @inner, in order, when it is finished.
  * Owns @inner from now on, also when this fails.
  */
 MUST_CHECK struct gdump_error *sink_spool_create(struct sink *inner, const char *dir,

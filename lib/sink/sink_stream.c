@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 #include "../util/bits.h"
+#include "../util/cleanup.h"
 #include "../util/io.h"
 
 struct sink_stream {
 	struct sink sink;
 	int fd;
+	bool owned;                     /* the descriptor                       */
 	uint64_t pos;                   /* bytes written; or where we began     */
 };
 
@@ -78,7 +80,11 @@ static struct gdump_error *stream_finish(struct sink *s, uint64_t size)
 
 static void stream_close(struct sink *s)
 {
-	free(s);
+	struct sink_stream *f = (struct sink_stream *)s;
+
+	if (f->owned)
+		close(f->fd);
+	free(f);
 }
 
 static const struct sink_ops stream_ops = {
@@ -92,16 +98,40 @@ struct gdump_error *sink_stream_create(int fd, struct sink **ret)
 	struct sink_stream *f = calloc(1, sizeof(*f));
 	struct stat st;
 	off_t at;
+	int flags;
 
 	if (!f)
 		return error_nomem();
 	*f = (struct sink_stream){ .sink.ops = &stream_ops, .fd = fd };
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
+		free(f);
+		return error_os(EBADF, "cannot write to descriptor %d", fd);
+	}
 	at = lseek(fd, 0, SEEK_CUR);
 	if (at >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
-	    !(fcntl(fd, F_GETFL) & O_APPEND)) {
+	    !(flags & O_APPEND)) {
 		f->sink.seeks = true;
 		f->pos = (uint64_t)at;
 	}
 	*ret = &f->sink;
+	return NULL;
+}
+
+struct gdump_error *sink_device_create(const char *path, struct sink **ret)
+{
+	/* the guest may be paused: do not wait for somebody to read a FIFO */
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+	struct gdump_error *err;
+
+	if (fd < 0 && errno == ENXIO)
+		return error_os(errno, "%s: nobody reads from it", path);
+	if (fd < 0 || fcntl(fd, F_SETFL, O_WRONLY))
+		return error_os(errno, "%s: cannot open", path);
+	err = sink_stream_create(fd, ret);
+	if (err)
+		return err;
+	((struct sink_stream *)*ret)->owned = true;
+	fd = -1;
 	return NULL;
 }

@@ -60,13 +60,22 @@ enum {
 /* Fill a batch with the next pages of the plan; false: there are none. */
 static bool next_pages(struct pipeline *p, struct batch *b)
 {
+	uint64_t end = UINT64_MAX;
+
 	b->num_pages = b->num_lost = 0;
 	b->data_len = 0;
 	while (b->num_pages < p->batch_pages) {
+		const struct plan_cursor before = p->cursor;
 		uint64_t pfn = plan_next(p->plan, &p->cursor);
 
 		if (pfn == UINT64_MAX) {
 			p->plan_done = true;
+			break;
+		}
+		if (!b->num_pages && p->writer && p->writer->ops->slice_end)
+			end = p->writer->ops->slice_end(p->writer, pfn);
+		if (pfn >= end) {
+			p->cursor = before;
 			break;
 		}
 		b->pages[b->num_pages++] = (struct page){ .pfn = pfn };

@@ -242,31 +242,6 @@ struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image 
 	return NULL;
 }
 
-struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start, uint64_t end,
-			       struct gdump_plan **ret)
-{
-	CLEANUP_PLAN struct gdump_plan *part = borrow(plan);
-
-	if (!part)
-		return error_nomem();
-	part->num_extents = 0;
-	part->num_pages = part->kept = 0;
-	for (size_t i = 0; i < plan->num_extents; i++) {
-		struct extent x = plan->extents[i];
-		const uint64_t from = MAX(x.pfn, start), to = MIN(x.pfn + x.num, end);
-
-		if (from >= to)
-			continue;
-		x = (struct extent){ .pfn = from, .num = to - from,
-				     .index = x.index + (from - x.pfn) };
-		part->extents[part->num_extents++] = x;
-		part->num_pages += x.num;
-		part->kept += count_kept(plan, x.index, x.index + x.num);
-	}
-	*ret = TAKE_PTR(part);
-	return NULL;
-}
-
 void gdump_plan_destroy(struct gdump_plan *plan)
 {
 	if (!plan)

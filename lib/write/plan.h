@@ -33,10 +33,6 @@ struct gdump_plan {
 
 /* All pages that @s has; kernel/filter.h leaves some out. */
 MUST_CHECK struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret);
-/* Of the plan only pages [start, end); it borrows from @plan, which must
- * outlive it. */
-MUST_CHECK struct gdump_error *plan_slice(const struct gdump_plan *plan, uint64_t start,
-					  uint64_t end, struct gdump_plan **ret);
 
 /* The same plan without device memory above the last RAM.  It borrows from
  * @plan, which must outlive it.

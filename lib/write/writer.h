@@ -43,6 +43,10 @@ struct batch {
 
 struct writer;
 struct writer_ops {
+	/* No batch may have pages from @pfn on and from the returned one on, as these are in
+	 * different files.  NULL: there is one file.
+	 */
+	uint64_t (*slice_end)(struct writer *w, uint64_t pfn);
 	/* NULL: every page has its place in the file already. */
 	struct gdump_error *(*place)(struct writer *w, struct batch *b);
 	struct gdump_error *(*store)(struct writer *w, const struct batch *b);

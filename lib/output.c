@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/ranges.h"
+#include "util/bits.h"
+#include "util/cleanup.h"
+
+/* The name of output @i; to be freed.  NULL: no memory. */
+static char *output_name(const char *path, unsigned int num, unsigned int i)
+{
+	char *name;
+
+	if (!num)
+		return strdup(path);
+	return asprintf(&name, "%s-%u", path, i + 1) < 0 ? NULL : name;
+}
+
+static struct gdump_error *output_check(const char *name, const struct format *format)
+{
+	CLEANUP_FREE char *ranges = format->ranges_file && sink_is_file(name) ? ranges_path(name) : NULL;
+	struct gdump_error *err = sink_check(name);
+
+	return err || !ranges ? err : sink_check(ranges);
+}
+
+/* A split dump is files, which have names of their own. */
+static struct gdump_error *check_path(const char *path, const struct gdump_write_options *opt)
+{
+	if (!*path)
+		return error_new(GDUMP_ERR_USAGE, "the output has no name");
+	if (opt->split && sink_is_descriptor(path))
+		return error_new(GDUMP_ERR_USAGE, "standard output is one file: it cannot be split");
+	return NULL;
+}
+
+struct gdump_error *outputs_check(const char *path, const struct gdump_write_options *opt,
+				  const struct settings *set)
+{
+	struct gdump_error *err = check_path(path, opt);
+
+	/* what is to be replaced stays until there is something better */
+	for (unsigned int i = 0; !err && !opt->force && i < MAX(opt->split, 1); i++) {
+		CLEANUP_FREE char *name = output_name(path, opt->split, i);
+
+		err = name ? output_check(name, set->format) : error_nomem();
+	}
+	return err;
+}
+
+/* Give each output its slice of the plan: as many of the kept pages to each. */
+static struct gdump_error *outputs_slice(struct outputs *o, const struct gdump_plan *plan)
+{
+	const uint64_t kept = gdump_plan_kept(plan);
+	struct plan_cursor c = { 0 };
+	uint64_t start = 0, n = 0;
+
+	if (kept < o->num)
+		return error_new(GDUMP_ERR_USAGE, "%llu pages cannot be split into %u files",
+				 (unsigned long long)kept, o->num);
+	for (unsigned int i = 0; i < o->num; i++) {
+		struct write_spec *spec = &o->list[i].spec;
+		const uint64_t until = kept / o->num * (i + 1) + kept % o->num * (i + 1) / o->num;
+
+		spec->part_start = start;
+		for (; n < until; n++)
+			spec->part_end = plan_next(plan, &c) + 1;
+		if (i + 1 == o->num)
+			spec->part_end = plan_end_pfn(plan);
+		start = spec->part_end;
+	}
+	return NULL;
+}
+
+/* PATH.ranges, where @path is a file that we make and its format has one. */
+static struct gdump_error *output_open_ranges(struct output *out, const char *path, bool force)
+{
+	CLEANUP_FREE char *name = ranges_path(path);
+	struct gdump_error *err = name ? sink_open(name, force, &out->ranges_file) : error_nomem();
+
+	out->spec.ranges_file = out->ranges_file;
+	return err;
+}
+
+/* A source that pushes gives its pages in no order, and a slow reader of our output must not
+ * hold it up: then the output is spooled.
+ */
+static struct gdump_error *output_open(struct output *out, const char *path,
+				       const struct gdump_write_options *opt,
+				       const struct format *format, const struct source *s)
+{
+	struct gdump_error *err = sink_open(path, opt->force, &out->sink);
+
+	if (!err && format->seeks && (opt->flatten || !out->sink->seeks))
+		err = sink_flat_create(TAKE_PTR(out->sink), &out->sink);
+	if (!err && s->ops->order == READ_PUSHED && !out->sink->seeks)
+		err = sink_spool_create(TAKE_PTR(out->sink), opt->spool_dir, &out->sink);
+	if (!err && !opt->no_checksum && format->takes_trailer && format->takes_trailer(&s->image))
+		err = sink_checksum_create(TAKE_PTR(out->sink), &out->sink);
+	if (!err && format->ranges_file && out->sink->partial_path)
+		err = output_open_ranges(out, path, opt->force);
+	out->spec.sink = out->sink;
+	return err;
+}
+
+struct gdump_error *outputs_open(struct outputs *o, const char *path,
+				 const struct gdump_write_options *opt, const struct settings *set,
+				 struct source *source, const struct gdump_plan *plan)
+{
+	struct gdump_error *err = check_path(path, opt);
+
+	*o = (struct outputs){ .num = MAX(opt->split, 1) };
+	o->list = calloc(o->num, sizeof(*o->list));
+	if (!o->list)
+		err = err ? err : error_nomem();
+	if (!err && opt->split)
+		err = outputs_slice(o, plan);
+	for (unsigned int i = 0; !err && i < o->num; i++) {
+		struct write_spec *spec = &o->list[i].spec;
+		CLEANUP_FREE char *name = output_name(path, opt->split, i);
+
+		spec->plan = plan;
+		spec->source = source;
+		spec->codec = set->codec;
+		spec->level = set->level;
+		spec->paging = opt->paging;
+		spec->any_order = source->ops->order == READ_PUSHED;
+		err = name ? output_open(&o->list[i], name, opt, set->format, source) :
+			     error_nomem();
+	}
+	return err;
+}
+
+/* The output that page @pfn is of; one that is not split has all. */
+static struct output *output_at(struct outputs *o, uint64_t pfn)
+{
+	unsigned int i = 0;
+
+	while (i + 1 < o->num && pfn >= o->list[i].spec.part_end)
+		i++;
+	return &o->list[i];
+}
+
+static uint64_t outputs_slice_end(struct writer *w, uint64_t pfn)
+{
+	struct outputs *o = (struct outputs *)w;
+
+	return o->num > 1 ? output_at(o, pfn)->spec.part_end : UINT64_MAX;
+}
+
+static struct gdump_error *outputs_place(struct writer *w, struct batch *b)
+{
+	struct writer *to = output_at((struct outputs *)w, b->pages[0].pfn)->writer;
+
+	return to->ops->place ? to->ops->place(to, b) : NULL;
+}
+
+static struct gdump_error *outputs_store(struct writer *w, const struct batch *b)
+{
+	struct writer *to = output_at((struct outputs *)w, b->pages[0].pfn)->writer;
+
+	return to->ops->store(to, b);
+}
+
+static const struct writer_ops outputs_ops = {
+	.slice_end = outputs_slice_end,
+	.place = outputs_place,
+	.store = outputs_store,
+};
+
+struct gdump_error *outputs_begin(struct outputs *o, const struct settings *set,
+				  const struct image *image,
+				  const struct pv_dump_section *sections)
+{
+	struct gdump_error *err = NULL;
+
+	for (unsigned int i = 0; !err && i < o->num; i++) {
+		struct output *out = &o->list[i];
+
+		out->spec.image = image;
+		out->spec.sections = sections;
+		err = set->format->create(&out->spec, &out->writer);
+	}
+	if (!err) {
+		o->writer = *o->list[0].writer;
+		o->writer.ops = &outputs_ops;
+	}
+	return err;
+}
+
+/* Readers want the same header in all files: if one has lost pages, all are incomplete. */
+struct gdump_error *outputs_complete(struct outputs *o, struct gdump_result *result)
+{
+	struct gdump_error *err = NULL;
+
+	for (unsigned int i = 0; !err && i < o->num; i++) {
+		struct output *out = &o->list[i];
+
+		out->writer->incomplete = o->writer.incomplete;
+		err = out->writer->ops->finish(out->writer, &out->size);
+		result->bytes += out->size;
+	}
+	return err;
+}
+
+struct gdump_error *outputs_finish(struct outputs *o)
+{
+	struct gdump_error *err = NULL;
+
+	while (!err && o->finished < o->num) {
+		struct output *out = &o->list[o->finished];
+
+		err = out->sink->ops->finish(out->sink, out->size);
+		o->finished += !err;
+	}
+	return err;
+}
+
+/* All of them are kept, also those without a page: no file of a split dump can be opened without
+ * the others.  One that lacks its sections is of no use.
+ */
+void outputs_keep_partial(struct outputs *o, struct gdump_result *result)
+{
+	const struct output *first = result->pages ? &o->list[o->finished] : NULL;
+
+	if (!first || !first->sink->partial_path || first->spec.sections)
+		return;
+	for (unsigned int i = o->finished; i < o->num; i++)
+		o->list[i].sink->keep = true;
+	result->partial_path = strdup(first->sink->partial_path);
+}
+
+void outputs_deinit(struct outputs *o)
+{
+	for (unsigned int i = 0; o->list && i < o->num; i++) {
+		struct output *out = &o->list[i];
+
+		if (out->writer)
+			out->writer->ops->close(out->writer);
+		sink_close(out->ranges_file);
+		sink_close(out->sink);
+	}
+	free(o->list);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sink.c - from the name of an output to its sink
+ */
+#include "sink.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../util/bits.h"
+
+/* The descriptor that @where names, -1: it names none.  These names are links that must not be
+ * opened or replaced: the descriptor may be a pipe or a file that somebody else has begun.
+ */
+static int sink_descriptor(const char *where)
+{
+	static const char *const dirs[] = { "/dev/fd/", "/proc/self/fd/" };
+
+	if (!strcmp(where, "-") || !strcmp(where, "/dev/stdout"))
+		return STDOUT_FILENO;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		const size_t len = strlen(dirs[i]);
+
+		if (!strncmp(where, dirs[i], len) && where[len] && strlen(where + len) < 6 &&
+		    strspn(where + len, "0123456789") == strlen(where + len))
+			return atoi(where + len);
+	}
+	return -1;
+}
+
+bool sink_is_descriptor(const char *where)
+{
+	return sink_descriptor(where) >= 0;
+}
+
+static struct gdump_error *sink_open_descriptor(const char *where, bool force, struct sink **ret)
+{
+	(void)force;
+	return sink_stream_create(sink_descriptor(where), ret);
+}
+
+/* A pipe or a device is written to as it is. */
+static bool sink_is_device(const char *where)
+{
+	struct stat st;
+
+	return !lstat(where, &st) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
+static struct gdump_error *sink_open_device(const char *where, bool force, struct sink **ret)
+{
+	(void)force;
+	return sink_device_create(where, ret);
+}
+
+bool sink_is_file(const char *where)
+{
+	return !sink_is_descriptor(where) && !sink_is_device(where);
+}
+
+static struct gdump_error *sink_check_file(const char *where)
+{
+	struct sink *sink = NULL;
+	struct gdump_error *err = sink_file_create(where, false, &sink);
+
+	sink_close(sink);
+	return err;
+}
+
+/* The kinds of outputs; the first that takes a name has it. */
+static const struct sink_kind {
+	bool (*takes)(const char *where);
+	struct gdump_error *(*open)(const char *where, bool force, struct sink **ret);
+	/* Whether open() would fail; leaves no trace.  NULL: nothing can be known before. */
+	struct gdump_error *(*check)(const char *where);
+} sink_kinds[] = {
+	{ sink_is_descriptor, sink_open_descriptor, NULL },
+	{ sink_is_device, sink_open_device, NULL },
+	{ sink_is_file, sink_file_create, sink_check_file },
+};
+
+static const struct sink_kind *sink_kind_of(const char *where)
+{
+	size_t i = 0;
+
+	while (!sink_kinds[i].takes(where))
+		i++;
+	return &sink_kinds[i];
+}
+
+struct gdump_error *sink_open(const char *where, bool force, struct sink **ret)
+{
+	return sink_kind_of(where)->open(where, force, ret);
+}
+
+struct gdump_error *sink_check(const char *where)
+{
+	const struct sink_kind *kind = sink_kind_of(where);
+
+	return kind->check ? kind->check(where) : NULL;
+}
