@@ -4,7 +4,7 @@
  * sink_checksum.c - around another sink: puts a checksum behind the file, see ../checksum.h
  *
  * Headers are at the beginning, and may be written a second time, when all is known: adding
- * what stood there before once more takes it away.
+ * the old ones once more removes them from the sum.
  */
 #include "../checksum.h"
 
@@ -22,7 +22,7 @@ struct sink_checksum {
 	size_t headers_len;
 };
 
-static struct gdump_error *replace_headers(struct sink_checksum *c, const void *buf, size_t len)
+static struct gdump_error *sink_checksum_headers(struct sink_checksum *c, const void *buf, size_t len)
 {
 	if (!checksum_add(c->sum, 0, c->headers, c->headers_len))
 		return error_nomem();
@@ -36,10 +36,10 @@ static struct gdump_error *replace_headers(struct sink_checksum *c, const void *
 	return NULL;
 }
 
-static struct gdump_error *checksum_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_checksum_write(struct sink *s, uint64_t off, const void *buf, size_t len)
 {
 	struct sink_checksum *c = (struct sink_checksum *)s;
-	struct gdump_error *err = off ? NULL : replace_headers(c, buf, len);
+	struct gdump_error *err = off ? NULL : sink_checksum_headers(c, buf, len);
 
 	if (err)
 		return err;
@@ -48,7 +48,7 @@ static struct gdump_error *checksum_write(struct sink *s, uint64_t off, const vo
 	return sink_write(c->inner, off, buf, len);
 }
 
-static struct gdump_error *checksum_sink_finish(struct sink *s, uint64_t size)
+static struct gdump_error *sink_checksum_finish(struct sink *s, uint64_t size)
 {
 	struct sink_checksum *c = (struct sink_checksum *)s;
 	CLEANUP_FREE void *buf = NULL;
@@ -60,7 +60,7 @@ static struct gdump_error *checksum_sink_finish(struct sink *s, uint64_t size)
 	return err ? err : c->inner->ops->finish(c->inner, size + len);
 }
 
-static void checksum_close(struct sink *s)
+static void sink_checksum_close(struct sink *s)
 {
 	struct sink_checksum *c = (struct sink_checksum *)s;
 
@@ -71,10 +71,10 @@ static void checksum_close(struct sink *s)
 	free(c);
 }
 
-static const struct sink_ops checksum_ops = {
-	.write = checksum_write,
-	.finish = checksum_sink_finish,
-	.close = checksum_close,
+static const struct sink_ops sink_checksum_ops = {
+	.write = sink_checksum_write,
+	.finish = sink_checksum_finish,
+	.close = sink_checksum_close,
 };
 
 struct gdump_error *sink_checksum_create(struct sink *inner, struct sink **ret)
@@ -86,7 +86,7 @@ struct gdump_error *sink_checksum_create(struct sink *inner, struct sink **ret)
 		free(c);
 		return error_nomem();
 	}
-	c->sink = (struct sink){ .ops = &checksum_ops, .seeks = inner->seeks,
+	c->sink = (struct sink){ .ops = &sink_checksum_ops, .seeks = inner->seeks,
 				 .partial_path = inner->partial_path };
 	c->inner = inner;
 	*ret = &c->sink;

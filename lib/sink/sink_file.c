@@ -3,19 +3,20 @@
 /*
  * sink_file.c - a file that appears when it is complete
  *
- * It is written as PATH.incomplete in the same folder, under a lock, and
- * renamed at the end.  So a file called PATH is always whole, whatever happens
- * to us, and what a kill -9 leaves says so by its name.  Nothing is opened
- * through a symbolic link.
+ * It is written as PATH.incomplete in the same directory, under a lock, and
+ * renamed at the end.  So a file called PATH is always complete, whatever happens
+ * to us, and the name of what a kill -9 leaves tells that it is not.  Nothing is
+ * opened through a symbolic link, and only files and links to files are replaced.
  *
- * A thread asks the kernel all along to begin writing to disk, which it would
- * else put off until fsync().  It is a thread of its own because that call waits
- * for a busy disk: whoever reads a paused guest must not.
+ * A thread keeps asking the kernel to begin writing to disk, which it would
+ * otherwise put off until fsync().  It is a thread of its own because that call
+ * waits for a busy disk, and the threads that read a paused guest must not.
  */
 #include "sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@
 #include "../util/cleanup.h"
 #include "../util/io.h"
 
-enum { PUSH_BYTES = 8 << 20 };
+enum { FLUSH_BYTES = 8 << 20 };
 
 struct sink_file {
 	struct sink sink;
@@ -36,27 +37,27 @@ struct sink_file {
 	const char *base, *temp;        /* their last parts                     */
 	bool force, done;
 
-	pthread_t pusher;
-	bool pushes;                    /* the thread runs                      */
+	pthread_t flusher;
+	bool flushes;                   /* the thread runs                      */
 	pthread_mutex_t lock;           /* guards the rest                      */
 	pthread_cond_t change;
-	uint64_t written, pushed;       /* bytes, of whatever place             */
+	uint64_t written, flushed;      /* bytes, wherever they are             */
 	bool stop;
 };
 
-static void *push_run(void *arg)
+static void *flusher_run(void *arg)
 {
 	struct sink_file *f = arg;
 
 	pthread_mutex_lock(&f->lock);
 	while (!f->stop) {
-		if (f->written - f->pushed < PUSH_BYTES) {
+		if (f->written - f->flushed < FLUSH_BYTES) {
 			pthread_cond_wait(&f->change, &f->lock);
 			continue;
 		}
-		f->pushed = f->written;
+		f->flushed = f->written;
 		pthread_mutex_unlock(&f->lock);
-		/* an error of the disk is fsync()'s to tell */
+		/* fsync() reports the errors of the disk */
 		sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 		pthread_mutex_lock(&f->lock);
 	}
@@ -64,44 +65,44 @@ static void *push_run(void *arg)
 	return NULL;
 }
 
-static void push_start(struct sink_file *f)
+static void flusher_start(struct sink_file *f)
 {
-	f->pushes = !pthread_create(&f->pusher, NULL, push_run, f);
+	f->flushes = !pthread_create(&f->flusher, NULL, flusher_run, f);
 }
 
-static void push_stop(struct sink_file *f)
+static void flusher_stop(struct sink_file *f)
 {
 	pthread_mutex_lock(&f->lock);
 	f->stop = true;
 	pthread_cond_signal(&f->change);
 	pthread_mutex_unlock(&f->lock);
-	if (f->pushes)
-		pthread_join(f->pusher, NULL);
-	f->pushes = false;
+	if (f->flushes)
+		pthread_join(f->flusher, NULL);
+	f->flushes = false;
 }
 
-/* So many bytes more are written: tell the thread when it is worth it. */
-static void push_count(struct sink_file *f, size_t len)
+/* @len more bytes are written: wake the thread when there are enough. */
+static void flusher_count(struct sink_file *f, size_t len)
 {
 	pthread_mutex_lock(&f->lock);
 	f->written += len;
-	if (f->written - f->pushed >= PUSH_BYTES)
+	if (f->written - f->flushed >= FLUSH_BYTES)
 		pthread_cond_signal(&f->change);
 	pthread_mutex_unlock(&f->lock);
 }
 
-static struct gdump_error *file_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_file_write(struct sink *s, uint64_t off, const void *buf, size_t len)
 {
 	struct sink_file *f = (struct sink_file *)s;
 	int rc = io_pwrite(f->fd, buf, len, off);
 
-	push_count(f, len);
-	return rc ? error_os(rc, "%s: writing %zu bytes at offset %llu", f->temp_path, len,
-			     (unsigned long long)off) : NULL;
+	flusher_count(f, len);
+	return rc ? error_os(rc, "%s: cannot write %zu bytes at offset %" PRIu64, f->temp_path,
+			     len, off) : NULL;
 }
 
 /* Rename the finished file; an existing one stays unless it may be replaced. */
-static int file_publish(struct sink_file *f)
+static int sink_file_publish(struct sink_file *f)
 {
 	if (f->force)
 		return renameat(f->dir, f->temp, f->dir, f->base) ? errno : 0;
@@ -116,31 +117,30 @@ static int file_publish(struct sink_file *f)
 	return 0;
 }
 
-static struct gdump_error *file_finish(struct sink *s, uint64_t size)
+static struct gdump_error *sink_file_finish(struct sink *s, uint64_t size)
 {
 	struct sink_file *f = (struct sink_file *)s;
 	int rc;
 
-	push_stop(f);
+	flusher_stop(f);
 	/* a signal is no reason to lose what is all written */
 	if (TEMP_FAILURE_RETRY(ftruncate(f->fd, (off_t)size)))
-		return error_os(errno, "%s: setting its size to %llu", f->temp_path,
-				(unsigned long long)size);
+		return error_os(errno, "%s: cannot set its size to %" PRIu64, f->temp_path, size);
 	if (TEMP_FAILURE_RETRY(fsync(f->fd)))
-		return error_os(errno, "%s: writing it to disk", f->temp_path);
-	rc = file_publish(f);
+		return error_os(errno, "%s: cannot write to disk", f->temp_path);
+	rc = sink_file_publish(f);
 	if (rc)
-		return error_os(rc, "%s: renaming it to %s", f->temp_path, f->path);
+		return error_os(rc, "%s: cannot rename to %s", f->temp_path, f->path);
 	f->done = true;
 	fsync(f->dir);
 	return NULL;
 }
 
-static void file_close(struct sink *s)
+static void sink_file_close(struct sink *s)
 {
 	struct sink_file *f = (struct sink_file *)s;
 
-	push_stop(f);
+	flusher_stop(f);
 	if (f->fd >= 0 && !f->done && !s->keep)
 		unlinkat(f->dir, f->temp, 0);
 	if (f->fd >= 0)
@@ -154,14 +154,14 @@ static void file_close(struct sink *s)
 	free(f);
 }
 
-static const struct sink_ops file_ops = {
-	.write = file_write,
-	.finish = file_finish,
-	.close = file_close,
+static const struct sink_ops sink_file_ops = {
+	.write = sink_file_write,
+	.finish = sink_file_finish,
+	.close = sink_file_close,
 };
 
-/* The folder of @path, opened. */
-static int open_dir(const char *path, const char *base)
+/* The directory of @path, opened. */
+static int sink_file_open_dir(const char *path, const char *base)
 {
 	CLEANUP_FREE char *dir = strndup(path, (size_t)(base - path));
 
@@ -170,8 +170,8 @@ static int open_dir(const char *path, const char *base)
 	return io_openat(AT_FDCWD, *dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Something of that name is there: EEXIST, in words that help. */
-static struct gdump_error *exists(const char *path, const char *why)
+/* The name is in use: EEXIST, in words that help. */
+static struct gdump_error *sink_file_taken(const char *path, const char *why)
 {
 	struct gdump_error *err = error_new(GDUMP_ERR_OS, "%s: %s", path, why);
 
@@ -180,21 +180,40 @@ static struct gdump_error *exists(const char *path, const char *why)
 	return err;
 }
 
-static struct gdump_error *check_free(const struct sink_file *f)
+/* Whether what is called @base is a file or a link to one: a link of /proc stands for the
+ * descriptor of a process, so that what it leads to is somebody else's.
+ */
+static bool sink_file_is_replaceable(const struct sink_file *f)
+{
+	char to[6] = "";
+	struct stat st;
+
+	if (readlinkat(f->dir, f->base, to, sizeof(to)) == sizeof(to) &&
+	    !memcmp(to, "/proc/", sizeof(to)))
+		return false;
+	return fstatat(f->dir, f->base, &st, 0) ? errno == ENOENT : S_ISREG(st.st_mode);
+}
+
+static struct gdump_error *sink_file_check(const struct sink_file *f)
 {
 	struct stat st;
 
 	if (fstatat(f->dir, f->base, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? NULL : error_os(errno, "%s", f->path);
+		return errno == ENOENT ? NULL : error_os(errno, "%s: cannot look at it", f->path);
 	if (S_ISDIR(st.st_mode))
-		return error_new(GDUMP_ERR_USAGE, "%s: is a directory; name a file", f->path);
+		return error_new(GDUMP_ERR_USAGE, "%s: this is a directory; name a file in it",
+				 f->path);
+	if (!sink_file_is_replaceable(f))
+		return error_new(GDUMP_ERR_USAGE,
+				 "%s: this is neither a file nor a link to one; choose another name",
+				 f->path);
 	if (!f->force)
-		return exists(f->path, "exists already; give another name or have it replaced");
+		return sink_file_taken(f->path, "this file already exists; choose another name or replace it");
 	return NULL;
 }
 
 /* Make PATH.incomplete, ours alone. */
-static struct gdump_error *open_temp(struct sink_file *f)
+static struct gdump_error *sink_file_open_temp(struct sink_file *f)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	struct stat st;
@@ -204,16 +223,16 @@ static struct gdump_error *open_temp(struct sink_file *f)
 		CLEANUP_FD int old = openat(f->dir, f->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
 		if (old >= 0 && flock(old, LOCK_EX | LOCK_NB))
-			return exists(f->temp_path, "another guestdump is writing it");
+			return sink_file_taken(f->temp_path, "another guestdump is writing it");
 		if (!f->force || old < 0 || fstat(old, &st) || !S_ISREG(st.st_mode))
-			return exists(f->temp_path,
-				      "is left from a dump that was cut short; move it away or have it replaced");
+			return sink_file_taken(f->temp_path,
+					  "an earlier dump left this incomplete file; move it away or replace it");
 		if (unlinkat(f->dir, f->temp, 0))
-			return error_os(errno, "%s: removing it", f->temp_path);
+			return error_os(errno, "%s: cannot remove", f->temp_path);
 		f->fd = io_openat(f->dir, f->temp, flags);
 	}
 	if (f->fd < 0)
-		return error_os(errno, "%s: creating it", f->temp_path);
+		return error_os(errno, "%s: cannot create", f->temp_path);
 	fchmod(f->fd, 0600);
 	flock(f->fd, LOCK_EX | LOCK_NB);        /* a file system may have no locks */
 	return NULL;
@@ -222,7 +241,7 @@ static struct gdump_error *open_temp(struct sink_file *f)
 struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret)
 {
 	struct sink_file *f = calloc(1, sizeof(*f));
-	CLEANUP_SINK struct sink *guard = (struct sink *)f;
+	CLEANUP_SINK struct sink *owned = (struct sink *)f;
 	struct gdump_error *err;
 	const char *slash;
 
@@ -231,7 +250,7 @@ struct gdump_error *sink_file_create(const char *path, bool force, struct sink *
 	f->dir = f->fd = -1;
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->change, NULL);
-	f->sink = (struct sink){ .ops = &file_ops, .seeks = true };
+	f->sink = (struct sink){ .ops = &sink_file_ops, .seeks = true };
 	f->force = force;
 	f->path = strdup(path);
 	if (!f->path || asprintf(&f->temp_path, "%s.incomplete", path) < 0)
@@ -240,18 +259,17 @@ struct gdump_error *sink_file_create(const char *path, bool force, struct sink *
 	f->base = slash ? slash + 1 : f->path;
 	f->temp = f->temp_path + (f->base - f->path);
 	if (!*f->base)
-		return error_new(GDUMP_ERR_USAGE, "%s: is a directory; name a file", path);
-	f->dir = open_dir(f->path, f->base);
+		return error_new(GDUMP_ERR_USAGE, "%s: this is a directory; name a file in it", path);
+	f->dir = sink_file_open_dir(f->path, f->base);
 	if (f->dir < 0)
-		return error_os(errno, "%s: opening its folder", path);
-	err = check_free(f);
+		return error_os(errno, "%s: cannot open its directory", path);
+	err = sink_file_check(f);
 	if (!err)
-		err = open_temp(f);
+		err = sink_file_open_temp(f);
 	if (err)
 		return err;
-	push_start(f);
+	flusher_start(f);
 	f->sink.partial_path = f->temp_path;
-	guard = NULL;
-	*ret = &f->sink;
+	*ret = TAKE_PTR(owned);
 	return NULL;
 }

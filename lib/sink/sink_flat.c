@@ -29,7 +29,7 @@ struct sink_flat {
 	unsigned char buf[RECORD_SIZE + BUFFER_SIZE];   /* a record             */
 };
 
-static struct gdump_error *put(struct sink_flat *f, const void *buf, size_t len)
+static struct gdump_error *flat_put(struct sink_flat *f, const void *buf, size_t len)
 {
 	struct gdump_error *err = sink_write(f->inner, f->pos, buf, len);
 
@@ -37,7 +37,7 @@ static struct gdump_error *put(struct sink_flat *f, const void *buf, size_t len)
 	return err;
 }
 
-static void record_header(unsigned char *p, uint64_t off, uint64_t len)
+static void flat_put_record(unsigned char *p, uint64_t off, uint64_t len)
 {
 	struct cursor c = cursor_init(p, RECORD_SIZE, true, true);
 
@@ -45,18 +45,18 @@ static void record_header(unsigned char *p, uint64_t off, uint64_t len)
 	put_u64(&c, len);
 }
 
-static struct gdump_error *flush(struct sink_flat *f)
+static struct gdump_error *flat_flush(struct sink_flat *f)
 {
 	size_t len = f->buf_len;
 
 	if (!len)
 		return NULL;
-	record_header(f->buf, f->buf_off, len);
+	flat_put_record(f->buf, f->buf_off, len);
 	f->buf_len = 0;
-	return put(f, f->buf, RECORD_SIZE + len);
+	return flat_put(f, f->buf, RECORD_SIZE + len);
 }
 
-static struct gdump_error *flat_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_flat_write(struct sink *s, uint64_t off, const void *buf, size_t len)
 {
 	struct sink_flat *f = (struct sink_flat *)s;
 	const unsigned char *p = buf;
@@ -67,7 +67,7 @@ static struct gdump_error *flat_write(struct sink *s, uint64_t off, const void *
 		size_t n;
 
 		if (f->buf_len == BUFFER_SIZE || (f->buf_len && off != f->buf_off + f->buf_len))
-			err = flush(f);
+			err = flat_flush(f);
 		if (err)
 			return err;
 		if (!f->buf_len)
@@ -80,23 +80,23 @@ static struct gdump_error *flat_write(struct sink *s, uint64_t off, const void *
 	return NULL;
 }
 
-static struct gdump_error *flat_finish(struct sink *s, uint64_t size)
+static struct gdump_error *sink_flat_finish(struct sink *s, uint64_t size)
 {
 	struct sink_flat *f = (struct sink_flat *)s;
 	struct gdump_error *err = NULL;
 
 	/* readers take the end of the last record for the end of the file */
 	if (f->end < size)
-		err = flat_write(s, size - 1, "", 1);
+		err = sink_flat_write(s, size - 1, "", 1);
 	if (!err)
-		err = flush(f);
-	record_header(f->buf, UINT64_MAX, UINT64_MAX);
+		err = flat_flush(f);
+	flat_put_record(f->buf, UINT64_MAX, UINT64_MAX);
 	if (!err)
-		err = put(f, f->buf, RECORD_SIZE);
+		err = flat_put(f, f->buf, RECORD_SIZE);
 	return err ? err : f->inner->ops->finish(f->inner, f->pos);
 }
 
-static void flat_close(struct sink *s)
+static void sink_flat_close(struct sink *s)
 {
 	struct sink_flat *f = (struct sink_flat *)s;
 
@@ -105,10 +105,10 @@ static void flat_close(struct sink *s)
 	free(f);
 }
 
-static const struct sink_ops flat_ops = {
-	.write = flat_write,
-	.finish = flat_finish,
-	.close = flat_close,
+static const struct sink_ops sink_flat_ops = {
+	.write = sink_flat_write,
+	.finish = sink_flat_finish,
+	.close = sink_flat_close,
 };
 
 struct gdump_error *sink_flat_create(struct sink *inner, struct sink **ret)
@@ -121,16 +121,16 @@ struct gdump_error *sink_flat_create(struct sink *inner, struct sink **ret)
 		sink_close(inner);
 		return error_nomem();
 	}
-	f->sink = (struct sink){ .ops = &flat_ops, .partial_path = inner->partial_path };
+	f->sink = (struct sink){ .ops = &sink_flat_ops, .partial_path = inner->partial_path };
 	f->inner = inner;
 	c = cursor_init(f->buf, HEADER_SIZE, true, true);
 	put_bytes(&c, "makedumpfile\0\0\0", 16);
 	put_u64(&c, 1);         /* type */
 	put_u64(&c, 1);         /* version */
 	put_zeros(&c, cursor_left(&c));
-	err = put(f, f->buf, HEADER_SIZE);
+	err = flat_put(f, f->buf, HEADER_SIZE);
 	if (err) {
-		flat_close(&f->sink);
+		sink_flat_close(&f->sink);
 		return err;
 	}
 	*ret = &f->sink;

@@ -3,8 +3,8 @@
 /*
  * sink_spool.c - a file without a name that goes to another sink when it is complete
  *
- * For what is not made in the order that the other sink wants, and must not wait for
- * it either.
+ * For bytes that are not made in the order that the other sink wants, by somebody who must
+ * not wait for it either.
  */
 #include "sink.h"
 
@@ -26,16 +26,16 @@ struct sink_spool {
 	int fd;
 };
 
-static struct gdump_error *spool_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_spool_write(struct sink *s, uint64_t off, const void *buf, size_t len)
 {
 	struct sink_spool *f = (struct sink_spool *)s;
 	const int rc = io_pwrite(f->fd, buf, len, off);
 
-	return rc ? error_os(rc, "writing to a temporary file in %s", f->dir) : NULL;
+	return rc ? error_os(rc, "cannot write to a temporary file in %s", f->dir) : NULL;
 }
 
-/* Holes too: what the other sink is not given would not be there. */
-static struct gdump_error *spool_finish(struct sink *s, uint64_t size)
+/* Holes too: the other sink may not fill what it is not given. */
+static struct gdump_error *sink_spool_finish(struct sink *s, uint64_t size)
 {
 	struct sink_spool *f = (struct sink_spool *)s;
 	CLEANUP_FREE unsigned char *buf = malloc(CHUNK);
@@ -47,14 +47,14 @@ static struct gdump_error *spool_finish(struct sink *s, uint64_t size)
 		const int rc = io_pread(f->fd, buf, len, off, &got);
 
 		if (rc)
-			return error_os(rc, "reading a temporary file in %s", f->dir);
+			return error_os(rc, "cannot read a temporary file in %s", f->dir);
 		memset(buf + got, 0, len - got);
 		err = sink_write(f->inner, off, buf, len);
 	}
 	return err ? err : f->inner->ops->finish(f->inner, size);
 }
 
-static void spool_close(struct sink *s)
+static void sink_spool_close(struct sink *s)
 {
 	struct sink_spool *f = (struct sink_spool *)s;
 
@@ -65,33 +65,32 @@ static void spool_close(struct sink *s)
 	free(f);
 }
 
-static const struct sink_ops spool_ops = {
-	.write = spool_write,
-	.finish = spool_finish,
-	.close = spool_close,
+static const struct sink_ops sink_spool_ops = {
+	.write = sink_spool_write,
+	.finish = sink_spool_finish,
+	.close = sink_spool_close,
 };
 
 struct gdump_error *sink_spool_create(struct sink *inner, const char *dir, struct sink **ret)
 {
 	struct sink_spool *f = calloc(1, sizeof(*f));
-	CLEANUP_SINK struct sink *guard = (struct sink *)f;
+	CLEANUP_SINK struct sink *owned = (struct sink *)f;
 
 	if (!f) {
 		sink_close(inner);
 		return error_nomem();
 	}
-	*f = (struct sink_spool){ .sink = { .ops = &spool_ops, .seeks = true },
+	*f = (struct sink_spool){ .sink = { .ops = &sink_spool_ops, .seeks = true },
 				  .inner = inner, .fd = -1 };
 	if (!dir)
 		return error_new(GDUMP_ERR_USAGE,
-				 "a guest that runs on does not give its pages in order: write to a file that can seek, not flattened, or name a folder for a temporary one");
+				 "the pages of a running guest arrive out of order: write to a file, not flattened, or name a directory for a temporary file");
 	f->dir = strdup(dir);
 	if (!f->dir)
 		return error_nomem();
 	f->fd = io_open_temp(dir);
 	if (f->fd < 0)
-		return error_os(errno, "making a temporary file in %s", dir);
-	guard = NULL;
-	*ret = &f->sink;
+		return error_os(errno, "cannot create a temporary file in %s", dir);
+	*ret = TAKE_PTR(owned);
 	return NULL;
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,9 +26,9 @@ struct sink_stream {
 	uint64_t pos;                   /* bytes written; or where we began     */
 };
 
-static struct gdump_error *write_failed(int rc)
+static struct gdump_error *stream_error(int rc)
 {
-	return rc ? error_os(rc, "writing the output") : NULL;
+	return rc ? error_os(rc, "cannot write the output") : NULL;
 }
 
 static struct gdump_error *stream_skip(struct sink_stream *f, uint64_t to)
@@ -39,7 +40,7 @@ static struct gdump_error *stream_skip(struct sink_stream *f, uint64_t to)
 		int rc = io_write(f->fd, zeros, n);
 
 		if (rc)
-			return write_failed(rc);
+			return stream_error(rc);
 		f->pos += n;
 	}
 	return NULL;
@@ -51,14 +52,14 @@ static struct gdump_error *stream_write(struct sink *s, uint64_t off, const void
 	struct gdump_error *err;
 
 	if (s->seeks)
-		return write_failed(io_pwrite(f->fd, buf, len, f->pos + off));
+		return stream_error(io_pwrite(f->fd, buf, len, f->pos + off));
 	if (off < f->pos)
 		return error_new(GDUMP_ERR_USAGE,
-				 "the output cannot seek back to offset %llu; write it to a file, or flattened",
-				 (unsigned long long)off);
+				 "the output cannot seek back to offset %" PRIu64
+				 "; write to a file, or flattened", off);
 	err = stream_skip(f, off);
 	if (!err)
-		err = write_failed(io_write(f->fd, buf, len));
+		err = stream_error(io_write(f->fd, buf, len));
 	if (!err)
 		f->pos += len;
 	return err;
@@ -74,7 +75,7 @@ static struct gdump_error *stream_finish(struct sink *s, uint64_t size)
 	if (fstat(f->fd, &st) || ((uint64_t)st.st_size < f->pos + size &&
 				  ftruncate(f->fd, (off_t)(f->pos + size))) ||
 	    lseek(f->fd, (off_t)(f->pos + size), SEEK_SET) < 0)
-		return write_failed(errno);
+		return stream_error(errno);
 	return NULL;
 }
 
@@ -125,7 +126,7 @@ struct gdump_error *sink_device_create(const char *path, struct sink **ret)
 	struct gdump_error *err;
 
 	if (fd < 0 && errno == ENXIO)
-		return error_os(errno, "%s: nobody reads from it", path);
+		return error_os(errno, "%s: no process reads from this pipe", path);
 	if (fd < 0 || fcntl(fd, F_SETFL, O_WRONLY))
 		return error_os(errno, "%s: cannot open", path);
 	err = sink_stream_create(fd, ret);

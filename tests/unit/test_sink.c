@@ -76,7 +76,7 @@ static void test_exists(void)
 	struct sink *s;
 
 	put_file("out", "old");
-	CHECK_ERR(create("out", false), GDUMP_ERR_OS, "out: exists already");
+	CHECK_ERR(create("out", false), GDUMP_ERR_OS, "out: this file already exists");
 	check_file("out", "old", 3);
 	CHECK(!there("out.incomplete"));
 	CHECK_OK(sink_file_create("out", true, &s));
@@ -125,7 +125,7 @@ static void test_keep(void)
 	CHECK(!there("out"));
 	check_file("out.incomplete", "half", 4);
 	/* and the next one does not wipe it unasked */
-	CHECK_ERR(create("out", false), GDUMP_ERR_OS, "out.incomplete: is left from a dump");
+	CHECK_ERR(create("out", false), GDUMP_ERR_OS, "out.incomplete: an earlier dump left");
 	check_file("out.incomplete", "half", 4);
 	CHECK_OK(create("out", true));
 	CHECK(!there("out.incomplete"));
@@ -155,7 +155,7 @@ static void test_links(void)
 	CHECK_ERR(create("out", true), GDUMP_ERR_OS, "out.incomplete");
 	unlink("out.incomplete");
 	CHECK(!symlink("victim", "out"));
-	CHECK_ERR(create("out", false), GDUMP_ERR_OS, "exists already");
+	CHECK_ERR(create("out", false), GDUMP_ERR_OS, "already exists");
 	check_file("victim", "precious", 8);
 	CHECK(!there("nowhere"));
 	unlink("out");
@@ -181,13 +181,76 @@ static void test_link_forced(void)
 	unlink("victim");
 }
 
+/* What is neither a file nor a link to one is not replaced. */
+static void test_not_replaced(void)
+{
+	static const char *const targets[] = { "/proc/self/fd/1", "/dev/null", "." };
+	char to[32] = "";
+
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		CHECK(!symlink(targets[i], "out"));
+		CHECK_ERR(create("out", false), GDUMP_ERR_USAGE, "out: this is neither a file nor");
+		CHECK_ERR(create("out", true), GDUMP_ERR_USAGE, "out: this is neither a file nor");
+		CHECK(readlink("out", to, sizeof(to)) > 0 && to[0] == targets[i][0]);
+		CHECK(!there("out.incomplete"));
+		unlink("out");
+	}
+	CHECK(!mkfifo("out", 0600));
+	CHECK_ERR(create("out", true), GDUMP_ERR_USAGE, "out: this is neither a file nor");
+	unlink("out");
+}
+
+/* A descriptor by its name is written to, and no link to it replaced. */
+static void test_descriptor(void)
+{
+	static const char *const none[] = { "/dev/fd/", "/dev/fd/1x", "/dev/fd/-1", "dev/fd/1" };
+	char name[32], got[8] = "";
+	struct sink *s;
+	int fds[2];
+
+	CHECK(sink_is_descriptor("-") && sink_is_descriptor("/dev/stdout"));
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		CHECK(!sink_is_descriptor(none[i]));
+	CHECK(!pipe(fds));
+	snprintf(name, sizeof(name), "/dev/fd/%d", fds[1]);
+	CHECK_OK(sink_check(name));
+	CHECK_OK(sink_open(name, true, &s));
+	CHECK(!s->partial_path);
+	CHECK_OK(sink_write(s, 0, "dump", 4));
+	CHECK_OK(s->ops->finish(s, 4));
+	sink_close(s);
+	CHECK_INT(write(fds[1], "!", 1), 1);    /* it is still open */
+	CHECK_INT(read(fds[0], got, sizeof(got)), 5);
+	CHECK_STR(got, "dump!");
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fds[0]);
+	CHECK_ERR(sink_open(name, true, &s), GDUMP_ERR_OS, "cannot write to descriptor");
+	close(fds[0]);
+	close(fds[1]);
+	CHECK_ERR(sink_open(name, true, &s), GDUMP_ERR_OS, "cannot write to descriptor");
+}
+
+static void test_device(void)
+{
+	struct sink *s;
+
+	CHECK_OK(sink_check("/dev/null"));
+	CHECK_OK(sink_open("/dev/null", false, &s));
+	CHECK(!s->seeks);
+	CHECK_OK(sink_write(s, 0, "dump", 4));
+	sink_close(s);
+	CHECK(!mkfifo("fifo", 0600));
+	CHECK_OK(sink_check("fifo"));
+	CHECK_ERR(sink_open("fifo", true, &s), GDUMP_ERR_OS, "fifo: no process reads");
+	unlink("fifo");
+}
+
 static void test_places(void)
 {
 	CHECK(!mkdir("folder", 0700));
-	CHECK_ERR(create("folder", false), GDUMP_ERR_USAGE, "folder: is a directory");
-	CHECK_ERR(create("folder", true), GDUMP_ERR_USAGE, "folder: is a directory");
+	CHECK_ERR(create("folder", false), GDUMP_ERR_USAGE, "folder: this is a directory");
+	CHECK_ERR(create("folder", true), GDUMP_ERR_USAGE, "folder: this is a directory");
 	CHECK_ERR(create("folder/", false), GDUMP_ERR_USAGE, "is a directory");
-	CHECK_ERR(create("none/out", false), GDUMP_ERR_OS, "none/out: opening its folder");
+	CHECK_ERR(create("none/out", false), GDUMP_ERR_OS, "none/out: cannot open its directory");
 	CHECK_OK(create("folder/out", false));
 	CHECK(!mkfifo("folder/out.incomplete", 0600));
 	CHECK_ERR(create("folder/out", true), GDUMP_ERR_OS, "out.incomplete");
@@ -252,7 +315,7 @@ static void test_closed_pipe(void)
 	CHECK_OK(sink_stream_create(fds[1], &s));
 	err = sink_write(s, 0, "x", 1);
 	CHECK(err && gdump_error_errno(err) == EPIPE);
-	CHECK_ERR(err, GDUMP_ERR_OS, "writing the output");
+	CHECK_ERR(err, GDUMP_ERR_OS, "cannot write the output");
 	sink_close(s);
 	close(fds[1]);
 }
@@ -361,10 +424,10 @@ static void test_spool_errors(void)
 	struct sink *inner, *s;
 
 	CHECK_OK(sink_stream_create(STDERR_FILENO, &inner));
-	CHECK_ERR(sink_spool_create(inner, NULL, &s), GDUMP_ERR_USAGE, "name a folder");
+	CHECK_ERR(sink_spool_create(inner, NULL, &s), GDUMP_ERR_USAGE, "name a directory");
 	CHECK_OK(sink_stream_create(STDERR_FILENO, &inner));
 	CHECK_ERR(sink_spool_create(inner, "nowhere", &s), GDUMP_ERR_OS,
-		  "making a temporary file in nowhere");
+		  "cannot create a temporary file in nowhere");
 }
 
 int main(void)
@@ -380,6 +443,9 @@ int main(void)
 	test_locked();
 	test_links();
 	test_link_forced();
+	test_not_replaced();
+	test_descriptor();
+	test_device();
 	test_places();
 	test_stream();
 	test_redirected();
