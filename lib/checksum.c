@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include "checksum.h"
 
+#include <inttypes.h>
 #include <libdeflate.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -161,10 +162,15 @@ struct verify {
 	unsigned char *crcs;
 };
 
-static struct gdump_error *broken(const char *what)
+/* Of the whole file, with its checksum */
+static uint64_t checked_size(const struct verify *v)
 {
-	return error_new(GDUMP_ERR_CORRUPT, "the checksum at the end of the file is broken: %s",
-			 what);
+	return v->size + v->num * CRC_SIZE + FOOTER_SIZE;
+}
+
+static struct gdump_error *checksum_broken(const char *what)
+{
+	return error_new(GDUMP_ERR_CORRUPT, "the checksum trailer is broken: %s", what);
 }
 
 static uint32_t le32(const unsigned char *p)
@@ -184,14 +190,14 @@ static bool is_footer(const unsigned char *buf)
 	return bits <= FEW_BITS;
 }
 
-static struct gdump_error *read_footer(struct verify *v, const unsigned char *buf, uint32_t *crc)
+static struct gdump_error *verify_footer(struct verify *v, const unsigned char *buf, uint32_t *crc)
 {
 	struct cursor c = cursor_init(buf, FOOTER_SIZE, false, true);
 	uint32_t version, region;
 
 	if (le32(buf + FOOTER_SIZE - CRC_SIZE) !=
 	    libdeflate_crc32(0, buf, FOOTER_SIZE - CRC_SIZE))
-		return broken("its last 64 bytes do not fit together");
+		return checksum_broken("its last 64 bytes were modified");
 	cursor_take(&c, MAGIC_SIZE);
 	version = get_u32(&c);
 	region = get_u32(&c);
@@ -201,14 +207,16 @@ static struct gdump_error *read_footer(struct verify *v, const unsigned char *bu
 	*crc = get_u32(&c);
 	if (version != VERSION || region != REGION)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "has a checksum of a later version (%u)", version);
+				 "the checksum has version %u; only version %d is known", version,
+				 VERSION);
 	if (v->size > v->in->size || v->num != div_up(v->size, REGION) ||
 	    v->in->size - v->size != v->num * CRC_SIZE + FOOTER_SIZE)
-		return broken("the file has not the size that it had");
+		return error_new(GDUMP_ERR_CORRUPT, "the checksum trailer is for a file of %" PRIu64
+				 " bytes, but this one has %" PRIu64, checked_size(v), v->in->size);
 	return NULL;
 }
 
-static struct gdump_error *read_crcs(struct verify *v, uint32_t crc)
+static struct gdump_error *verify_crcs(struct verify *v, uint32_t crc)
 {
 	struct gdump_error *err;
 
@@ -217,12 +225,12 @@ static struct gdump_error *read_crcs(struct verify *v, uint32_t crc)
 		return error_nomem();
 	err = bytes_read(v->in, v->size, v->crcs, v->num * CRC_SIZE);
 	if (!err && libdeflate_crc32(0, v->crcs, v->num * CRC_SIZE) != crc)
-		return broken("the list in front of its last 64 bytes was changed");
+		return checksum_broken("the list before its last 64 bytes was modified");
 	return err;
 }
 
 /* The CRC of region @i; @buf has room for one. */
-static struct gdump_error *region_crc(const struct verify *v, uint64_t i, unsigned char *buf,
+static struct gdump_error *verify_region(const struct verify *v, uint64_t i, unsigned char *buf,
 				      uint32_t *ret)
 {
 	const uint64_t start = i * REGION;
@@ -248,12 +256,12 @@ static struct gdump_error *verify_regions(void *arg, struct parallel *p)
 	while (!err && parallel_next(p, &i)) {
 		uint32_t crc;
 
-		err = region_crc(v, i, buf, &crc);
+		err = verify_region(v, i, buf, &crc);
 		if (!err && crc != le32(v->crcs + i * CRC_SIZE))
 			err = error_new(GDUMP_ERR_CORRUPT,
-					"the file was changed after it was written: its bytes from %llu to %llu do not have their checksum",
-					(unsigned long long)(i * REGION),
-					(unsigned long long)(MIN(v->size, (i + 1) * REGION) - 1));
+					"checksum mismatch in bytes %" PRIu64 "-%" PRIu64
+					": the file was modified after it was written",
+					i * REGION, MIN(v->size, (i + 1) * REGION) - 1);
 	}
 	return err;
 }
@@ -272,9 +280,9 @@ struct gdump_error *checksum_verify(struct bytes *in, unsigned int threads, bool
 	if (err || !is_footer(footer))
 		return err;
 	*ret = true;
-	err = read_footer(&v, footer, &crc);
+	err = verify_footer(&v, footer, &crc);
 	if (!err)
-		err = read_crcs(&v, crc);
+		err = verify_crcs(&v, crc);
 	if (!err)
 		err = parallel_run(threads, v.num, verify_regions, &v);
 	free(v.crcs);

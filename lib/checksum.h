@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * checksum.h - what is behind the end of our dumps, for gdump_verify()
+ * checksum.h - the checksum behind the end of our dumps, for gdump_verify()
  *
- * Readers of ELF and kdump go by the offsets in the headers and never see what comes behind
- * the last page.  There we put a CRC-32 for each MiB of the file and one for these, so that
+ * Readers of ELF and kdump go by the offsets in the headers and never look behind the last
+ * page.  There we put a CRC-32 for each MiB of the file and one for these, so that
  * a bit that flips anywhere is found, and where:
  *
  *     u32 crc[regions]        of each MiB, the last one as if zeros followed, without the
@@ -20,10 +20,10 @@
  *     60  u32 CRC-32 of the footer up to here, the usual one
  *
  * All is little-endian.  The offsets are those of the plain file, also where it is
- * flattened.  It tells of accidents; whoever can change the file can change this too.
+ * flattened.  It detects accidents; whoever can change the file can change the checksum too.
  *
  * A CRC is linear: pieces may be added from any thread in any order, holes cost nothing,
- * and nothing is read again.  What is added twice is gone.
+ * and nothing is read again.  CRCs are XORed: adding the same bytes a second time removes them.
  */
 #pragma once
 

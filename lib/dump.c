@@ -5,6 +5,8 @@
  */
 #include "dump.h"
 
+#include <inttypes.h>
+
 #include "checksum.h"
 #include "codec/codec.h"
 #include "format/format.h"
@@ -66,10 +68,8 @@ static struct gdump_error *write_pages(struct gdump *g, const struct gdump_plan 
 	return err ? err : outputs_complete(o, result);
 }
 
-/* A protected guest: KVM and its owner need all of its memory, and a file that can hold
- * what belongs to it.
- */
-static struct gdump_error *check_whole(const struct settings *set, const struct gdump_plan *plan,
+/* A protected guest: its dump can be decrypted only if all memory and the sections are in it. */
+static struct gdump_error *check_protected(const struct settings *set, const struct gdump_plan *plan,
 				       const struct gdump_write_options *opt)
 {
 	if (!set->format->sections || opt->paging)
@@ -78,7 +78,7 @@ static struct gdump_error *check_whole(const struct settings *set, const struct 
 				 opt->paging ? "ELF with --paging" : set->format->name);
 	if (plan && (plan->drop || plan->kept != plan->num_pages))
 		return error_new(GDUMP_ERR_USAGE,
-				 "the guest is protected: of its encrypted memory nothing can be left out");
+				 "the guest is protected: no page of its encrypted memory can be omitted");
 	return NULL;
 }
 
@@ -128,11 +128,11 @@ static struct gdump_error *apply_live_defaults(const struct gdump *g,
 		return NULL;
 	if (!set->format->any_order)
 		return error_new(GDUMP_ERR_USAGE,
-				 "format '%s' has its pages in order, and a guest that runs on does not give them so; write kdump or elf and convert that",
+				 "--live cannot write %s, because pages arrive out of order; write kdump or elf and convert it",
 				 set->format->name);
 	if (opt->split)
 		return error_new(GDUMP_ERR_USAGE,
-				 "a guest that runs on does not give its pages in order: write one file, and split that with guestdump convert");
+				 "--live and --split cannot be combined; split the file later with guestdump convert");
 	if (set->codec && !opt->level && !opt->has_level)
 		set->level = set->codec->live_level;
 	return opt->paging ? source_pause(g->source) : NULL;
@@ -143,18 +143,18 @@ static struct gdump_error *check_input(const struct gdump *g, const struct setti
 				       const struct gdump_plan *plan,
 				       const struct gdump_write_options *opt)
 {
-	struct gdump_error *err = g->source->ops->pv_dump ? check_whole(set, plan, opt) :
+	struct gdump_error *err = g->source->ops->pv_dump ? check_protected(set, plan, opt) :
 						    source_usable(g->source);
 
 	if (!err && !g->source->image.num_ranges)
-		err = error_new(GDUMP_ERR_NODATA, "holds no memory");
+		err = error_new(GDUMP_ERR_NODATA, "there is no memory to dump");
 	if (!err && plan && plan->survey)
-		err = error_new(GDUMP_ERR_USAGE, "this plan is only to look at");
+		err = error_new(GDUMP_ERR_USAGE, "a survey plan cannot be written");
 	return error_prefix(err, "%s", g->where);
 }
 
-/* @plan, or all pages, without what the format cannot take; what is made for that is in
- * @whole and @trimmed.
+/* The plan that is written: @plan or all pages, less what the format cannot hold.  Plans made for
+ * that are returned in @whole and @trimmed.
  */
 static struct gdump_error *effective_plan(const struct gdump *g, const struct settings *set,
 					  const struct gdump_plan **plan,
@@ -217,8 +217,8 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	return err;
 }
 
-/* Of several files each must have one, for the dump to have it. */
-static struct gdump_error *check_sum(const struct source *s, size_t i, unsigned int threads,
+/* A dump in several files has a checksum if each of them does. */
+static struct gdump_error *verify_checksum(const struct source *s, size_t i, unsigned int threads,
 				     struct gdump_result *result)
 {
 	bool there;
@@ -249,11 +249,11 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 	if (!err)
 		err = pipeline_run(g->source, plan, NULL, &run, &result);
 	if (!err && result.unreadable)
-		err = error_new(GDUMP_ERR_CORRUPT, "%llu pages are broken; the first: %s",
-				(unsigned long long)result.unreadable,
+		err = error_new(GDUMP_ERR_CORRUPT, "%" PRIu64 " pages are broken; the first: %s",
+				result.unreadable,
 				result.first_error ? result.first_error : "unknown");
 	for (size_t i = 0; !err && i < g->source->num_files; i++)
-		err = check_sum(g->source, i, run.threads, &result);
+		err = verify_checksum(g->source, i, run.threads, &result);
 	write_result(opt.result, &result);
 	return error_prefix(err, "%s", g->where);
 }

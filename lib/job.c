@@ -130,7 +130,7 @@ struct gdump_error *gdump_job_start(struct gdump *g, const struct gdump_job_opti
 		err = error_nomem();
 	rc = err ? 0 : job_launch(job);
 	if (rc)
-		err = error_os(rc, "starting a thread");
+		err = error_os(rc, "cannot start a thread");
 	if (err) {
 		job_free(job);
 		return err;

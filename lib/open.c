@@ -4,6 +4,7 @@
  * open.c - from a name to a source
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,9 +39,9 @@ static void options_copy(struct gdump_open_options *to, const struct gdump_open_
 static struct gdump_error *unknown_format(const unsigned char *head, size_t len)
 {
 	if (!len)
-		return error_new(GDUMP_ERR_FORMAT, "is empty: no dump was written to it");
+		return error_new(GDUMP_ERR_FORMAT, "the file is empty: no dump was written to it");
 	return error_new(GDUMP_ERR_FORMAT,
-			 "is no dump that guestdump knows: it begins with 0x%02x%02x%02x%02x; guestdump list shows the formats",
+			 "unknown format (the first bytes are %02x %02x %02x %02x); \"guestdump list\" shows what can be read",
 			 head[0], head[1], head[2], head[3]);
 }
 
@@ -60,7 +61,7 @@ static struct gdump_error *probe(struct bytes *in, const struct format *want,
 		}
 	}
 	if (!err && want)
-		return error_new(GDUMP_ERR_FORMAT, "is not of the format %s", want->name);
+		return error_new(GDUMP_ERR_FORMAT, "the file is not of format %s", want->name);
 	return err ? err : unknown_format(head, len);
 }
 
@@ -91,7 +92,7 @@ static struct gdump_error *look_into(struct bytes *in, const struct gdump_open_o
 		  plain == in ? "file" : "flattened file", (unsigned long long)plain->size,
 		  (*format)->name);
 	if (plain->truncated && opt->warn)
-		opt->warn(opt->warn_arg, "the flattened file has no end mark: it was cut short");
+		opt->warn(opt->warn_arg, "the flattened file has no end mark, so it is incomplete");
 	*ret = plain;
 	plain = NULL;
 	return NULL;
@@ -106,10 +107,10 @@ static struct gdump_error *named_format(const struct gdump_open_options *opt,
 	*ret = opt->format ? format_find(opt->format, &codec) : NULL;
 	if (opt->format && (!*ret || !(*ret)->open))
 		return error_new(GDUMP_ERR_USAGE,
-				 "format '%s' cannot be read; guestdump list shows what can",
+				 "format '%s' cannot be read; \"guestdump list\" shows what can",
 				 opt->format);
 	if (*ret && opt->num_extents && !(*ret)->open_at)
-		return error_new(GDUMP_ERR_USAGE, "format %s says itself where its memory is",
+		return error_new(GDUMP_ERR_USAGE, "files of format %s contain their ranges; none can be given",
 				 (*ret)->name);
 	return NULL;
 }
@@ -150,7 +151,7 @@ static struct gdump_error *open_part(const char *path, const struct gdump_open_o
 	if (!err)
 		err = look_into(in, opt, format, ret);
 	if (!err && !(*format)->open_parts)
-		err = error_new(GDUMP_ERR_USAGE, "is of format %s, whose dumps are one file each",
+		err = error_new(GDUMP_ERR_USAGE, "a dump of format %s is one file; give only that",
 				(*format)->name);
 	return err;
 }
@@ -226,7 +227,7 @@ static struct gdump_error *open_source(const char *where, const struct gdump_ope
 		return explain_missing(where, file_open(where, opt, ret));
 	if (opt->format || opt->num_extents || opt->num_parts)
 		return error_new(GDUMP_ERR_USAGE,
-				 "is a running guest: only files have formats and ranges");
+				 "this is a running guest; a format, ranges and parts are for files");
 	return scheme->open(where + strlen(scheme->prefix), opt, ret);
 }
 
@@ -323,11 +324,14 @@ static struct gdump_error *clip(struct image *image, uint64_t begin, uint64_t le
 	image_clip(image, begin, length);
 	if (image->num_ranges)
 		return NULL;
+	/* do not show an end that nobody chose */
+	if (length >= UINT64_MAX - begin)
+		return error_new(GDUMP_ERR_NODATA,
+				 "no memory from 0x%" PRIx64 " on: the memory is from 0x%" PRIx64
+				 " to 0x%" PRIx64, begin, from, to);
 	return error_new(GDUMP_ERR_NODATA,
-			 "has no memory from 0x%llx to 0x%llx: its memory is between 0x%llx and 0x%llx",
-			 (unsigned long long)begin,
-			 (unsigned long long)(begin + MIN(length - 1, UINT64_MAX - begin)),
-			 (unsigned long long)from, (unsigned long long)to);
+			 "no memory from 0x%" PRIx64 " to 0x%" PRIx64 ": the memory is from 0x%" PRIx64
+			 " to 0x%" PRIx64, begin, begin + (length - 1), from, to);
 }
 
 static void log_image(const struct source *s, uint64_t began_us)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static struct gdump_error *check_path(const char *path, const struct gdump_write
 	if (!*path)
 		return error_new(GDUMP_ERR_USAGE, "the output has no name");
 	if (opt->split && sink_is_descriptor(path))
-		return error_new(GDUMP_ERR_USAGE, "standard output is one file: it cannot be split");
+		return error_new(GDUMP_ERR_USAGE, "standard output is one file, which cannot be split");
 	return NULL;
 }
 
@@ -59,8 +60,8 @@ static struct gdump_error *outputs_slice(struct outputs *o, const struct gdump_p
 	uint64_t start = 0, n = 0;
 
 	if (kept < o->num)
-		return error_new(GDUMP_ERR_USAGE, "%llu pages cannot be split into %u files",
-				 (unsigned long long)kept, o->num);
+		return error_new(GDUMP_ERR_USAGE, "%" PRIu64 " pages cannot be split into %u files",
+				 kept, o->num);
 	for (unsigned int i = 0; i < o->num; i++) {
 		struct write_spec *spec = &o->list[i].spec;
 		const uint64_t until = kept / o->num * (i + 1) + kept % o->num * (i + 1) / o->num;

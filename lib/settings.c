@@ -6,7 +6,16 @@
 
 #include "parallel.h"
 
-static struct gdump_error *find_codec(const char *name, const struct gdump_write_options *opt,
+static struct gdump_error *settings_level_error(const struct codec *c, int level)
+{
+	if (c->min_level == c->max_level)
+		return error_new(GDUMP_ERR_USAGE, "codec %s has no levels: %d cannot be chosen",
+				 c->name, level);
+	return error_new(GDUMP_ERR_USAGE, "codec %s has levels %d to %d, not %d%s", c->name,
+			 c->min_level, c->max_level, level, c->level_note ? c->level_note : "");
+}
+
+static struct gdump_error *settings_find_codec(const char *name, const struct gdump_write_options *opt,
 				      struct settings *set)
 {
 	const bool has_level = opt->has_level || opt->level;
@@ -14,17 +23,16 @@ static struct gdump_error *find_codec(const char *name, const struct gdump_write
 
 	if (!c)
 		return error_new(GDUMP_ERR_USAGE,
-				 "codec '%s' is unknown; guestdump list shows what there is", name);
+				 "codec '%s' is unknown; \"guestdump list\" shows the codecs", name);
 	if (!c->library)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "this build has no %s", name);
+		return error_new(GDUMP_ERR_UNSUPPORTED, "guestdump was built without %s (meson -D%s=enabled)",
+				 name, name);
 	if (!c->compress) {
 		set->codec = NULL;
 		return NULL;
 	}
 	if (has_level && (opt->level < c->min_level || opt->level > c->max_level))
-		return error_new(GDUMP_ERR_USAGE, "codec %s has levels %d to %d, not %d%s", name,
-				 c->min_level, c->max_level, opt->level,
-				 c->level_note ? c->level_note : "");
+		return settings_level_error(c, opt->level);
 	set->codec = c;
 	set->level = has_level ? opt->level : c->default_level;
 	return NULL;
@@ -38,26 +46,26 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 	set->format = format_find(name, &codec);
 	if (!set->format || !set->format->create)
 		return error_new(GDUMP_ERR_USAGE,
-				 "format '%s' cannot be written; guestdump list shows what can", name);
+				 "format '%s' cannot be written; \"guestdump list\" shows what can", name);
 	if (opt->codec && codec != opt->codec && strcmp(codec, opt->codec))
-		return error_new(GDUMP_ERR_USAGE, "format '%s' does not go with codec '%s'", name,
+		return error_new(GDUMP_ERR_USAGE, "format '%s' cannot be combined with codec '%s'", name,
 				 opt->codec);
 	if (codec && strcmp(codec, "none") && !set->format->codec)
-		return error_new(GDUMP_ERR_USAGE, "format '%s' does not compress; leave codec '%s' out",
+		return error_new(GDUMP_ERR_USAGE, "format '%s' does not compress: omit codec '%s'",
 				 name, codec);
 	if (opt->flatten && !set->format->seeks)
 		return error_new(GDUMP_ERR_USAGE,
-				 "format '%s' can be written to a pipe as it is: it is never flattened",
+				 "format '%s' is never flattened: it can be written to a pipe as it is",
 				 name);
 	if (opt->split > MAX_OUTPUTS || (opt->split && !set->format->splits))
 		return error_new(GDUMP_ERR_USAGE, "format '%s' cannot be split into %u files", name,
 				 opt->split);
 	if (opt->split && opt->flatten)
-		return error_new(GDUMP_ERR_USAGE, "a dump is split or flattened, not both");
+		return error_new(GDUMP_ERR_USAGE, "a dump can be split or flattened, not both");
 	if (opt->paging && !set->format->maps)
 		return error_new(GDUMP_ERR_USAGE, "format '%s' has no virtual addresses", name);
 	set->threads = parallel_threads(opt->threads);
 	if (!codec)
 		codec = set->format->codec;
-	return codec ? find_codec(codec, opt, set) : NULL;
+	return codec ? settings_find_codec(codec, opt, set) : NULL;
 }

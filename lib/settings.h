@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * settings.h - what a caller's options for writing come to
+ * settings.h - the options for writing, checked
  */
 #pragma once
 
@@ -12,7 +12,7 @@ enum { MAX_OUTPUTS = 1000 };            /* files of a split dump                
 
 struct settings {
 	const struct format *format;
-	const struct codec *codec;      /* NULL: pages stay raw                 */
+	const struct codec *codec;      /* NULL: pages are not compressed       */
 	int level;
 	unsigned int threads;
 };

@@ -60,7 +60,7 @@ test_the_example_builds_and_runs() {
 	"$program" verify "$tmp/out" | grep -q "OK: 16 pages (1 zero)" ||
 		fail "the example's dump is not good"
 	fails_with 1 "$tmp/dump" "$tmp/core" "$tmp/out" >"$tmp/said" 2>&1
-	grep -q "exists already" "$tmp/said" || fail "the example said: $(cat "$tmp/said")"
+	grep -q "already exists" "$tmp/said" || fail "the example said: $(cat "$tmp/said")"
 	fails_with 1 "$tmp/dump" "$tmp/nothing" "$tmp/out2" 2>/dev/null
 	[ ! -e "$tmp/out2" ] || fail "a dump of nothing"
 }

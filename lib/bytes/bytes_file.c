@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,9 @@ struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t 
 {
 	if (!range_fits(off, len, b->size))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "%zu bytes at offset %llu are past the end of the file (%llu bytes)",
-				 len, (unsigned long long)off, (unsigned long long)b->size);
+				 "%zu bytes at offset %" PRIu64
+				 " are past the end of the file (%" PRIu64 " bytes)",
+				 len, off, b->size);
 	return len ? b->ops->read(b, off, buf, len) : NULL;
 }
 
@@ -52,21 +54,20 @@ struct gdump_error *bytes_readv(struct bytes *b, uint64_t off, const struct iove
 	return err;
 }
 
-static struct gdump_error *file_read(struct bytes *b, uint64_t off, void *buf, size_t len)
+static struct gdump_error *bytes_file_read(struct bytes *b, uint64_t off, void *buf, size_t len)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
 	size_t got;
 	int rc = io_pread(f->fd, buf, len, off, &got);
 
 	if (rc)
-		return error_os(rc, "reading %zu bytes at offset %llu", len,
-				(unsigned long long)off);
+		return error_os(rc, "cannot read %zu bytes at offset %" PRIu64, len, off);
 	if (got < len)
 		return error_new(GDUMP_ERR_CORRUPT, "the file became shorter while it was read");
 	return NULL;
 }
 
-static struct gdump_error *file_readv(struct bytes *b, uint64_t off, const struct iovec *iov,
+static struct gdump_error *bytes_file_readv(struct bytes *b, uint64_t off, const struct iovec *iov,
 				      int num)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
@@ -77,13 +78,13 @@ static struct gdump_error *file_readv(struct bytes *b, uint64_t off, const struc
 	/* the rest, if any, in pieces: they know what is wrong */
 	for (int i = 0; !err && i < num; off += iov[i++].iov_len) {
 		if (left < iov[i].iov_len)
-			err = file_read(b, off, iov[i].iov_base, iov[i].iov_len);
+			err = bytes_file_read(b, off, iov[i].iov_base, iov[i].iov_len);
 		left -= MIN(left, iov[i].iov_len);
 	}
 	return err;
 }
 
-static bool is_in_data(struct bytes_file *f, uint64_t off)
+static bool bytes_file_is_data(struct bytes_file *f, uint64_t off)
 {
 	bool is;
 
@@ -94,7 +95,7 @@ static bool is_in_data(struct bytes_file *f, uint64_t off)
 }
 
 /* Data begin at or before @off: note where they end. */
-static void note_data(struct bytes_file *f, uint64_t off)
+static void bytes_file_note_data(struct bytes_file *f, uint64_t off)
 {
 	const off_t end = lseek(f->fd, (off_t)off, SEEK_HOLE);
 
@@ -106,22 +107,22 @@ static void note_data(struct bytes_file *f, uint64_t off)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static uint64_t file_hole(struct bytes *b, uint64_t off, uint64_t len)
+static uint64_t bytes_file_hole(struct bytes *b, uint64_t off, uint64_t len)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
 	off_t data;
 
-	if (!f->has_holes || is_in_data(f, off))
+	if (!f->has_holes || bytes_file_is_data(f, off))
 		return 0;
 	data = lseek(f->fd, (off_t)off, SEEK_DATA);
 	if (data < 0)
 		return errno == ENXIO && off < b->size ? MIN(len, b->size - off) : 0;
 	if ((uint64_t)data == off)
-		note_data(f, off);
+		bytes_file_note_data(f, off);
 	return MIN(len, (uint64_t)data - off);
 }
 
-static void file_close(struct bytes *b)
+static void bytes_file_close(struct bytes *b)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
 
@@ -130,11 +131,11 @@ static void file_close(struct bytes *b)
 	free(f);
 }
 
-static const struct bytes_ops file_ops = {
-	.read = file_read,
-	.readv = file_readv,
-	.hole = file_hole,
-	.close = file_close,
+static const struct bytes_ops bytes_file_ops = {
+	.read = bytes_file_read,
+	.readv = bytes_file_readv,
+	.hole = bytes_file_hole,
+	.close = bytes_file_close,
 };
 
 struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *spool,
@@ -149,14 +150,14 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 
 	if (fd < 0 && errno == ENXIO)
 		return error_new(GDUMP_ERR_USAGE,
-				 "is a socket, not a dump; a running guest is called qmp:%s", path);
+				 "this is a socket, not a dump; the name of a running guest is qmp:%s", path);
 	if (fd < 0 || fstat(fd, &st))
-		return error_os(errno, "opening it");
+		return error_os(errno, "cannot open");
 	if (S_ISDIR(st.st_mode))
-		return error_new(GDUMP_ERR_USAGE, "is a directory, not a dump");
+		return error_new(GDUMP_ERR_USAGE, "this is a directory, not a dump");
 	size = lseek(fd, 0, SEEK_END);
 	if (size < 0 && errno != ESPIPE)
-		return error_os(errno, "looking for its end");
+		return error_os(errno, "cannot find its end");
 	if (size < 0) {
 		int temp = -1;
 		struct gdump_error *err = bytes_spool_create(fd, spool, &temp);
@@ -166,13 +167,13 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 		close(fd);
 		fd = temp;
 		if (fstat(fd, &st))
-			return error_os(errno, "looking at the temporary copy");
+			return error_os(errno, "cannot look at the temporary copy");
 		size = st.st_size;
 	}
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return error_nomem();
-	f->bytes = (struct bytes){ .ops = &file_ops, .size = (uint64_t)size, .kind = "" };
+	f->bytes = (struct bytes){ .ops = &bytes_file_ops, .size = (uint64_t)size, .kind = "" };
 	f->fd = TAKE_FD(fd);
 	pthread_mutex_init(&f->lock, NULL);
 	f->has_holes = S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < (uint64_t)size;
@@ -180,20 +181,20 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 	return NULL;
 }
 
-static struct gdump_error *memory_read(struct bytes *b, uint64_t off, void *buf, size_t len)
+static struct gdump_error *bytes_memory_read(struct bytes *b, uint64_t off, void *buf, size_t len)
 {
 	memcpy(buf, b->map + off, len);
 	return NULL;
 }
 
-static void memory_close(struct bytes *b)
+static void bytes_memory_close(struct bytes *b)
 {
 	free(b);
 }
 
-static const struct bytes_ops memory_ops = {
-	.read = memory_read,
-	.close = memory_close,
+static const struct bytes_ops bytes_memory_ops = {
+	.read = bytes_memory_read,
+	.close = bytes_memory_close,
 };
 
 struct gdump_error *bytes_memory_open(const void *buf, size_t len, struct bytes **ret)
@@ -202,7 +203,7 @@ struct gdump_error *bytes_memory_open(const void *buf, size_t len, struct bytes 
 
 	if (!b)
 		return error_nomem();
-	*b = (struct bytes){ .ops = &memory_ops, .size = len, .map = buf, .kind = "" };
+	*b = (struct bytes){ .ops = &bytes_memory_ops, .size = len, .map = buf, .kind = "" };
 	*ret = b;
 	return NULL;
 }

@@ -3,16 +3,19 @@
 /*
  * bytes_flat.c - a flattened file looks plain
  *
- * The file is a log of "these bytes at that offset"; see sink/flat.c.  All
+ * The file is a log of "these bytes at that offset"; see sink/sink_flat.c.  All
  * record headers are read once.  The records, sorted, make an index for random
  * access; where some overlap, the later one in the file wins, and what no
  * record covers reads as zero.
  */
 #include "bytes.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/array.h"
+#include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
@@ -43,17 +46,7 @@ struct bytes_flat {
 /* The first record that ends behind @off. */
 static size_t record_after(const struct bytes_flat *f, uint64_t off)
 {
-	size_t lo = 0, hi = f->num_records;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f->records[mid].off + f->records[mid].len <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return BISECT(f->num_records, i, f->records[i].off + f->records[i].len > off);
 }
 
 /* Pieces that follow each other in the flattened file, but for the header between two:
@@ -91,7 +84,7 @@ static struct gdump_error *gather_add(struct bytes_flat *f, struct gather *g, ui
 	return err;
 }
 
-static struct gdump_error *flat_read(struct bytes *b, uint64_t off, void *buf, size_t len)
+static struct gdump_error *bytes_flat_read(struct bytes *b, uint64_t off, void *buf, size_t len)
 {
 	struct bytes_flat *f = (struct bytes_flat *)b;
 	struct gather g = { .num = 0 };
@@ -117,7 +110,7 @@ static struct gdump_error *flat_read(struct bytes *b, uint64_t off, void *buf, s
 	return gather_read(f, &g);
 }
 
-static uint64_t flat_hole(struct bytes *b, uint64_t off, uint64_t len)
+static uint64_t bytes_flat_hole(struct bytes *b, uint64_t off, uint64_t len)
 {
 	struct bytes_flat *f = (struct bytes_flat *)b;
 	size_t i = record_after(f, off);
@@ -127,7 +120,7 @@ static uint64_t flat_hole(struct bytes *b, uint64_t off, uint64_t len)
 	return f->records[i].off > off ? MIN(len, f->records[i].off - off) : 0;
 }
 
-static void flat_close(struct bytes *b)
+static void bytes_flat_close(struct bytes *b)
 {
 	struct bytes_flat *f = (struct bytes_flat *)b;
 
@@ -136,25 +129,19 @@ static void flat_close(struct bytes *b)
 	free(f);
 }
 
-static const struct bytes_ops flat_ops = {
-	.read = flat_read,
-	.hole = flat_hole,
-	.close = flat_close,
+static const struct bytes_ops bytes_flat_ops = {
+	.read = bytes_flat_read,
+	.hole = bytes_flat_hole,
+	.close = bytes_flat_close,
 };
 
-static struct gdump_error *add_record(struct bytes_flat *f, const struct record *r)
+static struct gdump_error *bytes_flat_add(struct bytes_flat *f, const struct record *r)
 {
-	struct record *records;
-
 	if (f->num_records == MAX_RECORDS)
 		return error_new(GDUMP_ERR_UNSUPPORTED, "flattened file: more than %d records",
 				 MAX_RECORDS);
-	if (is_power_of_2(f->num_records) || !f->num_records) {
-		records = realloc(f->records, MAX(2 * f->num_records, 64) * sizeof(*records));
-		if (!records)
-			return error_nomem();
-		f->records = records;
-	}
+	if (!ARRAY_GROW(f->records, f->num_records))
+		return error_nomem();
 	f->records[f->num_records++] = *r;
 	return NULL;
 }
@@ -182,14 +169,15 @@ static struct gdump_error *window_get(struct bytes *in, struct window *w, uint64
 	return NULL;
 }
 
-static struct gdump_error *bad_record(uint64_t at, const char *what, uint64_t value)
+static struct gdump_error *record_error(uint64_t at, const char *what, uint64_t value)
 {
-	return error_new(GDUMP_ERR_CORRUPT, "flattened file: record at offset 0x%llx: %s 0x%llx",
-			 (unsigned long long)at, what, (unsigned long long)value);
+	return error_new(GDUMP_ERR_CORRUPT,
+			 "flattened file: record at offset 0x%" PRIx64 ": %s 0x%" PRIx64, at, what,
+			 value);
 }
 
 /* Read the records' headers, in file order. */
-static struct gdump_error *scan_records(struct bytes_flat *f, struct window *w)
+static struct gdump_error *bytes_flat_scan(struct bytes_flat *f, struct window *w)
 {
 	struct bytes *in = f->inner;
 	uint64_t at = HEADER_SIZE;
@@ -210,15 +198,15 @@ static struct gdump_error *scan_records(struct bytes_flat *f, struct window *w)
 		if (r.off == UINT64_MAX && r.len == UINT64_MAX)
 			return NULL;
 		if (r.off > max_size)
-			return bad_record(at, "impossible offset", r.off);
+			return record_error(at, "impossible offset", r.off);
 		if (!r.len || r.len > max_size)
-			return bad_record(at, "impossible length", r.len);
+			return record_error(at, "impossible length", r.len);
 		at = r.at + r.len;
 		if (!range_fits(r.at, r.len, in->size)) {
 			r.len = in->size - r.at;
 			at = in->size;
 		}
-		err = r.len ? add_record(f, &r) : NULL;
+		err = r.len ? bytes_flat_add(f, &r) : NULL;
 		if (err)
 			return err;
 	}
@@ -226,14 +214,14 @@ static struct gdump_error *scan_records(struct bytes_flat *f, struct window *w)
 	return NULL;
 }
 
-static int by_off(const void *a, const void *b)
+static int record_by_off(const void *a, const void *b)
 {
 	const struct record *x = a, *y = b;
 
 	return (x->off > y->off) - (x->off < y->off);
 }
 
-static int by_value(const void *a, const void *b)
+static int bound_by_value(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
@@ -241,7 +229,7 @@ static int by_value(const void *a, const void *b)
 }
 
 /* The next interval at or after @i that no record has taken yet. */
-static uint32_t next_free(uint32_t *next, uint32_t i)
+static uint32_t bound_next_free(uint32_t *next, uint32_t i)
 {
 	while (next[i] != i) {
 		next[i] = next[next[i]];
@@ -250,9 +238,9 @@ static uint32_t next_free(uint32_t *next, uint32_t i)
 	return i;
 }
 
-static uint32_t find_bound(const uint64_t *bounds, uint32_t n, uint64_t value)
+static uint32_t bound_find(const uint64_t *bounds, uint32_t n, uint64_t value)
 {
-	const uint64_t *p = bsearch(&value, bounds, n, sizeof(*bounds), by_value);
+	const uint64_t *p = bsearch(&value, bounds, n, sizeof(*bounds), bound_by_value);
 
 	return (uint32_t)(p - bounds);
 }
@@ -262,7 +250,7 @@ static uint32_t find_bound(const uint64_t *bounds, uint32_t n, uint64_t value)
  * All their ends cut the file into intervals; from the last record to the
  * first, each takes the intervals inside of it that are still free.
  */
-static struct gdump_error *cut_overlaps(struct bytes_flat *f)
+static struct gdump_error *bytes_flat_cut(struct bytes_flat *f)
 {
 	const size_t n = f->num_records;
 	CLEANUP_FREE uint64_t *bounds = calloc(2 * n + 1, sizeof(*bounds));
@@ -279,7 +267,7 @@ static struct gdump_error *cut_overlaps(struct bytes_flat *f)
 		bounds[2 * i] = old[i].off;
 		bounds[2 * i + 1] = old[i].off + old[i].len;
 	}
-	qsort(bounds, 2 * n, sizeof(*bounds), by_value);
+	qsort(bounds, 2 * n, sizeof(*bounds), bound_by_value);
 	for (size_t i = 0; i < 2 * n; i++) {
 		if (!i || bounds[i] != bounds[num - 1])
 			bounds[num++] = bounds[i];
@@ -287,10 +275,10 @@ static struct gdump_error *cut_overlaps(struct bytes_flat *f)
 	for (uint32_t i = 0; i <= num; i++)
 		next[i] = i;
 	for (size_t r = n; r-- > 0;) {
-		uint32_t end = find_bound(bounds, num, old[r].off + old[r].len);
-		uint32_t i = next_free(next, find_bound(bounds, num, old[r].off));
+		uint32_t end = bound_find(bounds, num, old[r].off + old[r].len);
+		uint32_t i = bound_next_free(next, bound_find(bounds, num, old[r].off));
 
-		for (; i < end; i = next_free(next, i)) {
+		for (; i < end; i = bound_next_free(next, i)) {
 			owner[i] = (uint32_t)r + 1;
 			next[i] = i + 1;
 		}
@@ -304,14 +292,14 @@ static struct gdump_error *cut_overlaps(struct bytes_flat *f)
 			continue;
 		piece = (struct record){ bounds[i], bounds[i + 1] - bounds[i],
 					 r->at + (bounds[i] - r->off) };
-		err = add_record(f, &piece);
+		err = bytes_flat_add(f, &piece);
 		if (err)
 			return err;
 	}
 	return NULL;
 }
 
-static bool overlaps(const struct record *r, size_t n)
+static bool records_overlap(const struct record *r, size_t n)
 {
 	for (size_t i = 1; i < n; i++) {
 		if (r[i - 1].off + r[i - 1].len > r[i].off)
@@ -320,7 +308,7 @@ static bool overlaps(const struct record *r, size_t n)
 	return false;
 }
 
-static struct gdump_error *sort_records(struct bytes_flat *f)
+static struct gdump_error *bytes_flat_sort(struct bytes_flat *f)
 {
 	CLEANUP_FREE struct record *sorted = NULL;
 	const size_t size = f->num_records * sizeof(*sorted);
@@ -331,14 +319,14 @@ static struct gdump_error *sort_records(struct bytes_flat *f)
 	if (!sorted)
 		return error_nomem();
 	memcpy(sorted, f->records, size);
-	qsort(sorted, f->num_records, sizeof(*sorted), by_off);
-	if (overlaps(sorted, f->num_records))
-		return cut_overlaps(f);
+	qsort(sorted, f->num_records, sizeof(*sorted), record_by_off);
+	if (records_overlap(sorted, f->num_records))
+		return bytes_flat_cut(f);
 	memcpy(f->records, sorted, size);
 	return NULL;
 }
 
-static struct gdump_error *check_header(const unsigned char *head)
+static struct gdump_error *bytes_flat_check(const unsigned char *head)
 {
 	struct cursor c = cursor_init(head, 32, true, true);
 	uint64_t type, version;
@@ -349,8 +337,8 @@ static struct gdump_error *check_header(const unsigned char *head)
 	if (type == 1 && version == 1)
 		return NULL;
 	return error_new(GDUMP_ERR_UNSUPPORTED,
-			 "flattened file: type %llu, version %llu; only 1 and 1 are known",
-			 (unsigned long long)type, (unsigned long long)version);
+			 "flattened file: type %" PRIu64 ", version %" PRIu64
+			 "; only type 1, version 1 is known", type, version);
 }
 
 struct gdump_error *bytes_flat_open(struct bytes *inner, struct bytes **ret)
@@ -366,18 +354,18 @@ struct gdump_error *bytes_flat_open(struct bytes *inner, struct bytes **ret)
 		*ret = inner;
 		return NULL;
 	}
-	err = check_header(head);
+	err = bytes_flat_check(head);
 	if (err)
 		return err;
 	f = calloc(1, sizeof(*f));
 	w = calloc(1, sizeof(*w));
 	if (!f || !w)
 		return error_nomem();
-	f->bytes = (struct bytes){ .ops = &flat_ops, .kind = "flattened " };
+	f->bytes = (struct bytes){ .ops = &bytes_flat_ops, .kind = "flattened " };
 	f->inner = inner;
-	err = scan_records(f, w);
+	err = bytes_flat_scan(f, w);
 	if (!err)
-		err = sort_records(f);
+		err = bytes_flat_sort(f);
 	if (err) {
 		free(f->records);
 		return err;

@@ -3,7 +3,7 @@
 /*
  * bytes_spool.c - what cannot seek becomes a file without a name
  *
- * Dumps are read in no order, so all of a pipe has to be there first.  Zeros
+ * Dumps are read in no particular order, so all of a pipe is copied first.  Zeros
  * become holes.
  */
 #include "bytes.h"
@@ -20,7 +20,7 @@
 enum { CHUNK = 1 << 20, BLOCK = 4096 };
 
 /* Write what is not zero of a chunk, block by block. */
-static int store(int fd, const unsigned char *buf, size_t len, uint64_t off)
+static int spool_store(int fd, const unsigned char *buf, size_t len, uint64_t off)
 {
 	for (size_t i = 0, n; i < len; i += n) {
 		const bool whole = len - i >= BLOCK;
@@ -38,7 +38,7 @@ static int store(int fd, const unsigned char *buf, size_t len, uint64_t off)
 	return 0;
 }
 
-static struct gdump_error *copy(int from, int to, const struct bytes_spool *spool)
+static struct gdump_error *spool_copy(int from, int to, const struct bytes_spool *spool)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(CHUNK);
 	uint64_t off = 0;
@@ -55,17 +55,17 @@ static struct gdump_error *copy(int from, int to, const struct bytes_spool *spoo
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_os(errno, "reading it");
+			return error_os(errno, "cannot read");
 		len += (size_t)n;
 		if (n && len < CHUNK)
 			continue;
-		rc = store(to, buf, len, off);
+		rc = spool_store(to, buf, len, off);
 		off += len;
 		len = 0;
 	} while (n && !rc);
 	if (!rc && ftruncate(to, (off_t)off))
 		rc = errno;
-	return rc ? error_os(rc, "writing a temporary copy of it in %s", spool->dir) : NULL;
+	return rc ? error_os(rc, "cannot write a temporary copy in %s", spool->dir) : NULL;
 }
 
 struct gdump_error *bytes_spool_create(int fd, const struct bytes_spool *spool, int *ret)
@@ -75,11 +75,11 @@ struct gdump_error *bytes_spool_create(int fd, const struct bytes_spool *spool, 
 
 	if (!spool || !spool->dir)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "cannot seek in it; write the dump to a file first");
+				 "cannot seek in this input; write it to a file first");
 	temp = io_open_temp(spool->dir);
 	if (temp < 0)
-		return error_os(errno, "making a temporary file in %s", spool->dir);
-	err = copy(fd, temp, spool);
+		return error_os(errno, "cannot create a temporary file in %s", spool->dir);
+	err = spool_copy(fd, temp, spool);
 	if (!err)
 		*ret = TAKE_FD(temp);
 	return err;

@@ -110,7 +110,7 @@ test_refused() {
 	local before
 	before=$(ls run/guestdump)
 	fails_with 1 "$GUESTDUMP" dump -q --detach "$guest_source" two.kdump 2>dump.err
-	grep -q 'exists already' dump.err || fail "$(cat dump.err)"
+	grep -q 'already exists' dump.err || fail "$(cat dump.err)"
 	fails_with 1 "$GUESTDUMP" dump -q --detach qmp:nowhere four.kdump 2>dump.err
 	grep -q nowhere dump.err || fail "$(cat dump.err)"
 	fails_with 2 "$GUESTDUMP" dump -q --detach "$guest_source" - 2>/dev/null

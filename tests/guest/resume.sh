@@ -199,18 +199,18 @@ part_output() {
 	dump_fails 1 'No such file or directory' "$guest_source" nowhere/vm.out
 	check "no such folder"
 	echo precious >vm.out
-	dump_fails 1 'exists already' "$guest_source" vm.out
+	dump_fails 1 'already exists' "$guest_source" vm.out
 	[ "$(cat vm.out)" = precious ] || fail "an existing output was touched"
 	check "output exists"
 	rm vm.out
 	echo precious >target
 	ln -s target vm.out
-	dump_fails 1 'exists already' "$guest_source" vm.out
-	dump_fails 1 'exists already' "$guest_source" -E vm.out
+	dump_fails 1 'already exists' "$guest_source" vm.out
+	dump_fails 1 'already exists' "$guest_source" -E vm.out
 	[ "$(cat target)" = precious ] || fail "a symbolic link was followed"
 	rm vm.out
 	ln -s to-nowhere vm.out
-	dump_fails 1 'exists already' "$guest_source" vm.out
+	dump_fails 1 'already exists' "$guest_source" vm.out
 	[ ! -e to-nowhere ] || fail "a symbolic link to nowhere was followed"
 	rm vm.out
 	ln -s target vm.out.incomplete

@@ -288,7 +288,7 @@ static void test_layouts(void)
 		vm_runs();
 		compare(0);
 		/* and again: it was resumed, so it has to be stopped anew */
-		CHECK_ERR(vm_write(&g, &result), GDUMP_ERR_OS, "exists already");
+		CHECK_ERR(vm_write(&g, &result), GDUMP_ERR_OS, "already exists");
 		unlink(path);
 		CHECK_ERR(vm_write(&g, &result), GDUMP_ERR_USAGE, "but it was resumed");
 		no_file(&result);

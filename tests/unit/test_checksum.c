@@ -106,12 +106,12 @@ static void test_flips(void)
 	put_checksum(4096, false);
 	for (size_t i = 0; i < sizeof(edges) / sizeof(*edges); i++)
 		for (unsigned int bit = 0; bit < 8; bit++)
-			flip(edges[i], bit, "do not have their checksum");
+			flip(edges[i], bit, "checksum mismatch");
 	for (size_t at = SIZE; at < sizeof(file); at++)
 		for (unsigned int bit = 0; bit < 8; bit++)
-			flip(at, bit, "the checksum at the end of the file is broken");
+			flip(at, bit, "the checksum trailer is broken");
 	for (int i = 0; i < 500; i++)
-		flip(random_below(&seed, SIZE), (unsigned int)random_below(&seed, 8), "do not have their checksum");
+		flip(random_below(&seed, SIZE), (unsigned int)random_below(&seed, 8), "checksum mismatch");
 	check_good();
 }
 
@@ -130,7 +130,7 @@ static void test_other_ends(void)
 	}
 	/* the end of another file */
 	CHECK_OK(bytes_memory_open(file + 4096, sizeof(file) - 4096, &in));
-	CHECK_ERR(checksum_verify(in, 1, &there), GDUMP_ERR_CORRUPT, "not the size that it had");
+	CHECK_ERR(checksum_verify(in, 1, &there), GDUMP_ERR_CORRUPT, "trailer is for a file of");
 	bytes_close(in);
 }
 

@@ -66,8 +66,8 @@ static void test_levels(const struct codec *c)
 		CHECK_INT(result.compressed, NUM_PAGES);
 		check_pages("out");
 	}
-	CHECK_ERR(compress(c->name, c->min_level - 1, true, NULL), GDUMP_ERR_USAGE, "has levels");
-	CHECK_ERR(compress(c->name, c->max_level + 1, false, NULL), GDUMP_ERR_USAGE, "has levels");
+	CHECK_ERR(compress(c->name, c->min_level - 1, true, NULL), GDUMP_ERR_USAGE, "levels");
+	CHECK_ERR(compress(c->name, c->max_level + 1, false, NULL), GDUMP_ERR_USAGE, "levels");
 }
 
 /* 0 is the default, unless it is said to be meant. */

@@ -181,7 +181,7 @@ static void test_refused(void)
 
 	CHECK_ERR(gdump_job_start(g, &opt, &job), GDUMP_ERR_USAGE, "format 'paper'");
 	opt.write = NULL;
-	CHECK_ERR(gdump_job_start(g, &opt, &job), GDUMP_ERR_OS, "exists already");
+	CHECK_ERR(gdump_job_start(g, &opt, &job), GDUMP_ERR_OS, "already exists");
 	CHECK(!job);
 	gdump_close(g);
 }

@@ -137,7 +137,7 @@ static void test_places(void)
 		  "range 0x0:0x30000@0x10000 is not in the file, which has 0x24000 bytes");
 	CHECK_ERR(open_raw("s.raw", "raw", twice, 2, &g), GDUMP_ERR_USAGE,
 		  "two ranges contain the same memory");
-	CHECK_ERR(open_raw("s.lime", "lime", extents, 2, &g), GDUMP_ERR_USAGE, "says itself");
+	CHECK_ERR(open_raw("s.lime", "lime", extents, 2, &g), GDUMP_ERR_USAGE, "contain their ranges");
 	CHECK_ERR(open_raw("qmp:none", "raw", NULL, 0, &g), GDUMP_ERR_USAGE, "running guest");
 	gdump_close(whole);
 }
@@ -152,7 +152,7 @@ static void test_named(void)
 	CHECK_INT(gdump_info(g)->ranges[0].size, 0x24000);
 	gdump_close(g);
 	CHECK_ERR(open_raw("s.raw", NULL, NULL, 0, &g), GDUMP_ERR_CORRUPT, "ELF");
-	CHECK_ERR(open_raw("s.raw", "kdump", NULL, 0, &g), GDUMP_ERR_FORMAT, "not of the format kdump");
+	CHECK_ERR(open_raw("s.raw", "kdump", NULL, 0, &g), GDUMP_ERR_FORMAT, "not of format kdump");
 	CHECK_ERR(open_raw("s.raw", "none such", NULL, 0, &g), GDUMP_ERR_USAGE, "'none such'");
 	CHECK_OK(open_raw("s.lime", "lime", NULL, 0, &g));
 	gdump_close(g);
@@ -174,9 +174,9 @@ static void test_stale_text(void)
 	CHECK_INT(gdump_info(g)->num_excluded, 4);
 	gdump_close(g);
 	CHECK(!unlink("t.raw"));
-	CHECK_ERR(gdump_write_check("t.raw", &opt), GDUMP_ERR_OS, "t.raw.ranges: exists already");
+	CHECK_ERR(gdump_write_check("t.raw", &opt), GDUMP_ERR_OS, "t.raw.ranges: this file already exists");
 	CHECK_OK(open_dump("s.lime", &g));
-	CHECK_ERR(gdump_write(g, NULL, "t.raw", &opt), GDUMP_ERR_OS, "t.raw.ranges: exists already");
+	CHECK_ERR(gdump_write(g, NULL, "t.raw", &opt), GDUMP_ERR_OS, "t.raw.ranges: this file already exists");
 	opt.force = true;
 	CHECK_OK(gdump_write(g, NULL, "t.raw", &opt));
 	gdump_close(g);

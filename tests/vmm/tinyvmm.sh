@@ -75,7 +75,7 @@ done
 # a dump that fails leaves the guest running
 echo dump first.elf >&"$in"
 said_all 11
-tail -n1 said | grep -q 'exists already' || fail "an existing file: $(cat said)"
+tail -n1 said | grep -q 'already exists' || fail "an existing file: $(cat said)"
 echo dump third >&"$in"
 said_all 14
 shows third 12
