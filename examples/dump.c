@@ -57,8 +57,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "\ndump: what was written so far is in %s", result.partial_path);
 	if (result.first_error)
 		fprintf(stderr, "\ndump: a page is lost: %s", result.first_error);
-	free(result.partial_path);
-	free(result.first_error);
+	gdump_result_deinit(&result);
 	if (err)
 		return fail(err);
 	printf("%s: %llu pages in %llu bytes\n", argv[2], (unsigned long long)result.pages,

@@ -24,7 +24,11 @@
  * environment or keeps global state.
  *
  * Option structs begin with their own size, so that they can grow; a member
- * that is 0 or NULL means the default.
+ * that is 0 or NULL means the default.  A size of 0 is GDUMP_ERR_USAGE, and so is a
+ * value that is not in the enum of a member.
+ *
+ * NULL.  Pointers must not be NULL unless the function says so; the behaviour is
+ * undefined otherwise, as in the C library.
  */
 #ifndef GUESTDUMP_H
 #define GUESTDUMP_H
@@ -41,6 +45,7 @@ extern "C" {
 #endif
 
 #define GDUMP_MUST_CHECK __attribute__((__warn_unused_result__))
+#define GDUMP_NONNULL(...) __attribute__((__nonnull__(__VA_ARGS__)))
 
 /* Errors ------------------------------------------------------------------ */
 
@@ -62,10 +67,13 @@ enum gdump_code {
 };
 
 /* The kind of failure, for programs that decide what to do. */
+GDUMP_NONNULL(1)
 enum gdump_code gdump_error_code(const struct gdump_error *err);
 /* One sentence without a newline: what failed, where, and what to do. */
+GDUMP_NONNULL(1)
 const char *gdump_error_message(const struct gdump_error *err);
 /* The errno of the system call that failed, or 0. */
+GDUMP_NONNULL(1)
 int gdump_error_errno(const struct gdump_error *err);
 void gdump_error_destroy(struct gdump_error *err);
 
@@ -167,7 +175,7 @@ struct gdump_open_options {
 /* Open a dump file by its path ("-": standard input), or a running guest:
  * "qmp:PATH", the unix socket of QEMU's QMP monitor.  @opt may be NULL.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
 struct gdump_error *gdump_open(const char *where,
 			       const struct gdump_open_options *opt,
 			       struct gdump **ret);
@@ -189,6 +197,7 @@ struct gdump_notes;
 /* Add an ELF note; @name and @desc are copied.  The first note of a CPU must be
  * NT_PRSTATUS ("CORE", 1).
  */
+GDUMP_NONNULL(1, 2)
 void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type,
 		    const void *desc, size_t size);
 
@@ -233,7 +242,7 @@ struct gdump_guest {
  * pause_guest, begin, length, warn and debug are used.  Without pause_guest, the
  * guest is paused only while the registers are read.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
 struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
 				     const struct gdump_open_options *opt,
 				     struct gdump **ret);
@@ -241,10 +250,11 @@ struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
 /* Resume a guest that pause_guest paused.  Does nothing for a file, and for a
  * guest that was already paused when it was opened, or was resumed before.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1)
 struct gdump_error *gdump_resume(struct gdump *g);
 
 /* How long the guest has been paused by gdump_open(), in microseconds. */
+GDUMP_NONNULL(1)
 uint64_t gdump_paused_us(const struct gdump *g);
 
 enum gdump_range_kind {
@@ -300,6 +310,7 @@ struct gdump_info {
 					 * see enum gdump_live                  */
 };
 
+GDUMP_NONNULL(1)
 const struct gdump_info *gdump_info(const struct gdump *g);
 
 /* The encryption of a dump of a protected guest. */
@@ -314,7 +325,7 @@ struct gdump_protection {
 };
 
 /* Report the encryption of @g; needs no key.  Reads one 256th of the dump. */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
 struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *ret);
 
 /* A register of a CPU, from its notes. */
@@ -330,6 +341,7 @@ struct gdump_register {
 /* The @i-th register of CPU @cpu; false past the end.  Registers of one set are
  * adjacent, "general" first.
  */
+GDUMP_NONNULL(1, 4)
 bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i,
 		       struct gdump_register *ret);
 
@@ -337,7 +349,7 @@ bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i,
  * GDUMP_ERR_NODATA if any byte is in no range or was left out; @buf is then
  * undefined.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
 struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr,
 			       void *buf, size_t len);
 
@@ -356,7 +368,7 @@ typedef void gdump_log_fn(void *arg, const struct gdump_log_record *record);
 /* Call @fn for each record of the log, oldest first, on this thread.
  * GDUMP_ERR_UNSUPPORTED if VMCOREINFO does not give the address of the log.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
 struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg);
 
 /* The state of a guest's Linux kernel, from its memory. */
@@ -378,7 +390,7 @@ struct gdump_kernel {
 /* GDUMP_ERR_UNSUPPORTED if the kernel's memory cannot be followed: there is no
  * VMCOREINFO, or the machine is not supported.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
 struct gdump_error *gdump_kernel(struct gdump *g, struct gdump_kernel *ret);
 
 /* A process or thread of the guest. */
@@ -398,7 +410,7 @@ typedef void gdump_task_fn(void *arg, const struct gdump_task *task);
  * the kernel has no type information (CONFIG_DEBUG_INFO_BTF); GDUMP_ERR_CORRUPT, without
  * a call to @fn, if its lists are broken.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
 struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg);
 
 /* Plans ------------------------------------------------------------------- */
@@ -422,19 +434,23 @@ enum gdump_drop {               /* bits; the first five are kdump's levels      
  * 0 to 31), as far as the page structures of a Linux guest identify them; a page
  * whose use is uncertain is kept.  Zero pages are found when they are written.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop,
 				      struct gdump_plan **ret);
 /* The plan of level 31, for statistics only: it cannot be written.  For a running
  * guest, it is approximate.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
 struct gdump_error *gdump_plan_survey(struct gdump *g, struct gdump_plan **ret);
 /* Whether page @pfn (paddr / page size) will be in the dump. */
+GDUMP_NONNULL(1)
 bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn);
+GDUMP_NONNULL(1)
 uint64_t gdump_plan_kept(const struct gdump_plan *plan);
+GDUMP_NONNULL(1)
 uint64_t gdump_plan_dropped(const struct gdump_plan *plan, enum gdump_drop why);
 /* Why pages are kept that should be left out, or NULL. */
+GDUMP_NONNULL(1)
 const char *gdump_plan_warning(const struct gdump_plan *plan);
 void gdump_plan_destroy(struct gdump_plan *plan);
 
@@ -450,7 +466,7 @@ struct gdump_result {
 	uint64_t unreadable;            /* could not be read, and are lost; the
 					 * dump is marked incomplete            */
 	uint64_t bytes;                 /* size of the output                   */
-	/* NULL, or freed by the caller with free() */
+	/* NULL, or freed by the caller with gdump_result_deinit() */
 	char *partial_path;             /* the file that remains of an interrupted
 					 * dump; the first one of a split dump  */
 	char *first_error;              /* why the first lost page is lost      */
@@ -463,6 +479,10 @@ struct gdump_result {
 	bool has_checksum;              /* gdump_verify(): there is one, and it is
 					 * right                                */
 };
+
+/* Free the strings of a result that a function has filled, not the struct. */
+GDUMP_NONNULL(1)
+void gdump_result_deinit(struct gdump_result *result);
 
 struct gdump_write_options {
 	size_t size;
@@ -503,7 +523,7 @@ struct gdump_write_options {
  * file gets a description @path.ranges.  The bytes do not depend on the number of
  * threads.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
 				const char *path,
 				const struct gdump_write_options *opt);
@@ -511,13 +531,13 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
 /* Check whether gdump_write() could start to write @path with these options.
  * Call it before a guest is paused.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1)
 struct gdump_error *gdump_write_check(const char *path, const struct gdump_write_options *opt);
 
 /* Estimate how many bytes gdump_write() would write with these options, from a
- * sample of the pages that @plan keeps.  @plan must not be NULL.
+ * sample of the pages that @plan keeps (NULL: all).
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 4)
 struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *plan,
 				   const struct gdump_write_options *opt, uint64_t *ret);
 
@@ -526,7 +546,7 @@ struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *pla
  * how many, and where the first one is.  Of @opt, threads, progress and result are
  * used.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1)
 struct gdump_error *gdump_verify(struct gdump *g,
 				 const struct gdump_write_options *opt);
 
@@ -569,16 +589,19 @@ struct gdump_job_options {
  * written live, its notes and registers must not be read, either: they are replaced
  * by those of the moment that the dump shows.
  */
-GDUMP_MUST_CHECK
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2, 3)
 struct gdump_error *gdump_job_start(struct gdump *g, const struct gdump_job_options *opt,
 				    struct gdump_job **ret);
 /* Query its progress, from any thread.  @job NULL: GDUMP_JOB_NONE. */
+GDUMP_NONNULL(2)
 void gdump_job_query(struct gdump_job *job, struct gdump_job_status *ret);
 /* Ask it to stop, from any thread.  It fails with GDUMP_ERR_CANCELED, unless it
- * ends before.
+ * ends before.  @job may be NULL.
  */
 void gdump_job_cancel(struct gdump_job *job);
-/* Wait until it has ended, free it, and return the result of gdump_write(). */
+/* Wait until it has ended, free it, and return the result of gdump_write().
+ * @job may be NULL.
+ */
 GDUMP_MUST_CHECK
 struct gdump_error *gdump_job_wait(struct gdump_job *job);
 
@@ -608,7 +631,9 @@ struct gdump_codec_info {
 };
 
 /* The i-th one, or false past the end. */
+GDUMP_NONNULL(2)
 bool gdump_format_at(size_t i, struct gdump_format_info *ret);
+GDUMP_NONNULL(2)
 bool gdump_codec_at(size_t i, struct gdump_codec_info *ret);
 /* The i-th architecture's or source's name, or NULL past the end. */
 const char *gdump_arch_name(size_t i);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "args.h"
 #include "codec/codec.h"
 #include "dump.h"
 #include "format/format.h"
@@ -20,26 +21,52 @@
 #include "util/cleanup.h"
 #include "util/cursor.h"
 
-void write_options_copy(struct gdump_write_options *to, const struct gdump_write_options *from)
+struct gdump_error *write_options_take(struct gdump_write_options *to,
+				       const struct gdump_write_options *from)
 {
-	memset(to, 0, sizeof(*to));
-	if (from)
-		memcpy(to, from, MIN(from->size, sizeof(*to)));
+	struct gdump_error *err = args_take(to, sizeof(*to), from,
+					    ARGS_LEAST(struct gdump_write_options, format),
+					    "gdump_write_options");
+
+	if (!err && to->result)
+		err = args_check(to->result, ARGS_LEAST(struct gdump_result, pages),
+				 "gdump_result");
+	return err;
 }
+
+struct gdump_error *write_plan_check(const struct gdump *g, const struct gdump_plan *plan)
+{
+	if (!plan || plan->source == g->source)
+		return NULL;
+	return error_new(GDUMP_ERR_USAGE, "the plan was created for another image");
+}
+
+/* Whether a result of @size bytes has this member */
+#define RESULT_HAS(size, member) ((size) >= ARGS_LEAST(struct gdump_result, member))
 
 void write_result(struct gdump_result *to, const struct gdump_result *result)
 {
 	const size_t size = to ? to->size : 0;
 
-	if (to) {
-		memcpy(to, result, MIN(size, sizeof(*to)));
-		to->size = size;
-	}
-	/* what the caller does not take is his no more */
-	if (size < offsetof(struct gdump_result, partial_path) + sizeof(result->partial_path))
+	if (to)
+		args_return(to, result, sizeof(*result));
+	/* strings that the caller does not take */
+	if (!RESULT_HAS(size, partial_path))
 		free(result->partial_path);
-	if (size < offsetof(struct gdump_result, first_error) + sizeof(result->first_error))
+	if (!RESULT_HAS(size, first_error))
 		free(result->first_error);
+}
+
+void gdump_result_deinit(struct gdump_result *result)
+{
+	if (RESULT_HAS(result->size, partial_path)) {
+		free(result->partial_path);
+		result->partial_path = NULL;
+	}
+	if (RESULT_HAS(result->size, first_error)) {
+		free(result->first_error);
+		result->first_error = NULL;
+	}
 }
 
 const struct gdump_info *gdump_info(const struct gdump *g)
@@ -51,13 +78,14 @@ struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *r
 {
 	const struct encryption_ops *crypt = g->source->ops->encryption;
 	struct gdump_protection found = { .size = ret->size };
-	struct gdump_error *err = NULL;
+	struct gdump_error *err = args_check(ret, ARGS_LEAST(struct gdump_protection, kind),
+					     "gdump_protection");
 
-	if (crypt && crypt->protection)
+	if (!err && crypt && crypt->protection)
 		err = crypt->protection(g->source, &found);
 	if (err)
 		return error_prefix(err, "%s", g->where);
-	memcpy(ret, &found, MIN(ret->size, sizeof(found)));
+	args_return(ret, &found, sizeof(found));
 	return NULL;
 }
 
@@ -144,13 +172,16 @@ struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg)
 struct gdump_error *gdump_kernel(struct gdump *g, struct gdump_kernel *ret)
 {
 	struct gdump_kernel found = { .size = ret->size };
-	struct gdump_error *err = source_usable(g->source);
+	struct gdump_error *err = args_check(ret, ARGS_LEAST(struct gdump_kernel, has_uptime),
+					     "gdump_kernel");
 
+	if (!err)
+		err = source_usable(g->source);
 	if (!err)
 		err = state_read(g->source, &found);
 	if (err)
 		return error_prefix(err, "%s", g->where);
-	memcpy(ret, &found, MIN(ret->size, sizeof(found)));
+	args_return(ret, &found, sizeof(found));
 	return NULL;
 }
 

@@ -114,8 +114,9 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	struct settings set = { 0 };
 	struct gdump_error *err;
 
-	write_options_copy(&opt, options);
-	err = settings_find(&opt, &set);
+	err = write_options_take(&opt, options);
+	if (!err)
+		err = settings_find(&opt, &set);
 	return err ? err : outputs_check(path, &opt, &set);
 }
 
@@ -148,6 +149,8 @@ static struct gdump_error *check_input(const struct gdump *g, const struct setti
 
 	if (!err && !g->source->image.num_ranges)
 		err = error_new(GDUMP_ERR_NODATA, "there is no memory to dump");
+	if (!err)
+		err = write_plan_check(g, plan);
 	if (!err && plan && plan->survey)
 		err = error_new(GDUMP_ERR_USAGE, "a survey plan cannot be written");
 	return error_prefix(err, "%s", g->where);
@@ -194,8 +197,9 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	struct outputs o;
 	struct gdump_error *err;
 
-	write_options_copy(&opt, options);
-	err = settings_find(&opt, &set);
+	err = write_options_take(&opt, options);
+	if (!err)
+		err = settings_find(&opt, &set);
 	if (!err)
 		err = check_input(g, &set, plan, &opt);
 	if (!err)
@@ -236,7 +240,9 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 	struct pipeline_options run;
 	struct gdump_error *err;
 
-	write_options_copy(&opt, options);
+	err = write_options_take(&opt, options);
+	if (err)
+		return err;
 	run = (struct pipeline_options){
 		.threads = parallel_threads(opt.threads),
 		.progress = opt.progress, .progress_arg = opt.progress_arg, .pull = true,

@@ -13,9 +13,11 @@ struct gdump {
 	char *where;
 };
 
-/* What the caller did not give is the default, also where its struct is an
- * older and shorter one.
- */
-void write_options_copy(struct gdump_write_options *to, const struct gdump_write_options *from);
-/* Give the caller as much of a result as its struct has room for. */
+/* Check and copy the options; what the caller did not give is the default. */
+MUST_CHECK struct gdump_error *write_options_take(struct gdump_write_options *to,
+						  const struct gdump_write_options *from);
+/* Check that @plan (NULL: all pages) was made for @g. */
+MUST_CHECK struct gdump_error *write_plan_check(const struct gdump *g,
+						const struct gdump_plan *plan);
+/* Give the caller as much of a result as its struct has room for, and free the rest. */
 void write_result(struct gdump_result *to, const struct gdump_result *result);

@@ -38,8 +38,8 @@ static const struct writer_ops counter_ops = {
 struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *plan,
 				   const struct gdump_write_options *options, uint64_t *ret)
 {
-	const uint64_t kept = gdump_plan_kept(plan), step = MAX(kept / SAMPLE_PAGES, 1);
-	CLEANUP_PLAN struct gdump_plan *thin = NULL;
+	CLEANUP_PLAN struct gdump_plan *all = NULL, *thin = NULL;
+	uint64_t kept = 0, step = 1;
 	struct counter counter = { .writer.ops = &counter_ops };
 	struct gdump_result result = { 0 };
 	struct pipeline_options run = { .pull = true };
@@ -47,10 +47,19 @@ struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *pla
 	struct gdump_write_options opt;
 	struct gdump_error *err;
 
-	write_options_copy(&opt, options);
-	err = settings_find(&opt, &set);
+	err = write_options_take(&opt, options);
 	if (!err)
+		err = settings_find(&opt, &set);
+	if (!err)
+		err = write_plan_check(g, plan);
+	if (!err && !plan)
+		err = plan_create(g->source, &all);
+	if (!err) {
+		plan = plan ? plan : all;
+		kept = gdump_plan_kept(plan);
+		step = MAX(kept / SAMPLE_PAGES, 1);
 		err = plan_thin(plan, step, &thin);
+	}
 	if (err)
 		return err;
 	counter.writer.codec = set.codec;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "args.h"
 #include "dump.h"
 #include "write/plan.h"
 #include "util/bits.h"
@@ -110,22 +111,32 @@ static int job_launch(struct gdump_job *job)
 struct gdump_error *gdump_job_start(struct gdump *g, const struct gdump_job_options *opt,
 				    struct gdump_job **ret)
 {
+	struct gdump_job_options own;
 	struct gdump_job *job;
 	struct gdump_error *err;
 	int rc;
 
+	err = args_take(&own, sizeof(own), opt, ARGS_LEAST(struct gdump_job_options, path),
+			"gdump_job_options");
+	if (!err)
+		err = write_plan_check(g, own.plan);
+	if (!err && !own.path)
+		err = error_new(GDUMP_ERR_USAGE, "the output has no name");
+	if (err)
+		return err;
 	job = calloc(1, sizeof(*job));
 	if (!job)
 		return error_nomem();
 	pthread_mutex_init(&job->lock, NULL);
 	job->g = g;
-	memcpy(&job->opt, opt, MIN(opt->size, sizeof(job->opt)));
+	job->opt = own;
 	job->state = GDUMP_JOB_ACTIVE;
 	job->total = g->info.page_size * (job->opt.plan ? gdump_plan_kept(job->opt.plan) :
 							  g->info.num_pages);
-	write_options_copy(&job->write, job->opt.write);
-	err = gdump_write_check(job->opt.path, &job->write);
+	err = write_options_take(&job->write, job->opt.write);
 	job->write.size = sizeof(job->write);
+	if (!err)
+		err = gdump_write_check(job->opt.path, &job->write);
 	if (!err && !job_copy(job))
 		err = error_nomem();
 	rc = err ? 0 : job_launch(job);
@@ -151,11 +162,13 @@ void gdump_job_query(struct gdump_job *job, struct gdump_job_status *ret)
 		status.error = job->err;
 		pthread_mutex_unlock(&job->lock);
 	}
-	memcpy(ret, &status, MIN(ret->size, sizeof(status)));
+	args_return(ret, &status, sizeof(status));
 }
 
 void gdump_job_cancel(struct gdump_job *job)
 {
+	if (!job)
+		return;
 	pthread_mutex_lock(&job->lock);
 	job->cancel = true;
 	pthread_mutex_unlock(&job->lock);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "args.h"
 #include "dump.h"
 #include "format/format.h"
 #include "format/ranges.h"
@@ -29,11 +30,16 @@ const char *gdump_source_name(size_t i)
 	return scheme ? scheme->prefix : NULL;
 }
 
-static void options_copy(struct gdump_open_options *to, const struct gdump_open_options *from)
+static struct gdump_error *open_options_take(struct gdump_open_options *to,
+					     const struct gdump_open_options *from)
 {
-	memset(to, 0, sizeof(*to));
-	if (from)
-		memcpy(to, from, MIN(from->size, sizeof(*to)));
+	struct gdump_error *err = args_take(to, sizeof(*to), from,
+					    ARGS_LEAST(struct gdump_open_options, pause_guest),
+					    "gdump_open_options");
+
+	if (!err && (to->live < GDUMP_LIVE_NO || to->live > GDUMP_LIVE_TRY))
+		err = error_new(GDUMP_ERR_USAGE, "live: there is no enum gdump_live %d", to->live);
+	return err;
 }
 
 static struct gdump_error *unknown_format(const unsigned char *head, size_t len)
@@ -382,11 +388,12 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 	struct gdump_open_options opt;
 	const uint64_t began_us = clock_us();
 	struct gdump *g = NULL;
-	struct gdump_error *err = gdump_create(where, &g);
+	struct gdump_error *err = open_options_take(&opt, options);
 
+	if (!err)
+		err = gdump_create(where, &g);
 	if (err)
 		return err;
-	options_copy(&opt, options);
 	err = open_source(where, &opt, &g->source);
 	if (!err && opt.key_file)
 		err = unlock(g->source, &opt);
@@ -400,6 +407,27 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 	return NULL;
 }
 
+/* A kind of memory that only a later library knows must not be dumped as if it were plain. */
+static struct gdump_error *guest_take(struct gdump_guest *to, const struct gdump_guest *from)
+{
+	struct gdump_error *err = args_take(to, sizeof(*to), from,
+					    ARGS_LEAST(struct gdump_guest, name), "gdump_guest");
+
+	if (!err && !to->name)
+		to->name = "the guest";
+	if (!err && to->memory > GDUMP_MEMORY_PRIVATE)
+		err = error_new(GDUMP_ERR_USAGE, "memory: there is no enum gdump_memory %u",
+				to->memory);
+	for (size_t i = 0; !err && i < to->num_slots; i++) {
+		const struct gdump_slot *slot = &to->slots[i];
+
+		if (slot->kind > GDUMP_RANGE_DEVICE || slot->reserved)
+			err = error_new(GDUMP_ERR_USAGE, "slot %zu: kind %u with reserved %u is unknown",
+					i, slot->kind, slot->reserved);
+	}
+	return err;
+}
+
 struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
 				     const struct gdump_open_options *options, struct gdump **ret)
 {
@@ -409,13 +437,13 @@ struct gdump_error *gdump_open_guest(const struct gdump_guest *desc,
 	struct gdump *g = NULL;
 	struct gdump_error *err;
 
-	memcpy(&guest, desc, MIN(desc->size, sizeof(guest)));
-	if (!guest.name)
-		guest.name = "the guest";
-	err = gdump_create(guest.name, &g);
+	err = guest_take(&guest, desc);
+	if (!err)
+		err = open_options_take(&opt, options);
+	if (!err)
+		err = gdump_create(guest.name, &g);
 	if (err)
 		return err;
-	options_copy(&opt, options);
 	err = embed_open(&guest, &opt, kvm_ioctl, &g->source);
 	if (!err)
 		err = gdump_complete(g, &opt, guest.vmcoreinfo, began_us);

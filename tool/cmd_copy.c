@@ -32,8 +32,7 @@ static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned
 
 static void forget_result(struct copy *c)
 {
-	free(c->result.partial_path);
-	free(c->result.first_error);
+	gdump_result_deinit(&c->result);
 	c->result = (struct gdump_result){ .size = sizeof(c->result) };
 }
 

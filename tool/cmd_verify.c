@@ -53,7 +53,7 @@ static int verify_opened(const struct arguments *args, const char *path, struct 
 	progress_start(args->progress, path, info->page_size);
 	err = gdump_verify(g, &opt);
 	progress_end();
-	free(result.first_error);
+	gdump_result_deinit(&result);
 	if (args->json)
 		print_json_verdict(path, &result, info, err);
 	if (err)

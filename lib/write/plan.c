@@ -114,6 +114,7 @@ struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret)
 
 	if (!plan)
 		return error_nomem();
+	plan->source = s;
 	plan->page_size = s->image.page_size;
 	err = extents_create(plan, &s->image);
 	if (err)

@@ -16,6 +16,7 @@ struct extent {
 };
 
 struct gdump_plan {
+	const struct source *source;    /* that it was created for; not dereferenced */
 	uint32_t page_size;
 	unsigned int drop;              /* what was left out: enum gdump_drop   */
 	struct extent *extents;         /* ascending, not adjacent              */

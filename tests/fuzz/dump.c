@@ -190,8 +190,7 @@ static void copy(struct gdump *g, const struct gdump_plan *plan, const struct ki
 	if (is_good(gdump_write(g, plan, file ? out_path() : "-", &opt)) && file && kind->rereads &&
 	    !is_high(g))
 		reread(out_path(), kind, unseen || result.unreadable);
-	free(result.partial_path);
-	free(result.first_error);
+	gdump_result_deinit(&result);
 	snprintf(name, sizeof(name), "%s.incomplete", out_path());
 	unlink(name);
 	snprintf(name, sizeof(name), "%s.ranges", out_path());
