@@ -336,7 +336,7 @@ static struct gdump_error *work(struct snapshot *s, bool *worked)
 {
 	struct gdump_error *err = ahead_work(&s->ahead, worked);
 
-	if (!err && s->to->cancelled(s->to->arg))
+	if (!err && s->to->canceled(s->to->arg))
 		err = error_new(GDUMP_ERR_CANCELED, "canceled");
 	return err;
 }

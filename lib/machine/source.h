@@ -49,7 +49,7 @@ struct page_sink {
 	 */
 	void *(*reserve)(void *arg, size_t *num);
 	/* Whether the dump was canceled; to be asked while waiting. */
-	bool (*cancelled)(void *arg);
+	bool (*canceled)(void *arg);
 	void *arg;
 };
 

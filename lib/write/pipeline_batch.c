@@ -14,7 +14,7 @@
 #include "../util/cleanup.h"
 
 /* Pages [i, i + n) of a batch are neighbours in memory. */
-static size_t run_length(const struct batch *b, size_t i)
+static size_t batch_run_length(const struct batch *b, size_t i)
 {
 	size_t n = 1;
 
@@ -24,7 +24,7 @@ static size_t run_length(const struct batch *b, size_t i)
 }
 
 /* Whether other pages may well be readable.  A READ_ASCENDING source cannot go back. */
-static bool is_of_page(const struct pipeline *p, const struct gdump_error *err)
+static bool batch_error_is_of_page(const struct pipeline *p, const struct gdump_error *err)
 {
 	const enum gdump_code code = gdump_error_code(err);
 
@@ -32,62 +32,67 @@ static bool is_of_page(const struct pipeline *p, const struct gdump_error *err)
 	       (code == GDUMP_ERR_NODATA || code == GDUMP_ERR_CORRUPT || code == GDUMP_ERR_OS);
 }
 
-static void lose_page(struct worker *w, struct slot *s, size_t i, struct gdump_error *err)
+static void batch_lose_page(struct pipeline_worker *w, struct ring_entry *e, size_t i,
+			    struct gdump_error *err)
 {
-	s->batch.pages[i].kind = PAGE_LOST;
-	s->batch.num_lost++;
+	e->batch.pages[i].kind = PAGE_LOST;
+	e->batch.num_lost++;
 	if (w->lost)
 		gdump_error_destroy(err);
 	else
 		w->lost = err;
 }
 
-static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i, size_t n);
+static struct gdump_error *batch_read_pages(struct pipeline_worker *w, struct ring_entry *e,
+					    size_t i, size_t n);
 
 /* One of pages [i, i + n) cannot be read: find out which. */
-static struct gdump_error *read_singly(struct worker *w, struct slot *s, size_t i, size_t n)
+static struct gdump_error *batch_read_singly(struct pipeline_worker *w, struct ring_entry *e,
+					     size_t i, size_t n)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t k = 0; !err && k < n; k++)
-		err = read_pages(w, s, i + k, 1);
+		err = batch_read_pages(w, e, i + k, 1);
 	return err;
 }
 
 /* Read pages [i, i + n), or borrow them where they can be seen in place. */
-static struct gdump_error *read_pages(struct worker *w, struct slot *s, size_t i, size_t n)
+static struct gdump_error *batch_read_pages(struct pipeline_worker *w, struct ring_entry *e,
+					    size_t i, size_t n)
 {
 	const size_t page_size = w->p->plan->page_size;
-	const uint64_t paddr = s->batch.pages[i].pfn * page_size;
+	const uint64_t paddr = e->batch.pages[i].pfn * page_size;
 	const unsigned char *src = w->p->hurry ? NULL :
 				   source_borrow(w->p->source, paddr, n * page_size);
 	struct gdump_error *err = NULL;
 
 	if (src) {
-		s->lent = true;
+		e->lent = true;
 	} else {
-		src = s->buf + i * page_size;
-		err = source_read(w->p->source, paddr, s->buf + i * page_size, n * page_size);
+		src = e->buf + i * page_size;
+		err = source_read(w->p->source, paddr, e->buf + i * page_size, n * page_size);
 	}
-	if (err && n > 1 && is_of_page(w->p, err)) {
+	if (err && n > 1 && batch_error_is_of_page(w->p, err)) {
 		gdump_error_destroy(err);
-		return read_singly(w, s, i, n);
+		return batch_read_singly(w, e, i, n);
 	}
-	if (err && is_of_page(w->p, err)) {
-		lose_page(w, s, i, err);
+	if (err && batch_error_is_of_page(w->p, err)) {
+		batch_lose_page(w, e, i, err);
 		return NULL;
 	}
 	for (size_t k = 0; k < n; k++) {
-		s->batch.pages[i + k].kind = PAGE_UNCOMPRESSED;
-		s->src[i + k] = src + k * page_size;
+		e->batch.pages[i + k].kind = PAGE_UNCOMPRESSED;
+		e->src[i + k] = src + k * page_size;
 	}
 	return err;
 }
 
 /* Read the pages of a run that are there; those that are not are PAGE_ZERO. */
-static struct gdump_error *read_run(struct worker *w, struct slot *s, size_t i, size_t n)
+static struct gdump_error *batch_read_run(struct pipeline_worker *w, struct ring_entry *e, size_t i,
+					  size_t n)
 {
-	struct batch *b = &s->batch;
+	struct batch *b = &e->batch;
 	struct gdump_error *err = source_scan(w->p->source, b->pages[i].pfn, n, w->state,
 					      true);
 
@@ -98,85 +103,86 @@ static struct gdump_error *read_run(struct worker *w, struct slot *s, size_t i, 
 			continue;
 		while (k + m < n && w->state[k + m] == PAGE_THERE)
 			m++;
-		err = read_pages(w, s, i + k, m);
+		err = batch_read_pages(w, e, i + k, m);
 	}
 	return err;
 }
 
-struct gdump_error *batch_read(struct worker *w, struct slot *s)
+struct gdump_error *batch_read(struct pipeline_worker *w, struct ring_entry *e)
 {
 	struct gdump_error *err = NULL;
 
-	s->lent = false;
-	for (size_t i = 0, n; !err && i < s->batch.num_pages; i += n) {
-		n = run_length(&s->batch, i);
-		err = read_run(w, s, i, n);
+	e->lent = false;
+	for (size_t i = 0, n; !err && i < e->batch.num_pages; i += n) {
+		n = batch_run_length(&e->batch, i);
+		err = batch_read_run(w, e, i, n);
 	}
-	s->lost = TAKE_PTR(w->lost);
+	e->lost = TAKE_PTR(w->lost);
 	return err;
 }
 
 /* Move one page into the batch's data, compressed if that helps. */
-static void compress_page(struct worker *w, struct slot *s, struct page *page, const unsigned char *src)
+static void batch_compress_page(struct pipeline_worker *w, struct ring_entry *e, struct page *page,
+				const unsigned char *src)
 {
 	const size_t page_size = w->p->plan->page_size;
 	const struct codec *codec = w->p->writer ? w->p->writer->codec : NULL;
-	unsigned char *dst = (w->compressor ? w->spare : s->buf) + s->batch.data_len;
+	unsigned char *dst = (w->compressor ? w->spare : e->buf) + e->batch.data_len;
 	size_t n = 0;
 
 	if (page->kind == PAGE_LOST) {
-		s->count.unreadable++;
+		e->count.unreadable++;
 		return;
 	}
 	if (page->kind == PAGE_ZERO || is_zero(src, page_size)) {
 		*page = (struct page){ .pfn = page->pfn, .kind = PAGE_ZERO };
-		s->count.zero++;
+		e->count.zero++;
 		return;
 	}
 	if (w->compressor)
 		n = codec->compress(w->compressor, dst, page_size - 1, src, page_size);
 	if (n) {
 		page->kind = PAGE_COMPRESSED;
-		s->count.compressed++;
+		e->count.compressed++;
 	} else {
 		n = page_size;
 		/* pages before it may be zero: then it moves down */
 		if (w->p->writer && dst != src)
 			memmove(dst, src, n);
-		s->count.uncompressed++;
+		e->count.uncompressed++;
 	}
 	page->len = (uint32_t)n;
-	s->batch.data_len += n;
+	e->batch.data_len += n;
 }
 
-void batch_compress(struct worker *w, struct slot *s)
+void batch_compress(struct pipeline_worker *w, struct ring_entry *e)
 {
-	s->count = (struct gdump_result){ .pages = s->batch.num_pages - s->batch.num_lost };
-	for (size_t i = 0; i < s->batch.num_pages; i++)
-		compress_page(w, s, &s->batch.pages[i], s->src[i]);
+	e->count = (struct gdump_result){ .pages = e->batch.num_pages - e->batch.num_lost };
+	for (size_t i = 0; i < e->batch.num_pages; i++)
+		batch_compress_page(w, e, &e->batch.pages[i], e->src[i]);
 	if (w->compressor) {
-		unsigned char *read = s->buf;
+		unsigned char *read = e->buf;
 
-		s->buf = w->spare;
+		e->buf = w->spare;
 		w->spare = read;
 	}
-	s->batch.data = s->buf;
+	e->batch.data = e->buf;
 }
 
 /* Take over the pages of a run as the input holds them.  False: they cannot stay
  * so, or are best read one by one.
  */
-static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
+static bool batch_take_run(struct pipeline_worker *w, struct ring_entry *e, size_t i, size_t n)
 {
 	struct source *source = w->p->source;
 	const uint32_t flag = w->p->writer->codec->kdump_flag;
-	struct batch *b = &s->batch;
+	struct batch *b = &e->batch;
 	CLEANUP_ERROR struct gdump_error *err =
 		source_scan(source, b->pages[i].pfn, n, w->state, false);
 
 	/* what fails here fails once more in read(), which has to say why */
 	if (err || memchr(w->state, PAGE_ABSENT, n) ||
-	    !source->ops->stored(source, b->pages[i].pfn, n, flag, s->buf + b->data_len,
+	    !source->ops->stored(source, b->pages[i].pfn, n, flag, e->buf + b->data_len,
 				 w->stored))
 		return false;
 	for (size_t k = 0; k < n; k++) {
@@ -185,26 +191,26 @@ static bool take_stored(struct worker *w, struct slot *s, size_t i, size_t n)
 
 		page->len = from->len;
 		page->kind = !from->len ? PAGE_ZERO : from->flag ? PAGE_COMPRESSED : PAGE_UNCOMPRESSED;
-		s->count.zero += page->kind == PAGE_ZERO;
-		s->count.compressed += page->kind == PAGE_COMPRESSED;
-		s->count.uncompressed += page->kind == PAGE_UNCOMPRESSED;
+		e->count.zero += page->kind == PAGE_ZERO;
+		e->count.compressed += page->kind == PAGE_COMPRESSED;
+		e->count.uncompressed += page->kind == PAGE_UNCOMPRESSED;
 		b->data_len += from->len;
 	}
 	return true;
 }
 
-bool batch_take(struct worker *w, struct slot *s)
+bool batch_take(struct pipeline_worker *w, struct ring_entry *e)
 {
-	struct batch *b = &s->batch;
+	struct batch *b = &e->batch;
 
-	s->count = (struct gdump_result){ .pages = b->num_pages };
+	e->count = (struct gdump_result){ .pages = b->num_pages };
 	for (size_t i = 0, n; i < b->num_pages; i += n) {
-		n = run_length(b, i);
-		if (!take_stored(w, s, i, n)) {
+		n = batch_run_length(b, i);
+		if (!batch_take_run(w, e, i, n)) {
 			b->data_len = 0;
 			return false;
 		}
 	}
-	b->data = s->buf;
+	b->data = e->buf;
 	return true;
 }

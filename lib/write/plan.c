@@ -15,7 +15,7 @@ enum {
 };
 
 /* The pages that the ranges touch. */
-static struct gdump_error *extents_create(struct gdump_plan *plan, const struct image *image)
+static struct gdump_error *plan_create_extents(struct gdump_plan *plan, const struct image *image)
 {
 	const uint32_t page_size = plan->page_size;
 	struct extent *last = NULL;
@@ -43,30 +43,30 @@ static struct gdump_error *extents_create(struct gdump_plan *plan, const struct 
 }
 
 /* Bits for all pages, none of them kept */
-static struct gdump_error *bits_create(struct gdump_plan *plan)
+static struct gdump_error *plan_create_bits(struct gdump_plan *plan)
 {
 	plan->kept = 0;
-	plan->borrows_keep = false;
+	plan->shares_bits = false;
 	/* what is not touched of it, as the input has no such pages, is no memory */
 	plan->keep = calloc((size_t)div_up(plan->num_pages, 64) + 1, sizeof(*plan->keep));
-	plan->used = calloc((size_t)div_up(plan->num_pages, 64 * BLOCK_PAGES) + 1,
-			    sizeof(*plan->used));
-	return plan->keep && plan->used ? NULL : error_nomem();
+	plan->touched_blocks = calloc((size_t)div_up(plan->num_pages, 64 * BLOCK_PAGES) + 1,
+			    sizeof(*plan->touched_blocks));
+	return plan->keep && plan->touched_blocks ? NULL : error_nomem();
 }
 
 /* Keep pages [index, index + num), which were not. */
-static void keep_pages(struct gdump_plan *plan, uint64_t index, uint64_t num)
+static void plan_keep_pages(struct gdump_plan *plan, uint64_t index, uint64_t num)
 {
 	plan->kept += num;
 	for (uint64_t n; num; index += n, num -= n) {
 		n = MIN(num, 64 - index % 64);
 		plan->keep[index / 64] |= ~(uint64_t)0 >> (64 - n) << index % 64;
-		bit_set(plan->used, index / BLOCK_PAGES);
+		bit_set(plan->touched_blocks, index / BLOCK_PAGES);
 	}
 }
 
 /* All of an extent that the input has. */
-static struct gdump_error *keep_extent(struct gdump_plan *plan, const struct extent *x,
+static struct gdump_error *plan_keep_extent(struct gdump_plan *plan, const struct extent *x,
 				       struct source *s)
 {
 	unsigned char state[SCAN_PAGES];
@@ -78,7 +78,7 @@ static struct gdump_error *keep_extent(struct gdump_plan *plan, const struct ext
 		if (n && same == PAGE_ABSENT)
 			continue;
 		if (n) {
-			keep_pages(plan, x->index + i, n);
+			plan_keep_pages(plan, x->index + i, n);
 			continue;
 		}
 		n = MIN(x->num - i, SCAN_PAGES);
@@ -87,21 +87,21 @@ static struct gdump_error *keep_extent(struct gdump_plan *plan, const struct ext
 			return err;
 		for (size_t k = 0; k < n; k++) {
 			if (state[k] != PAGE_ABSENT)
-				keep_pages(plan, x->index + i + k, 1);
+				plan_keep_pages(plan, x->index + i + k, 1);
 		}
 	}
 	return NULL;
 }
 
-static struct gdump_error *keep_all(struct gdump_plan *plan, struct source *s)
+static struct gdump_error *plan_keep_all(struct gdump_plan *plan, struct source *s)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t e = 0; !err && e < plan->num_extents; e++) {
 		if (s->ops->has_absent)
-			err = keep_extent(plan, &plan->extents[e], s);
+			err = plan_keep_extent(plan, &plan->extents[e], s);
 		else
-			keep_pages(plan, plan->extents[e].index, plan->extents[e].num);
+			plan_keep_pages(plan, plan->extents[e].index, plan->extents[e].num);
 	}
 	plan->dropped[log2_u64(GDUMP_DROP_ABSENT)] = plan->num_pages - plan->kept;
 	return err;
@@ -116,12 +116,12 @@ struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret)
 		return error_nomem();
 	plan->source = s;
 	plan->page_size = s->image.page_size;
-	err = extents_create(plan, &s->image);
+	err = plan_create_extents(plan, &s->image);
 	if (err)
 		return err;
-	err = bits_create(plan);
+	err = plan_create_bits(plan);
 	if (!err)
-		err = keep_all(plan, s);
+		err = plan_keep_all(plan, s);
 	if (err)
 		return err;
 	debug_log(&s->debug, GDUMP_DEBUG_STEP, "the input has %llu of %llu pages in %zu extents",
@@ -132,7 +132,7 @@ struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret)
 }
 
 /* The next bit in [i, end) that is @set, or @end. */
-static uint64_t next_bit(const uint64_t *bits, uint64_t i, uint64_t end, bool set)
+static uint64_t bits_next(const uint64_t *bits, uint64_t i, uint64_t end, bool set)
 {
 	const uint64_t flip = set ? 0 : ~(uint64_t)0;
 	uint64_t word;
@@ -154,14 +154,14 @@ static uint64_t next_bit(const uint64_t *bits, uint64_t i, uint64_t end, bool se
 /* The same of the plan's pages that are kept.  Where none ever was, nothing is looked at:
  * to read what was not touched costs the time, and on some machines the memory.
  */
-static uint64_t next_kept(const struct gdump_plan *plan, uint64_t i, uint64_t end)
+static uint64_t plan_next_kept(const struct gdump_plan *plan, uint64_t i, uint64_t end)
 {
 	while (i < end && !bit_test(plan->keep, i)) {
 		const uint64_t last = div_up(end, BLOCK_PAGES);
-		const uint64_t block = next_bit(plan->used, i / BLOCK_PAGES, last, true);
+		const uint64_t block = bits_next(plan->touched_blocks, i / BLOCK_PAGES, last, true);
 
 		i = MAX(i, block * BLOCK_PAGES);
-		i = next_bit(plan->keep, i, MIN(end, (block + 1) * BLOCK_PAGES), true);
+		i = bits_next(plan->keep, i, MIN(end, (block + 1) * BLOCK_PAGES), true);
 	}
 	return MIN(i, end);
 }
@@ -169,9 +169,9 @@ static uint64_t next_kept(const struct gdump_plan *plan, uint64_t i, uint64_t en
 /* How many pages from @i on, before @end, one look tells of: @mask is their bits in a word
  * of the plan's, or 0 where none ever was kept.
  */
-static uint64_t step(const struct gdump_plan *plan, uint64_t i, uint64_t end, uint64_t *mask)
+static uint64_t plan_step(const struct gdump_plan *plan, uint64_t i, uint64_t end, uint64_t *mask)
 {
-	const bool used = bit_test(plan->used, i / BLOCK_PAGES);
+	const bool used = bit_test(plan->touched_blocks, i / BLOCK_PAGES);
 	const uint64_t n = MIN(end - i, used ? 64 - i % 64 : BLOCK_PAGES - i % BLOCK_PAGES);
 
 	*mask = used ? ~(uint64_t)0 >> (64 - n) << i % 64 : 0;
@@ -179,12 +179,12 @@ static uint64_t step(const struct gdump_plan *plan, uint64_t i, uint64_t end, ui
 }
 
 /* How many of pages [i, end) are kept. */
-static uint64_t count_kept(const struct gdump_plan *plan, uint64_t i, uint64_t end)
+static uint64_t plan_count_kept(const struct gdump_plan *plan, uint64_t i, uint64_t end)
 {
 	uint64_t count = 0, mask;
 
 	for (uint64_t n; i < end; i += n) {
-		n = step(plan, i, end, &mask);
+		n = plan_step(plan, i, end, &mask);
 		if (mask)
 			count += (unsigned int)__builtin_popcountll(plan->keep[i / 64] & mask);
 	}
@@ -192,7 +192,7 @@ static uint64_t count_kept(const struct gdump_plan *plan, uint64_t i, uint64_t e
 }
 
 /* The pfn behind the last page of RAM; where there is none, of all. */
-static uint64_t ram_end_pfn(const struct gdump_plan *plan, const struct image *image)
+static uint64_t plan_ram_end(const struct gdump_plan *plan, const struct image *image)
 {
 	for (size_t i = image->num_ranges; i-- > 0;) {
 		const struct gdump_range *r = &image->ranges[i];
@@ -204,7 +204,7 @@ static uint64_t ram_end_pfn(const struct gdump_plan *plan, const struct image *i
 }
 
 /* A copy with extents of its own, but @plan's bits; NULL: no memory */
-static struct gdump_plan *borrow(const struct gdump_plan *plan)
+static struct gdump_plan *plan_share(const struct gdump_plan *plan)
 {
 	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
 	CLEANUP_PLAN struct gdump_plan *copy = malloc(sizeof(*copy));
@@ -212,7 +212,7 @@ static struct gdump_plan *borrow(const struct gdump_plan *plan)
 	if (!copy)
 		return NULL;
 	*copy = *plan;
-	copy->borrows_keep = true;
+	copy->shares_bits = true;
 	copy->extents = malloc(size);
 	if (!copy->extents)
 		return NULL;
@@ -223,8 +223,8 @@ static struct gdump_plan *borrow(const struct gdump_plan *plan)
 struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
 			      struct gdump_plan **ret)
 {
-	const uint64_t end = ram_end_pfn(plan, image);
-	CLEANUP_PLAN struct gdump_plan *trimmed = borrow(plan);
+	const uint64_t end = plan_ram_end(plan, image);
+	CLEANUP_PLAN struct gdump_plan *trimmed = plan_share(plan);
 	struct extent *x;
 	uint64_t cut;
 
@@ -235,7 +235,7 @@ struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image 
 		cut = x->pfn + x->num > end ? MIN(x->pfn + x->num - end, x->num) : 0;
 		x->num -= cut;
 		trimmed->num_pages -= cut;
-		trimmed->kept -= count_kept(plan, x->index + x->num, x->index + x->num + cut);
+		trimmed->kept -= plan_count_kept(plan, x->index + x->num, x->index + x->num + cut);
 		if (x->num)
 			break;
 	}
@@ -248,9 +248,9 @@ void gdump_plan_destroy(struct gdump_plan *plan)
 	if (!plan)
 		return;
 	free(plan->extents);
-	if (!plan->borrows_keep) {
+	if (!plan->shares_bits) {
 		free(plan->keep);
-		free(plan->used);
+		free(plan->touched_blocks);
 	}
 	free(plan);
 }
@@ -259,7 +259,7 @@ uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c)
 {
 	for (; c->extent < plan->num_extents; c->extent++, c->page = 0) {
 		const struct extent *x = &plan->extents[c->extent];
-		uint64_t i = next_kept(plan, x->index + c->page, x->index + x->num);
+		uint64_t i = plan_next_kept(plan, x->index + c->page, x->index + x->num);
 
 		if (i < x->index + x->num) {
 			c->page = i - x->index + 1;
@@ -272,8 +272,8 @@ uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c)
 struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,
 			      struct gdump_plan **ret)
 {
-	CLEANUP_PLAN struct gdump_plan *thin = borrow(plan);
-	struct gdump_error *err = thin ? bits_create(thin) : error_nomem();
+	CLEANUP_PLAN struct gdump_plan *thin = plan_share(plan);
+	struct gdump_error *err = thin ? plan_create_bits(thin) : error_nomem();
 	struct plan_cursor c = { 0 };
 	uint64_t n = 0;
 
@@ -281,7 +281,7 @@ struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,
 		return err;
 	while (plan_next(plan, &c) != UINT64_MAX) {
 		if (n++ % step == 0)
-			keep_pages(thin, plan->extents[c.extent].index + c.page - 1, 1);
+			plan_keep_pages(thin, plan->extents[c.extent].index + c.page - 1, 1);
 	}
 	*ret = TAKE_PTR(thin);
 	return NULL;
@@ -298,7 +298,7 @@ uint64_t plan_end_pfn(const struct gdump_plan *plan)
 }
 
 /* Set bits [from, to) of a kdump bitmap. */
-static void set_bits(unsigned char *buf, uint64_t from, uint64_t to)
+static void bits_set(unsigned char *buf, uint64_t from, uint64_t to)
 {
 	for (; from < to && from % 8; from++)
 		buf[from / 8] |= (unsigned char)(1 << from % 8);
@@ -309,7 +309,7 @@ static void set_bits(unsigned char *buf, uint64_t from, uint64_t to)
 }
 
 /* The first extent that ends behind @pfn, or the number of all. */
-static size_t extent_from(const struct gdump_plan *plan, uint64_t pfn)
+static size_t plan_extent_from(const struct gdump_plan *plan, uint64_t pfn)
 {
 	size_t lo = 0, hi = plan->num_extents;
 
@@ -331,7 +331,7 @@ void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
 	const uint64_t end = pfn + 8 * (uint64_t)len;
 
 	memset(buf, 0, len);
-	for (size_t e = extent_from(plan, pfn); e < plan->num_extents; e++) {
+	for (size_t e = plan_extent_from(plan, pfn); e < plan->num_extents; e++) {
 		const struct extent *x = &plan->extents[e];
 		const uint64_t from = MAX(x->pfn, pfn), to = MIN(x->pfn + x->num, end);
 		uint64_t i = x->index + (from - x->pfn), stop = i + (to - from), next;
@@ -340,24 +340,24 @@ void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
 		if (from >= to)
 			break;
 		for (; i < stop; i = next) {
-			i = kept ? next_kept(plan, i, stop) : i;
-			next = kept ? next_bit(plan->keep, i, stop, false) : stop;
-			set_bits(buf, i - first, next - first);
+			i = kept ? plan_next_kept(plan, i, stop) : i;
+			next = kept ? bits_next(plan->keep, i, stop, false) : stop;
+			bits_set(buf, i - first, next - first);
 		}
 	}
 }
 
 /* The extent that holds @pfn, or NULL. */
-static const struct extent *extent_at(const struct gdump_plan *plan, uint64_t pfn)
+static const struct extent *plan_extent_at(const struct gdump_plan *plan, uint64_t pfn)
 {
-	const size_t e = extent_from(plan, pfn);
+	const size_t e = plan_extent_from(plan, pfn);
 
 	return e < plan->num_extents && plan->extents[e].pfn <= pfn ? &plan->extents[e] : NULL;
 }
 
 bool plan_covers(const struct gdump_plan *plan, uint64_t pfn, uint64_t *from, uint64_t *to)
 {
-	const size_t e = extent_from(plan, pfn);
+	const size_t e = plan_extent_from(plan, pfn);
 
 	if (e == plan->num_extents)
 		return false;
@@ -367,12 +367,12 @@ bool plan_covers(const struct gdump_plan *plan, uint64_t pfn, uint64_t *from, ui
 }
 
 /* Keep none of pages [i, end), and count those that were kept. */
-static uint64_t clear_bits(struct gdump_plan *plan, uint64_t i, uint64_t end)
+static uint64_t plan_clear(struct gdump_plan *plan, uint64_t i, uint64_t end)
 {
 	uint64_t count = 0, mask;
 
 	for (uint64_t n; i < end; i += n) {
-		n = step(plan, i, end, &mask);
+		n = plan_step(plan, i, end, &mask);
 		if (mask)
 			count += (unsigned int)__builtin_popcountll(
 				__atomic_fetch_and(&plan->keep[i / 64], ~mask, __ATOMIC_RELAXED) & mask);
@@ -384,24 +384,24 @@ uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num)
 {
 	uint64_t count = 0;
 
-	for (size_t e = extent_from(plan, pfn); e < plan->num_extents; e++) {
+	for (size_t e = plan_extent_from(plan, pfn); e < plan->num_extents; e++) {
 		const struct extent *x = &plan->extents[e];
 		const uint64_t from = MAX(pfn, x->pfn), to = MIN(pfn + num, x->pfn + x->num);
 
 		if (from >= to)
 			break;
-		count += clear_bits(plan, x->index + (from - x->pfn), x->index + (to - x->pfn));
+		count += plan_clear(plan, x->index + (from - x->pfn), x->index + (to - x->pfn));
 	}
 	return count;
 }
 
 /* All bits of @plan that may be set */
-static void copy_kept(const struct gdump_plan *plan, uint64_t *to, const uint64_t *from)
+static void plan_copy_kept(const struct gdump_plan *plan, uint64_t *to, const uint64_t *from)
 {
 	const uint64_t num = div_up(plan->num_pages, 64), step = BLOCK_PAGES / 64;
 
 	for (uint64_t i = 0; i < num; i += step) {
-		if (bit_test(plan->used, i / step))
+		if (bit_test(plan->touched_blocks, i / step))
 			memcpy(to + i, from + i, (size_t)MIN(step, num - i) * sizeof(*to));
 	}
 }
@@ -411,13 +411,13 @@ uint64_t *plan_save(const struct gdump_plan *plan)
 	uint64_t *saved = calloc((size_t)div_up(plan->num_pages, 64) + 1, sizeof(*saved));
 
 	if (saved)
-		copy_kept(plan, saved, plan->keep);
+		plan_copy_kept(plan, saved, plan->keep);
 	return saved;
 }
 
 void plan_restore(struct gdump_plan *plan, const uint64_t *saved)
 {
-	copy_kept(plan, plan->keep, saved);
+	plan_copy_kept(plan, plan->keep, saved);
 }
 
 const char *gdump_plan_warning(const struct gdump_plan *plan)
@@ -425,9 +425,9 @@ const char *gdump_plan_warning(const struct gdump_plan *plan)
 	return plan->warning[0] ? plan->warning : NULL;
 }
 
-bool plan_page(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index)
+bool plan_index(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index)
 {
-	const struct extent *x = extent_at(plan, pfn);
+	const struct extent *x = plan_extent_at(plan, pfn);
 
 	if (!x)
 		return false;
@@ -439,17 +439,17 @@ bool gdump_plan_keeps(const struct gdump_plan *plan, uint64_t pfn)
 {
 	uint64_t index;
 
-	return plan_page(plan, pfn, &index);
+	return plan_index(plan, pfn, &index);
 }
 
 uint64_t plan_run(const struct gdump_plan *plan, uint64_t pfn, bool *kept)
 {
-	const struct extent *x = extent_at(plan, pfn);
+	const struct extent *x = plan_extent_at(plan, pfn);
 	uint64_t i = x->index + (pfn - x->pfn);
 
 	*kept = bit_test(plan->keep, i);
-	return (*kept ? next_bit(plan->keep, i, x->index + x->num, false)
-		      : next_kept(plan, i, x->index + x->num)) - i;
+	return (*kept ? bits_next(plan->keep, i, x->index + x->num, false)
+		      : plan_next_kept(plan, i, x->index + x->num)) - i;
 }
 
 uint64_t gdump_plan_kept(const struct gdump_plan *plan)
@@ -474,7 +474,7 @@ struct gdump_error *plan_rank_init(struct plan_rank *r, const struct gdump_plan 
 		return error_nomem();
 	for (uint64_t i = 1; i < num; i++)
 		r->counts[i] = r->counts[i - 1] +
-			       count_kept(plan, (i - 1) * RANK_PAGES, i * RANK_PAGES);
+			       plan_count_kept(plan, (i - 1) * RANK_PAGES, i * RANK_PAGES);
 	return NULL;
 }
 
@@ -486,8 +486,8 @@ void plan_rank_deinit(struct plan_rank *r)
 
 uint64_t plan_rank(const struct plan_rank *r, uint64_t pfn)
 {
-	const struct extent *x = extent_at(r->plan, pfn);
+	const struct extent *x = plan_extent_at(r->plan, pfn);
 	const uint64_t i = x->index + (pfn - x->pfn);
 
-	return r->counts[i / RANK_PAGES] + count_kept(r->plan, i / RANK_PAGES * RANK_PAGES, i);
+	return r->counts[i / RANK_PAGES] + plan_count_kept(r->plan, i / RANK_PAGES * RANK_PAGES, i);
 }

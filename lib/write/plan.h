@@ -22,12 +22,14 @@ struct gdump_plan {
 	struct extent *extents;         /* ascending, not adjacent              */
 	size_t num_extents;
 	uint64_t *keep;                 /* by page number in the plan           */
-	uint64_t *used;                 /* by 32768 of them: some were kept at first */
-	bool borrows_keep;              /* and used, of the plan that was trimmed */
+	uint64_t *touched_blocks;       /* a bit for each 32768 pages: some of them
+					 * were kept at some time; elsewhere keep[]
+					 * was never written, and has no memory */
+	bool shares_bits;               /* keep and touched_blocks are another plan's */
 	uint64_t num_pages;             /* of all extents                       */
 	uint64_t kept;
 	uint64_t dropped[8];            /* by bit of enum gdump_drop            */
-	uint64_t inconsistent;                   /* struct pages that made no sense      */
+	uint64_t inconsistent;          /* page structures that made no sense   */
 	bool survey;                    /* not to be written: the guest may run */
 	char warning[200];              /* why less was filtered, or ""         */
 };
@@ -66,7 +68,7 @@ struct plan_cursor {
 uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c);
 
 /* Whether page @pfn is kept, and then its number among all pages of the plan. */
-bool plan_page(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index);
+bool plan_index(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index);
 
 /* Leave out [pfn, pfn + num) and say how many of these pages were kept so far.
  * Safe from many threads; the counts of @plan are the caller's business.

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * writer.h - one dump that is being written
+ * writer.h - write pages to one file of a dump
  *
- * The pipeline hands over batches of pages.  place() is called once for each,
- * one at a time, and gives the batch its places in the file without doing any
- * I/O; pages ascend from call to call, unless write_spec.any_order is set.  store() then writes it: from any thread and in
- * any order where the sink seeks, else in order.  So the file's layout never
- * depends on the number of threads, while the writing is done by all of them.
+ * The pipeline hands over batches of pages.  place() is called once for each, one at a
+ * time, and gives the batch its places in the file without doing any I/O; pages ascend
+ * from call to call, unless write_spec.any_order is set.  store() then writes it: from
+ * any thread and in any order if the sink seeks, otherwise in order.  So the layout of
+ * the file does not depend on the number of threads, while all of them write.
  */
 #pragma once
 
@@ -59,7 +59,7 @@ struct writer_ops {
 
 struct writer {
 	const struct writer_ops *ops;
-	const struct codec *codec;      /* NULL: pages stay raw                 */
+	const struct codec *codec;      /* NULL: pages are not compressed       */
 	int level;
 	uint64_t zero_filled;           /* pages that are zero in the dump, as
 					 * its format cannot leave them out     */

@@ -234,7 +234,7 @@ static bool test_reading(uint32_t page_size, size_t num_room)
 	struct procmem *mem = NULL;
 	struct taken *t = calloc(1, sizeof(*t));
 	const struct page_sink to = {
-		.put = take, .wants = wants, .reserve = room, .cancelled = stopped, .arg = t,
+		.put = take, .wants = wants, .reserve = room, .canceled = stopped, .arg = t,
 	};
 	struct ahead a = { .slots = slots, .num_slots = 2, .page_size = page_size, .to = &to };
 	const uint64_t changed = CHANGED * page / page_size;

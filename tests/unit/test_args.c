@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * test_args.c - what a caller may get wrong: sizes that were forgotten, values of no enum, NULL
  */

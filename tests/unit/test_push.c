@@ -102,7 +102,7 @@ static struct gdump_error *push(struct source *s, const struct page_sink *to)
 		page_err = to->put(to->arg, pfn, is_zero(page, PAGE) ? NULL : page);
 		atomic_fetch_add(&f->pushed, 1);
 		if (page_err)
-			CHECK(to->cancelled(to->arg));
+			CHECK(to->canceled(to->arg));
 		if (page_err && !f->all_anyway) {
 			err = page_err;
 			break;
@@ -342,7 +342,7 @@ static void test_missing(void)
 	CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 2 }, &result));
 	CHECK_INT(result.pages, 2498);
 	CHECK_INT(result.unreadable, 2);
-	CHECK_STR(result.first_error, "memory at 0x14000 never came");
+	CHECK_STR(result.first_error, "the page at 0x14000 was not in the snapshot");
 	CHECK(k->writer.incomplete);
 	CHECK_INT(k->times[19], 1);
 	CHECK_INT(k->times[20] + k->times[2500], 0);
@@ -359,7 +359,7 @@ static void test_nothing_comes(void)
 	f->num = 0;
 	CHECK_OK(run(f, k, NULL, (struct pipeline_options){ .threads = 2 }, &result));
 	CHECK_INT(result.unreadable, 2500);
-	CHECK_STR(result.first_error, "memory at 0x0 never came");
+	CHECK_STR(result.first_error, "the page at 0x0 was not in the snapshot");
 	free(result.first_error);
 	free(k);
 }

@@ -1,43 +1,42 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * pipeline.c - carry the planned pages from a source to a writer
+ * pipeline_run.c - carry the planned pages from a source to a writer
  *
  * Theory of operation
  *
  * The plan is cut into batches of up to BATCH_BYTES of kept pages.  Batch n
- * lives in ring[n % num_slots] and is, one after the other,
+ * lives in ring[n % num_entries] and is, one after the other,
  *
- *     claimed   a worker reads its pages
- *     read      (only where there is a hurry) it waits to be compressed
+ *     claimed       a worker reads its pages
+ *     read          (only in a hurry) it waits to be compressed
  *     compressing   a worker finds the zero pages and compresses the others
  *     compressed    it waits for its turn
- *     placed    the writer has given it its place in the file: in order of n
- *     stored    it is written; the slot is free
+ *     placed        the writer has given it its place in the file: in order of n
+ *     stored        it is written; the ring entry is free
  *
- * All is done by the workers; each looks for the work nearest to the end: store
- * what is placed, place what is next, else claim a new batch and, while it is in
- * the cache, compress it.  Where there is a hurry (a guest stands still until all has
- * been read) claiming comes first, and compressing waits, as long as there are slots.
- * place() is a few sums, so it runs under the lock; reading, compressing and storing do not.  So the
- * layout of the file depends on the order of batches only, no worker waits for
- * another unless the ring is full, and writing is spread over all of them.
- * Where the sink cannot seek, batches are stored in order, one at a time.
+ * The workers do all of this.  Each looks for the work that is nearest to the end: store
+ * a placed batch, place the next one, or else claim a new batch and compress it while it
+ * is in the cache.  In a hurry, that is while a guest is paused until all has been read,
+ * claiming comes first, and compressing waits as long as there are free entries.  place()
+ * does a few sums, so it runs under the lock; reading, compressing and storing do not.
+ * So the layout of the file depends on nothing but the order of the batches, no worker
+ * waits for another unless the ring is full, and all of them write.  If the sink cannot
+ * seek, batches are stored in order, one at a time.
  *
- * The buffer that was used last is used next: so most of a large ring is never
- * touched where the workers keep up, and what is touched is in the cache.
+ * The buffer that was used last is used next.  So most of a large ring is never touched
+ * if the workers keep up, and the part that is touched stays in the cache.
  *
- * Counters say it all: [stored, claimed) is in flight, [placed, claimed) waits
- * for its place.  The error that is reported is that of the lowest batch: after
- * an error nothing is claimed any more, but what is in flight below it goes on.
+ * The counters are the state: batches [stored, claimed) are in flight, [placed, claimed)
+ * wait for their places.  The error that is reported is that of the lowest batch: after
+ * an error no batch is claimed, but the batches in flight below it are completed.
  *
- * A source that pushes has an order of its own: a feeder thread takes its pages
- * and fills batches with them as they come; all else is the same.
+ * A source that pushes has an order of its own: the receiver (pipeline_receive.c), a
+ * thread, takes its pages and fills batches with them as they come.  The rest is the same.
  *
- * p->lock guards the counters, the cursor and each slot's state.  A slot's
- * pages and data belong to the worker between two changes of its state.  On a
- * READ_ASCENDING source no batch is claimed while another is being read, so that reads
- * come in ascending order.
+ * p->lock guards the counters, the cursor and the state of each entry.  The pages and data
+ * of an entry belong to one worker between two changes of its state.  On a READ_ASCENDING
+ * source no batch is claimed while another is being read, so that addresses ascend.
  */
 #include "pipeline_inside.h"
 
@@ -53,12 +52,12 @@
 
 enum {
 	BATCH_BYTES = 512 * 1024,
-	SLOTS_PER_THREAD = 4,
+	ENTRIES_PER_THREAD = 4,
 	PROGRESS_MS = 100,
 };
 
 /* Fill a batch with the next pages of the plan; false: there are none. */
-static bool next_pages(struct pipeline *p, struct batch *b)
+static bool batch_next_pages(struct pipeline *p, struct batch *b)
 {
 	uint64_t end = UINT64_MAX;
 
@@ -84,14 +83,14 @@ static bool next_pages(struct pipeline *p, struct batch *b)
 }
 
 /* Lock held: batch @n failed; nothing from there on will be written. */
-static void fail(struct pipeline *p, uint64_t n, struct gdump_error *err)
+static void pipeline_fail(struct pipeline *p, uint64_t n, struct gdump_error *err)
 {
-	slot_at(p, n)->err = err;
+	entry_at(p, n)->err = err;
 	p->end = MIN(p->end, n);
 }
 
-/* Lock held: one batch less is being read; the last one lets the source go. */
-static void count_read(struct pipeline *p)
+/* Lock held: a batch has been read; after the last one, the source is no longer needed. */
+static void pipeline_count_read(struct pipeline *p)
 {
 	p->reading--;
 	if (p->plan_done && !p->reading)
@@ -99,66 +98,69 @@ static void count_read(struct pipeline *p)
 	pthread_cond_broadcast(&p->change);
 }
 
-/* Lock held, given up meanwhile: compress what was read. */
-static void compress_slot(struct worker *w, struct slot *s)
+/* Lock held, but not while compressing: compress a batch that was read. */
+static void entry_compress(struct pipeline_worker *w, struct ring_entry *e)
 {
-	s->state = SLOT_COMPRESSING;
+	e->state = ENTRY_COMPRESSING;
 	pthread_mutex_unlock(&w->p->lock);
-	batch_compress(w, s);
+	batch_compress(w, e);
 	pthread_mutex_lock(&w->p->lock);
-	s->state = SLOT_COMPRESSED;
+	e->state = ENTRY_COMPRESSED;
 }
 
-/* Lock held: claim a batch and read it; without a hurry also compress it.  False:
- * there is none to claim.
+/* Lock held, but not while reading: claim a batch and read it; compress it too unless in a
+ * hurry.  False: there is none to claim.
  */
-static bool work_claim(struct worker *w)
+static bool worker_claim(struct pipeline_worker *w)
 {
 	struct pipeline *p = w->p;
 	bool taken;
 	struct gdump_error *err;
-	struct slot *s;
+	struct ring_entry *e;
 	uint64_t n;
 
 	if (p->order == READ_PUSHED || p->plan_done || p->claimed >= p->end ||
-	    p->claimed - p->stored == p->num_slots)
+	    p->claimed - p->stored == p->num_entries)
 		return false;
 	if (p->order == READ_ASCENDING && p->reading)
 		return false;           /* its turn comes when the other has read */
 	n = p->claimed;
-	s = slot_at(p, n);
-	if (!next_pages(p, &s->batch)) {
+	e = entry_at(p, n);
+	if (!batch_next_pages(p, &e->batch)) {
 		pthread_cond_signal(&p->tick);
 		return false;
 	}
-	claim_slot(p);
+	entry_claim(p);
 	p->reading++;
 	pthread_mutex_unlock(&p->lock);
 
-	taken = w->stored && batch_take(w, s);
-	err = taken ? NULL : batch_read(w, s);
-	/* what is lent is the source's until it is compressed */
-	if (!err && s->lent && !taken)
-		batch_compress(w, s);
+	taken = w->stored && batch_take(w, e);
+	err = taken ? NULL : batch_read(w, e);
+	/* borrowed pages cannot wait: they are used in place until they are compressed */
+	if (!err && e->lent && !taken)
+		batch_compress(w, e);
 	pthread_mutex_lock(&p->lock);
-	count_read(p);
+	pipeline_count_read(p);
 	if (err)
-		fail(p, n, err);
-	s->state = !err && !s->lent && !taken ? SLOT_READ : SLOT_COMPRESSED;
-	if (s->state == SLOT_READ && !p->hurry)
-		compress_slot(w, s);
+		pipeline_fail(p, n, err);
+	e->state = !err && !e->lent && !taken ? ENTRY_READ : ENTRY_COMPRESSED;
+	if (e->state == ENTRY_READ && !p->hurry)
+		entry_compress(w, e);
 	pthread_cond_broadcast(&p->change);
 	return true;
 }
 
-/* Lock held: compress the oldest batch that waits for it.  False: none does. */
-static bool work_compress(struct worker *w)
+/* Lock held: compress the oldest batch that was read.  False: there is none. */
+static bool worker_compress(struct pipeline_worker *w)
 {
 	struct pipeline *p = w->p;
 
-	for (uint64_t n = p->placed; (p->hurry || p->order == READ_PUSHED) && n < MIN(p->claimed, p->end); n++) {
-		if (slot_at(p, n)->state == SLOT_READ) {
-			compress_slot(w, slot_at(p, n));
+	/* otherwise the worker that reads a batch compresses it */
+	if (!p->hurry && p->order != READ_PUSHED)
+		return false;
+	for (uint64_t n = p->placed; n < MIN(p->claimed, p->end); n++) {
+		if (entry_at(p, n)->state == ENTRY_READ) {
+			entry_compress(w, entry_at(p, n));
 			pthread_cond_broadcast(&p->change);
 			return true;
 		}
@@ -167,23 +169,23 @@ static bool work_compress(struct worker *w)
 }
 
 /* Lock held: place the batches whose turn it is. */
-static bool work_place(struct worker *w)
+static bool worker_place(struct pipeline_worker *w)
 {
 	struct pipeline *p = w->p;
 	bool some = false;
 
-	while (p->placed < MIN(p->claimed, p->end) && slot_at(p, p->placed)->state == SLOT_COMPRESSED) {
-		struct slot *s = slot_at(p, p->placed);
+	while (p->placed < MIN(p->claimed, p->end) && entry_at(p, p->placed)->state == ENTRY_COMPRESSED) {
+		struct ring_entry *e = entry_at(p, p->placed);
 		struct gdump_error *err = p->writer && p->writer->ops->place ?
-					  p->writer->ops->place(p->writer, &s->batch) : NULL;
+					  p->writer->ops->place(p->writer, &e->batch) : NULL;
 
 		if (err) {
-			fail(p, p->placed, err);
+			pipeline_fail(p, p->placed, err);
 			break;
 		}
-		if (p->writer && s->batch.num_lost)
+		if (p->writer && e->batch.num_lost)
 			p->writer->incomplete = true;
-		s->state = SLOT_PLACED;
+		e->state = ENTRY_PLACED;
 		p->placed++;
 		some = true;
 	}
@@ -192,38 +194,38 @@ static bool work_place(struct worker *w)
 	return some;
 }
 
-/* Lock held: free the slots of batches that are stored, from the oldest on, but
- * not of one that failed: its error is needed yet.
+/* Lock held: free the entries of batches that are stored, from the oldest on; an entry that
+ * failed keeps its error.
  */
-static void count_stored(struct pipeline *p)
+static void pipeline_count_stored(struct pipeline *p)
 {
 	while (p->stored < MIN(p->placed, p->end) &&
-	       slot_at(p, p->stored)->state == SLOT_STORED) {
-		struct slot *s = slot_at(p, p->stored);
+	       entry_at(p, p->stored)->state == ENTRY_STORED) {
+		struct ring_entry *e = entry_at(p, p->stored);
 
-		s->state = SLOT_FREE;
-		p->result->pages += s->count.pages;
-		p->result->zero += s->count.zero;
-		p->result->compressed += s->count.compressed;
-		p->result->uncompressed += s->count.uncompressed;
-		p->result->unreadable += s->count.unreadable;
+		e->state = ENTRY_FREE;
+		p->result->pages += e->count.pages;
+		p->result->zero += e->count.zero;
+		p->result->compressed += e->count.compressed;
+		p->result->uncompressed += e->count.uncompressed;
+		p->result->unreadable += e->count.unreadable;
 		if (!p->lost)
-			p->lost = TAKE_PTR(s->lost);
-		gdump_error_destroy(TAKE_PTR(s->lost));
-		p->done_pages += s->batch.num_pages;
+			p->lost = TAKE_PTR(e->lost);
+		gdump_error_destroy(TAKE_PTR(e->lost));
+		p->done_pages += e->batch.num_pages;
 		p->stored++;
 	}
 }
 
-/* Lock held: the oldest batch that is placed and that nobody stores yet. */
-static struct slot *find_placed(struct pipeline *p, uint64_t *ret)
+/* Lock held: the oldest batch that is placed and is not being stored. */
+static struct ring_entry *ring_find_placed(struct pipeline *p, uint64_t *ret)
 {
 	for (uint64_t n = p->stored; n < MIN(p->placed, p->end); n++) {
-		struct slot *s = slot_at(p, n);
+		struct ring_entry *e = entry_at(p, n);
 
-		if (s->state == SLOT_PLACED) {
+		if (e->state == ENTRY_PLACED) {
 			*ret = n;
-			return s;
+			return e;
 		}
 		if (p->opt->store_in_order)
 			return NULL;
@@ -232,32 +234,32 @@ static struct slot *find_placed(struct pipeline *p, uint64_t *ret)
 }
 
 /* Lock held: store a batch.  False: there is none to store. */
-static bool work_store(struct worker *w)
+static bool worker_store(struct pipeline_worker *w)
 {
 	struct pipeline *p = w->p;
 	struct gdump_error *err = NULL;
 	uint64_t n;
-	struct slot *s = find_placed(p, &n);
+	struct ring_entry *e = ring_find_placed(p, &n);
 
-	if (!s)
+	if (!e)
 		return false;
-	s->state = SLOT_STORING;
+	e->state = ENTRY_STORING;
 	pthread_mutex_unlock(&p->lock);
 	if (p->writer)
-		err = p->writer->ops->store(p->writer, &s->batch);
+		err = p->writer->ops->store(p->writer, &e->batch);
 	pthread_mutex_lock(&p->lock);
 	if (err)
-		fail(p, n, err);
-	s->state = SLOT_STORED;
-	release_buf(p, s);
+		pipeline_fail(p, n, err);
+	e->state = ENTRY_STORED;
+	entry_release_buf(p, e);
 	if (!err)
-		count_stored(p);
+		pipeline_count_stored(p);
 	pthread_cond_broadcast(&p->change);
 	return true;
 }
 
 /* Lock held: whether nothing is left to do or wait for. */
-static bool finished(const struct pipeline *p)
+static bool pipeline_is_finished(const struct pipeline *p)
 {
 	const bool none_to_claim = p->plan_done || p->claimed >= p->end;
 
@@ -265,21 +267,21 @@ static bool finished(const struct pipeline *p)
 }
 
 /* Lock held: do what is most useful now.  False: there is nothing to do. */
-static bool work(struct worker *w)
+static bool worker_step(struct pipeline_worker *w)
 {
-	if (w->p->hurry && work_claim(w))
+	if (w->p->hurry && worker_claim(w))
 		return true;
-	return work_place(w) || work_store(w) || work_compress(w) || work_claim(w);
+	return worker_place(w) || worker_store(w) || worker_compress(w) || worker_claim(w);
 }
 
 static void *worker_run(void *arg)
 {
-	struct worker *w = arg;
+	struct pipeline_worker *w = arg;
 	struct pipeline *p = w->p;
 
 	pthread_mutex_lock(&p->lock);
-	while (!finished(p)) {
-		if (!work(w) && !finished(p))
+	while (!pipeline_is_finished(p)) {
+		if (!worker_step(w) && !pipeline_is_finished(p))
 			pthread_cond_wait(&p->change, &p->lock);
 	}
 	p->running--;
@@ -293,21 +295,21 @@ static struct gdump_error *ring_alloc(struct pipeline *p)
 {
 	const size_t page_size = p->plan->page_size;
 
-	p->num_slots = p->opt->threads * SLOTS_PER_THREAD;
-	p->hurry = p->opt->buffer / BATCH_BYTES > p->num_slots;
+	p->num_entries = p->opt->threads * ENTRIES_PER_THREAD;
+	p->hurry = p->opt->buffer / BATCH_BYTES > p->num_entries;
 	if (p->hurry)
-		p->num_slots = (unsigned int)MIN(p->opt->buffer / BATCH_BYTES,
-						 p->num_slots + p->plan->kept / p->batch_pages);
-	p->ring = calloc(p->num_slots, sizeof(*p->ring));
-	p->bufs = calloc(p->num_slots, sizeof(*p->bufs));
+		p->num_entries = (unsigned int)MIN(p->opt->buffer / BATCH_BYTES,
+						 p->num_entries + p->plan->kept / p->batch_pages);
+	p->ring = calloc(p->num_entries, sizeof(*p->ring));
+	p->bufs = calloc(p->num_entries, sizeof(*p->bufs));
 	if (!p->ring || !p->bufs)
 		return error_nomem();
-	for (unsigned int i = 0; i < p->num_slots; i++) {
-		struct slot *s = &p->ring[i];
+	for (unsigned int i = 0; i < p->num_entries; i++) {
+		struct ring_entry *e = &p->ring[i];
 
-		s->batch.pages = calloc(p->batch_pages, sizeof(*s->batch.pages));
-		s->src = calloc(p->batch_pages, sizeof(*s->src));
-		if (!s->batch.pages || !s->src)
+		e->batch.pages = calloc(p->batch_pages, sizeof(*e->batch.pages));
+		e->src = calloc(p->batch_pages, sizeof(*e->src));
+		if (!e->batch.pages || !e->src)
 			return error_nomem();
 		p->bufs[i] = malloc(p->batch_pages * page_size);
 		if (!p->bufs[i])
@@ -319,7 +321,7 @@ static struct gdump_error *ring_alloc(struct pipeline *p)
 
 static void ring_free(struct pipeline *p)
 {
-	for (unsigned int i = 0; p->ring && i < p->num_slots; i++) {
+	for (unsigned int i = 0; p->ring && i < p->num_entries; i++) {
 		gdump_error_destroy(p->ring[i].err);
 		gdump_error_destroy(p->ring[i].lost);
 		free(p->ring[i].batch.pages);
@@ -330,10 +332,10 @@ static void ring_free(struct pipeline *p)
 		free(p->bufs[i]);
 	free(p->bufs);
 	free(p->ring);
-	free(p->fed);
+	free(p->received);
 }
 
-static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)
+static struct gdump_error *worker_start(struct pipeline_worker *w, struct pipeline *p)
 {
 	const struct codec *codec = p->writer ? p->writer->codec : NULL;
 	int rc;
@@ -354,10 +356,10 @@ static struct gdump_error *worker_start(struct worker *w, struct pipeline *p)
 	rc = pthread_create(&w->thread, NULL, worker_run, w);
 	if (rc)
 		p->running--;
-	return rc ? error_os(rc, "starting a thread") : NULL;
+	return rc ? error_os(rc, "cannot start a thread") : NULL;
 }
 
-static void worker_free(struct worker *w, const struct codec *codec)
+static void worker_free(struct pipeline_worker *w, const struct codec *codec)
 {
 	if (w->compressor)
 		codec->compress_close(w->compressor);
@@ -367,7 +369,7 @@ static void worker_free(struct worker *w, const struct codec *codec)
 }
 
 /* Lock held, given up while waiting: about PROGRESS_MS, or until all is done. */
-static void wait_tick(struct pipeline *p)
+static void pipeline_wait_tick(struct pipeline *p)
 {
 	struct timespec until;
 
@@ -380,20 +382,20 @@ static void wait_tick(struct pipeline *p)
 	pthread_cond_timedwait(&p->tick, &p->lock, &until);
 }
 
-/* What the calling thread does meanwhile: progress, cancel, and telling that
- * the source is no longer needed.
+/* The calling thread meanwhile reports progress, asks whether to cancel, and calls all_read()
+ * when the source is no longer needed.
  */
-static struct gdump_error *watch(struct pipeline *p)
+static struct gdump_error *pipeline_watch(struct pipeline *p)
 {
 	const struct pipeline_options *opt = p->opt;
 	struct gdump_error *err = NULL;
-	bool told = false, asked = false;
+	bool reported = false, asked = false;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		/* one more round when the workers are done: they may have been quick */
 		const bool running = p->running;
-		const bool all_read = p->plan_done && !p->reading && !told;
+		const bool all_read = p->plan_done && !p->reading && !reported;
 		const uint64_t done = p->done_pages;
 
 		pthread_mutex_unlock(&p->lock);
@@ -401,7 +403,7 @@ static struct gdump_error *watch(struct pipeline *p)
 			debug_log(&p->source->debug, GDUMP_DEBUG_STEP,
 				  "all memory was read when %llu of %llu pages had been stored",
 				  (unsigned long long)done, (unsigned long long)p->plan->kept);
-			told = true;
+			reported = true;
 			err = opt->all_read(opt->all_read_arg);
 		}
 		/* once at least, however quick they were */
@@ -413,7 +415,7 @@ static struct gdump_error *watch(struct pipeline *p)
 		if (err || !running)
 			break;
 		if (p->running)
-			wait_tick(p);
+			pipeline_wait_tick(p);
 	}
 	if (err)
 		p->end = 0;
@@ -423,13 +425,13 @@ static struct gdump_error *watch(struct pipeline *p)
 }
 
 /* The error of the lowest batch. */
-static struct gdump_error *first_error(struct pipeline *p)
+static struct gdump_error *pipeline_first_error(struct pipeline *p)
 {
 	for (uint64_t n = p->stored; n < p->claimed; n++) {
-		struct slot *s = slot_at(p, n);
+		struct ring_entry *e = entry_at(p, n);
 
-		if (s->err)
-			return TAKE_PTR(s->err);
+		if (e->err)
+			return TAKE_PTR(e->err);
 	}
 	return NULL;
 }
@@ -474,8 +476,8 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 		.order = opt->pull && s->ops->order == READ_PUSHED ? READ_ANY : s->ops->order,
 		.batch_pages = MAX(BATCH_BYTES / plan->page_size, 1), .end = UINT64_MAX,
 	};
-	CLEANUP_FREE struct worker *workers = calloc(opt->threads, sizeof(*workers));
-	struct gdump_error *err, *watch_err = NULL, *feed_err;
+	CLEANUP_FREE struct pipeline_worker *workers = calloc(opt->threads, sizeof(*workers));
+	struct gdump_error *err, *watch_err = NULL, *receive_err;
 	const uint64_t began_us = clock_us();
 	unsigned int n = 0, started = 0;
 
@@ -487,23 +489,23 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 		started += !err;
 	}
 	if (!err)
-		err = feeder_start(&p);
+		err = receiver_start(&p);
 	if (err)
 		p.end = 0;
 	pthread_mutex_unlock(&p.lock);
 	if (!err)
-		watch_err = watch(&p);
+		watch_err = pipeline_watch(&p);
 	for (unsigned int i = 0; i < started; i++)
 		pthread_join(workers[i].thread, NULL);
-	feed_err = feeder_end(&p);
+	receive_err = receiver_end(&p);
 	for (unsigned int i = 0; i < n; i++)
 		worker_free(&workers[i], w ? w->codec : NULL);
 	if (!err)
-		err = first_error(&p);
+		err = pipeline_first_error(&p);
 	if (err)
-		gdump_error_destroy(feed_err);
+		gdump_error_destroy(receive_err);
 	else
-		err = feed_err;
+		err = receive_err;
 	log_totals(&p, began_us);
 	if (p.lost)
 		result->first_error = strdup(gdump_error_message(p.lost));
