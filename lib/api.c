@@ -89,7 +89,7 @@ struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *r
 	return NULL;
 }
 
-static const struct gdump_note *find_note(const struct image *image, size_t cpu,
+static const struct gdump_note *register_find_note(const struct image *image, size_t cpu,
 					  const char *owner, uint32_t type)
 {
 	const struct gdump_note *n;
@@ -102,7 +102,7 @@ static const struct gdump_note *find_note(const struct image *image, size_t cpu,
 }
 
 /* How many of @regs, in their order, are inside of a descriptor. */
-static size_t count_regs(const struct reg *regs, const struct gdump_note *note)
+static size_t register_count(const struct reg *regs, const struct gdump_note *note)
 {
 	size_t n = 0;
 
@@ -111,7 +111,7 @@ static size_t count_regs(const struct reg *regs, const struct gdump_note *note)
 	return n;
 }
 
-static void get_register(const struct image *image, const struct reg *reg,
+static void register_get(const struct image *image, const struct reg *reg,
 			 const struct gdump_note *note, struct gdump_register *ret)
 {
 	struct cursor c = cursor_init(note->desc, note->size, image->big, true);
@@ -132,22 +132,22 @@ bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i, struct gdump
 {
 	const struct image *image = &g->source->image;
 	const struct arch *arch = image->arch;
-	const struct gdump_note *note = find_note(image, cpu, "CORE", NT_PRSTATUS);
+	const struct gdump_note *note = register_find_note(image, cpu, "CORE", NT_PRSTATUS);
 	const struct reg *regs = arch->regs;
 	const struct reg_set *set = arch->sets;
-	size_t n = note && note->size == arch->prstatus_size ? count_regs(regs, note) : 0;
+	size_t n = note && note->size == arch->prstatus_size ? register_count(regs, note) : 0;
 
 	ret->set = "general";
 	for (; i >= n && set && set->name; set++) {
 		i -= n;
-		note = find_note(image, cpu, set->owner, set->type);
+		note = register_find_note(image, cpu, set->owner, set->type);
 		regs = set->regs;
-		n = count_regs(regs, note);
+		n = register_count(regs, note);
 		ret->set = set->name;
 	}
 	if (i >= n)
 		return false;
-	get_register(image, &regs[i], note, ret);
+	register_get(image, &regs[i], note, ret);
 	return true;
 }
 

@@ -25,7 +25,7 @@ struct checksum {
 };
 
 /* The CRC without its inversions: zero for zeros, and linear. */
-static uint32_t plain_crc(const void *buf, size_t len)
+static uint32_t crc_plain(const void *buf, size_t len)
 {
 	return ~libdeflate_crc32(UINT32_MAX, buf, len);
 }
@@ -33,7 +33,7 @@ static uint32_t plain_crc(const void *buf, size_t len)
 /* The product of two polynomials over GF(2) modulo that of the CRC; the highest bit is the
  * coefficient of x^0.
  */
-static uint32_t multiply(uint32_t a, uint32_t b)
+static uint32_t crc_multiply(uint32_t a, uint32_t b)
 {
 	const uint32_t polynomial = 0xedb88320;
 	uint32_t product = 0;
@@ -47,22 +47,22 @@ static uint32_t multiply(uint32_t a, uint32_t b)
 }
 
 /* What @crc is when @num zeros follow: times x^8 for each. */
-static uint32_t followed_by_zeros(uint32_t crc, size_t num)
+static uint32_t crc_add_zeros(uint32_t crc, size_t num)
 {
 	uint32_t power = (uint32_t)1 << (31 - 8);
 
 	for (; num; num >>= 1) {
 		if (num & 1)
-			crc = multiply(crc, power);
-		power = multiply(power, power);
+			crc = crc_multiply(crc, power);
+		power = crc_multiply(power, power);
 	}
 	return crc;
 }
 
 /* What a piece that ends @end bytes into a region contributes. */
-static uint32_t piece_crc(const void *buf, size_t len, size_t end)
+static uint32_t crc_of_piece(const void *buf, size_t len, size_t end)
 {
-	return followed_by_zeros(plain_crc(buf, len), REGION - end);
+	return crc_add_zeros(crc_plain(buf, len), REGION - end);
 }
 
 struct checksum *checksum_create(void)
@@ -84,7 +84,7 @@ void checksum_destroy(struct checksum *c)
 }
 
 /* Have at least @num regions; those that nothing is known of are zeros. */
-static bool grow(struct checksum *c, uint64_t num)
+static bool checksum_grow(struct checksum *c, uint64_t num)
 {
 	const uint64_t room = MAX(num + num / 2, 64);
 	uint32_t *crcs;
@@ -101,12 +101,12 @@ static bool grow(struct checksum *c, uint64_t num)
 	return true;
 }
 
-static bool add_to_region(struct checksum *c, uint64_t region, uint32_t crc)
+static bool checksum_add_region(struct checksum *c, uint64_t region, uint32_t crc)
 {
 	bool there;
 
 	pthread_mutex_lock(&c->lock);
-	there = grow(c, region + 1);
+	there = checksum_grow(c, region + 1);
 	if (there)
 		c->crcs[region] ^= crc;
 	pthread_mutex_unlock(&c->lock);
@@ -120,7 +120,7 @@ bool checksum_add(struct checksum *c, uint64_t off, const void *buf, size_t len)
 	while (len) {
 		const size_t at = off % REGION, n = MIN(len, REGION - at);
 
-		if (!add_to_region(c, off / REGION, piece_crc(p, n, at + n)))
+		if (!checksum_add_region(c, off / REGION, crc_of_piece(p, n, at + n)))
 			return false;
 		p += n, off += n, len -= n;
 	}
@@ -133,7 +133,7 @@ struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **re
 	unsigned char *buf;
 	struct cursor out;
 
-	if (!grow(c, num))
+	if (!checksum_grow(c, num))
 		return error_nomem();
 	*len = num * CRC_SIZE + FOOTER_SIZE;
 	buf = malloc(*len);
@@ -163,7 +163,7 @@ struct verify {
 };
 
 /* Of the whole file, with its checksum */
-static uint64_t checked_size(const struct verify *v)
+static uint64_t verify_file_size(const struct verify *v)
 {
 	return v->size + v->num * CRC_SIZE + FOOTER_SIZE;
 }
@@ -173,7 +173,7 @@ static struct gdump_error *checksum_broken(const char *what)
 	return error_new(GDUMP_ERR_CORRUPT, "the checksum trailer is broken: %s", what);
 }
 
-static uint32_t le32(const unsigned char *p)
+static uint32_t crc_get(const unsigned char *p)
 {
 	struct cursor c = cursor_init(p, CRC_SIZE, false, true);
 
@@ -181,7 +181,7 @@ static uint32_t le32(const unsigned char *p)
 }
 
 /* A footer whose name has but a few wrong bits was one. */
-static bool is_footer(const unsigned char *buf)
+static bool checksum_is_footer(const unsigned char *buf)
 {
 	int bits = 0;
 
@@ -195,7 +195,7 @@ static struct gdump_error *verify_footer(struct verify *v, const unsigned char *
 	struct cursor c = cursor_init(buf, FOOTER_SIZE, false, true);
 	uint32_t version, region;
 
-	if (le32(buf + FOOTER_SIZE - CRC_SIZE) !=
+	if (crc_get(buf + FOOTER_SIZE - CRC_SIZE) !=
 	    libdeflate_crc32(0, buf, FOOTER_SIZE - CRC_SIZE))
 		return checksum_broken("its last 64 bytes were modified");
 	cursor_take(&c, MAGIC_SIZE);
@@ -212,7 +212,7 @@ static struct gdump_error *verify_footer(struct verify *v, const unsigned char *
 	if (v->size > v->in->size || v->num != div_up(v->size, REGION) ||
 	    v->in->size - v->size != v->num * CRC_SIZE + FOOTER_SIZE)
 		return error_new(GDUMP_ERR_CORRUPT, "the checksum trailer is for a file of %" PRIu64
-				 " bytes, but this one has %" PRIu64, checked_size(v), v->in->size);
+				 " bytes, but this one has %" PRIu64, verify_file_size(v), v->in->size);
 	return NULL;
 }
 
@@ -242,7 +242,7 @@ static struct gdump_error *verify_region(const struct verify *v, uint64_t i, uns
 		return NULL;
 	err = bytes_read(v->in, start, buf, len);
 	if (!err)
-		*ret = piece_crc(buf, len, len);
+		*ret = crc_of_piece(buf, len, len);
 	return err;
 }
 
@@ -257,7 +257,7 @@ static struct gdump_error *verify_regions(void *arg, struct parallel *p)
 		uint32_t crc;
 
 		err = verify_region(v, i, buf, &crc);
-		if (!err && crc != le32(v->crcs + i * CRC_SIZE))
+		if (!err && crc != crc_get(v->crcs + i * CRC_SIZE))
 			err = error_new(GDUMP_ERR_CORRUPT,
 					"checksum mismatch in bytes %" PRIu64 "-%" PRIu64
 					": the file was modified after it was written",
@@ -277,7 +277,7 @@ struct gdump_error *checksum_verify(struct bytes *in, unsigned int threads, bool
 	if (in->size < FOOTER_SIZE)
 		return NULL;
 	err = bytes_read(in, in->size - FOOTER_SIZE, footer, FOOTER_SIZE);
-	if (err || !is_footer(footer))
+	if (err || !checksum_is_footer(footer))
 		return err;
 	*ret = true;
 	err = verify_footer(&v, footer, &crc);

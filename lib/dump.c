@@ -69,8 +69,9 @@ static struct gdump_error *write_pages(struct gdump *g, const struct gdump_plan 
 }
 
 /* A protected guest: its dump can be decrypted only if all memory and the sections are in it. */
-static struct gdump_error *check_protected(const struct settings *set, const struct gdump_plan *plan,
-				       const struct gdump_write_options *opt)
+static struct gdump_error *check_protected(const struct settings *set,
+					   const struct gdump_plan *plan,
+					   const struct gdump_write_options *opt)
 {
 	if (!set->format->sections || opt->paging)
 		return error_new(GDUMP_ERR_USAGE,

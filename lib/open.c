@@ -42,7 +42,7 @@ static struct gdump_error *open_options_take(struct gdump_open_options *to,
 	return err;
 }
 
-static struct gdump_error *unknown_format(const unsigned char *head, size_t len)
+static struct gdump_error *open_unknown_format(const unsigned char *head, size_t len)
 {
 	if (!len)
 		return error_new(GDUMP_ERR_FORMAT, "the file is empty: no dump was written to it");
@@ -52,7 +52,7 @@ static struct gdump_error *unknown_format(const unsigned char *head, size_t len)
 }
 
 /* @want NULL: whichever format knows it. */
-static struct gdump_error *probe(struct bytes *in, const struct format *want,
+static struct gdump_error *open_probe(struct bytes *in, const struct format *want,
 				 const struct format **ret)
 {
 	unsigned char head[HEAD_SIZE] = { 0 };
@@ -68,7 +68,7 @@ static struct gdump_error *probe(struct bytes *in, const struct format *want,
 	}
 	if (!err && want)
 		return error_new(GDUMP_ERR_FORMAT, "the file is not of format %s", want->name);
-	return err ? err : unknown_format(head, len);
+	return err ? err : open_unknown_format(head, len);
 }
 
 static struct gdump_error *open_bytes(const char *path, const struct gdump_open_options *opt,
@@ -83,7 +83,7 @@ static struct gdump_error *open_bytes(const char *path, const struct gdump_open_
 }
 
 /* Find the format of @in, which goes on to @ret, maybe in another form. */
-static struct gdump_error *look_into(struct bytes *in, const struct gdump_open_options *opt,
+static struct gdump_error *open_plain(struct bytes *in, const struct gdump_open_options *opt,
 				     const struct format **format, struct bytes **ret)
 {
 	const struct debug debug = debug_of(opt);
@@ -91,7 +91,7 @@ static struct gdump_error *look_into(struct bytes *in, const struct gdump_open_o
 	struct gdump_error *err = bytes_flat_open(in, &plain);
 
 	if (!err)
-		err = probe(plain, *format, format);
+		err = open_probe(plain, *format, format);
 	if (err)
 		return err;
 	debug_log(&debug, GDUMP_DEBUG_STEP, "the %s of %llu bytes has the format %s",
@@ -105,7 +105,7 @@ static struct gdump_error *look_into(struct bytes *in, const struct gdump_open_o
 }
 
 /* The format that the caller names, or NULL. */
-static struct gdump_error *named_format(const struct gdump_open_options *opt,
+static struct gdump_error *open_named_format(const struct gdump_open_options *opt,
 					const struct format **ret)
 {
 	const char *codec;
@@ -124,7 +124,7 @@ static struct gdump_error *named_format(const struct gdump_open_options *opt,
 /* Memory is where the caller, or else the text beside the file, says; then
  * @format is one that has to be told.
  */
-static struct gdump_error *find_ranges(const char *path, const struct gdump_open_options *opt,
+static struct gdump_error *open_find_ranges(const char *path, const struct gdump_open_options *opt,
 				       const struct format **format, struct ranges *ret)
 {
 	struct gdump_error *err = NULL;
@@ -155,14 +155,14 @@ static struct gdump_error *open_part(const char *path, const struct gdump_open_o
 	struct gdump_error *err = open_bytes(path, opt, &in);
 
 	if (!err)
-		err = look_into(in, opt, format, ret);
+		err = open_plain(in, opt, format, ret);
 	if (!err && !(*format)->open_parts)
 		err = error_new(GDUMP_ERR_USAGE, "a dump of format %s is one file; give only that",
 				(*format)->name);
 	return err;
 }
 
-static struct gdump_error *parts_open(const char *path, const struct gdump_open_options *opt,
+static struct gdump_error *open_split(const char *path, const struct gdump_open_options *opt,
 				      const struct format *format, struct source **ret)
 {
 	const size_t num = opt->num_parts + 1;
@@ -185,7 +185,7 @@ static struct gdump_error *parts_open(const char *path, const struct gdump_open_
 	return err;
 }
 
-static struct gdump_error *file_open(const char *path, const struct gdump_open_options *opt,
+static struct gdump_error *open_file(const char *path, const struct gdump_open_options *opt,
 				     struct source **ret)
 {
 	CLEANUP_RANGES struct ranges ranges = { 0 };
@@ -193,11 +193,11 @@ static struct gdump_error *file_open(const char *path, const struct gdump_open_o
 	struct gdump_error *err;
 	struct bytes *in;
 
-	err = named_format(opt, &format);
+	err = open_named_format(opt, &format);
 	if (!err && opt->num_parts)
-		return parts_open(path, opt, format, ret);
+		return open_split(path, opt, format, ret);
 	if (!err)
-		err = find_ranges(path, opt, &format, &ranges);
+		err = open_find_ranges(path, opt, &format, &ranges);
 	if (!err)
 		err = open_bytes(path, opt, &in);
 	if (err)
@@ -205,14 +205,14 @@ static struct gdump_error *file_open(const char *path, const struct gdump_open_o
 	/* the first bytes of such a file mean nothing */
 	if (format && format->open_at)
 		return ranges.num ? format->open_at(in, &ranges, ret) : format->open(in, ret);
-	err = look_into(in, opt, &format, &in);
+	err = open_plain(in, opt, &format, &in);
 	if (!err)
 		err = format->open(in, ret);
 	return err ? err : source_set_files(*ret, &in, 1);
 }
 
 /* The name of a guest with a scheme that we do not know looks like a file that is not there. */
-static struct gdump_error *explain_missing(const char *where, struct gdump_error *err)
+static struct gdump_error *open_explain_missing(const char *where, struct gdump_error *err)
 {
 	struct gdump_error *unknown = NULL;
 
@@ -230,14 +230,14 @@ static struct gdump_error *open_source(const char *where, const struct gdump_ope
 	const struct guest_scheme *scheme = guest_scheme_of(where);
 
 	if (!scheme)
-		return explain_missing(where, file_open(where, opt, ret));
+		return open_explain_missing(where, open_file(where, opt, ret));
 	if (opt->format || opt->num_extents || opt->num_parts)
 		return error_new(GDUMP_ERR_USAGE,
 				 "this is a running guest; a format, ranges and parts are for files");
 	return scheme->open(where + strlen(scheme->prefix), opt, ret);
 }
 
-static uint64_t count_pages(const struct image *image)
+static uint64_t open_count_pages(const struct image *image)
 {
 	uint64_t n = 0;
 
@@ -246,7 +246,7 @@ static uint64_t count_pages(const struct image *image)
 	return n;
 }
 
-static void fill_info(struct gdump *g)
+static void open_fill_info(struct gdump *g)
 {
 	const struct source *s = g->source;
 	const struct image *image = &s->image;
@@ -269,7 +269,7 @@ static void fill_info(struct gdump *g)
 		.vmcoreinfo = image->vmcoreinfo,
 		.vmcoreinfo_size = image->vmcoreinfo_size,
 		.phys_base = image->phys_base,
-		.num_pages = count_pages(image),
+		.num_pages = open_count_pages(image),
 		.num_excluded = image->num_absent,
 		.dump_level = image->dump_level,
 		.is_guest = s->ops->guest,
@@ -280,7 +280,7 @@ static void fill_info(struct gdump *g)
 	};
 }
 
-static struct gdump_error *unlock(struct source *s, const struct gdump_open_options *opt)
+static struct gdump_error *open_unlock(struct source *s, const struct gdump_open_options *opt)
 {
 	if (s->ops->encryption && s->ops->encryption->unlock)
 		return s->ops->encryption->unlock(s, opt);
@@ -304,7 +304,7 @@ static struct gdump_error *gdump_create(const char *where, struct gdump **ret)
 }
 
 /* Of fewer ranges fewer pages are absent. */
-static struct gdump_error *recount_absent(struct source *s)
+static struct gdump_error *open_recount_absent(struct source *s)
 {
 	CLEANUP_PLAN struct gdump_plan *all = NULL;
 	struct gdump_error *err;
@@ -317,7 +317,7 @@ static struct gdump_error *recount_absent(struct source *s)
 	return err;
 }
 
-static struct gdump_error *clip(struct image *image, uint64_t begin, uint64_t length)
+static struct gdump_error *open_clip(struct image *image, uint64_t begin, uint64_t length)
 {
 	uint64_t from = 0, to = 0;
 
@@ -372,12 +372,12 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 		opt->warn(opt->warn_arg, s->image.warning);
 	image_read_uts(s);
 	if (opt->length)
-		err = clip(&s->image, opt->begin, opt->length);
+		err = open_clip(&s->image, opt->begin, opt->length);
 	if (!err && opt->length)
-		err = recount_absent(s);
+		err = open_recount_absent(s);
 	if (err)
 		return err;
-	fill_info(g);
+	open_fill_info(g);
 	log_image(s, began_us);
 	return NULL;
 }
@@ -396,7 +396,7 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 		return err;
 	err = open_source(where, &opt, &g->source);
 	if (!err && opt.key_file)
-		err = unlock(g->source, &opt);
+		err = open_unlock(g->source, &opt);
 	if (!err)
 		err = gdump_complete(g, &opt, 0, began_us);
 	if (err) {
