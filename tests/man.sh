@@ -34,7 +34,7 @@ header_code() { perl -0777 -pe 's{/\*.*?\*/}{}gs' "$header"; }
 documented() {
 	local what=$1 word
 	while read -r word; do
-		grep -qw -- "$word" "$man/libguestdump.3" || fail "libguestdump.3 does not tell of $what $word"
+		grep -qw -- "$word" "$man/libguestdump.3" || fail "libguestdump.3 does not mention $what $word"
 	done
 }
 
@@ -94,7 +94,7 @@ test_options_are_documented() {
 	[ "$(wc -l <"$tmp/commands")" -ge 5 ] || fail "commands were not found"
 	while read -r command; do
 		[ -e "$man/guestdump-$command.1" ] || fail "no page for guestdump $command"
-		grep -q "^\.Cm $command$" "$man/guestdump.1" || fail "guestdump.1 does not tell of $command"
+		grep -q "^\.Cm $command$" "$man/guestdump.1" || fail "guestdump.1 does not mention $command"
 		for where in table man; do
 			${where}_options "$command" >"$tmp/$where"
 			[ -s "$tmp/$where" ] || fail "guestdump $command: no options in $where"
@@ -115,7 +115,7 @@ test_formats_and_codecs_are_documented() {
 	[ -n "$(list_names formats)" ] || fail "no formats in guestdump list"
 	[ -n "$(list_names codecs)" ] || fail "no codecs in guestdump list"
 	for name in $(list_names formats); do
-		grep -qiw "$name" "$man/guestdump-formats.7" || fail "guestdump-formats.7 does not tell of $name"
+		grep -qiw "$name" "$man/guestdump-formats.7" || fail "guestdump-formats.7 does not mention $name"
 	done
 	for page in dump convert; do
 		page=$man/guestdump-$page.1

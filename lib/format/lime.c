@@ -249,7 +249,7 @@ static struct gdump_error *lime_create(const struct write_spec *spec, struct wri
 
 const struct format format_lime = {
 	.name = "lime",
-	.summary = "LiME, for forensics tools; memory only, left-out pages become zero",
+	.summary = "LiME, for forensics tools; memory only, omitted pages become zero",
 	.drops_top_device_memory = true,
 	.any_order = true,
 	.probe = lime_probe,
