@@ -399,7 +399,7 @@ part_torn() {
 		exec 7>&-
 		end_dump 1 "torn, $before before"
 		wait $drain
-		grep -q 'let the guest go on' dump.err ||
+		grep -q 'resumed by someone else' dump.err ||
 			fail "torn, $before before: no word of it: $(cat dump.err)"
 		rm torn
 		check "torn, $before before"
