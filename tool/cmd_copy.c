@@ -176,6 +176,7 @@ static int copy_guarded(struct copy *c)
 		return EXIT_CANCELED;
 	if (is_guest(c->from))
 		open->guard_fd = guard_start();
+	stderr_defer();
 	progress_start(c->args->progress, c->from, 1);
 	err = gdump_open(c->from, open, &g);
 	progress_end();
@@ -186,6 +187,7 @@ static int copy_guarded(struct copy *c)
 		gdump_close(g);
 	}
 	guard_stop(open->guard_fd);
+	stderr_settle();
 	return status;
 }
 

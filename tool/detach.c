@@ -149,6 +149,7 @@ static void leave_parent(void)
 	close(detach.begun);
 	detach.begun = -1;
 	fflush(NULL);
+	stderr_wait(1);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)
 		dup2(null, fd);

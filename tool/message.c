@@ -16,14 +16,12 @@
 #include "progress.h"
 #include "tool.h"
 
-enum { MESSAGE_SIZE = 8192 };
-
 static struct timespec began;
 
 void messages_init(void)
 {
 	clock_gettime(CLOCK_MONOTONIC, &began);
-	setvbuf(stderr, NULL, _IOFBF, MESSAGE_SIZE);
+	stderr_init();
 }
 
 static void put_escaped(FILE *out, const char *text, size_t len, bool ascii)

@@ -193,7 +193,7 @@ bool progress_show(void *arg, uint64_t done, uint64_t total)
 {
 	const double t = now(), every = progress.style == PROGRESS_PLAIN ? 5 : 0.1;
 
-	if (progress.page_size && t - progress.shown >= every) {
+	if (progress.page_size && t - progress.shown >= every && stderr_is_free()) {
 		progress.shown = t;
 		flockfile(stderr);
 		show(done, total, t - progress.start);

@@ -87,6 +87,21 @@ struct size_text size_text(uint64_t bytes);
  */
 int finish_stdout(int status);
 
+/* --- stderr.c: standard error, which never holds up a dump --- */
+
+/* Call it first. From then on stderr is our own stream. */
+void stderr_init(void);
+/* Until stderr_settle(), nobody who prints waits for standard error: a thread writes. Call it
+ * once, after the last fork().
+ */
+void stderr_defer(void);
+/* Whether all that was printed is written: something of no lasting value may be printed. */
+bool stderr_is_free(void);
+/* Wait until all is written, but not for longer than that. */
+void stderr_wait(unsigned int seconds);
+/* Wait until all is written, however long. From then on whoever prints waits. */
+void stderr_settle(void);
+
 /* --- process.c: signals, and the process that resumes the guest when we are killed --- */
 
 /* After Ctrl-C, SIGTERM or SIGHUP, canceled() returns true; it is a gdump_cancel_fn. If the

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
+#
+# tests/guest/stall.sh [PART...]
+#
+# A dump that makes no progress does not leave its guest paused: whatever stalls, the guest is
+# resumed.  PART: one of the functions part_* below; default: all.
+#
+# test: stall 300
+set -euo pipefail
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+start_guest vm --mem 512M
+cd "$tmp"
+
+# shellcheck disable=SC2317 # called at the end
+end_child() { [ -z "${child:-}" ] || kill -9 "$child" 2>/dev/null; }
+cleanup_fn end_child
+
+# wait_for SECONDS COMMAND...
+wait_for() {
+	local end=$((SECONDS + $1 + 1))
+	while ! "${@:2}"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+is_status() { [ "$(guest_status)" = "$1" ]; }
+
+# end_dump STATUS WHAT
+end_dump() {
+	local status=0
+	wait "$child" || status=$?
+	child=
+	[ "$status" = "$1" ] || fail "$2: exit status $status instead of $1: $(cat dump.err)"
+}
+
+# Standard error is a full pipe, from the first byte on
+part_pipe() {
+	mkfifo full
+	exec 8<>full
+	timeout 1 dd if=/dev/zero bs=4096 >&8 2>/dev/null || true
+	"$GUESTDUMP" dump -d 31 --progress json "$guest_source" vm.out 2>&8 8>&- &
+	child=$!
+	wait_for 60 test -e vm.out || fail "nobody reads standard error: the dump is not done"
+	wait_for 5 is_status running || fail "nobody reads standard error: the guest is $(guest_status)"
+	tr -d '\0' <full >dump.err 8>&- &
+	exec 8>&-
+	end_dump 0 "nobody reads standard error"
+	wait
+	grep -q '"event": "done"' dump.err || fail "nobody read standard error: no result: $(cat dump.err)"
+	grep -q '"event": "plan"' dump.err || fail "messages are lost: $(cat dump.err)"
+	rm vm.out full
+}
+
+# A terminal whose output is stopped, as by Ctrl-S, and one that has room for some bytes only
+part_terminal() {
+	local how
+	for how in stopped slow; do
+		/usr/bin/python3 - "$how" "$guest_source" >dump.err <<'END' &
+import os, pty, subprocess, sys, termios, time
+master, slave = pty.openpty()
+if sys.argv[1] == "stopped":
+    termios.tcflow(slave, termios.TCOOFF)
+else:
+    os.set_blocking(slave, False)
+    try:
+        while True:
+            os.write(slave, b"x" * 512)
+    except BlockingIOError:
+        pass
+    os.set_blocking(slave, True)
+    os.read(master, 20)
+dump = subprocess.Popen([os.environ["GUESTDUMP"], "dump", "--progress", "bar", sys.argv[2],
+                         "vm.out"], stderr=slave)
+while not os.path.exists("go-on"):
+    time.sleep(0.1)
+termios.tcflow(slave, termios.TCOON)
+os.close(slave)
+try:
+    while True:
+        sys.stdout.buffer.write(os.read(master, 4096))
+except OSError:
+    pass
+sys.exit(dump.wait())
+END
+		child=$!
+		wait_for 60 test -e vm.out || fail "a $how terminal: the dump is not done"
+		wait_for 5 is_status running || fail "a $how terminal: the guest is $(guest_status)"
+		: >go-on
+		end_dump 0 "a $how terminal"
+		grep -q 'guest resumed' dump.err || fail "a $how terminal: no result: $(cat dump.err)"
+		rm vm.out go-on
+	done
+}
+
+[ $# -gt 0 ] || set -- pipe terminal
+for part; do
+	SECONDS=0
+	"part_$part"
+	echo "$part: passed in $SECONDS s"
+done
