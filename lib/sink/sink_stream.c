@@ -26,12 +26,12 @@ struct sink_stream {
 	uint64_t pos;                   /* bytes written; or where we began     */
 };
 
-static struct gdump_error *stream_error(int rc)
+static struct gdump_error *sink_stream_error(int rc)
 {
 	return rc ? error_os(rc, "cannot write the output") : NULL;
 }
 
-static struct gdump_error *stream_skip(struct sink_stream *f, uint64_t to)
+static struct gdump_error *sink_stream_skip(struct sink_stream *f, uint64_t to)
 {
 	static const unsigned char zeros[65536];
 
@@ -40,46 +40,46 @@ static struct gdump_error *stream_skip(struct sink_stream *f, uint64_t to)
 		int rc = io_write(f->fd, zeros, n);
 
 		if (rc)
-			return stream_error(rc);
+			return sink_stream_error(rc);
 		f->pos += n;
 	}
 	return NULL;
 }
 
-static struct gdump_error *stream_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_stream_write(struct sink *s, uint64_t off, const void *buf, size_t len)
 {
 	struct sink_stream *f = (struct sink_stream *)s;
 	struct gdump_error *err;
 
 	if (s->seeks)
-		return stream_error(io_pwrite(f->fd, buf, len, f->pos + off));
+		return sink_stream_error(io_pwrite(f->fd, buf, len, f->pos + off));
 	if (off < f->pos)
 		return error_new(GDUMP_ERR_USAGE,
 				 "the output cannot seek back to offset %" PRIu64
 				 "; write to a file, or flattened", off);
-	err = stream_skip(f, off);
+	err = sink_stream_skip(f, off);
 	if (!err)
-		err = stream_error(io_write(f->fd, buf, len));
+		err = sink_stream_error(io_write(f->fd, buf, len));
 	if (!err)
 		f->pos += len;
 	return err;
 }
 
-static struct gdump_error *stream_finish(struct sink *s, uint64_t size)
+static struct gdump_error *sink_stream_finish(struct sink *s, uint64_t size)
 {
 	struct sink_stream *f = (struct sink_stream *)s;
 	struct stat st;
 
 	if (!s->seeks)
-		return stream_skip(f, size);
+		return sink_stream_skip(f, size);
 	if (fstat(f->fd, &st) || ((uint64_t)st.st_size < f->pos + size &&
 				  ftruncate(f->fd, (off_t)(f->pos + size))) ||
 	    lseek(f->fd, (off_t)(f->pos + size), SEEK_SET) < 0)
-		return stream_error(errno);
+		return sink_stream_error(errno);
 	return NULL;
 }
 
-static void stream_close(struct sink *s)
+static void sink_stream_close(struct sink *s)
 {
 	struct sink_stream *f = (struct sink_stream *)s;
 
@@ -88,10 +88,10 @@ static void stream_close(struct sink *s)
 	free(f);
 }
 
-static const struct sink_ops stream_ops = {
-	.write = stream_write,
-	.finish = stream_finish,
-	.close = stream_close,
+static const struct sink_ops sink_stream_ops = {
+	.write = sink_stream_write,
+	.finish = sink_stream_finish,
+	.close = sink_stream_close,
 };
 
 struct gdump_error *sink_stream_create(int fd, struct sink **ret)
@@ -103,7 +103,7 @@ struct gdump_error *sink_stream_create(int fd, struct sink **ret)
 
 	if (!f)
 		return error_nomem();
-	*f = (struct sink_stream){ .sink.ops = &stream_ops, .fd = fd };
+	*f = (struct sink_stream){ .sink.ops = &sink_stream_ops, .fd = fd };
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
 		free(f);
