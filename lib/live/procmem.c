@@ -480,8 +480,8 @@ void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned 
 }
 
 /* The same, and which of them are the page of zeros.  False: the kernel cannot tell. */
-static bool procmem_scan_protected(const struct procmem *pm, uint64_t addr, size_t num,
-				   unsigned char *is)
+static bool procmem_scan_wp(const struct procmem *pm, uint64_t addr, size_t num,
+				   unsigned char *wp)
 {
 	struct scanned found[128];
 	struct scan_arg arg = {
@@ -491,7 +491,7 @@ static bool procmem_scan_protected(const struct procmem *pm, uint64_t addr, size
 		.return_mask = SCAN_PRESENT | SCAN_WRITTEN | SCAN_ZERO,
 	};
 
-	memset(is, PAGE_UNPROTECTED, num);
+	memset(wp, WP_NONE, num);
 	for (; arg.start < arg.end; arg.start = arg.walk_end) {
 		const int n = pm->pagemap < 0 ? -1 : ioctl(pm->pagemap, SCAN_PAGEMAP, &arg);
 
@@ -502,18 +502,18 @@ static bool procmem_scan_protected(const struct procmem *pm, uint64_t addr, size
 			const size_t behind = (found[i].end - addr) / pm->page_size;
 
 			if (!(found[i].categories & SCAN_WRITTEN))
-				memset(is + first, found[i].categories & SCAN_ZERO ?
-				       PAGE_PROTECTED_ZERO : PAGE_PROTECTED, behind - first);
+				memset(wp + first, found[i].categories & SCAN_ZERO ?
+				       WP_PROTECTED_ZERO : WP_PROTECTED, behind - first);
 		}
 	}
 	return true;
 }
 
-void procmem_protected(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *is)
+void procmem_wp_state(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *wp)
 {
-	if (!procmem_scan_protected(pm, addr, num, is) &&
-	    !procmem_read_tables(pm, addr, num, pagemap_protected, is))
-		memset(is, PAGE_UNPROTECTED, num);
+	if (!procmem_scan_wp(pm, addr, num, wp) &&
+	    !procmem_read_tables(pm, addr, num, pagemap_protected, wp))
+		memset(wp, WP_NONE, num);
 }
 
 /* Copy from a file that we map as well, leaving its holes alone. */

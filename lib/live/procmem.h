@@ -29,11 +29,11 @@ uint64_t procmem_page_size(const struct procmem *pm);
  * something in them: @there is 1, else 0, and the page is zero.
  */
 void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *there);
-/* Which of the @num pages from @addr on are write-protected through userfaultfd; not
- * so is also what the kernel does not tell of.
+/* Which of the @num pages from @addr on are write-protected through userfaultfd: pages
+ * whose state the kernel does not report count as WP_NONE.
  */
-enum page_protection { PAGE_UNPROTECTED, PAGE_PROTECTED, PAGE_PROTECTED_ZERO };
-void procmem_protected(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *is);
+enum wp_state { WP_NONE, WP_PROTECTED, WP_PROTECTED_ZERO };
+void procmem_wp_state(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *wp);
 /* GDUMP_ERR_REMOTE when the process has died, GDUMP_ERR_NODATA when it lives but
  * a page cannot be read.  Allocates nothing in the process.
  */

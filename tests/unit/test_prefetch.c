@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * test_ahead.c - reading a process's memory as it was when it was write-protected
+ * test_prefetch.c - reading a process's memory as it was when it was write-protected
  *
  * The process is a real one, and the protection the kernel's.  It has numbered pages, of
  * which every fifth was never written to, protects them and waits.  It does what it is told
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "live/ahead.h"
+#include "live/prefetch.h"
 #include "util/bits.h"
 
 enum {
@@ -218,13 +218,13 @@ static void check_taken(const struct taken *t, uint64_t pfn, unsigned int times)
 	}
 }
 
-static void run(struct ahead *a, enum ahead_phase until)
+static void run(struct prefetch *p, enum prefetch_phase until)
 {
 	bool worked;
 
-	for (int i = 0; i < 10000 && a->phase != until; i++)
-		CHECK_OK(ahead_work(a, &worked));
-	CHECK_INT(a->phase, until);
+	for (int i = 0; i < 10000 && p->phase != until; i++)
+		CHECK_OK(prefetch_step(p, &worked));
+	CHECK_INT(p->phase, until);
 }
 
 /* False: it could not be done. */
@@ -236,7 +236,7 @@ static bool test_reading(uint32_t page_size, size_t num_room)
 	const struct page_sink to = {
 		.put = take, .wants = wants, .reserve = room, .canceled = stopped, .arg = t,
 	};
-	struct ahead a = { .slots = slots, .num_slots = 2, .page_size = page_size, .to = &to };
+	struct prefetch p = { .slots = slots, .num_slots = 2, .page_size = page_size, .to = &to };
 	const uint64_t changed = CHANGED * page / page_size;
 	struct other other;
 	bool worked;
@@ -254,36 +254,36 @@ static bool test_reading(uint32_t page_size, size_t num_room)
 				  .hva = (uintptr_t)(other.memory + ROM * page) };
 	CHECK_OK(procmem_open(other.pid, &mem));
 	CHECK_OK(procmem_use(mem, (uintptr_t)other.memory, PAGES * page));
-	a.mem = mem;
+	p.mem = mem;
 
 	/* before it has begun there is nothing to do */
-	CHECK_OK(ahead_work(&a, &worked));
+	CHECK_OK(prefetch_step(&p, &worked));
 	CHECK(!worked);
-	ahead_begin(&a, other.pid);
+	prefetch_begin(&p, other.pid);
 	t->num_room = 0;
-	CHECK_OK(ahead_work(&a, &worked));
+	CHECK_OK(prefetch_step(&p, &worked));
 	CHECK(!worked);
 	t->num_room = num_room;
 
 	/* of the first pass the page that was let go is missing, and what is not protected */
-	run(&a, AHEAD_WAITING);
-	CHECK_INT(a.missed, 1 + ROM * page / page_size);
+	run(&p, PREFETCH_WAIT);
+	CHECK_INT(p.missed, 1 + ROM * page / page_size);
 	check_taken(t, changed, 0);
 	check_taken(t, 0, 0);
 	CHECK(!tell(&other, 'l', 100));
 
 	/* it comes; ROM is read as it is; then nothing is protected any more */
 	t->times[changed] = 1;
-	run(&a, AHEAD_OVER);
-	CHECK_INT(a.passes, 2);
+	run(&p, PREFETCH_DONE);
+	CHECK_INT(p.passes, 2);
 	for (uint64_t pfn = 0; pfn < PAGES * page / page_size; pfn++) {
 		if (pfn != changed)
 			check_taken(t, pfn, !t->unwanted[pfn]);
 	}
-	CHECK_OK(ahead_work(&a, &worked));
+	CHECK_OK(prefetch_step(&p, &worked));
 	CHECK(!worked);
 	CHECK(answers(&other, 'l', PATIENCE));
-	ahead_end(&a);
+	prefetch_end(&p);
 	procmem_close(mem);
 	other_end(&other);
 	free(t->memory);
@@ -297,14 +297,14 @@ static void test_parts_of_pages(void)
 	const struct mem_slot slots[] = {
 		{ .size = 5 * page }, { .paddr = 5 * page, .size = 3 * page },
 	};
-	struct ahead a = { .slots = slots, .num_slots = 2, .page_size = (uint32_t)page * 4 };
+	struct prefetch p = { .slots = slots, .num_slots = 2, .page_size = (uint32_t)page * 4 };
 	bool worked;
 
-	ahead_begin(&a, getpid());
-	CHECK_OK(ahead_work(&a, &worked));
+	prefetch_begin(&p, getpid());
+	CHECK_OK(prefetch_step(&p, &worked));
 	CHECK(!worked);
-	ahead_cancel(&a);
-	ahead_end(&a);
+	prefetch_cancel(&p);
+	prefetch_end(&p);
 }
 
 int main(void)

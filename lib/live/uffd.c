@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * userfault.c - another process's write protection by userfaultfd(2), and how to lift it
+ * uffd.c - another process's write protection by userfaultfd(2), and removing it
  *
- * Whoever has such a descriptor acts on the memory of the process that made it.  So a
- * copy of it does, which pidfd_getfd(2) gives to those who may trace the process.
+ * Such a descriptor acts on the memory of the process that created it, whichever process
+ * uses it.  So does a copy, which pidfd_getfd(2) makes for those who may trace the process.
  */
-#include "userfault.h"
+#include "uffd.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 
 #include "../util/cleanup.h"
 
-static bool is_userfault(int dir, const char *name)
+static bool uffd_is(int dir, const char *name)
 {
 	static const char wanted[] = "anon_inode:[userfaultfd]";
 	char target[sizeof(wanted)];
@@ -29,7 +29,7 @@ static bool is_userfault(int dir, const char *name)
 	return len == sizeof(wanted) - 1 && !memcmp(target, wanted, sizeof(wanted) - 1);
 }
 
-void userfault_open(struct userfault *u, pid_t pid)
+void uffd_open(struct uffd *u, pid_t pid)
 {
 	CLEANUP_FD int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct dirent *entry;
@@ -37,11 +37,11 @@ void userfault_open(struct userfault *u, pid_t pid)
 	DIR *dir;
 	int fd;
 
-	*u = (struct userfault){ .num = 0 };
+	*u = (struct uffd){ .num = 0 };
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	dir = pidfd < 0 ? NULL : opendir(path);
-	while (dir && u->num < MAX_USERFAULTS && (entry = readdir(dir))) {
-		if (!is_userfault(dirfd(dir), entry->d_name))
+	while (dir && u->num < UFFD_MAX && (entry = readdir(dir))) {
+		if (!uffd_is(dirfd(dir), entry->d_name))
 			continue;
 		fd = (int)syscall(SYS_pidfd_getfd, pidfd, atoi(entry->d_name), 0);
 		if (fd >= 0)
@@ -51,18 +51,18 @@ void userfault_open(struct userfault *u, pid_t pid)
 		closedir(dir);
 }
 
-void userfault_close(struct userfault *u)
+void uffd_close(struct uffd *u)
 {
 	while (u->num)
 		close(u->fds[--u->num]);
 }
 
-bool userfault_lift(const struct userfault *u, uint64_t addr, uint64_t len)
+bool uffd_unprotect(const struct uffd *u, uint64_t addr, uint64_t len)
 {
 	for (size_t i = 0; i < u->num; i++) {
-		struct uffdio_writeprotect lift = { .range = { .start = addr, .len = len } };
+		struct uffdio_writeprotect wp = { .range = { .start = addr, .len = len } };
 
-		if (!TEMP_FAILURE_RETRY(ioctl(u->fds[i], UFFDIO_WRITEPROTECT, &lift)))
+		if (!TEMP_FAILURE_RETRY(ioctl(u->fds[i], UFFDIO_WRITEPROTECT, &wp)))
 			return true;
 	}
 	return false;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * test_assembly.c - pages whose parts come in any order
+ * test_page_merge.c - pages whose parts come in any order
  */
 #include <stdlib.h>
 
 #include "check.h"
-#include "live/assembly.h"
+#include "live/page_merge.h"
 #include "random.h"
 
 enum { PART = 4096, PAGE = 16 * PART, PAGES = 20, PARTS = PAGES * PAGE / PART };
@@ -29,7 +29,7 @@ static void check_page(const unsigned char *page, size_t first)
 /* @again: that many parts come twice */
 static void test_any_order(uint64_t seed, size_t again)
 {
-	struct assembly a = { .page_size = PAGE, .part_size = PART };
+	struct page_merge a = { .page_size = PAGE, .part_size = PART };
 	size_t order[PARTS + PARTS], num = 0, whole = 0;
 	unsigned char part[PART];
 	const void *page;
@@ -49,7 +49,7 @@ static void test_any_order(uint64_t seed, size_t again)
 		const size_t n = order[i];
 
 		fill(part, n);
-		CHECK_OK(assembly_add(&a, (uint64_t)n * PART, n % 3 ? part : NULL, &page));
+		CHECK_OK(page_merge_add(&a, (uint64_t)n * PART, n % 3 ? part : NULL, &page));
 		if (!page)
 			continue;
 		whole++;
@@ -57,22 +57,22 @@ static void test_any_order(uint64_t seed, size_t again)
 	}
 	CHECK_INT(whole, PAGES);
 	CHECK_INT(a.num, 0);
-	assembly_deinit(&a);
+	page_merge_deinit(&a);
 }
 
 /* What is kept is bounded. */
 static void test_too_many(void)
 {
-	struct assembly a = { .page_size = 1 << 28, .part_size = 1 << 22 };
+	struct page_merge a = { .page_size = 1 << 28, .part_size = 1 << 22 };
 	static unsigned char part[1 << 22];
 	const void *page;
 
 	for (uint64_t i = 0; i < 4; i++)
-		CHECK_OK(assembly_add(&a, i << 28, part, &page));
-	CHECK_ERR(assembly_add(&a, (uint64_t)4 << 28, part, &page), GDUMP_ERR_UNSUPPORTED, "too many pages: of 4,");
-	CHECK_OK(assembly_add(&a, (1 << 28) + (1 << 22), part, &page));
+		CHECK_OK(page_merge_add(&a, i << 28, part, &page));
+	CHECK_ERR(page_merge_add(&a, (uint64_t)4 << 28, part, &page), GDUMP_ERR_UNSUPPORTED, "too many pages: 4 pages");
+	CHECK_OK(page_merge_add(&a, (1 << 28) + (1 << 22), part, &page));
 	CHECK(!page);
-	assembly_deinit(&a);
+	page_merge_deinit(&a);
 }
 
 int main(void)
