@@ -40,7 +40,7 @@ static bool libvirt_probe(const unsigned char *head, size_t len)
 				      !memcmp(head, magic_part, MAGIC_SIZE));
 }
 
-static struct gdump_error *read_header(struct bytes *in, size_t *xml_len)
+static struct gdump_error *libvirt_read_header(struct bytes *in, size_t *xml_len)
 {
 	unsigned char buf[HEADER_SIZE];
 	struct gdump_error *err = bytes_read(in, 0, buf, sizeof(buf));
@@ -66,7 +66,7 @@ static struct gdump_error *read_header(struct bytes *in, size_t *xml_len)
 	return NULL;
 }
 
-static struct gdump_error *read_domain(struct bytes *in, size_t len, struct domain *d)
+static struct gdump_error *libvirt_read_domain(struct bytes *in, size_t len, struct domain *d)
 {
 	CLEANUP_FREE char *xml = malloc(len + 1);
 	struct gdump_error *err;
@@ -78,7 +78,7 @@ static struct gdump_error *read_domain(struct bytes *in, size_t len, struct doma
 }
 
 /* Decompressing may need as much space as the guest has memory: the user's business. */
-static struct gdump_error *check_stream(struct bytes *in, uint64_t pos)
+static struct gdump_error *libvirt_check_stream(struct bytes *in, uint64_t pos)
 {
 	char head[8] = "";
 	struct gdump_error *err = bytes_read(in, pos, head,
@@ -101,12 +101,12 @@ static struct gdump_error *libvirt_open(struct bytes *in, struct source **ret)
 	struct domain domain = { 0 };
 	size_t xml_len = 0;
 
-	err = read_header(in, &xml_len);
+	err = libvirt_read_header(in, &xml_len);
 	if (!err)
-		err = read_domain(in, xml_len, &domain);
+		err = libvirt_read_domain(in, xml_len, &domain);
 	spec.pos = HEADER_SIZE + xml_len;
 	if (!err)
-		err = check_stream(in, spec.pos);
+		err = libvirt_check_stream(in, spec.pos);
 	spec.hints = (struct placement_hints){
 		.machine = domain.machine, .addrs = domain.addrs, .num_addrs = domain.num_addrs,
 	};

@@ -3,18 +3,19 @@
 /*
  * format/savevm.c - a guest's state as QEMU saves it: a migration stream in a file
  *
- * Theory of operation.  On open the stream is read once, in order; where each page's
- * latest contents are is kept (pages.h), 8 bytes a page, and pages are read from
- * there when they are asked for.  With mapped-ram the pages have fixed places and
+ * Theory of operation.  On open the stream is read once, in order; an index
+ * (page_index.h) of 8 bytes a page records where each page's latest contents are, and
+ * pages are read from there later.  With mapped-ram the pages have fixed places and
  * only bitmaps are read.  The devices behind the RAM are then read as a whole: they
- * give the CPUs' registers, VMCOREINFO's address, and what layout.c wants to know.
+ * have the CPUs' registers, VMCOREINFO's address, and what placement.c needs.
  *
- * A stream that ends early is what a guest's host left that went down while it saved:
- * pages that did not get into it are absent.  In a complete one, pages that were
- * never sent are zero.
+ * A stream ends early when the host goes down while it saves the guest: pages that did
+ * not get into it are absent.  In a complete stream, pages that were never sent are
+ * zero.
  *
  * Facts: see the headers of migration/; for mapped-ram QEMU's docs/devel/migration/mapped-ram.rst.
  */
+#include "savevm.h"
 #include "savevm_source.h"
 
 #include <elf.h>
@@ -41,7 +42,7 @@ static bool savevm_probe(const unsigned char *head, size_t len)
 	return len >= 8 && !memcmp(head, "QEVM", 4) && !head[4] && !head[5] && !head[6];
 }
 
-static void devices_drop(struct savevm *v)
+static void savevm_drop_devices(struct savevm *v)
 {
 	devices_deinit(&v->devices);
 	free(v->early);
@@ -53,7 +54,7 @@ static void savevm_close(struct source *s)
 {
 	struct savevm *v = (struct savevm *)s;
 
-	devices_drop(v);
+	savevm_drop_devices(v);
 	for (size_t i = 0; v->bitmaps && i < v->m.num_blocks; i++)
 		free(v->bitmaps[i]);
 	free(v->bitmaps);
@@ -74,7 +75,7 @@ static const struct source_ops savevm_source_ops = {
 
 /* Opening ----------------------------------------------------------------- */
 
-static struct gdump_error *read_bitmap(struct savevm *v, uint32_t block)
+static struct gdump_error *savevm_read_bitmap(struct savevm *v, uint32_t block)
 {
 	const struct migration_block *b = &v->m.blocks[block];
 	const uint64_t size = div_up(b->size / v->m.page_size, 64) * 8;
@@ -88,7 +89,7 @@ static struct gdump_error *read_bitmap(struct savevm *v, uint32_t block)
 	return bytes_read(v->in, b->bitmap_off, v->bitmaps[block], size);
 }
 
-static struct gdump_error *on_blocks(void *arg, const struct migration *m)
+static struct gdump_error *savevm_on_blocks(void *arg, const struct migration *m)
 {
 	struct savevm *v = arg;
 	struct gdump_error *err = page_index_init(&v->index, m);
@@ -99,20 +100,20 @@ static struct gdump_error *on_blocks(void *arg, const struct migration *m)
 		err = error_nomem();
 	for (uint32_t i = 0; !err && i < m->num_blocks; i++) {
 		if (m->blocks[i].pages_off)
-			err = read_bitmap(v, i);
+			err = savevm_read_bitmap(v, i);
 	}
 	return err;
 }
 
-static struct gdump_error *on_page(void *arg, const struct migration_page *page)
+static struct gdump_error *savevm_on_page(void *arg, const struct migration_page *page)
 {
 	struct savevm *v = arg;
 
 	return page_index_add(&v->index, page);
 }
 
-/* What makes it too much is left out: it is not needed for memory. */
-static struct gdump_error *on_device(void *arg, uint64_t pos, uint64_t len)
+/* A device that makes it too much is omitted: memory does not need it. */
+static struct gdump_error *savevm_on_device(void *arg, uint64_t pos, uint64_t len)
 {
 	struct savevm *v = arg;
 	unsigned char *early;
@@ -131,10 +132,10 @@ static struct gdump_error *on_device(void *arg, uint64_t pos, uint64_t len)
 			  (size_t)MIN(len + STREAM_FOOTER_SIZE, v->in->size - pos));
 }
 
-static struct gdump_error *read_stream(struct savevm *v, uint64_t pos)
+static struct gdump_error *savevm_read_stream(struct savevm *v, uint64_t pos)
 {
 	const struct migration_events events = {
-		.blocks = on_blocks, .page = on_page, .device = on_device, .arg = v,
+		.blocks = savevm_on_blocks, .page = savevm_on_page, .device = savevm_on_device, .arg = v,
 	};
 	CLEANUP_FREE unsigned char *buf = malloc(READ_SIZE);
 	struct migration *m = &v->m;
@@ -157,7 +158,7 @@ static struct gdump_error *read_stream(struct savevm *v, uint64_t pos)
 	return err;
 }
 
-static struct gdump_error *describe(struct savevm *v, uint64_t pos)
+static struct gdump_error *savevm_describe(struct savevm *v, uint64_t pos)
 {
 	static const size_t sizes[] = { DESCRIPTION_FIRST, DESCRIPTION_MOST };
 	const uint64_t have = v->in->size - MIN(pos, v->in->size);
@@ -178,7 +179,7 @@ static struct gdump_error *describe(struct savevm *v, uint64_t pos)
 	return err;
 }
 
-static struct gdump_error *read_devices(struct savevm *v)
+static struct gdump_error *savevm_read_devices(struct savevm *v)
 {
 	const uint64_t pos = migration_pos(&v->m);
 	const uint64_t len = v->in->size - MIN(pos, v->in->size);
@@ -198,7 +199,7 @@ static struct gdump_error *read_devices(struct savevm *v)
 }
 
 /* A shared memory backend's contents stay where they are, in its own file. */
-static struct gdump_error *check_ignored(const struct savevm *v)
+static struct gdump_error *savevm_check_ignored(const struct savevm *v)
 {
 	for (size_t i = 0; v->m.ignore_shared && i < v->layout.num_ranges; i++) {
 		const uint32_t block = v->layout.ranges[i].block;
@@ -216,7 +217,7 @@ static struct gdump_error *check_ignored(const struct savevm *v)
 	return NULL;
 }
 
-static struct gdump_error *add_memory(struct savevm *v)
+static struct gdump_error *savevm_add_memory(struct savevm *v)
 {
 	struct image *image = &v->source.image;
 	struct gdump_error *err = NULL;
@@ -227,7 +228,7 @@ static struct gdump_error *add_memory(struct savevm *v)
 	return err;
 }
 
-static struct gdump_error *count_absent(struct savevm *v)
+static struct gdump_error *savevm_count_absent(struct savevm *v)
 {
 	struct image *image = &v->source.image;
 	const uint32_t page_size = image->page_size;
@@ -250,17 +251,19 @@ static struct gdump_error *count_absent(struct savevm *v)
 }
 
 /* Numbers in notes and VMCOREINFO have the kernel's byte order. */
-static bool is_big(const struct savevm *v)
+static bool savevm_is_big(const struct savevm *v)
 {
+	const struct arch *arch = arch_by_machine(v->layout.machine);
 	const struct device *cpu = devices_find(&v->devices, "cpu", 0);
 	uint64_t msr = 0;
 
-	if (v->layout.machine != EM_PPC64)
-		return v->layout.machine == EM_S390;
+	if (arch->only_big || arch->only_little)
+		return arch->only_big;
+	/* POWER's MSR.LE */
 	return cpu && device_number(cpu, "msr", &msr) && !(msr & 1);
 }
 
-static struct gdump_error *add_vmcoreinfo(struct savevm *v)
+static struct gdump_error *savevm_add_vmcoreinfo(struct savevm *v)
 {
 	const struct device *dev = devices_find(&v->devices, "vmcoreinfo", 0);
 	uint64_t paddr = 0, has = 0;
@@ -271,7 +274,7 @@ static struct gdump_error *add_vmcoreinfo(struct savevm *v)
 	return paddr ? find_vmcoreinfo(&v->source, paddr) : NULL;
 }
 
-static void describe_image(struct savevm *v, const struct savevm_spec *spec)
+static void savevm_describe_image(struct savevm *v, const struct savevm_spec *spec)
 {
 	struct image *image = &v->source.image;
 	const char *warning = v->layout.warning;
@@ -280,39 +283,39 @@ static void describe_image(struct savevm *v, const struct savevm_spec *spec)
 		 v->m.machine[0] ? ", machine " : "", v->m.machine,
 		 v->m.mapped_ram ? ", mapped-ram" : "");
 	if (image->incomplete)
-		warning = "the file ends before all memory was saved: pages are missing, and the registers";
+		warning = "the file ends before all memory was saved: pages and registers are missing";
 	else if (!image->num_cpus && !warning)
 		warning = "the registers of the CPUs are not in the file, or not understood";
 	if (warning)
 		snprintf(image->warning, sizeof(image->warning), "%s", warning);
 }
 
-static struct gdump_error *load(struct savevm *v, const struct savevm_spec *spec)
+static struct gdump_error *savevm_load(struct savevm *v, const struct savevm_spec *spec)
 {
 	struct image *image = &v->source.image;
-	struct gdump_error *err = describe(v, spec->pos);
+	struct gdump_error *err = savevm_describe(v, spec->pos);
 
 	if (!err)
-		err = read_stream(v, spec->pos);
+		err = savevm_read_stream(v, spec->pos);
 	if (!err)
-		err = read_devices(v);
+		err = savevm_read_devices(v);
 	if (!err)
 		err = placement_make(&v->layout, &v->m, &v->devices, &spec->hints);
 	if (!err)
-		err = check_ignored(v);
+		err = savevm_check_ignored(v);
 	if (err)
 		return err;
 	image->incomplete = !v->m.ram_done;
 	image->machine = v->layout.machine;
 	image->is64 = arch_by_machine(image->machine)->is64;
-	image->big = is_big(v);
-	err = add_memory(v);
+	image->big = savevm_is_big(v);
+	err = savevm_add_memory(v);
 	if (!err)
 		err = cpu_notes_add(image, &v->devices);
 	if (!err)
 		err = image_seal(image);
 	if (!err)
-		err = add_vmcoreinfo(v);
+		err = savevm_add_vmcoreinfo(v);
 	return err;
 }
 
@@ -332,13 +335,13 @@ struct gdump_error *savevm_open_at(struct bytes *in, const struct savevm_spec *s
 	v->ops.name = spec->name;
 	source_init(&v->source, &v->ops);
 	v->in = in;
-	err = load(v, spec);
+	err = savevm_load(v, spec);
 	if (!err)
-		err = count_absent(v);
+		err = savevm_count_absent(v);
 	if (err)
 		return err;
-	describe_image(v, spec);
-	devices_drop(v);
+	savevm_describe_image(v, spec);
+	savevm_drop_devices(v);
 	guard = NULL;
 	*ret = &v->source;
 	return NULL;

@@ -11,6 +11,7 @@
 
 #include "../codec/codec.h"
 #include "../util/be.h"
+#include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
@@ -36,7 +37,7 @@ struct gdump_error *savevm_page_error(const struct savevm *v, uint32_t block, ui
 /* The length in front of compressed data was checked when the stream was read, but the
  * file may have changed.
  */
-static struct gdump_error *read_compressed(const struct savevm *v, uint64_t pos, size_t len_size,
+static struct gdump_error *savevm_read_compressed(const struct savevm *v, uint64_t pos, size_t len_size,
 				       unsigned char *buf, size_t cap, size_t *ret)
 {
 	unsigned char head[4];
@@ -50,7 +51,7 @@ static struct gdump_error *read_compressed(const struct savevm *v, uint64_t pos,
 	return bytes_read(v->in, pos, buf, *ret);
 }
 
-static struct gdump_error *decompress_zlib(const struct savevm *v, uint64_t pos, unsigned char *page)
+static struct gdump_error *savevm_decompress_zlib(const struct savevm *v, uint64_t pos, unsigned char *page)
 {
 	const size_t size = v->m.page_size, cap = 2 * size;
 	CLEANUP_FREE unsigned char *buf = malloc(cap);
@@ -61,7 +62,7 @@ static struct gdump_error *decompress_zlib(const struct savevm *v, uint64_t pos,
 
 	if (!buf)
 		return error_nomem();
-	err = read_compressed(v, pos, 4, buf, cap, &len);
+	err = savevm_read_compressed(v, pos, 4, buf, cap, &len);
 	if (err)
 		return err;
 	state = codec_zlib.decompress_open();
@@ -74,7 +75,7 @@ static struct gdump_error *decompress_zlib(const struct savevm *v, uint64_t pos,
 }
 
 /* An entry that is no delta */
-static struct gdump_error *load_whole(const struct savevm *v, uint64_t entry, unsigned char *page)
+static struct gdump_error *savevm_load_whole(const struct savevm *v, uint64_t entry, unsigned char *page)
 {
 	const size_t size = v->m.page_size;
 	const uint64_t value = entry_value(entry);
@@ -83,14 +84,14 @@ static struct gdump_error *load_whole(const struct savevm *v, uint64_t entry, un
 	case ENTRY_AT:
 		return bytes_read(v->in, value, page, size);
 	case ENTRY_ZLIB:
-		return decompress_zlib(v, value, page);
+		return savevm_decompress_zlib(v, value, page);
 	default:                        /* ENTRY_NEVER has the value 0, too */
 		memset(page, (int)value, size);
 		return NULL;
 	}
 }
 
-static struct gdump_error *apply_delta(const struct savevm *v, uint64_t pos, unsigned char *page)
+static struct gdump_error *savevm_apply_delta(const struct savevm *v, uint64_t pos, unsigned char *page)
 {
 	const size_t size = v->m.page_size;
 	CLEANUP_FREE unsigned char *buf = malloc(size);
@@ -99,7 +100,7 @@ static struct gdump_error *apply_delta(const struct savevm *v, uint64_t pos, uns
 
 	if (!buf)
 		return error_nomem();
-	err = read_compressed(v, pos, 2, buf, size, &len);
+	err = savevm_read_compressed(v, pos, 2, buf, size, &len);
 	if (!err && !page_apply_delta(page, size, buf, len))
 		err = error_new(GDUMP_ERR_CORRUPT, "the XBZRLE page at offset %" PRIu64
 				" of the file makes no sense", pos);
@@ -107,7 +108,7 @@ static struct gdump_error *apply_delta(const struct savevm *v, uint64_t pos, uns
 }
 
 /* Deltas lead from the newest to the oldest, and are applied the other way round. */
-static struct gdump_error *load_page(const struct savevm *v, uint64_t entry, unsigned char *page)
+static struct gdump_error *savevm_load_page(const struct savevm *v, uint64_t entry, unsigned char *page)
 {
 	const struct page_delta *deltas = v->index.deltas;
 	CLEANUP_FREE uint64_t *chain = NULL;
@@ -123,13 +124,13 @@ static struct gdump_error *load_page(const struct savevm *v, uint64_t entry, uns
 	num = 0;
 	for (e = entry; entry_form(e) == ENTRY_DELTA; e = deltas[entry_value(e)].before)
 		chain[num++] = deltas[entry_value(e)].pos;
-	err = load_whole(v, e, page);
+	err = savevm_load_whole(v, e, page);
 	while (!err && num)
-		err = apply_delta(v, chain[--num], page);
+		err = savevm_apply_delta(v, chain[--num], page);
 	return err;
 }
 
-static struct gdump_error *read_part(const struct savevm *v, uint64_t entry, size_t from,
+static struct gdump_error *savevm_read_part(const struct savevm *v, uint64_t entry, size_t from,
 				     void *buf, size_t len)
 {
 	CLEANUP_FREE unsigned char *page = NULL;
@@ -146,14 +147,14 @@ static struct gdump_error *read_part(const struct savevm *v, uint64_t entry, siz
 	page = malloc(v->m.page_size);
 	if (!page)
 		return error_nomem();
-	err = load_page(v, entry, page);
+	err = savevm_load_page(v, entry, page);
 	if (!err)
 		memcpy(buf, page + from, len);
 	return err;
 }
 
 /* How many pages from number @n on, at most @max, follow each other in the file */
-static size_t run_length(const struct savevm *v, uint32_t block, uint64_t n, size_t max)
+static size_t savevm_run_length(const struct savevm *v, uint32_t block, uint64_t n, size_t max)
 {
 	const uint64_t first = page_index_at(&v->index, block, n);
 	size_t num = 1;
@@ -170,7 +171,7 @@ static size_t run_length(const struct savevm *v, uint32_t block, uint64_t n, siz
 /* Read them as one piece, as far as @buf goes, and close the gaps; what did not fit
  * is the last page's end.
  */
-static struct gdump_error *read_run(const struct savevm *v, uint64_t pos, unsigned char *buf,
+static struct gdump_error *savevm_read_run(const struct savevm *v, uint64_t pos, unsigned char *buf,
 				    size_t num)
 {
 	const size_t size = v->m.page_size, all = num * size, gaps = (num - 1) * PAGE_HEADER;
@@ -186,7 +187,7 @@ static struct gdump_error *read_run(const struct savevm *v, uint64_t pos, unsign
 	return bytes_read(v->in, pos + all, buf + all - gaps, gaps);
 }
 
-static struct gdump_error *read_mapped(const struct savevm *v, uint32_t block, uint64_t off,
+static struct gdump_error *savevm_read_mapped(const struct savevm *v, uint32_t block, uint64_t off,
 				       unsigned char *buf, size_t *len)
 {
 	const uint64_t size = v->m.page_size, n = off / size;
@@ -203,7 +204,7 @@ static struct gdump_error *read_mapped(const struct savevm *v, uint32_t block, u
 }
 
 /* Some of [off, off + len) of a block; @len becomes how much. */
-static struct gdump_error *read_some(const struct savevm *v, uint32_t block, uint64_t off,
+static struct gdump_error *savevm_read_some(const struct savevm *v, uint32_t block, uint64_t off,
 				     unsigned char *buf, size_t *len)
 {
 	const size_t size = v->m.page_size, from = off % size;
@@ -212,38 +213,29 @@ static struct gdump_error *read_some(const struct savevm *v, uint32_t block, uin
 	uint64_t entry;
 
 	if (v->bitmaps[block])
-		return read_mapped(v, block, off, buf, len);
+		return savevm_read_mapped(v, block, off, buf, len);
 	entry = page_index_at(&v->index, block, n);
 	if (!from && *len >= size) {
-		const size_t run = run_length(v, block, n, *len / size);
+		const size_t run = savevm_run_length(v, block, n, *len / size);
 
 		if (run) {
 			*len = run * size;
-			return read_run(v, entry_value(entry), buf, run);
+			return savevm_read_run(v, entry_value(entry), buf, run);
 		}
 	}
 	*len = MIN(*len, size - from);
-	err = read_part(v, entry, from, buf, *len);
+	err = savevm_read_part(v, entry, from, buf, *len);
 	return err && gdump_error_code(err) == GDUMP_ERR_CORRUPT ?
 		error_prefix(err, "offset 0x%" PRIx64 " of memory block '%s'", off,
 			     v->m.blocks[block].name) : err;
 }
 
 /* The number of the first part of a block that ends behind @paddr */
-static size_t range_after(const struct savevm *v, uint64_t paddr)
+static size_t savevm_range_after(const struct savevm *v, uint64_t paddr)
 {
-	size_t lo = 0, hi = v->layout.num_ranges;
+	const struct block_range *r = v->layout.ranges;
 
-	while (lo < hi) {
-		const size_t mid = lo + (hi - lo) / 2;
-		const struct block_range *r = &v->layout.ranges[mid];
-
-		if (r->paddr + (r->size - 1) < paddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return BISECT(v->layout.num_ranges, i, r[i].paddr + (r[i].size - 1) >= paddr);
 }
 
 struct gdump_error *savevm_read(struct source *s, uint64_t paddr, void *buf, size_t len)
@@ -253,11 +245,11 @@ struct gdump_error *savevm_read(struct source *s, uint64_t paddr, void *buf, siz
 	unsigned char *p = buf;
 
 	/* one range may be several parts of blocks, without gaps */
-	for (size_t i = range_after(v, paddr); !err && len;) {
+	for (size_t i = savevm_range_after(v, paddr); !err && len;) {
 		const struct block_range *r = &v->layout.ranges[i];
 		size_t n = (size_t)MIN(len, r->size - (paddr - r->paddr));
 
-		err = read_some(v, r->block, r->off + (paddr - r->paddr), p, &n);
+		err = savevm_read_some(v, r->block, r->off + (paddr - r->paddr), p, &n);
 		p += n, paddr += n, len -= n;
 		if (paddr - r->paddr == r->size)
 			i++;
@@ -265,7 +257,7 @@ struct gdump_error *savevm_read(struct source *s, uint64_t paddr, void *buf, siz
 	return err;
 }
 
-static enum page_state state_at(const struct savevm *v, uint32_t block, uint64_t n)
+static enum page_state savevm_state_at(const struct savevm *v, uint32_t block, uint64_t n)
 {
 	enum page_form form;
 
@@ -279,9 +271,9 @@ static enum page_state state_at(const struct savevm *v, uint32_t block, uint64_t
 }
 
 /* The kernel's page may be several of QEMU's. */
-static unsigned char page_state(const struct savevm *v, uint64_t paddr, uint64_t len)
+static unsigned char savevm_page_state(const struct savevm *v, uint64_t paddr, uint64_t len)
 {
-	const size_t first = range_after(v, paddr);
+	const size_t first = savevm_range_after(v, paddr);
 	unsigned char state = PAGE_HOLE;
 
 	for (size_t i = first; i < v->layout.num_ranges; i++) {
@@ -293,7 +285,7 @@ static unsigned char page_state(const struct savevm *v, uint64_t paddr, uint64_t
 			break;
 		for (uint64_t n = (r->off + begin - r->paddr) / v->m.page_size;
 		     n <= (r->off + end - r->paddr) / v->m.page_size; n++) {
-			const enum page_state one = state_at(v, r->block, n);
+			const enum page_state one = savevm_state_at(v, r->block, n);
 
 			if (one == PAGE_ABSENT)
 				return PAGE_ABSENT;
@@ -307,10 +299,10 @@ static unsigned char page_state(const struct savevm *v, uint64_t paddr, uint64_t
 /* How many pages from @paddr on are in memory that was never sent: a quick way over
  * it, since a stream may claim far more memory than it has.
  */
-static uint64_t gap_at(const struct savevm *v, uint64_t paddr, uint64_t num)
+static uint64_t savevm_gap_at(const struct savevm *v, uint64_t paddr, uint64_t num)
 {
 	const uint32_t page_size = v->source.image.page_size;
-	const size_t i = range_after(v, paddr);
+	const size_t i = savevm_range_after(v, paddr);
 	const struct block_range *r = &v->layout.ranges[i];
 	uint64_t off, gap;
 
@@ -334,12 +326,12 @@ struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t num,
 	(void)holes;                    /* they cost nothing */
 	for (size_t i = 0; i < num;) {
 		const uint64_t paddr = (pfn + i) * page_size;
-		const size_t gap = (size_t)gap_at(v, paddr, num - i);
+		const size_t gap = (size_t)savevm_gap_at(v, paddr, num - i);
 
 		if (gap)
 			memset(state + i, never, gap);
 		else
-			state[i] = page_state(v, paddr, page_size);
+			state[i] = savevm_page_state(v, paddr, page_size);
 		i += gap ? gap : 1;
 	}
 	return NULL;
@@ -348,5 +340,5 @@ struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t num,
 uint64_t savevm_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
 {
 	*state = s->image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
-	return gap_at((struct savevm *)s, pfn * s->image.page_size, num);
+	return savevm_gap_at((struct savevm *)s, pfn * s->image.page_size, num);
 }

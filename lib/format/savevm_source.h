@@ -9,8 +9,10 @@
  */
 #pragma once
 
+#include "../bytes/bytes.h"
+#include "../machine/source.h"
 #include "../migration/page_index.h"
-#include "savevm.h"
+#include "../migration/placement.h"
 
 struct savevm {
 	struct source source;

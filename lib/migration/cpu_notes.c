@@ -84,20 +84,20 @@ static const struct {
 };
 
 /* All CPUs that QEMU dumps are little endian, or not handled here. */
-static void put_le(unsigned char *p, uint64_t v, size_t size)
+static void note_put_le(unsigned char *p, uint64_t v, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
 		p[i] = (unsigned char)(v >> 8 * i);
 }
 
-static uint64_t member(const struct field *f, size_t i, const char *name)
+static uint64_t field_member_number(const struct field *f, size_t i, const char *name)
 {
 	struct field m;
 
 	return field_member(f, i, name, &m) ? field_number(&m, 0) : 0;
 }
 
-static void put_values(unsigned char *note, const struct value *v, size_t num,
+static void note_put_values(unsigned char *note, const struct value *v, size_t num,
 		       const struct device *cpu)
 {
 	for (size_t i = 0; i < num; i++) {
@@ -105,30 +105,30 @@ static void put_values(unsigned char *note, const struct value *v, size_t num,
 
 		if (!device_field(cpu, v[i].field, &f))
 			continue;       /* a 32-bit CPU has not all of them */
-		put_le(note + v[i].off, v[i].segment ? member(&f, v[i].index, v[i].segment)
+		note_put_le(note + v[i].off, v[i].segment ? field_member_number(&f, v[i].index, v[i].segment)
 						     : field_number(&f, v[i].index), v[i].size);
 	}
 }
 
 /* si_signo, times and all else in front of the registers are zero. */
-static struct gdump_error *add_prstatus(struct image *image, const struct device *cpu,
+static struct gdump_error *x86_add_prstatus(struct image *image, const struct device *cpu,
 					const struct value *values, size_t num)
 {
 	const struct arch *arch = arch_by_machine(image->machine);
 	unsigned char note[MAX_PRSTATUS] = { 0 };
 
-	put_le(note + (arch->is64 ? PID_64 : PID_32), (uint64_t)cpu->instance + 1, 4);
-	put_values(note, values, num, cpu);
+	note_put_le(note + (arch->is64 ? PID_64 : PID_32), (uint64_t)cpu->instance + 1, 4);
+	note_put_values(note, values, num, cpu);
 	return image_add_note(image, "CORE", NT_PRSTATUS, note, arch->prstatus_size);
 }
 
-static struct gdump_error *add_qemu(struct image *image, const struct device *cpu)
+static struct gdump_error *x86_add_qemu(struct image *image, const struct device *cpu)
 {
 	unsigned char note[QEMU_NOTE_SIZE] = { 0 };
 
-	put_le(note, 1, 4);
-	put_le(note + 4, QEMU_NOTE_SIZE, 4);
-	put_values(note, qemu_x86, ARRAY_SIZE(qemu_x86), cpu);
+	note_put_le(note, 1, 4);
+	note_put_le(note + 4, QEMU_NOTE_SIZE, 4);
+	note_put_values(note, qemu_x86, ARRAY_SIZE(qemu_x86), cpu);
 	for (size_t i = 0; i < ARRAY_SIZE(qemu_segments); i++) {
 		unsigned char *p = note + QEMU_SEGMENTS + i * QEMU_SEGMENT;
 		const size_t k = qemu_segments[i].index;
@@ -136,15 +136,15 @@ static struct gdump_error *add_qemu(struct image *image, const struct device *cp
 
 		if (!device_field(cpu, qemu_segments[i].field, &f))
 			continue;
-		put_le(p, member(&f, k, "selector"), 4);
-		put_le(p + 4, member(&f, k, "limit"), 4);
-		put_le(p + 8, member(&f, k, "flags"), 4);
-		put_le(p + 16, member(&f, k, "base"), 8);
+		note_put_le(p, field_member_number(&f, k, "selector"), 4);
+		note_put_le(p + 4, field_member_number(&f, k, "limit"), 4);
+		note_put_le(p + 8, field_member_number(&f, k, "flags"), 4);
+		note_put_le(p + 16, field_member_number(&f, k, "base"), 8);
 	}
 	return image_add_note(image, "QEMU", 0, note, sizeof(note));
 }
 
-static struct gdump_error *add_x86(struct image *image, const struct device *const *cpus,
+static struct gdump_error *x86_add(struct image *image, const struct device *const *cpus,
 				   size_t num)
 {
 	struct gdump_error *err = NULL;
@@ -156,14 +156,14 @@ static struct gdump_error *add_x86(struct image *image, const struct device *con
 	}
 	for (size_t i = 0; !err && i < num; i++) {
 		if (image->machine == EM_386)
-			err = add_prstatus(image, cpus[i], prstatus_i386,
+			err = x86_add_prstatus(image, cpus[i], prstatus_i386,
 					   ARRAY_SIZE(prstatus_i386));
 		else
-			err = add_prstatus(image, cpus[i], prstatus_x86_64,
+			err = x86_add_prstatus(image, cpus[i], prstatus_x86_64,
 					   ARRAY_SIZE(prstatus_x86_64));
 	}
 	for (size_t i = 0; !err && i < num; i++)
-		err = add_qemu(image, cpus[i]);
+		err = x86_add_qemu(image, cpus[i]);
 	return err;
 }
 
@@ -174,7 +174,7 @@ enum { ARM64_REGS = 112, ARM64_NUM_REGS = 31, ARM64_FPVALID = 384, ARM64_FPREGS 
 /* The bits of the 32-bit FPSCR that make up FPSR and FPCR */
 static const uint32_t fpsr_bits = 0xf800009f, fpcr_bits = 0x07f79f00;
 
-static struct gdump_error *add_arm64_prstatus(struct image *image, const struct device *cpu)
+static struct gdump_error *arm64_add_prstatus(struct image *image, const struct device *cpu)
 {
 	unsigned char note[MAX_PRSTATUS] = { 0 };
 	uint64_t pc = 0, pstate = 0;
@@ -184,17 +184,17 @@ static struct gdump_error *add_arm64_prstatus(struct image *image, const struct 
 		return NULL;
 	device_number(cpu, "pc", &pc);
 	device_number(cpu, "cpsr", &pstate);
-	put_le(note + PID_64, (uint64_t)cpu->instance + 1, 4);
+	note_put_le(note + PID_64, (uint64_t)cpu->instance + 1, 4);
 	for (size_t i = 0; i <= ARM64_NUM_REGS; i++)    /* the last is sp */
-		put_le(note + ARM64_REGS + 8 * i, field_number(&x, i), 8);
-	put_le(note + ARM64_REGS + 8 * 32, pc, 8);
-	put_le(note + ARM64_REGS + 8 * 33, pstate, 8);
-	put_le(note + ARM64_FPVALID, 1, 4);
+		note_put_le(note + ARM64_REGS + 8 * i, field_number(&x, i), 8);
+	note_put_le(note + ARM64_REGS + 8 * 32, pc, 8);
+	note_put_le(note + ARM64_REGS + 8 * 33, pstate, 8);
+	note_put_le(note + ARM64_FPVALID, 1, 4);
 	return image_add_note(image, "CORE", NT_PRSTATUS, note,
 			      arch_by_machine(image->machine)->prstatus_size);
 }
 
-static struct gdump_error *add_arm64_fpregs(struct image *image, const struct device *cpu)
+static struct gdump_error *arm64_add_fpregs(struct image *image, const struct device *cpu)
 {
 	unsigned char note[ARM64_FPREGS] = { 0 };
 	struct field f;
@@ -204,28 +204,38 @@ static struct gdump_error *add_arm64_fpregs(struct image *image, const struct de
 		snprintf(name, sizeof(name), "vfp.zregs[%u].d", i);
 		if (!device_part_field(cpu, "cpu/vfp", name, &f))
 			continue;
-		put_le(note + 16 * i, field_number(&f, 0), 8);
-		put_le(note + 16 * i + 8, field_number(&f, 1), 8);
+		note_put_le(note + 16 * i, field_number(&f, 0), 8);
+		note_put_le(note + 16 * i + 8, field_number(&f, 1), 8);
 	}
 	if (device_part_field(cpu, "cpu/vfp", "fpscr", &f)) {
-		put_le(note + 512, field_number(&f, 0) & fpsr_bits, 4);
-		put_le(note + 516, field_number(&f, 0) & fpcr_bits, 4);
+		note_put_le(note + 512, field_number(&f, 0) & fpsr_bits, 4);
+		note_put_le(note + 516, field_number(&f, 0) & fpcr_bits, 4);
 	}
 	return image_add_note(image, "CORE", NT_FPREGSET, note, sizeof(note));
 }
 
-static struct gdump_error *add_arm64(struct image *image, const struct device *const *cpus,
+static struct gdump_error *arm64_add(struct image *image, const struct device *const *cpus,
 				     size_t num)
 {
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && i < num; i++) {
-		err = add_arm64_prstatus(image, cpus[i]);
+		err = arm64_add_prstatus(image, cpus[i]);
 		if (!err)
-			err = add_arm64_fpregs(image, cpus[i]);
+			err = arm64_add_fpregs(image, cpus[i]);
 	}
 	return err;
 }
+
+/* The machines whose CPUs are known */
+static const struct {
+	uint16_t machine;
+	struct gdump_error *(*add)(struct image *image, const struct device *const *cpus,
+				   size_t num);
+} machines[] = {
+	{ EM_X86_64,  x86_add },
+	{ EM_AARCH64, arm64_add },
+};
 
 /* The kinds of notes that are made */
 static const struct {
@@ -238,7 +248,7 @@ static const struct {
 	{ EM_AARCH64, NT_PRSTATUS, "CORE" }, { EM_AARCH64, NT_FPREGSET, "CORE" },
 };
 
-static bool is_made(const struct image *image, const struct gdump_note *n)
+static bool note_is_made(const struct image *image, const struct gdump_note *n)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
 		if (made[i].machine == image->machine && made[i].type == n->type &&
@@ -251,13 +261,13 @@ static bool is_made(const struct image *image, const struct gdump_note *n)
 bool cpu_notes_cover(const struct image *image)
 {
 	for (size_t i = 0; i < image->num_notes; i++) {
-		if (image->notes[i].cpu >= 0 && !is_made(image, &image->notes[i]))
+		if (image->notes[i].cpu >= 0 && !note_is_made(image, &image->notes[i]))
 			return false;
 	}
 	return image->num_cpus;
 }
 
-static int by_instance(const void *a, const void *b)
+static int cpu_by_instance(const void *a, const void *b)
 {
 	const struct device *const *x = a, *const *y = b;
 
@@ -276,11 +286,13 @@ struct gdump_error *cpu_notes_add(struct image *image, const struct devices *d)
 		if (!strcmp(d->list[i].name, "cpu"))
 			cpus[num++] = &d->list[i];
 	}
-	qsort(cpus, num, sizeof(*cpus), by_instance);
-	if (num && image->machine == EM_X86_64)
-		err = add_x86(image, cpus, num);
-	else if (num && image->machine == EM_AARCH64)
-		err = add_arm64(image, cpus, num);
+	qsort(cpus, num, sizeof(*cpus), cpu_by_instance);
+	for (size_t i = 0; num && i < ARRAY_SIZE(machines); i++) {
+		if (machines[i].machine == image->machine) {
+			err = machines[i].add(image, cpus, num);
+			break;
+		}
+	}
 	free(cpus);
 	return err;
 }

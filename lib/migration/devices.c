@@ -8,18 +8,19 @@
  *     { "name", "type", "size" [, "array_len"] [, "struct": { "fields", ... }] }
  *
  * and the subsections that were really sent.  An array that has "array_len" is
- * described by its first element, all being alike; else each element is a field.
+ * described by its first element, as all are alike; else each element is a field.
  * So the fields' sizes, added up, lead to each field and to the section's end.
  *
- * The sections behind the RAM are walked in order.  One that the description
- * lacks, or that does not end in its footer where the sizes say, is skipped by
- * looking for the footer; it then has no fields for us.
+ * The sections behind the RAM are parsed in order.  One that the description
+ * lacks, or whose footer is not where the sizes say, is skipped by looking for the
+ * footer; its fields cannot be found.
  */
 #include "devices.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/array.h"
 #include "../util/be.h"
 #include "../util/bits.h"
 #include "migration.h"
@@ -30,10 +31,10 @@ enum {
 	MAX_UNKNOWN = 1 << 10,
 };
 
-/* More is no section of this world, and sums of it can't overflow. */
+/* No section is larger, and sums of such sizes cannot overflow. */
 static const uint64_t max_size = (uint64_t)1 << 40;
 
-static json_t *find_text(const unsigned char *buf, size_t len)
+static json_t *desc_find(const unsigned char *buf, size_t len)
 {
 	unsigned int tries = 16;
 
@@ -61,7 +62,7 @@ struct gdump_error *devices_describe(struct devices *d, const unsigned char *buf
 {
 	json_int_t page_size;
 
-	d->desc = find_text(buf, len);
+	d->desc = desc_find(buf, len);
 	page_size = json_integer_value(json_object_get(d->desc, "page_size"));
 	if (page_size >= 1024 && page_size <= 65536 && is_power_of_2((uint64_t)page_size))
 		d->page_size = (uint32_t)page_size;
@@ -70,7 +71,7 @@ struct gdump_error *devices_describe(struct devices *d, const unsigned char *buf
 
 /* Sizes ------------------------------------------------------------------- */
 
-static uint64_t get_size(const json_t *object, const char *key, uint64_t none)
+static uint64_t json_size(const json_t *object, const char *key, uint64_t none)
 {
 	const json_t *value = json_object_get(object, key);
 	json_int_t n = json_integer_value(value);
@@ -91,18 +92,18 @@ static uint64_t element_size(const json_t *field, unsigned int depth)
 	if (!inner && json_object_get(field, "fields"))
 		inner = field;          /* type "tmp" */
 	size = inner ? desc_size(inner, depth + 1) : 0;
-	return size ? size : get_size(field, "size", 0);
+	return size ? size : json_size(field, "size", 0);
 }
 
 static uint64_t field_size(const json_t *field, unsigned int depth)
 {
-	const uint64_t size = element_size(field, depth), n = get_size(field, "array_len", 1);
+	const uint64_t size = element_size(field, depth), n = json_size(field, "array_len", 1);
 
 	return size && n > max_size / size ? max_size : size * n;
 }
 
-/* A section's body: its fields, and subsections with a header each.  Of what makes
- * no sense it is max_size or more, so it fits nowhere.
+/* A section's body: its fields, and subsections with a header each.  For an impossible
+ * description the result is max_size or more, so it fits nowhere.
  */
 static uint64_t desc_size(const json_t *desc, unsigned int depth)
 {
@@ -130,7 +131,7 @@ struct header {
 	size_t name_len, size;
 };
 
-static bool get_header(const unsigned char *p, size_t len, struct header *ret)
+static bool header_get(const unsigned char *p, size_t len, struct header *ret)
 {
 	size_t n;
 
@@ -143,17 +144,17 @@ static bool get_header(const unsigned char *p, size_t len, struct header *ret)
 	return true;
 }
 
-static bool is_described(const json_t *desc, const struct header *h)
+static bool header_is_of(const json_t *desc, const struct header *h)
 {
 	const json_t *name = json_object_get(desc, "name");
 
 	return json_string_length(name) == h->name_len &&
 	       !memcmp(json_string_value(name), h->name, h->name_len) &&
-	       get_size(desc, "instance_id", max_size) == h->instance;
+	       json_size(desc, "instance_id", max_size) == h->instance;
 }
 
-/* The description has the order of the stream, so it is mostly the next one. */
-static json_t *find_desc(struct devices *d, const struct header *h)
+/* The description has the order of the stream, so it is usually the next one. */
+static json_t *devices_find_desc(struct devices *d, const struct header *h)
 {
 	const json_t *all = json_object_get(d->desc, "devices");
 	const size_t num = json_array_size(all);
@@ -162,7 +163,7 @@ static json_t *find_desc(struct devices *d, const struct header *h)
 		size_t at = (d->cursor + i) % num;
 		json_t *desc = json_array_get(all, at);
 
-		if (is_described(desc, h)) {
+		if (header_is_of(desc, h)) {
 			d->cursor = at + 1;
 			return desc;
 		}
@@ -170,37 +171,31 @@ static json_t *find_desc(struct devices *d, const struct header *h)
 	return NULL;
 }
 
-static bool is_footer(const unsigned char *p, size_t len, uint32_t id)
+static bool section_is_footer(const unsigned char *p, size_t len, uint32_t id)
 {
 	return len >= STREAM_FOOTER_SIZE && p[0] == STREAM_FOOTER && load_be32(p + 1) == id;
 }
 
 /* Whether a section with a body of @size may end so: old machines have no footers. */
-static bool ends_well(const unsigned char *body, size_t len, uint64_t size, uint32_t id)
+static bool section_ends_at(const unsigned char *body, size_t len, uint64_t size, uint32_t id)
 {
-	return size < len && (is_footer(body + size, len - size, id) ||
+	return size < len && (section_is_footer(body + size, len - size, id) ||
 			      body[size] <= STREAM_FULL);
 }
 
-static struct gdump_error *add_device(struct devices *d, const struct device *dev)
+static struct gdump_error *devices_add(struct devices *d, const struct device *dev)
 {
-	struct device *list;
-
 	if (d->num == MAX_DEVICES)
-		return error_new(GDUMP_ERR_CORRUPT, "migration stream: more than %d devices",
+		return error_new(GDUMP_ERR_CORRUPT, "migration stream: there are more than %d devices",
 				 MAX_DEVICES);
-	if (!(d->num % 64)) {
-		list = realloc(d->list, (d->num + 64) * sizeof(*list));
-		if (!list)
-			return error_nomem();
-		d->list = list;
-	}
+	if (!ARRAY_GROW(d->list, d->num))
+		return error_nomem();
 	d->list[d->num++] = *dev;
 	return NULL;
 }
 
-/* One with a name at @p; @used is how many bytes it has. */
-static struct gdump_error *parse_device(struct devices *d, const unsigned char *p, size_t len,
+/* The START or FULL section at @p; *@used: its bytes, without the footer. */
+static struct gdump_error *devices_parse_one(struct devices *d, const unsigned char *p, size_t len,
 					size_t *used)
 {
 	struct gdump_error *err = NULL;
@@ -210,14 +205,14 @@ static struct gdump_error *parse_device(struct devices *d, const unsigned char *
 	uint64_t size;
 
 	*used = len;
-	if (!get_header(p, len, &h) || d->num_unknown > MAX_UNKNOWN)
+	if (!header_get(p, len, &h) || d->num_unknown > MAX_UNKNOWN)
 		return NULL;
 	body = p + h.size;
 	len -= h.size;
-	desc = find_desc(d, &h);
+	desc = devices_find_desc(d, &h);
 	size = desc ? desc_size(desc, 0) : max_size;
-	if (size == len || ends_well(body, len, size, h.id)) {
-		err = add_device(d, &(struct device){
+	if (size == len || section_ends_at(body, len, size, h.id)) {
+		err = devices_add(d, &(struct device){
 			.name = json_string_value(json_object_get(desc, "name")),
 			.instance = h.instance, .desc = desc, .data = body, .len = (size_t)size,
 		});
@@ -240,7 +235,7 @@ struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, s
 
 		switch (p[0]) {
 		case STREAM_START: case STREAM_FULL:
-			err = parse_device(d, p, left, &n);
+			err = devices_parse_one(d, p, left, &n);
 			break;
 		case STREAM_PART: case STREAM_END:
 			n = left < 5 ? left
@@ -279,7 +274,7 @@ const struct device *devices_find(const struct devices *d, const char *name, siz
 	return NULL;
 }
 
-static bool is_called(const json_t *field, const char *name)
+static bool field_is_called(const json_t *field, const char *name)
 {
 	const char *s = json_string_value(json_object_get(field, "name"));
 
@@ -289,7 +284,7 @@ static bool is_called(const json_t *field, const char *name)
 }
 
 /* Find @name in the fields of @desc, whose state begins at @p and has @len bytes. */
-static bool find_field(const json_t *desc, const unsigned char *p, size_t len, const char *name,
+static bool field_find(const json_t *desc, const unsigned char *p, size_t len, const char *name,
 		       struct field *ret)
 {
 	json_t *item;
@@ -300,14 +295,14 @@ static bool find_field(const json_t *desc, const unsigned char *p, size_t len, c
 
 		if (size > len)
 			return false;
-		if (is_called(item, name)) {
+		if (field_is_called(item, name)) {
 			*ret = (struct field){ .p = p, .desc = item,
-					       .num = (size_t)get_size(item, "array_len", 1) };
+					       .num = (size_t)json_size(item, "array_len", 1) };
 			ret->size = ret->num ? (size_t)size / ret->num : 0;
 			return true;
 		}
 		if (json_object_get(item, "fields") &&
-		    find_field(item, p, (size_t)size, name, ret))
+		    field_find(item, p, (size_t)size, name, ret))
 			return true;
 		p += size;
 		len -= (size_t)size;
@@ -317,7 +312,7 @@ static bool find_field(const json_t *desc, const unsigned char *p, size_t len, c
 
 bool device_field(const struct device *dev, const char *name, struct field *ret)
 {
-	return find_field(dev->desc, dev->data, dev->len, name, ret);
+	return field_find(dev->desc, dev->data, dev->len, name, ret);
 }
 
 bool device_part_field(const struct device *dev, const char *part, const char *name,
@@ -337,7 +332,7 @@ bool device_part_field(const struct device *dev, const char *part, const char *n
 		if (at > dev->len || size > dev->len - at)
 			return false;
 		if (json_is_string(vmsd) && !strcmp(json_string_value(vmsd), part))
-			return find_field(item, dev->data + at, (size_t)size, name, ret);
+			return field_find(item, dev->data + at, (size_t)size, name, ret);
 		at += size;
 	}
 	return false;
@@ -345,7 +340,7 @@ bool device_part_field(const struct device *dev, const char *part, const char *n
 
 bool field_member(const struct field *f, size_t i, const char *name, struct field *ret)
 {
-	return i < f->num && find_field(json_object_get(f->desc, "struct"), f->p + i * f->size,
+	return i < f->num && field_find(json_object_get(f->desc, "struct"), f->p + i * f->size,
 					f->size, name, ret);
 }
 

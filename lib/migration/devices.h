@@ -3,9 +3,9 @@
 /*
  * migration/devices.h - the states of devices, CPUs among them, in a stream
  *
- * A device's state is a row of fields without names or lengths.  What they are is
- * said by JSON text at the end of the stream, since QEMU 2.3: fields are found by
- * name, so a version of QEMU that has others in front of them does no harm.
+ * A device's state is a row of fields without names or lengths.  Since QEMU 2.3, JSON text
+ * at the end of the stream describes them.  Fields are found by name, so it does not
+ * matter which others a version of QEMU has in front of them.
  */
 #pragma once
 
@@ -32,8 +32,8 @@ struct devices {
 /* Find the description in the last bytes of a stream.  None is no error. */
 MUST_CHECK struct gdump_error *devices_describe(struct devices *d, const unsigned char *buf,
 						size_t len);
-/* Take in the sections in @buf, which is borrowed until deinit.  Stops quietly where
- * it does not understand them any more.
+/* Add the devices in the sections in @buf, which is borrowed until deinit.  What follows
+ * something that cannot be understood is ignored.
  */
 MUST_CHECK struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf,
 					     size_t len);
@@ -49,8 +49,8 @@ struct field {
 	json_t *desc;
 };
 
-/* Field @name, or "env." and @name, of a device; also those that QEMU keeps in
- * a struct of their own just for sending.
+/* Field @name, or "env." and @name, of a device; also one that QEMU keeps in a struct
+ * that exists only to be sent.  False: there is none.
  */
 bool device_field(const struct device *dev, const char *name, struct field *ret);
 /* The same in a subsection. */

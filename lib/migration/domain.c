@@ -3,8 +3,8 @@
 /*
  * migration/domain.c - what libvirt's XML of a domain says of its memory
  *
- * A reader of tags and attributes, no more: libvirt's own XML needs nothing else,
- * and what is not understood is passed over.  Wanted are
+ * This reads only tags and attributes: libvirt's own XML needs nothing else, and what
+ * is not understood is ignored.  Wanted are
  *
  *     <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>
  *     <memory model='dimm'>
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/array.h"
 #include "../util/bits.h"
 
 struct tag {
@@ -37,13 +38,13 @@ struct memory {
 	char model[16], alias[64], slot[16];
 };
 
-static bool is_space(char c)
+static bool tag_is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 /* The next tag from @p on, or false.  Comments and declarations have no name. */
-static bool next_tag(const char **p, const char *end, struct tag *ret)
+static bool tag_next(const char **p, const char *end, struct tag *ret)
 {
 	const char *open = memchr(*p, '<', (size_t)(end - *p)), *close;
 
@@ -58,7 +59,7 @@ static bool next_tag(const char **p, const char *end, struct tag *ret)
 		ret->closes = true;
 		ret->name++;
 	}
-	while (ret->name + ret->name_len < close && !is_space(ret->name[ret->name_len]) &&
+	while (ret->name + ret->name_len < close && !tag_is_space(ret->name[ret->name_len]) &&
 	       ret->name[ret->name_len] != '/')
 		ret->name_len++;
 	ret->rest = ret->name + ret->name_len;
@@ -70,8 +71,8 @@ static bool tag_is(const struct tag *t, const char *name)
 	return t->name_len == strlen(name) && !memcmp(t->name, name, t->name_len);
 }
 
-/* Copy the value of attribute @name, if it fits; false: it is not there. */
-static bool attribute(const struct tag *t, const char *name, char *buf, size_t size)
+/* Copy the value of attribute @name to @buf; false: it is not there, or does not fit. */
+static bool tag_attribute(const struct tag *t, const char *name, char *buf, size_t size)
 {
 	const size_t len = strlen(name);
 	const char *p = t->rest;
@@ -80,7 +81,7 @@ static bool attribute(const struct tag *t, const char *name, char *buf, size_t s
 		const char *key, *value, *close;
 		size_t n;
 
-		while (p < t->end && is_space(*p))
+		while (p < t->end && tag_is_space(*p))
 			p++;
 		key = p;
 		p = memchr(p, '=', (size_t)(t->end - p));
@@ -101,34 +102,32 @@ static bool attribute(const struct tag *t, const char *name, char *buf, size_t s
 	return false;
 }
 
-static void memory_tag(struct memory *m, const struct tag *t)
+static void memory_take_tag(struct memory *m, const struct tag *t)
 {
 	char base[24], *end;
 
 	if (tag_is(t, "alias"))
-		attribute(t, "name", m->alias, sizeof(m->alias));
+		tag_attribute(t, "name", m->alias, sizeof(m->alias));
 	if (!tag_is(t, "address"))
 		return;
-	attribute(t, "slot", m->slot, sizeof(m->slot));
-	if (!attribute(t, "base", base, sizeof(base)))
+	tag_attribute(t, "slot", m->slot, sizeof(m->slot));
+	if (!tag_attribute(t, "base", base, sizeof(base)))
 		return;
 	m->base = strtoull(base, &end, 16);
 	m->has_base = end > base && !*end;
 }
 
 /* Saved XML may lack aliases; libvirt numbers DIMMs by slot. */
-static struct gdump_error *memory_end(struct domain *d, const struct memory *m)
+static struct gdump_error *domain_add(struct domain *d, const struct memory *m)
 {
 	struct block_addr *p;
 
 	if (!m->has_base || (!m->alias[0] && !m->slot[0]) ||
 	    d->num_addrs == DOMAIN_MAX_ADDRS)
 		return NULL;
-	p = realloc(d->addrs, (d->num_addrs + 1) * sizeof(*p));
-	if (!p)
+	if (!ARRAY_GROW(d->addrs, d->num_addrs))
 		return error_nomem();
-	d->addrs = p;
-	p += d->num_addrs++;
+	p = &d->addrs[d->num_addrs++];
 	p->paddr = m->base;
 	if (m->alias[0])
 		snprintf(p->block, sizeof(p->block), "mem%s", m->alias);
@@ -144,17 +143,17 @@ struct gdump_error *domain_parse(struct domain *d, const char *xml, size_t len)
 	struct memory m = { 0 };
 	struct tag t;
 
-	while (!err && next_tag(&p, end, &t)) {
+	while (!err && tag_next(&p, end, &t)) {
 		if (m.open && t.closes && tag_is(&t, "memory")) {
-			err = memory_end(d, &m);
+			err = domain_add(d, &m);
 			m.open = false;
 		} else if (m.open) {
-			memory_tag(&m, &t);
+			memory_take_tag(&m, &t);
 		} else if (!t.closes && tag_is(&t, "memory")) {
 			m = (struct memory){ 0 };
-			m.open = attribute(&t, "model", m.model, sizeof(m.model));
+			m.open = tag_attribute(&t, "model", m.model, sizeof(m.model));
 		} else if (!t.closes && tag_is(&t, "type") && !d->machine[0]) {
-			attribute(&t, "machine", d->machine, sizeof(d->machine));
+			tag_attribute(&t, "machine", d->machine, sizeof(d->machine));
 		}
 	}
 	return err;

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * migration/page_index.c - where in a stream each page's latest contents are
+ */
 #include "page_index.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/array.h"
 #include "../util/bits.h"
 
 enum { CHUNK_PAGES = 512 };
 
-/* A page of a stream that is not hostile takes 9 bytes at least, and its neighbours
- * come too.  So chunks that outgrow the stream by far are made to use up memory.
+/* A page takes at least 9 bytes of the stream, and the neighbours of a page come as well.  So
+ * chunks that outgrow the stream by far come from a stream that is made to use up memory.
  */
 enum { FREE_BYTES = 64 << 20, BYTES_PER_BYTE = 8 };
 
@@ -35,36 +39,29 @@ struct gdump_error *page_index_init(struct page_index *x, const struct migration
 	return NULL;
 }
 
-static uint64_t make_entry(enum page_form form, uint64_t value)
+static uint64_t entry_make(enum page_form form, uint64_t value)
 {
 	return (uint64_t)form << 56 | value;
 }
 
-static struct gdump_error *add_delta(struct page_index *x, uint64_t before, uint64_t pos,
-				     uint64_t *entry)
+static struct gdump_error *page_index_add_delta(struct page_index *x, uint64_t before, uint64_t pos,
+						uint64_t *entry)
 {
-	struct page_delta *d = x->deltas;
-
-	if (x->num_deltas == x->max_deltas) {
-		x->max_deltas = MAX(2 * x->max_deltas, 1024);
-		d = realloc(d, x->max_deltas * sizeof(*d));
-		if (!d)
-			return error_nomem();
-		x->deltas = d;
-	}
-	d[x->num_deltas] = (struct page_delta){ .before = before, .pos = pos };
-	*entry = make_entry(ENTRY_DELTA, x->num_deltas++);
+	if (!ARRAY_GROW(x->deltas, x->num_deltas))
+		return error_nomem();
+	x->deltas[x->num_deltas] = (struct page_delta){ .before = before, .pos = pos };
+	*entry = entry_make(ENTRY_DELTA, x->num_deltas++);
 	return NULL;
 }
 
-static struct gdump_error *add_chunk(struct page_index *x, uint64_t pos, uint64_t **chunk)
+static struct gdump_error *page_index_add_chunk(struct page_index *x, uint64_t pos, uint64_t **chunk)
 {
 	const size_t size = CHUNK_PAGES * sizeof(**chunk);
 
 	x->bytes += size;
 	if (x->bytes > FREE_BYTES && (x->bytes - FREE_BYTES) / BYTES_PER_BYTE > pos)
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "migration stream at offset %" PRIu64 ": the pages are scattered over far more memory than there are",
+				 "migration stream at offset %" PRIu64 ": the pages are scattered over far more memory than they fill",
 				 pos);
 	*chunk = calloc(1, size);
 	return *chunk ? NULL : error_nomem();
@@ -79,26 +76,26 @@ struct gdump_error *page_index_add(struct page_index *x, const struct migration_
 
 	if (!b->chunks)
 		return error_new(GDUMP_ERR_CORRUPT, "migration stream at offset %" PRIu64
-				 ": a page of a block that has its pages elsewhere", page->pos);
+				 ": this page belongs to a block whose pages are elsewhere", page->pos);
 	chunk = &b->chunks[n / CHUNK_PAGES];
 	if (!*chunk) {
-		err = add_chunk(x, page->pos, chunk);
+		err = page_index_add_chunk(x, page->pos, chunk);
 		if (err)
 			return err;
 	}
 	entry = &(*chunk)[n % CHUNK_PAGES];
 	switch (page->kind) {
 	case MIGRATION_FILL:
-		*entry = make_entry(ENTRY_FILL, page->fill);
+		*entry = entry_make(ENTRY_FILL, page->fill);
 		return NULL;
 	case MIGRATION_RAW:
-		*entry = make_entry(ENTRY_AT, page->pos);
+		*entry = entry_make(ENTRY_AT, page->pos);
 		return NULL;
 	case MIGRATION_ZLIB:
-		*entry = make_entry(ENTRY_ZLIB, page->pos);
+		*entry = entry_make(ENTRY_ZLIB, page->pos);
 		return NULL;
 	case MIGRATION_XBZRLE:
-		return add_delta(x, *entry, page->pos, entry);
+		return page_index_add_delta(x, *entry, page->pos, entry);
 	}
 	return NULL;
 }
@@ -134,8 +131,8 @@ void page_index_deinit(struct page_index *x)
 	*x = (struct page_index){ 0 };
 }
 
-/* ULEB128 of at most 14 bits, as QEMU makes them; false: there is none. */
-static bool get_count(const unsigned char **p, const unsigned char *end, size_t *ret)
+/* ULEB128 of at most 14 bits, as QEMU writes it; false: there is none. */
+static bool delta_take_count(const unsigned char **p, const unsigned char *end, size_t *ret)
 {
 	const unsigned char *q = *p;
 
@@ -148,7 +145,7 @@ static bool get_count(const unsigned char **p, const unsigned char *end, size_t 
 	return true;
 }
 
-/* In turn: how many bytes stay, how many change, and those. */
+/* In turn: how many bytes remain, how many change, and those. */
 bool page_apply_delta(unsigned char *page, size_t page_size, const unsigned char *delta,
 		      size_t len)
 {
@@ -156,10 +153,10 @@ bool page_apply_delta(unsigned char *page, size_t page_size, const unsigned char
 	size_t at = 0, n;
 
 	while (p < end) {
-		if (!get_count(&p, end, &n) || n > page_size - at)
+		if (!delta_take_count(&p, end, &n) || n > page_size - at)
 			return false;
 		at += n;
-		if (!get_count(&p, end, &n) || n > page_size - at || n > (size_t)(end - p))
+		if (!delta_take_count(&p, end, &n) || n > page_size - at || n > (size_t)(end - p))
 			return false;
 		memcpy(page + at, p, n);
 		p += n, at += n;

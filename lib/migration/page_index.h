@@ -10,7 +10,7 @@
 
 #include "migration.h"
 
-/* What is known of a page.  ENTRY_NEVER is 0. */
+/* What is known of a page; ENTRY_NEVER is 0: it has not come. */
 enum page_form { ENTRY_NEVER, ENTRY_FILL, ENTRY_AT, ENTRY_ZLIB, ENTRY_DELTA };
 
 struct page_delta {
@@ -25,12 +25,14 @@ struct page_index {
 	} *blocks;
 	size_t num_blocks;
 	struct page_delta *deltas;
-	size_t num_deltas, max_deltas;
+	size_t num_deltas;
 	uint64_t bytes;                 /* of all chunks                        */
 	uint32_t page_size;
 };
 
+/* For the blocks of @m, which are complete.  page_index_deinit() is due also after an error. */
 MUST_CHECK struct gdump_error *page_index_init(struct page_index *x, const struct migration *m);
+/* GDUMP_ERR_CORRUPT where the index would be far larger than the stream. */
 MUST_CHECK struct gdump_error *page_index_add(struct page_index *x,
 					      const struct migration_page *page);
 void page_index_deinit(struct page_index *x);
@@ -53,6 +55,8 @@ static inline uint64_t entry_value(uint64_t entry)
 	return entry & (((uint64_t)1 << 56) - 1);
 }
 
-/* Whether @delta of @len bytes could be applied to @page. */
+/* Apply an XBZRLE delta of @len bytes to @page.  False: it is wrong, and only part of it was
+ * applied.
+ */
 bool page_apply_delta(unsigned char *page, size_t page_size, const unsigned char *delta,
 		      size_t len);

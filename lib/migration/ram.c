@@ -6,9 +6,10 @@
 #include "take.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "../util/array.h"
+#include "../util/bisect.h"
 #include "../util/bits.h"
 
 enum {
@@ -35,7 +36,7 @@ enum {
 /* Blocks ------------------------------------------------------------------ */
 
 /* mapped-ram: a header of 28 bytes, a bitmap, and behind it the pages. */
-static struct gdump_error *take_mapped(struct migration *m, struct migration_block *b)
+static struct gdump_error *ram_take_mapped(struct migration *m, struct migration_block *b)
 {
 	const unsigned char *p = stream_take(m, 28);
 	const uint64_t pages = b->size / m->page_size;
@@ -60,7 +61,7 @@ static struct gdump_error *take_mapped(struct migration *m, struct migration_blo
  * blocks those are.  But otherwise the length of a name or the address of a page would
  * be here, and those are no power of two with this many zeros.
  */
-static void take_huge_size(struct migration *m)
+static void ram_take_huge_size(struct migration *m)
 {
 	const unsigned char *p = m->postcopy && !m->ignore_shared ? stream_peek(m, 8) : NULL;
 	const uint64_t size = p ? load_be64(p) : 0;
@@ -69,54 +70,25 @@ static void take_huge_size(struct migration *m)
 		stream_take(m, 8);
 }
 
-/* Where block @name is in m->order, or should be. */
-static bool find_block(const struct migration *m, const char *name, size_t *ret)
+static int ram_compare_block(const struct migration *m, size_t i, const char *name)
 {
-	size_t lo = 0, hi = m->num_blocks;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int cmp = strcmp(name, m->blocks[m->order[mid]].name);
-
-		*ret = mid;
-		if (!cmp)
-			return true;
-		if (cmp < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	*ret = lo;
-	return false;
+	return strcmp(m->blocks[m->order[i]].name, name);
 }
 
-static struct gdump_error *reserve_block(struct migration *m)
+/* Where block @name is in m->order, or should be. */
+static bool ram_find_block(const struct migration *m, const char *name, size_t *ret)
 {
-	const size_t num = m->num_blocks ? 2 * m->num_blocks : 16;
-	struct migration_block *blocks;
-	uint32_t *order;
+	*ret = BISECT(m->num_blocks, i, ram_compare_block(m, i, name) >= 0);
+	return *ret < m->num_blocks && !ram_compare_block(m, *ret, name);
+}
 
+static struct gdump_error *ram_add_block(struct migration *m, const struct migration_block *b,
+					 size_t i)
+{
 	if (m->num_blocks == MAX_BLOCKS)
 		return stream_corrupt(m, "there are more than %d memory blocks", MAX_BLOCKS);
-	if (m->num_blocks && (m->num_blocks < 16 || !is_power_of_2(m->num_blocks)))
-		return NULL;
-	blocks = realloc(m->blocks, num * sizeof(*blocks));
-	if (!blocks)
+	if (!ARRAY_GROW(m->blocks, m->num_blocks) || !ARRAY_GROW(m->order, m->num_blocks))
 		return error_nomem();
-	m->blocks = blocks;
-	order = realloc(m->order, num * sizeof(*order));
-	if (!order)
-		return error_nomem();
-	m->order = order;
-	return NULL;
-}
-
-static struct gdump_error *add_block(struct migration *m, const struct migration_block *b, size_t i)
-{
-	struct gdump_error *err = reserve_block(m);
-
-	if (err)
-		return err;
 	memmove(m->order + i + 1, m->order + i, (m->num_blocks - i) * sizeof(*m->order));
 	m->order[i] = (uint32_t)m->num_blocks;
 	m->blocks[m->num_blocks++] = *b;
@@ -128,7 +100,7 @@ static struct gdump_error *add_block(struct migration *m, const struct migration
 	return m->events->blocks(m->events->arg, m);
 }
 
-static struct gdump_error *next_block(struct migration *m)
+static struct gdump_error *ram_next_block(struct migration *m)
 {
 	struct migration_block b = { 0 };
 	struct gdump_error *err = stream_take_name(m, b.name);
@@ -140,17 +112,17 @@ static struct gdump_error *next_block(struct migration *m)
 	if (!b.size || b.size > m->blocks_left || b.size % m->page_size)
 		return stream_corrupt(m, "the size of memory block '%s' does not fit the sum of all",
 				      b.name);
-	if (find_block(m, b.name, &i))
+	if (ram_find_block(m, b.name, &i))
 		return stream_corrupt(m, "there are two memory blocks '%s'", b.name);
-	take_huge_size(m);
+	ram_take_huge_size(m);
 	if (m->ignore_shared)
 		stream_take(m, 8);
 	if (m->mapped_ram)
-		err = take_mapped(m, &b);
-	return err || stream_is_short(m) ? err : add_block(m, &b, i);
+		err = ram_take_mapped(m, &b);
+	return err || stream_is_short(m) ? err : ram_add_block(m, &b, i);
 }
 
-static struct gdump_error *take_blocks(struct migration *m, uint64_t total)
+static struct gdump_error *ram_take_blocks(struct migration *m, uint64_t total)
 {
 	if (m->num_blocks)
 		return stream_corrupt(m, "a second list of memory blocks begins here");
@@ -158,13 +130,13 @@ static struct gdump_error *take_blocks(struct migration *m, uint64_t total)
 		return stream_corrupt(m, "the memory blocks are said to have 0x%" PRIx64 " bytes in all, which cannot be",
 				      total);
 	m->blocks_left = total;
-	m->next = next_block;
+	m->next = ram_next_block;
 	return NULL;
 }
 
 /* Pages ------------------------------------------------------------------- */
 
-static struct gdump_error *take_block_name(struct migration *m)
+static struct gdump_error *ram_take_block_name(struct migration *m)
 {
 	char name[256];
 	struct gdump_error *err = stream_take_name(m, name);
@@ -172,14 +144,14 @@ static struct gdump_error *take_block_name(struct migration *m)
 
 	if (err || stream_is_short(m))
 		return err;
-	if (!find_block(m, name, &i))
+	if (!ram_find_block(m, name, &i))
 		return stream_corrupt(m, "memory block '%s' is not in the list", name);
 	m->block = m->order[i];
 	return NULL;
 }
 
 /* Compressed data is little longer than a page at most. */
-static struct gdump_error *take_compressed_len(struct migration *m, uint32_t *len)
+static struct gdump_error *ram_take_compressed_len(struct migration *m, uint32_t *len)
 {
 	*len = stream_take_u32(m);
 	if (!stream_is_short(m) && (!*len || *len > m->page_size + m->page_size / 64 + 64))
@@ -187,7 +159,7 @@ static struct gdump_error *take_compressed_len(struct migration *m, uint32_t *le
 	return NULL;
 }
 
-static struct gdump_error *take_delta_len(struct migration *m, uint32_t *len)
+static struct gdump_error *ram_take_delta_len(struct migration *m, uint32_t *len)
 {
 	const unsigned char *p = stream_take(m, 3);
 
@@ -200,7 +172,7 @@ static struct gdump_error *take_delta_len(struct migration *m, uint32_t *len)
 }
 
 /* What is in front of a page's data: what kind it is, and how long */
-static struct gdump_error *take_page_header(struct migration *m, uint32_t flags,
+static struct gdump_error *ram_take_page_header(struct migration *m, uint32_t flags,
 					    struct migration_page *page)
 {
 	switch (flags & ~(uint32_t)RAM_CONTINUE) {
@@ -210,10 +182,10 @@ static struct gdump_error *take_page_header(struct migration *m, uint32_t flags,
 		return NULL;
 	case RAM_COMPRESS_PAGE:
 		page->kind = MIGRATION_ZLIB;
-		return take_compressed_len(m, &page->len);
+		return ram_take_compressed_len(m, &page->len);
 	case RAM_XBZRLE:
 		page->kind = MIGRATION_XBZRLE;
-		return take_delta_len(m, &page->len);
+		return ram_take_delta_len(m, &page->len);
 	default:
 		page->kind = MIGRATION_RAW;
 		page->len = m->page_size;
@@ -221,7 +193,7 @@ static struct gdump_error *take_page_header(struct migration *m, uint32_t flags,
 	}
 }
 
-static struct gdump_error *take_page(struct migration *m, uint32_t flags, uint64_t off)
+static struct gdump_error *ram_take_page(struct migration *m, uint32_t flags, uint64_t off)
 {
 	struct migration_page page = { .off = off };
 	struct gdump_error *err = NULL;
@@ -229,7 +201,7 @@ static struct gdump_error *take_page(struct migration *m, uint32_t flags, uint64
 	if (!m->blocks_seen)
 		return stream_corrupt(m, "a page comes before the list of memory blocks");
 	if (!(flags & RAM_CONTINUE))
-		err = take_block_name(m);
+		err = ram_take_block_name(m);
 	else if (m->block == UINT32_MAX)
 		err = stream_corrupt(m, "the first page names no memory block");
 	if (err || stream_is_short(m))
@@ -238,14 +210,14 @@ static struct gdump_error *take_page(struct migration *m, uint32_t flags, uint64
 	if (off >= m->blocks[m->block].size)
 		return stream_corrupt(m, "a page is behind the end of memory block '%s'",
 				      m->blocks[m->block].name);
-	err = take_page_header(m, flags, &page);
+	err = ram_take_page_header(m, flags, &page);
 	page.pos = migration_pos(m);
 	if (page.len)
 		page.data = stream_take(m, page.len);
 	return err || stream_is_short(m) ? err : m->events->page(m->events->arg, &page);
 }
 
-static struct gdump_error *unknown_item(struct migration *m, uint64_t word, uint32_t flags)
+static struct gdump_error *ram_unknown_item(struct migration *m, uint64_t word, uint32_t flags)
 {
 	m->used = 0;
 	switch (flags) {
@@ -274,14 +246,14 @@ struct gdump_error *stream_next_ram(struct migration *m)
 		m->next = stream_next_footer;
 		return NULL;
 	case RAM_MEM_SIZE:
-		return take_blocks(m, word & ~mask);
+		return ram_take_blocks(m, word & ~mask);
 	case RAM_ZERO: case RAM_PAGE: case RAM_COMPRESS_PAGE: case RAM_XBZRLE:
-		return take_page(m, flags, word & ~mask);
+		return ram_take_page(m, flags, word & ~mask);
 	case RAM_MULTIFD_FLUSH:
 		if (m->mapped_ram)      /* then every page has its place */
 			return NULL;
-		return unknown_item(m, word, flags);
+		return ram_unknown_item(m, word, flags);
 	default:
-		return unknown_item(m, word, flags);
+		return ram_unknown_item(m, word, flags);
 	}
 }

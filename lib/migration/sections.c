@@ -27,11 +27,11 @@ enum {
 
 static const unsigned char magic[] = { 'Q', 'E', 'V', 'M' };
 
-static struct gdump_error *next_section(struct migration *m);
+static struct gdump_error *section_next(struct migration *m);
 
 /* Configuration ----------------------------------------------------------- */
 
-static struct gdump_error *take_page_bits(struct migration *m)
+static struct gdump_error *section_take_page_bits(struct migration *m)
 {
 	const uint32_t bits = stream_take_u32(m);
 
@@ -43,7 +43,7 @@ static struct gdump_error *take_page_bits(struct migration *m)
 	return NULL;
 }
 
-static struct gdump_error *take_capabilities(struct migration *m)
+static struct gdump_error *section_take_capabilities(struct migration *m)
 {
 	const uint32_t num = stream_take_u32(m);
 	struct gdump_error *err = NULL;
@@ -59,7 +59,7 @@ static struct gdump_error *take_capabilities(struct migration *m)
 	return err;
 }
 
-static struct gdump_error *take_uuid(struct migration *m)
+static struct gdump_error *section_take_uuid(struct migration *m)
 {
 	stream_take(m, 16);
 	return NULL;
@@ -69,20 +69,20 @@ static const struct {
 	const char *name;
 	struct gdump_error *(*take)(struct migration *m);
 } configuration_parts[] = {
-	{ "configuration/target-page-bits", take_page_bits },
-	{ "configuration/capabilities",     take_capabilities },
-	{ "configuration/uuid",             take_uuid },
+	{ "configuration/target-page-bits", section_take_page_bits },
+	{ "configuration/capabilities", section_take_capabilities },
+	{ "configuration/uuid", section_take_uuid },
 };
 
 /* A subsection of the configuration, or what follows them */
-static struct gdump_error *next_configuration_part(struct migration *m)
+static struct gdump_error *section_next_configuration_part(struct migration *m)
 {
 	const unsigned char *type = stream_peek(m, 1);
 	struct gdump_error *err;
 	char name[256];
 
 	if (!type || *type != STREAM_SUBSECTION) {
-		m->next = next_section;
+		m->next = section_next;
 		return NULL;
 	}
 	stream_take(m, 1);
@@ -98,7 +98,7 @@ static struct gdump_error *next_configuration_part(struct migration *m)
 				  name);
 }
 
-static struct gdump_error *take_configuration(struct migration *m)
+static struct gdump_error *section_take_configuration(struct migration *m)
 {
 	const uint32_t len = stream_take_u32(m);
 	const unsigned char *p;
@@ -112,7 +112,7 @@ static struct gdump_error *take_configuration(struct migration *m)
 		return stream_corrupt(m, "the machine's name in front of this offset is not text");
 	memcpy(m->machine, p, len);
 	m->machine[len] = 0;
-	m->next = next_configuration_part;
+	m->next = section_next_configuration_part;
 	return NULL;
 }
 
@@ -121,7 +121,7 @@ static struct gdump_error *take_configuration(struct migration *m)
 /* Commands to the receiving QEMU.  Those of postcopy make it ask the sender for
  * pages: no file can answer.
  */
-static struct gdump_error *take_command(struct migration *m)
+static struct gdump_error *section_take_command(struct migration *m)
 {
 	enum { RETURN_PATH = 1, PING, POSTCOPY_ADVISE, SWITCHOVER_START = 11 };
 	const unsigned char *p = stream_take(m, 4);
@@ -138,7 +138,7 @@ static struct gdump_error *take_command(struct migration *m)
 }
 
 /* Part of a section's body, of which nothing is known, or all that is left of it */
-static struct gdump_error *next_body(struct migration *m)
+static struct gdump_error *section_next_body(struct migration *m)
 {
 	const struct migration_events *events = m->events;
 	size_t n;
@@ -170,11 +170,11 @@ static void section_begin(struct migration *m, uint8_t type, uint32_t id, bool i
 	m->section.id = id;
 	m->section.pos = m->pos;
 	m->section.is_ram = is_ram;
-	m->next = is_ram ? stream_next_ram : next_body;
+	m->next = is_ram ? stream_next_ram : section_next_body;
 }
 
 /* START and FULL: the section's number, name, instance and version. */
-static struct gdump_error *take_start(struct migration *m, uint8_t type)
+static struct gdump_error *section_take_start(struct migration *m, uint8_t type)
 {
 	const uint32_t id = stream_take_u32(m);
 	char name[256];
@@ -197,7 +197,7 @@ static struct gdump_error *take_start(struct migration *m, uint8_t type)
 	return NULL;
 }
 
-static struct gdump_error *take_part(struct migration *m, uint8_t type)
+static struct gdump_error *section_take_part(struct migration *m, uint8_t type)
 {
 	const uint32_t id = stream_take_u32(m);
 
@@ -206,7 +206,7 @@ static struct gdump_error *take_part(struct migration *m, uint8_t type)
 	return NULL;
 }
 
-static struct gdump_error *next_section(struct migration *m)
+static struct gdump_error *section_next(struct migration *m)
 {
 	const uint8_t type = stream_take_u8(m);
 
@@ -219,13 +219,13 @@ static struct gdump_error *next_section(struct migration *m)
 	}
 	switch (type) {
 	case STREAM_CONFIGURATION:
-		return take_configuration(m);
+		return section_take_configuration(m);
 	case STREAM_START: case STREAM_FULL:
-		return take_start(m, type);
+		return section_take_start(m, type);
 	case STREAM_PART: case STREAM_END:
-		return take_part(m, type);
+		return section_take_part(m, type);
 	case STREAM_COMMAND:
-		return take_command(m);
+		return section_take_command(m);
 	case STREAM_EOF:
 		return stream_corrupt(m, "the devices end here, and the memory was not complete");
 	default:
@@ -246,7 +246,7 @@ struct gdump_error *stream_next_footer(struct migration *m)
 	}
 	if (stream_is_short(m))
 		return NULL;
-	m->next = next_section;
+	m->next = section_next;
 	if (m->section.is_ram) {
 		m->part_seen |= m->section.type == STREAM_PART;
 		m->ram_done = m->section.type == STREAM_END;
@@ -264,6 +264,6 @@ struct gdump_error *stream_next_magic(struct migration *m)
 		return stream_corrupt(m, "no migration stream begins in front of this offset");
 	if (load_be32(p + 4) != 3)
 		return stream_unsupported(m, "the stream is of version %u, not 3", load_be32(p + 4));
-	m->next = next_section;
+	m->next = section_next;
 	return NULL;
 }
