@@ -170,6 +170,12 @@ struct gdump_open_options {
 					 * sees it                              */
 	gdump_debug_fn *debug;          /* until gdump_close(); NULL: no log    */
 	void *debug_arg;
+	/* A guest that we paused is resumed after so many milliseconds, or after so
+	 * many without progress, also if its memory is not read yet.  Then
+	 * gdump_write() writes what was read, and fails with GDUMP_ERR_REMOTE.
+	 */
+	unsigned int max_pause_ms;      /* 0: no limit                          */
+	unsigned int max_stall_ms;      /* 0: 60 seconds                        */
 };
 
 /* Open a dump file by its path ("-": standard input), or a running guest:
@@ -515,6 +521,11 @@ struct gdump_write_options {
 	const char *spool_dir;
 	bool no_checksum;               /* ELF and kdump: do not append a checksum
 					 * for gdump_verify()                   */
+	/* Asked as often as progress is called.  True: resume the guest that we paused at
+	 * once, as for gdump_open_options.max_pause_ms.  NULL: never
+	 */
+	gdump_cancel_fn *resume_now;
+	void *resume_now_arg;
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard
@@ -614,7 +625,9 @@ struct gdump_error *gdump_job_wait(struct gdump_job *job);
  * gdump_guard() in the child with one end (the child exits with the result), and
  * passes the other end as guard_fd.  The library passes the hypervisor's
  * connection to the child before it pauses the guest.  If the other end of @fd is
- * closed while the guest is paused, gdump_guard() resumes it.
+ * closed while the guest is paused, gdump_guard() resumes it.  It also does so if this
+ * process has been stopped for ten seconds, or exceeds gdump_open_options.max_pause_ms
+ * or max_stall_ms; then the dump fails with GDUMP_ERR_REMOTE.
  *
  * Returns 0 if there was nothing to do or the guest was resumed, else 1.
  */

@@ -57,6 +57,7 @@ static struct gdump_error *write_pages(struct gdump *g, const struct gdump_plan 
 		/* the sections are fetched after the pages */
 		.all_read = opt->resume_guest && !first->spec.sections ? all_read : NULL,
 		.all_read_arg = g->source,
+		.resume_now = opt->resume_now, .resume_now_arg = opt->resume_now_arg,
 	};
 	struct gdump_error *err;
 
@@ -148,6 +149,9 @@ static struct gdump_error *check_input(const struct gdump *g, const struct setti
 	struct gdump_error *err = g->source->ops->pv_dump ? check_protected(set, plan, opt) :
 						    source_usable(g->source);
 
+	if (!err && g->source->let_go)
+		err = error_new(GDUMP_ERR_REMOTE,
+				"the guest was resumed early, so its memory is not of one moment any more; open it again");
 	if (!err && !g->source->image.num_ranges)
 		err = error_new(GDUMP_ERR_NODATA, "there is no memory to dump");
 	if (!err)

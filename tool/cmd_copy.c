@@ -89,6 +89,28 @@ static int dry_run(struct copy *c, struct gdump *g)
 	return finish_stdout(err ? fail(err) : EXIT_DONE);
 }
 
+/* A gdump_write_options.resume_now: before Ctrl-Z stops us, the guest is resumed. */
+static bool resume_now(void *arg)
+{
+	struct copy *c = arg;
+
+	c->let_go = signals_stop_is_wanted();
+	return c->let_go;
+}
+
+/* Show the progress of a dump of a paused guest. */
+static bool show_paused(void *arg, uint64_t done, uint64_t total)
+{
+	const struct copy *c = arg;
+
+	if (c->let_go && signals_stop_is_wanted()) {
+		say("guest resumed; guestdump is stopped");
+		stderr_wait(1);
+		signals_stop();
+	}
+	return progress_show(NULL, done, total);
+}
+
 /* Show the progress of a live dump: once begun, its snapshot must be read to the end. */
 static bool show_live(void *arg, uint64_t done, uint64_t total)
 {
@@ -111,6 +133,12 @@ static void prepare_for(struct copy *c, const struct gdump_info *info)
 	/* a protected guest can be resumed only when its dump has been ended */
 	if (info->is_guest && info->is_locked)
 		signals_be_patient();
+	if (info->is_guest && !info->live && !c->args->detach) {
+		c->args->write.resume_now = resume_now;
+		c->args->write.resume_now_arg = c;
+		c->args->write.progress = show_paused;
+		c->args->write.progress_arg = c;
+	}
 	if (info->live) {
 		signals_unhurried();
 		c->args->write.progress = show_live;
@@ -177,6 +205,8 @@ static int copy_guarded(struct copy *c)
 	if (is_guest(c->from))
 		open->guard_fd = guard_start();
 	stderr_defer();
+	if (is_guest(c->from) && !c->args->detach)
+		signals_defer_stop();
 	progress_start(c->args->progress, c->from, 1);
 	err = gdump_open(c->from, open, &g);
 	progress_end();
@@ -186,6 +216,7 @@ static int copy_guarded(struct copy *c)
 		status = copy_opened(c, g);
 		gdump_close(g);
 	}
+	signals_allow_stop();
 	guard_stop(open->guard_fd);
 	stderr_settle();
 	return status;

@@ -47,6 +47,50 @@ void signals_init(void)
 	sigaction(SIGPIPE, &sa, NULL);
 }
 
+static volatile sig_atomic_t stop_wanted;
+static const int stop_signals[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+
+static void on_stop_signal(int sig)
+{
+	(void)sig;
+	stop_wanted = 1;
+}
+
+static void handle_stop_signals(void (*from)(int), void (*to)(int))
+{
+	struct sigaction sa = { .sa_handler = to, .sa_flags = SA_RESTART };
+
+	for (size_t i = 0; i < sizeof(stop_signals) / sizeof(*stop_signals); i++) {
+		struct sigaction old;
+
+		if (!sigaction(stop_signals[i], NULL, &old) && old.sa_handler == from)
+			sigaction(stop_signals[i], &sa, NULL);
+	}
+}
+
+void signals_defer_stop(void)
+{
+	handle_stop_signals(SIG_DFL, on_stop_signal);
+}
+
+bool signals_stop_is_wanted(void)
+{
+	return stop_wanted;
+}
+
+void signals_stop(void)
+{
+	stop_wanted = 0;
+	raise(SIGSTOP);
+}
+
+void signals_allow_stop(void)
+{
+	handle_stop_signals(on_stop_signal, SIG_DFL);
+	if (stop_wanted)
+		signals_stop();
+}
+
 void signals_be_patient(void)
 {
 	patient = 1;

@@ -114,6 +114,15 @@ void signals_be_patient(void);
 /* From now on canceling may take its time, but a second signal makes us exit at once. */
 void signals_unhurried(void);
 
+/* From here to signals_allow_stop(), Ctrl-Z does not stop the process at once: a paused guest is
+ * to be resumed first. Then it is time for signals_stop().
+ */
+void signals_defer_stop(void);
+bool signals_stop_is_wanted(void);
+void signals_stop(void);
+/* Stop now if that is still wanted, and at once from now on. */
+void signals_allow_stop(void);
+
 /* Start the process that resumes a paused guest if we are killed. Returns the descriptor for
  * gdump_open_options.guard_fd, or 0 if that failed.
  */

@@ -34,6 +34,7 @@
 #include "kvm_protected.h"
 #include "live.h"
 #include "memory_map.h"
+#include "pause_limit.h"
 
 struct embed {
 	struct source source;
@@ -44,6 +45,7 @@ struct embed {
 	struct capture *capture;        /* NULL: it is not protected            */
 	int *vcpu_fds;
 	struct pv_dump_section sections[3];     /* of a protected guest's dump  */
+	struct pause_limit limit;
 	bool paused;                    /* by us                                */
 	uint64_t pause_us;               /* when                                 */
 	uint64_t paused_us;             /* and for how long, earlier times      */
@@ -195,6 +197,14 @@ static uint64_t embed_paused_us(const struct source *s)
 	return e->paused_us + (e->paused ? clock_us() - e->pause_us : 0);
 }
 
+static struct gdump_error *embed_overdue(struct source *s, uint64_t progress)
+{
+	struct embed *e = (struct embed *)s;
+
+	pause_limit_note(&e->limit, progress);
+	return e->paused ? pause_limit_check(&e->limit, clock_us() - e->pause_us) : NULL;
+}
+
 static void embed_close(struct source *s)
 {
 	struct embed *e = (struct embed *)s;
@@ -240,6 +250,7 @@ static struct gdump_error *embed_end_dump(struct source *s)
 static const struct guest_ops embed_guest = {
 	.resume = embed_resume,
 	.paused_us = embed_paused_us,
+	.overdue = embed_overdue,
 };
 
 static const struct encryption_ops embed_encryption = {
@@ -469,6 +480,7 @@ struct gdump_error *embed_open(const struct gdump_guest *desc, const struct gdum
 	e->guest = *desc;
 	s->debug = debug_of(opt);
 	e->opt = *opt;
+	e->limit = pause_limit_of(opt);
 	err = embed_begin(e, fn);
 	if (err)
 		return err;

@@ -18,10 +18,15 @@
  *     S  a snapshot, or a protected guest's dump, is about to come out of the pipe that
  *        goes along; what follows is the name that QEMU has for the other end
  *     E  it is over
+ *     H  the other process makes progress
  *
  * When the socket ends, the other process is gone: then, in this order, that pipe is
  * read to its end, the guest is resumed and the setting is put back.  A signal of a
  * terminal or a service manager that ends the other process must not end us.
+ *
+ * A process that is there may be stopped, or stuck. When we hear nothing from it for too
+ * long, or its pause takes too long, we do the same: 'T' and a reason to the other process, so that it
+ * does not count on what it reads from then on; then 'D', or 'F' if the guest could not be resumed.
  *
  * The other process may have died in the middle of a line, so ours begins with
  * a newline, and, when that was not answered, with a byte that is no part of
@@ -49,6 +54,9 @@ enum {
 	DRAIN_MS = 30000,               /* for more of a snapshot               */
 	RETRY_MS = 50,                  /* while a dump is about to end         */
 	MAX_UNDO = 256,                 /* bytes of a command, and a NUL        */
+	WATCH_MS = 1000,                /* how often the other process is looked at */
+	STOPPED_MS = 10000,             /* for it to be continued               */
+	GRACE_MS = 5000,                /* for it to resume the guest itself    */
 };
 
 enum guard_answer { DONE, REFUSED, BUSY, SILENT };
@@ -205,6 +213,9 @@ static int guard_execute(int monitor, const char *command)
 struct guard {
 	int monitor, pipe;              /* -1: none                             */
 	bool paused;                    /* the guest                            */
+	int pid;                        /* of the other process                 */
+	unsigned int stall_ms, max_ms;  /* see struct pause_limit               */
+	uint64_t pause_us, heard_us, stopped_us;        /* since when; 0: it is not */
 	char pipe_name[64];
 	char undo[MAX_UNDO];            /* "": no setting is changed            */
 };
@@ -218,9 +229,15 @@ static void guard_forget_monitor(struct guard *g)
 /* @text: a letter and what follows it, NUL-terminated; @fd came along, or is -1. */
 static void guard_note(struct guard *g, int control, const char *text, int fd)
 {
+	g->heard_us = clock_us();
 	switch (text[0]) {
+	case 'H':
+		return;
 	case 'P':
 		g->paused = true;
+		g->pause_us = clock_us();
+		if (sscanf(text, "P%d %u %u", &g->pid, &g->stall_ms, &g->max_ms) != 3)
+			g->pid = 0;
 		break;
 	case 'U':
 		strcpy(g->undo, text + 1);
@@ -263,6 +280,73 @@ static int guard_act(struct guard *g)
 	return ret;
 }
 
+/* Whether process @pid is stopped by a signal; one that is being debugged is not. */
+static bool guard_is_stopped(int pid)
+{
+	char path[32], line[256];
+	const char *state;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	if (f)
+		fclose(f);
+	state = strrchr(line, ')');
+	return state && state[1] == ' ' && state[2] == 'T';
+}
+
+/* Why the guest must not wait any longer for a process that is there; false: it may. */
+static bool guard_is_overdue(struct guard *g, char *why, size_t size)
+{
+	const uint64_t now = clock_us();
+
+	if (!guard_is_stopped(g->pid))
+		g->stopped_us = 0;
+	else if (!g->stopped_us)
+		g->stopped_us = now;
+	if (g->stopped_us && now - g->stopped_us >= STOPPED_MS * 1000ULL)
+		snprintf(why, size, "Tguestdump was stopped for %.1f s", (double)(now - g->stopped_us) / 1e6);
+	else if (now - g->heard_us >= (g->stall_ms + (uint64_t)GRACE_MS) * 1000)
+		snprintf(why, size, "Tthere was no progress for %.1f s", (double)(now - g->heard_us) / 1e6);
+	else if (g->paused && g->max_ms && now - g->pause_us >= (g->max_ms + 2ULL * GRACE_MS) * 1000)
+		snprintf(why, size, "Tthe pause took longer than %.1f s", (double)g->max_ms / 1e3);
+	else
+		return false;
+	return true;
+}
+
+/* The other process is there, but it may be too long since it did something. */
+static void guard_watch(struct guard *g, int control)
+{
+	char why[96];
+	int failed;
+
+	if (!g->pid || (!g->paused && g->pipe < 0) || !guard_is_overdue(g, why, sizeof(why)))
+		return;
+	send(control, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT);
+	failed = guard_act(g);
+	send(control, failed ? "F" : "D", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	g->heard_us = clock_us();
+	if (failed)
+		return;
+	g->paused = false;
+	g->undo[0] = '\0';
+	guard_keep(&g->pipe, -1);
+	guard_forget_monitor(g);
+}
+
+/* Wait for a message, and meanwhile watch the other process while a guest waits for it. */
+static void guard_wait(struct guard *g, int control)
+{
+	struct pollfd p = { .fd = control, .events = POLLIN };
+
+	do {
+		guard_watch(g, control);
+	} while (poll(&p, 1, g->paused || g->pipe >= 0 ? WATCH_MS : -1) <= 0);
+}
+
 int gdump_guard(int fd)
 {
 	struct guard g = { .monitor = -1, .pipe = -1 };
@@ -270,8 +354,12 @@ int gdump_guard(int fd)
 	int got;
 
 	guard_leave_session(fd);
-	while (guard_receive(fd, text, sizeof(text), &got))
+	do {
+		guard_wait(&g, fd);
+		if (!guard_receive(fd, text, sizeof(text), &got))
+			break;
 		guard_note(&g, fd, text, got);
+	} while (true);
 	/* the connection ends with this process */
 	return guard_act(&g);
 }

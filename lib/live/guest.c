@@ -8,7 +8,9 @@
  * it runs, and every way out passes through guest_resume().  In case this process
  * is killed, a guard (see gdump_guard()) gets the connection to the monitor before
  * the command is sent: 'P', which the guard answers with 'G' when it is ready, and
- * 'R' when the guest runs again.
+ * 'R' when the guest runs again.  While we make progress, it hears of us every second
+ * ('H'); if it does not, it takes over: it reports that ('T', and why), resumes the guest
+ * and reports whether it could ('D', 'F').  No memory that is read after 'T' counts.
  *
  * A guest that someone else has paused, or that stopped by itself (a panic, an I/O
  * error), is not ours to resume.
@@ -19,6 +21,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
@@ -30,6 +33,8 @@ enum {
 	PATIENCE = 4,                   /* times the usual time-out             */
 	RETRY_US = 10000000,            /* while a dump is about to end         */
 	GUARD_MS = 10000,               /* until the guard is ready             */
+	TAKE_OVER_MS = 60000,           /* until it has resumed the guest       */
+	ALIVE_US = 1000000,             /* how often it hears of us             */
 };
 
 static struct gdump_error *guest_status(struct qmp *q, json_t **json, const char **status,
@@ -208,6 +213,43 @@ static struct gdump_error *guest_send_guard(const struct guest *g, const char *w
 	return n > 0 ? NULL : error_os(errno, "cannot reach the process that guards the guest");
 }
 
+static bool guest_peek_guard(const struct guest *g, char *text, size_t size)
+{
+	const ssize_t n = g->guard_fd > 0 ? recv(g->guard_fd, text, size - 1, MSG_PEEK | MSG_DONTWAIT) : 0;
+
+	text[n > 0 ? n : 0] = '\0';
+	return text[0] == 'T';
+}
+
+struct gdump_error *guest_torn(struct guest *g)
+{
+	char text[128];
+
+	if (!guest_peek_guard(g, text, sizeof(text)))
+		return NULL;
+	g->torn = true;
+	return error_new(GDUMP_ERR_REMOTE,
+			 "the guest was resumed before all memory was read: %s", text + 1);
+}
+
+void guest_alive(struct guest *g)
+{
+	const uint64_t now = clock_us(), then = g->alive_us;
+
+	if (g->guard_fd <= 0 || now - then < ALIVE_US)
+		return;
+	g->alive_us = now;
+	send(g->guard_fd, "H", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+struct gdump_error *guest_overdue(struct guest *g, uint64_t progress)
+{
+	if (pause_limit_note(&g->limit, progress))
+		guest_alive(g);
+	return g->state == GUEST_PAUSED ?
+	       pause_limit_check(&g->limit, clock_us() - g->pause_us) : NULL;
+}
+
 /* The same, together with the connection to the monitor, and wait for the answer. */
 static struct gdump_error *guest_call_guard(struct guest *g, const char *what)
 {
@@ -263,13 +305,15 @@ static struct gdump_error *guest_stop(struct guest *g)
 struct gdump_error *guest_pause(struct guest *g)
 {
 	struct gdump_error *err = NULL;
+	char text[64];
 
 	if (g->state == GUEST_NOT_RUNNING)
 		g->state = GUEST_PAUSED_BY_OTHERS;
 	if (g->state != GUEST_RUNNING)
 		return NULL;
+	snprintf(text, sizeof(text), "P%d %u %u", (int)getpid(), g->limit.stall_ms, g->limit.max_ms);
 	if (g->guard_fd > 0)
-		err = guest_call_guard(g, "P");
+		err = guest_call_guard(g, text);
 	if (err)
 		return err;
 	g->state = GUEST_PAUSED;
@@ -311,6 +355,27 @@ static struct gdump_error *guest_cont(struct guest *g)
 		gdump_error_destroy(err);
 		poll(NULL, 0, 20);
 	}
+}
+
+struct gdump_error *guest_await_guard(struct guest *g)
+{
+	struct pollfd p = { .fd = g->guard_fd, .events = POLLIN };
+	const bool reported = g->torn;
+	struct gdump_error *err = guest_torn(g);
+	char text[128] = "";
+
+	if (!err)
+		return NULL;
+	/* 'T', which was only looked at, and what comes of it */
+	if (recv(p.fd, text, sizeof(text), 0) > 0 && poll(&p, 1, TAKE_OVER_MS) == 1 &&
+	    recv(p.fd, text, sizeof(text), 0) > 0 && text[0] == 'D' && g->state == GUEST_PAUSED) {
+		g->paused_us += clock_us() - g->pause_us;
+		guest_leave(g, GUEST_RUNNING);
+	}
+	if (!reported)
+		return err;
+	gdump_error_destroy(err);
+	return NULL;
 }
 
 struct gdump_error *guest_resume(struct guest *g)

@@ -5,6 +5,9 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
+#include "pause_limit.h"
 #include "qmp.h"
 
 /* Whether QEMU's guest runs, and if not, who has to resume it */
@@ -23,6 +26,9 @@ struct guest {
 	enum guest_state state;
 	uint64_t pause_us;              /* when the command was sent            */
 	uint64_t paused_us;             /* from there to the answer to cont     */
+	struct pause_limit limit;
+	_Atomic uint64_t alive_us;      /* when the guard was told last         */
+	atomic_bool torn;               /* by the guard, which was reported     */
 };
 
 /* Set @g->state to what QEMU reports.  An error if the guest cannot be dumped now, or at
@@ -40,6 +46,17 @@ static inline bool guest_is_paused(const struct guest *g)
 }
 /* Whether nobody has resumed it since: else GDUMP_ERR_REMOTE. */
 MUST_CHECK struct gdump_error *guest_check_paused(struct guest *g);
+/* See struct guest_ops. */
+MUST_CHECK struct gdump_error *guest_overdue(struct guest *g, uint64_t progress);
+MUST_CHECK struct gdump_error *guest_torn(struct guest *g);
+/* Something was read: the guard need not resume the guest.  From any thread, as often as you
+ * like.
+ */
+void guest_alive(struct guest *g);
+/* If the guard has taken over, wait until the guest is resumed.  An error if nobody knows of
+ * that yet.  Call it before the monitor is used to end a dump.
+ */
+MUST_CHECK struct gdump_error *guest_await_guard(struct guest *g);
 /* Resume it, if we paused it.  This is not canceled. */
 MUST_CHECK struct gdump_error *guest_resume(struct guest *g);
 /* Before a setting of QEMU is changed: the command that puts it back, JSON without

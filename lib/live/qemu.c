@@ -181,6 +181,7 @@ struct gdump_error *qemu_open(const char *path, const struct gdump_open_options 
 	s->debug = debug_of(opt);
 	qemu->opt = *opt;
 	qemu->guest.guard_fd = opt->guard_fd;
+	qemu->guest.limit = pause_limit_of(opt);
 	qemu->guest.allow_encrypted = opt->allow_encrypted;
 	err = qemu_connect(qemu, path);
 	if (!err)

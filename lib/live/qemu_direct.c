@@ -17,8 +17,9 @@ enum { PROBE_SIZE = 4096 };            /* of memory that comes with the register
 
 struct gdump_error *direct_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
-	const struct qemu *qemu = (const struct qemu *)s;
+	struct qemu *qemu = (struct qemu *)s;
 
+	guest_alive(&qemu->guest);
 	return memory_map_read(&qemu->map.memory, qemu->mem, paddr, buf, len);
 }
 

@@ -52,7 +52,7 @@ struct gdump_error *qemu_pause(struct qemu *qemu, bool *changed)
 struct gdump_error *qemu_resume(struct source *s)
 {
 	struct qemu *qemu = (struct qemu *)s;
-	struct gdump_error *err = NULL, *resume_err;
+	struct gdump_error *err = guest_await_guard(&qemu->guest), *resume_err;
 
 	/* if QEMU has not ended what it does for us, it says so again to our cont */
 	if (qemu->way && qemu->way->end)
@@ -65,6 +65,20 @@ struct gdump_error *qemu_resume(struct source *s)
 		return err;
 	gdump_error_destroy(err);
 	return resume_err;
+}
+
+struct gdump_error *qemu_overdue(struct source *s, uint64_t progress)
+{
+	struct qemu *qemu = (struct qemu *)s;
+
+	return guest_overdue(&qemu->guest, progress);
+}
+
+struct gdump_error *qemu_torn(struct source *s)
+{
+	struct qemu *qemu = (struct qemu *)s;
+
+	return guest_torn(&qemu->guest);
 }
 
 uint64_t qemu_paused_us(const struct source *s)
@@ -97,6 +111,8 @@ void qemu_close(struct source *s)
 const struct guest_ops qemu_guest_ops = {
 	.resume = qemu_resume,
 	.paused_us = qemu_paused_us,
+	.overdue = qemu_overdue,
+	.torn = qemu_torn,
 };
 
 const struct source_ops qemu_ops = {

@@ -48,6 +48,8 @@ MUST_CHECK struct gdump_error *qemu_pause(struct qemu *qemu, bool *changed);
 extern const struct guest_ops qemu_guest_ops;
 struct gdump_error *qemu_resume(struct source *s);
 uint64_t qemu_paused_us(const struct source *s);
+struct gdump_error *qemu_overdue(struct source *s, uint64_t progress);
+struct gdump_error *qemu_torn(struct source *s);
 void qemu_close(struct source *s);
 /* Those of a guest for which no way is chosen yet */
 extern const struct source_ops qemu_ops;

@@ -373,6 +373,8 @@ static const struct guest_ops snapshot_guest = {
 	.pause = direct_pause,
 	.resume = qemu_resume,
 	.paused_us = qemu_paused_us,
+	.overdue = qemu_overdue,
+	.torn = qemu_torn,
 	.stalled_us = snapshot_stalled_us,
 };
 

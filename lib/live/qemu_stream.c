@@ -187,6 +187,7 @@ struct gdump_error *qemu_stream_read(struct source *s, uint64_t paddr, void *buf
 	const struct qemu_load *l;
 	size_t n;
 
+	guest_alive(&qemu->guest);
 	err = qemu_stream_seek(qemu, paddr, len);
 	while (!err && len) {
 		l = qemu_stream_load(qemu, paddr);

@@ -85,6 +85,9 @@ static struct gdump_error *qmp_answer(struct qmp *q, struct wait *w, const char 
 		value = json_object_get(answer, "error");
 		if (json_is_integer(id) && json_integer_value(id) < q->last_id)
 			continue;
+		/* of the guard, which has taken over meanwhile */
+		if (json_is_string(id))
+			continue;
 		/* without id: QEMU could not even read the command */
 		if (value && (!id || json_integer_value(id) == q->last_id))
 			return qmp_refused(q, command, value);

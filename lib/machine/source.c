@@ -149,6 +149,16 @@ struct gdump_error *source_resume(struct source *s)
 	return s->ops->guest && s->ops->guest->resume ? s->ops->guest->resume(s) : NULL;
 }
 
+struct gdump_error *source_overdue(struct source *s, uint64_t progress)
+{
+	return s->ops->guest && s->ops->guest->overdue ? s->ops->guest->overdue(s, progress) : NULL;
+}
+
+struct gdump_error *source_torn(struct source *s)
+{
+	return s->ops->guest && s->ops->guest->torn ? s->ops->guest->torn(s) : NULL;
+}
+
 struct gdump_error *source_begin(struct source *s, const struct image **image,
 				 const struct pv_dump_section **sections)
 {

@@ -72,6 +72,15 @@ struct guest_ops {
 	uint64_t (*paused_us)(const struct source *s);
 	/* The longest time, in microseconds, that a guest waited for us while it pushed */
 	uint64_t (*stalled_us)(const struct source *s);
+	/* While a dump is written, several times a second, by one thread: it has come to
+	 * @progress, another number whenever something was read or written.  An error:
+	 * why the guest, which we have paused, must be resumed now.
+	 */
+	struct gdump_error *(*overdue)(struct source *s, uint64_t progress);
+	/* An error: the guest was resumed behind our back, and what was read last may be
+	 * of a later moment.
+	 */
+	struct gdump_error *(*torn)(struct source *s);
 };
 
 /* Of a source whose memory is encrypted.  @unlock and @protection may be NULL. */
@@ -166,6 +175,7 @@ struct source {
 	struct image image;
 	struct debug debug;
 	bool was_running;               /* it ran when we came                  */
+	bool let_go;                    /* it was resumed before all was read   */
 	atomic_bool is_mutable;         /* it may run while we read             */
 	struct bytes **files;           /* that it was opened from and closes;
 					 * an array that is freed with it       */
@@ -200,6 +210,9 @@ bool source_is_locked(const struct source *s);
 MUST_CHECK struct gdump_error *source_pause(struct source *s);
 /* Resume a guest that we paused; nothing to do is no error. */
 MUST_CHECK struct gdump_error *source_resume(struct source *s);
+/* See struct guest_ops; a file is never either. */
+MUST_CHECK struct gdump_error *source_overdue(struct source *s, uint64_t progress);
+MUST_CHECK struct gdump_error *source_torn(struct source *s);
 /* A dump of @s begins: what to write, and the sections behind it (NULL: none).  Memory of a
  * protected guest can be read from here on, and source_end() is due.
  */

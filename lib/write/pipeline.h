@@ -20,6 +20,8 @@ struct pipeline_options {
 	void *progress_arg;
 	struct gdump_error *(*all_read)(void *arg);     /* once; may be NULL    */
 	void *all_read_arg;
+	gdump_cancel_fn *resume_now;    /* see gdump_write_options; may be NULL */
+	void *resume_now_arg;
 };
 
 /* A page that cannot be read for a reason of its own (it is absent, broken, or on

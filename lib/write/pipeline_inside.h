@@ -50,6 +50,7 @@ struct pipeline {
 	uint64_t reading;               /* batches being read                   */
 	uint64_t done_pages;
 	struct gdump_error *lost;       /* why the first lost page was          */
+	struct gdump_error *cut;        /* why not all was read: the guest had to be resumed */
 	bool plan_done;
 	bool hurry;                     /* read first, compress later           */
 	unsigned int running;           /* workers                              */

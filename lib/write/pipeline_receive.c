@@ -34,7 +34,14 @@ static bool receiver_claim(struct pipeline *p)
 
 static void receiver_publish(struct pipeline *p)
 {
+	struct gdump_error *torn = source_torn(p->source);
+
 	pthread_mutex_lock(&p->lock);
+	if (torn && !p->receive_err) {
+		p->receive_err = TAKE_PTR(torn);
+		p->end = MIN(p->end, p->claimed - 1);
+	}
+	gdump_error_destroy(torn);
 	p->receiving->state = ENTRY_READ;
 	p->receiving = NULL;
 	pthread_cond_broadcast(&p->change);

@@ -139,6 +139,8 @@ static bool worker_claim(struct pipeline_worker *w)
 	/* borrowed pages cannot wait: they are used in place until they are compressed */
 	if (!err && e->lent && !taken)
 		batch_compress(w, e);
+	if (!err)
+		err = source_torn(p->source);
 	pthread_mutex_lock(&p->lock);
 	pipeline_count_read(p);
 	if (err)
@@ -382,13 +384,69 @@ static void pipeline_wait_tick(struct pipeline *p)
 	pthread_cond_timedwait(&p->tick, &p->lock, &until);
 }
 
+/* Why the guest must be resumed at once, or NULL */
+static struct gdump_error *pipeline_overdue(struct pipeline *p)
+{
+	const struct pipeline_options *opt = p->opt;
+	struct gdump_error *err;
+	uint64_t progress;
+
+	pthread_mutex_lock(&p->lock);
+	progress = p->claimed + p->placed + p->stored;
+	pthread_mutex_unlock(&p->lock);
+	err = source_overdue(p->source, progress);
+	/* what pushes has resumed the guest, and a protected one is resumed when its dump ends */
+	if (p->order == READ_PUSHED || p->source->ops->pv_dump || p->source->let_go) {
+		gdump_error_destroy(err);
+		return NULL;
+	}
+	if (!err && opt->resume_now && opt->resume_now(opt->resume_now_arg))
+		err = error_new(GDUMP_ERR_REMOTE,
+				"the guest had to be resumed before all memory was read");
+	return err;
+}
+
+/* Lock held: claim nothing more.  False: there was something. */
+static bool pipeline_end_reading(struct pipeline *p)
+{
+	struct plan_cursor c = p->cursor;
+
+	p->plan_done |= p->claimed < p->end && plan_next(p->plan, &c) == UINT64_MAX;
+	if (!p->plan_done)
+		p->end = MIN(p->end, p->claimed);
+	pthread_cond_broadcast(&p->change);
+	while (p->reading)
+		pipeline_wait_tick(p);
+	return p->plan_done;
+}
+
+/* Resume the guest; what has been read until now is written, and if that is not all, @why is
+ * the error in the end.
+ */
+static struct gdump_error *pipeline_let_go(struct pipeline *p, struct gdump_error *why)
+{
+	bool all;
+
+	pthread_mutex_lock(&p->lock);
+	all = pipeline_end_reading(p);
+	pthread_mutex_unlock(&p->lock);
+	p->source->let_go = true;
+	debug_log(&p->source->debug, GDUMP_DEBUG_STEP, "%s",
+		  all ? "the guest is resumed early; all memory was read" : gdump_error_message(why));
+	if (all)
+		gdump_error_destroy(why);
+	else
+		p->cut = why;
+	return source_resume(p->source);
+}
+
 /* The calling thread meanwhile reports progress, asks whether to cancel, and calls all_read()
  * when the source is no longer needed.
  */
 static struct gdump_error *pipeline_watch(struct pipeline *p)
 {
 	const struct pipeline_options *opt = p->opt;
-	struct gdump_error *err = NULL;
+	struct gdump_error *err = NULL, *why;
 	bool reported = false, asked = false;
 
 	pthread_mutex_lock(&p->lock);
@@ -406,6 +464,9 @@ static struct gdump_error *pipeline_watch(struct pipeline *p)
 			reported = true;
 			err = opt->all_read(opt->all_read_arg);
 		}
+		why = err ? NULL : pipeline_overdue(p);
+		if (why)
+			err = pipeline_let_go(p, why);
 		/* once at least, however quick they were */
 		if ((running || !asked) && !err && opt->progress &&
 		    opt->progress(opt->progress_arg, done, p->plan->kept))
@@ -510,6 +571,9 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 	if (p.lost)
 		result->first_error = strdup(gdump_error_message(p.lost));
 	gdump_error_destroy(p.lost);
+	if (!err && !watch_err)
+		err = TAKE_PTR(p.cut);
+	gdump_error_destroy(p.cut);
 	pipeline_deinit(&p);
 	if (err || !watch_err) {
 		gdump_error_destroy(watch_err);

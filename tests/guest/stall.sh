@@ -97,7 +97,60 @@ END
 	done
 }
 
-[ $# -gt 0 ] || set -- pipe terminal
+# A dump that takes some seconds; sets $child
+start_slow_dump() {
+	"$GUESTDUMP" dump -q -j 1 -C zlib:9 "$@" "$guest_source" vm.out 2>dump.err &
+	child=$!
+	wait_for 20 is_status paused || fail "the guest is $(guest_status), not paused: $(cat dump.err)"
+}
+
+is_stopped() { grep -q '^State:.T' "/proc/$child/status"; }
+
+# is_incomplete WHAT: what is left has its pages, and says that it is not all
+is_incomplete() {
+	[ ! -e vm.out ] || fail "$1: the dump has its final name"
+	fails_with 3 "$GUESTDUMP" verify -q vm.out.incomplete >verify.out 2>&1
+	rm vm.out.incomplete
+	GUEST_TIMEOUT=20 guest_console 'echo here' >/dev/null || fail "$1: the guest gives no answer"
+}
+
+# Ctrl-Z: the guest is resumed, and then the program stops
+part_ctrl_z() {
+	local signal
+	for signal in TSTP TTIN TTOU; do
+		start_slow_dump
+		kill -s $signal "$child"
+		wait_for 10 is_status running || fail "SIG$signal: the guest is $(guest_status)"
+		wait_for 5 is_stopped || fail "SIG$signal: guestdump is not stopped"
+		kill -CONT "$child"
+		end_dump 3 "SIG$signal"
+		grep -q 'had to be resumed before all memory was read' dump.err || fail "SIG$signal: $(cat dump.err)"
+		is_incomplete "SIG$signal"
+	done
+}
+
+# SIGSTOP, which no program notices: the guard resumes the guest
+part_stop() {
+	start_slow_dump
+	kill -STOP "$child"
+	wait_for 5 is_stopped || fail "SIGSTOP: guestdump is not stopped"
+	wait_for 20 is_status running || fail "SIGSTOP: the guest is $(guest_status)"
+	kill -CONT "$child"
+	end_dump 3 "SIGSTOP"
+	grep -q 'resumed before all memory was read: guestdump was stopped for' dump.err ||
+		fail "SIGSTOP: $(cat dump.err)"
+	is_incomplete "SIGSTOP"
+	# it may also end before it is continued
+	start_slow_dump
+	kill -STOP "$child"
+	wait_for 20 is_status running || fail "SIGSTOP: the guest is $(guest_status)"
+	kill -KILL "$child"
+	end_dump 137 "SIGSTOP and SIGKILL"
+	is_status running || fail "SIGSTOP and SIGKILL: the guest is $(guest_status)"
+	rm vm.out.incomplete
+}
+
+[ $# -gt 0 ] || set -- pipe terminal ctrl_z stop
 for part; do
 	SECONDS=0
 	"part_$part"

@@ -7,8 +7,11 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -35,7 +38,7 @@ static int vm_resume(void *arg)
 {
 	struct vm *v = arg;
 
-	v->resumes += !v->fail_resume;
+	__atomic_add_fetch(&v->resumes, !v->fail_resume, __ATOMIC_RELEASE);
 	return v->fail_resume;
 }
 
@@ -250,6 +253,79 @@ static void test_broken_memory(void)
 	gdump_close(g);
 }
 
+/* Reads from the FIFO at @arg when the guest has been resumed, and not before. */
+static void *read_late(void *arg)
+{
+	static char bytes[65536];
+	const int *fd = arg;
+	ssize_t n = 1;
+
+	while (!__atomic_load_n(&vm.resumes, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	while (n > 0 || (n < 0 && errno == EAGAIN)) {
+		n = read(*fd, bytes, sizeof(bytes));
+		if (n < 0)
+			usleep(1000);
+	}
+	return NULL;
+}
+
+static bool now(void *arg)
+{
+	return arg;
+}
+
+/* Write to a FIFO that nobody reads as long as the guest is paused. */
+static void stall(const struct gdump_open_options *options, gdump_cancel_fn *resume_now,
+		  const char *why)
+{
+	static char fifo[] = "/tmp/gd-test-embed.fifo.XXXXXX";
+	enum { SIZE = 16 * MIB };       /* more than the pipeline holds         */
+	unsigned char *large = malloc(SIZE);
+	const struct gdump_slot slot = { .size = SIZE, .host = large };
+	struct gdump_guest desc = describe();
+	const struct gdump_write_options opt = { .size = sizeof(opt), .format = "elf", .threads = 1,
+						 .resume_guest = true, .resume_now = resume_now,
+						 .resume_now_arg = &vm };
+	struct gdump *g;
+	pthread_t reader;
+	int fd;
+
+	memset(fifo + sizeof(fifo) - 7, 'X', 6);
+	close(mkstemp(fifo));
+	remove(fifo);
+	CHECK(!mkfifo(fifo, 0600));
+	fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	memset(large, 1, SIZE);
+	desc.slots = &slot;
+	desc.num_slots = 1;
+	CHECK_OK(gdump_open_guest(&desc, options, &g));
+	CHECK(!pthread_create(&reader, NULL, read_late, &fd));
+	CHECK_ERR(gdump_write(g, NULL, fifo, &opt), GDUMP_ERR_REMOTE, why);
+	CHECK_INT(vm.resumes, 1);
+	pthread_join(reader, NULL);
+	CHECK_ERR(gdump_write(g, NULL, path, &opt), GDUMP_ERR_REMOTE, "was resumed early");
+	gdump_close(g);
+	CHECK_INT(vm.resumes, 1);
+	close(fd);
+	remove(fifo);
+	free(large);
+}
+
+/* Nothing keeps a guest paused for longer than is allowed. */
+static void test_stalls(void)
+{
+	struct gdump_open_options opt = { .size = sizeof(opt), .pause_guest = true };
+
+	opt.max_stall_ms = 300;
+	stall(&opt, NULL, "the guest was resumed after 0.3 s without progress");
+	opt.max_stall_ms = 0;
+	opt.max_pause_ms = 300;
+	stall(&opt, NULL, "the guest was resumed after the longest pause that is allowed, 0.3 s");
+	opt.max_pause_ms = 0;
+	stall(&opt, now, "the guest had to be resumed before all memory was read");
+}
+
 int main(void)
 {
 	int fd = mkstemp(path);
@@ -264,6 +340,7 @@ int main(void)
 	test_running();
 	test_resume_fails();
 	test_refused();
+	test_stalls();
 	if (kernel_copies())
 		test_broken_memory();
 	remove(path);

@@ -22,6 +22,8 @@
 
 /* What the one that stops the guest does then, and is killed if it comes back */
 typedef void then_fn(struct guest *g);
+/* What it does before; NULL: nothing */
+static then_fn *limit_fn;
 
 struct scene {
 	struct fake fake;
@@ -32,12 +34,14 @@ struct scene {
 static void work(struct scene *s, int guard_fd, int stopped, then_fn *then)
 {
 	static const struct gdump_open_options options = { .timeout_ms = 10000 };
-	struct guest g = { .guard_fd = guard_fd };
+	struct guest g = { .guard_fd = guard_fd, .limit = { .stall_ms = 60000 } };
 
 	check_failed = 0;
 	CHECK_OK(qmp_open(s->fake.path, &options, &g.qmp));
 	if (check_failed)
 		_exit(1);
+	if (limit_fn)
+		limit_fn(&g);
 	CHECK_OK(guest_pause(&g));
 	if (then)
 		then(&g);
@@ -259,6 +263,80 @@ static void test_snapshot(void)
 	pthread_join(writer, NULL);
 }
 
+/* What came of a guest that its guard has resumed: a byte for scene_kill() when all is so. */
+static void see_guard(struct guest *g, const char *why)
+{
+	struct pollfd p = { .fd = g->guard_fd, .events = POLLIN };
+	struct gdump_error *err;
+
+	CHECK_INT(poll(&p, 1, 20000), 1);
+	err = guest_torn(g);
+	CHECK(err && strstr(gdump_error_message(err), why));
+	gdump_error_destroy(err);
+	/* it was reported, so the second time it is no error */
+	CHECK_OK(guest_await_guard(g));
+	CHECK_INT(g->state, GUEST_RUNNING);
+	CHECK(guest_paused_us(g) > 0);
+	CHECK_OK(guest_resume(g));
+	if (check_failed)
+		_exit(1);
+	qmp_close(g->qmp);
+}
+
+static void stall(struct guest *g)
+{
+	see_guard(g, "no progress for");
+}
+
+static void set_stall_limit(struct guest *g)
+{
+	g->limit.stall_ms = 100;
+}
+
+/* A process that is there, but does nothing */
+static void test_stalled(void)
+{
+	struct scene s;
+
+	limit_fn = set_stall_limit;
+	scene_open(&s, stall);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = GUARD_CONT, .reply = OK });
+	fake_wait(&s.fake);
+	scene_kill(&s, 0);
+}
+
+static void keep_alive(struct guest *g)
+{
+	struct gdump_error *err = NULL;
+
+	for (int i = 0; !err && i < 200; i++) {
+		guest_alive(g);
+		poll(NULL, 0, 100);
+		err = guest_torn(g);
+	}
+	CHECK(err && strstr(gdump_error_message(err), "the pause took longer than"));
+	gdump_error_destroy(err);
+	CHECK_OK(guest_await_guard(g));
+	qmp_close(g->qmp);
+}
+
+static void set_pause_limit(struct guest *g)
+{
+	g->limit.max_ms = 100;
+}
+
+/* One that makes progress, but for too long */
+static void test_overlong(void)
+{
+	struct scene s;
+
+	limit_fn = set_pause_limit;
+	scene_open(&s, keep_alive);
+	FAKE_PLAY(&s.fake, STEP_STOP, { .expect = GUARD_CONT, .reply = OK });
+	fake_wait(&s.fake);
+	scene_kill(&s, 0);
+}
+
 int main(void)
 {
 	test_killed();
@@ -271,5 +349,7 @@ int main(void)
 	test_undo_only();
 	test_undone();
 	test_snapshot();
+	test_stalled();
+	test_overlong();
 	return check_done();
 }
