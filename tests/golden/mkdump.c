@@ -279,7 +279,7 @@ static void set_expected(struct desc *d)
 		d->expect_cpus = (int)number(word());
 	else if (!strcmp(what, "lost"))
 		add_area(d->lost, &d->num_lost, false, FILL_TEXT);
-	else if (strcmp(what, "error") && strcmp(what, "refuses"))
+	else if (strcmp(what, "error") && strcmp(what, "refuses") && strcmp(what, "silent"))
 		die("expect '%s'?", what);
 }
 
