@@ -239,6 +239,7 @@ static struct gdump_error *verify_checksum(const struct source *s, size_t i, uns
 
 struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_options *options)
 {
+	const struct gdump_info *info = gdump_info(g);
 	struct gdump_write_options opt;
 	struct gdump_result result = { 0 };
 	CLEANUP_PLAN struct gdump_plan *plan = NULL;
@@ -253,16 +254,18 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 		.progress = opt.progress, .progress_arg = opt.progress_arg, .pull = true,
 	};
 	err = source_usable(g->source);
+	if (!err && !info->num_ranges && !info->incomplete)
+		err = error_new(GDUMP_ERR_CORRUPT, "it holds no memory");
 	if (!err)
 		err = plan_create(g->source, &plan);
-	if (!err && g->source->ops->verify)
-		err = g->source->ops->verify(g->source);
 	if (!err)
 		err = pipeline_run(g->source, plan, NULL, &run, &result);
 	if (!err && result.unreadable)
 		err = error_new(GDUMP_ERR_CORRUPT, "%" PRIu64 " pages are broken; the first: %s",
 				result.unreadable,
 				result.first_error ? result.first_error : "unknown");
+	if (!err && g->source->ops->verify)
+		err = g->source->ops->verify(g->source);
 	for (size_t i = 0; !err && i < g->source->num_files; i++)
 		err = verify_checksum(g->source, i, run.threads, &result);
 	write_result(opt.result, &result);

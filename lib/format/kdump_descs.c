@@ -118,10 +118,8 @@ uint64_t kdump_count_absent(const struct kdump_source *k, uint64_t pfn, uint64_t
 	return MIN(i - pfn, max);
 }
 
-/* @num descriptors of the table of @part, from the @index-th on. */
-static struct gdump_error *kdump_read_table(const struct kdump_source *k,
-					    const struct kdump_part *part, uint64_t index,
-					    size_t num, struct kdump_desc *ret)
+struct gdump_error *kdump_read_table(const struct kdump_source *k, const struct kdump_part *part,
+				     uint64_t index, size_t num, struct kdump_desc *ret)
 {
 	unsigned char buf[READ_DESCS * KDUMP_DESC_SIZE];
 
@@ -213,8 +211,7 @@ struct gdump_error *kdump_good_descs(struct kdump_source *k, const struct kdump_
 	return err;
 }
 
-/* How many pages have their descriptors in @part. */
-static uint64_t kdump_count_descs(const struct kdump_source *k, const struct kdump_part *part)
+uint64_t kdump_count_descs(const struct kdump_source *k, const struct kdump_part *part)
 {
 	return (part->end < k->max_mapnr ? kdump_desc_index(k, part->end) : k->num_pages) -
 	       part->rank;
@@ -299,7 +296,7 @@ struct gdump_error *kdump_read_bitmap(struct kdump_source *k)
 	k->layout = kdump_layout(&k->header, k->max_mapnr, k->num_pages);
 	for (size_t i = 0; i < k->num_parts; i++)
 		kdump_look_at_part(k, &k->parts[i]);
-	return NULL;
+	return kdump_check_count(k);
 }
 
 static uint64_t kdump_count_lost_of(const struct kdump_source *k, const struct kdump_part *part)

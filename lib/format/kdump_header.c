@@ -164,6 +164,11 @@ static struct gdump_error *kdump_check_headers(const struct bytes *in,
 	if (div_up(s->max_mapnr, 8) > l.bitmap_size)
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "the bitmaps are too small for max_mapnr %" PRIu64, s->max_mapnr);
+	if (h->max_mapnr && h->max_mapnr != (uint32_t)s->max_mapnr &&
+	    h->max_mapnr != MIN(s->max_mapnr, UINT32_MAX))
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "max_mapnr is %u, but %" PRIu64 " in the sub-header",
+				 h->max_mapnr, s->max_mapnr);
 	return NULL;
 }
 

@@ -145,11 +145,15 @@ static struct gdump_error *kdump_read_ranges(struct kdump_source *k)
 
 		num = 8 * bytes_hole(k->in, off, div_up(left, 8));
 		if (num) {
-			err = kdump_end_run(k, &run_start, pfn);
+			err = kdump_check_inside(k, NULL, pfn, MIN(num, left));
+			if (!err)
+				err = kdump_end_run(k, &run_start, pfn);
 			continue;
 		}
 		num = MIN(left, 8 * CHUNK);
 		err = bytes_read(k->in, off, buf, (size_t)div_up(num, 8));
+		if (!err)
+			err = kdump_check_inside(k, buf, pfn, num);
 		if (!err)
 			err = kdump_add_runs(k, buf, pfn, (size_t)num, &run_start);
 	}
@@ -177,6 +181,7 @@ static const struct source_ops kdump_source_ops = {
 	.stored = kdump_stored,
 	.scan = kdump_scan,
 	.gap = kdump_gap,
+	.verify = kdump_verify,
 	.close = kdump_source_close,
 };
 
@@ -275,9 +280,11 @@ static struct gdump_error *kdump_read_all(struct kdump_source *k)
 	kdump_fill_image(k);
 	err = kdump_read_notes(k);
 	if (!err)
+		err = kdump_read_bitmap(k);
+	if (!err)
 		err = kdump_read_ranges(k);
 	if (!err)
-		err = kdump_read_bitmap(k);
+		err = kdump_check_top(k);
 	if (err)
 		return err;
 	kdump_guess_machine(&k->source.image);

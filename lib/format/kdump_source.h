@@ -6,6 +6,7 @@
  *     kdump_read.c    opens it: headers, notes and bitmap 1
  *     kdump_descs.c   which pages it has, and where: bitmap 2 and the descriptors
  *     kdump_pages.c   the pages themselves
+ *     kdump_proof.c   whether bitmaps, descriptors and data agree
  */
 #pragma once
 
@@ -60,7 +61,26 @@ bool kdump_is_lost(const struct kdump_part *part, const struct kdump_desc *d);
 /* How many of the dump's blocks are lost. */
 uint64_t kdump_count_lost(const struct kdump_source *k);
 
+/* How many blocks have their descriptors in @part. */
+uint64_t kdump_count_descs(const struct kdump_source *k, const struct kdump_part *part);
+/* @num descriptors of the table of @part, from the @index-th on. */
+MUST_CHECK struct gdump_error *kdump_read_table(const struct kdump_source *k,
+						const struct kdump_part *part, uint64_t index,
+						size_t num, struct kdump_desc *ret);
+
+/* Fail unless the blocks [@first, @first + @num) that bitmap 2 has are in @bits, which is
+ * bitmap 1 from there on; NULL: all of it is 0.
+ */
+MUST_CHECK struct gdump_error *kdump_check_inside(const struct kdump_source *k,
+						  const unsigned char *bits, uint64_t first,
+						  uint64_t num);
+/* Fail if bits are set from max_mapnr on. */
+MUST_CHECK struct gdump_error *kdump_check_top(const struct kdump_source *k);
+/* Fail unless page data begins behind as many descriptors as bitmap 2 has bits. */
+MUST_CHECK struct gdump_error *kdump_check_count(struct kdump_source *k);
+
 /* Of struct source_ops. */
+struct gdump_error *kdump_verify(struct source *s);
 struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size_t len);
 struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
 			       bool holes);

@@ -159,8 +159,8 @@ struct source_ops {
 	 * it.  Once; memory is read() before, if at all.
 	 */
 	struct gdump_error *(*push)(struct source *s, const struct page_sink *to);
-	/* Read everything that read() will not touch: for gdump_verify().  May be
-	 * NULL.
+	/* For gdump_verify(), when all pages have been read: read what read() does not
+	 * touch, and fail unless all of it agrees.  May be NULL.
 	 */
 	struct gdump_error *(*verify)(struct source *s);
 	const struct guest_ops *guest;  /* NULL: it is a file                   */
