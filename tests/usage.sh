@@ -21,7 +21,10 @@ refused() {
 refused "dupm" "'dupm' is not a command; did you mean 'dump'?"
 refused "frobnicate" "'frobnicate' is not a command; guestdump --help lists them"
 refused "help dupm" "'dupm' is not a command; did you mean 'dump'?"
-refused "-d 31 in out" "the command comes first, then '-d': guestdump dump, guestdump convert, ..."
+refused "-d 31 -c in out" "the command comes first: guestdump convert -d 31 -c in out"
+refused "-d 31 qmp:x out" "the command comes first: guestdump dump -d 31 qmp:x out"
+refused "--dump-dmesg in out" "'--dump-dmesg' is not a command; guestdump dmesg prints the kernel's log"
+refused "-v" "'-v' is not a command; guestdump --version prints the version"
 refused "--version --json" "there is one argument too many: '--json'"
 
 # options that there are not
@@ -52,6 +55,46 @@ refused "info --range 5 in" "--range: '5' is not ADDR:SIZE[@OFFSET]"
 refused "info --range 0:foo in" "--range: 'foo' is not a size above 0"
 refused "verify --progress fast in" "--progress: 'fast' is not auto, bar, plain, json or none"
 refused "dump --live=maybe qmp:x out" "--live: 'maybe' is not \"try\""
+
+# options of makedumpfile, virsh and crash: what to use instead
+advice() {
+	refused "$1 in out" "unknown option '${1#* }'; $2"
+}
+advice "convert -i" "no vmlinux and no vmcoreinfo file is needed"
+advice "convert -g" "guestdump info --json prints the VMCOREINFO"
+advice "convert -D" "-v reports what is done, -vv in detail"
+advice "convert -R" "guestdump convert reads a flattened file like any other"
+advice "convert --rearrange" "guestdump convert reads a flattened file like any other"
+advice "convert --reassemble" "guestdump convert PART... OUTPUT joins the parts of a split dump"
+advice "dmesg --dump-dmesg" "guestdump dmesg prints the kernel's log"
+advice "convert --mem-usage" "guestdump info --pages shows how many pages there are of each kind"
+advice "convert --message-level=31" "--quiet reports less, -v and -vv more"
+advice "convert --cyclic-buffer" "omit it, guestdump does not need it"
+advice "convert --vtop" "guestdump does not translate addresses; crash does: vtop"
+advice "dump --memory-only" "omit it, a dump never contains devices"
+advice "dump --crash" "the guest is always resumed; stop it afterwards: virsh destroy"
+advice "info --osrelease" "guestdump info shows the kernel's release"
+refused "convert -x vmlinux in out" "--exclude: 'vmlinux' is not zero, cache, private, user or free; no vmlinux and no vmcoreinfo file is needed"
+refused "dmesg -x vmlinux in" "'-x' is not an option of dmesg, but of dump, convert; no vmlinux and no vmcoreinfo file is needed"
+refused "convert -f -d 31 in out" "--format: '-d' is not the name of a format; -f is --format; --force replaces an existing file"
+refused "convert --split -d 31 in out1 out2" "--split: '-d' is not a number from 1 to 1000; --split N writes OUTPUT-1 to OUTPUT-N"
+refused "convert -F -c in" "missing OUTPUT: - is standard output"
+# every row of the table is used: no option has the name of a row
+grep -oP '^\t\{ "\K--?[A-Za-z-]+(?=", )' "$root/tool/options.c" >rows
+[ "$(wc -l <rows)" -ge 30 ] || fail "rows were not found"
+while read -r row; do
+	case $row in -x | -f | -v | --split) continue ;; esac
+	fails_with 2 "$GUESTDUMP" convert "$row" in out 2>err
+	grep -q "^guestdump: unknown option '$row'; ." err || fail "no advice for $row"
+done <rows
+rm rows
+# and what means the same works
+refused "convert --num-threads 0 in out" "--threads: '0' is not a number from 1 to 256"
+for option in "-d 31" -c -l -p -z -E -F "--num-threads 2" "--split 2" -cd31 --dry-run; do
+	# shellcheck disable=SC2086 # options
+	fails_with 1 "$GUESTDUMP" convert $option missing vm.out 2>err
+	grep -q "missing: cannot open: No such file" err || fail "$option: $(cat err)"
+done
 
 # what stands behind the options
 refused "dump" "missing GUEST and OUTPUT: guestdump dump qmp:/run/vm.sock vm.kdump"

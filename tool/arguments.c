@@ -48,6 +48,8 @@ static void getopt_table_fill(struct getopt_table *t, unsigned int command)
 			*letter++ = ':';
 		if (row->name)
 			*o++ = (struct option){ row->name, value_kind(row), NULL, FIRST_ROW + i };
+		if (row->alias)
+			*o++ = (struct option){ row->alias, value_kind(row), NULL, FIRST_ROW + i };
 	}
 	*letter = 0;
 	*o = (struct option){ 0 };
@@ -78,6 +80,29 @@ static struct option_text option_text(const struct option_row *row)
 	return ret;
 }
 
+/* "; ADVICE" for people who know @option from another program, or "" */
+struct advice_text { char text[120]; };
+
+static struct advice_text advice_text(const char *option)
+{
+	const char *advice = foreign_advice(option);
+	struct advice_text ret = { "" };
+
+	if (advice)
+		snprintf(ret.text, sizeof(ret.text), "; %s", advice);
+	return ret;
+}
+
+/* The same for a value that is none: an option such as "-d", the name of a file or of a vmlinux */
+static struct advice_text advice_for_value(const struct option_row *row, const char *value)
+{
+	const char letter[] = { '-', row->letter, 0 };
+
+	if (*value != '-' && !strchr(value, '/') && !strstr(value, "vmlinux"))
+		return (struct advice_text){ "" };
+	return advice_text(row->letter ? letter : option_text(row).text);
+}
+
 /* @option names @row, which only other commands have. */
 static int option_of_others(const struct command *cmd, const char *option,
 			    const struct option_row *row)
@@ -90,7 +115,8 @@ static int option_of_others(const struct command *cmd, const char *option,
 			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
 						len ? ", " : "", command_at(i)->name);
 	}
-	return usage_error(cmd, "'%s' is not an option of %s, but of %s", option, cmd->name, names);
+	return usage_error(cmd, "'%s' is not an option of %s, but of %s%s", option, cmd->name, names,
+			   advice_text(option).text);
 }
 
 static int unknown_letter(const struct command *cmd, char letter)
@@ -99,7 +125,7 @@ static int unknown_letter(const struct command *cmd, char letter)
 	const struct option_row *row = row_of(CMD_ALL, letter);
 
 	return row ? option_of_others(cmd, option, row) :
-		     usage_error(cmd, "unknown option '%s'", option);
+		     usage_error(cmd, "unknown option '%s'%s", option, advice_text(option).text);
 }
 
 static bool begins_with(const char *name, const char *begin, size_t len)
@@ -113,10 +139,11 @@ static int unknown_name(const struct command *cmd, const char *word)
 	const char *name = word + 2;
 	const size_t len = strcspn(name, "=");
 	struct suggestion best = suggestion_for(name, len);
+	const char *advice = foreign_advice(word);
 	char could_be[200] = "";
 	size_t used = 0;
 
-	for (const struct option_row *row = option_rows; row->help; row++) {
+	for (const struct option_row *row = option_rows; row->help && !advice; row++) {
 		if (!(row->commands & cmd->bit)) {
 			if (begins_with(row->name, name, len) && !row->name[len])
 				return option_of_others(cmd, option_text(row).text, row);
@@ -128,6 +155,8 @@ static int unknown_name(const struct command *cmd, const char *word)
 		if (row->name)
 			suggestion_offer(&best, row->name);
 	}
+	if (advice)
+		return usage_error(cmd, "unknown option '%s'; %s", word, advice);
 	if (used)
 		return usage_error(cmd, "'%s' could be any of %s", word, could_be);
 	if (best.name)
@@ -161,8 +190,8 @@ static int take_option(struct arguments *args, const struct option_row *row, con
 		text = row->stands_for;
 	if (row->parse(text, (char *)args + row->to, &bad))
 		return ARGUMENTS_GOOD;
-	return usage_error(args->command, "%s: '%.*s' is not %s", option_text(row).text, bad.len,
-			   bad.piece, bad.wanted);
+	return usage_error(args->command, "%s: '%.*s' is not %s%s", option_text(row).text, bad.len,
+			   bad.piece, bad.wanted, advice_for_value(row, text).text);
 }
 
 /* Options may stand anywhere, as people expect. */
@@ -193,14 +222,19 @@ static bool operand_repeats(const struct operand *o)
 	return strstr(o->name, "...");
 }
 
-static int missing_words(const struct command *cmd, int given)
+static int missing_words(const struct arguments *args)
 {
+	const struct command *cmd = args->command;
+	const int given = args->num_words;
 	char names[100] = "";
 	size_t len = 0;
 
 	for (const struct operand *o = cmd->operands + given; o->name; o++)
 		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%.*s", len ? " and " : "",
 					(int)strcspn(o->name, "."), o->name);
+	/* makedumpfile -F INPUT writes to standard output */
+	if (args->write.flatten && given)
+		return usage_error(cmd, "missing %s: - is standard output", names);
 	return usage_error(cmd, "missing %s: guestdump %s %s", names, cmd->name, cmd->example);
 }
 
@@ -214,7 +248,7 @@ static int check_words(const struct arguments *args)
 		repeats |= operand_repeats(&cmd->operands[num]);
 	needed = num - args->dry_run;           /* OUTPUT may be omitted */
 	if (args->num_words < needed)
-		return missing_words(cmd, args->num_words);
+		return missing_words(args);
 	if (args->num_words > num && !repeats)
 		return usage_error(cmd, "there is one argument too many: '%s'", args->words[num]);
 	for (int i = 0; i < args->num_words; i++) {

@@ -69,15 +69,39 @@ static int print_overview(FILE *out)
 	return out == stdout ? finish_stdout(EXIT_DONE) : EXIT_USAGE;
 }
 
-static int unknown_command(const char *name)
+/* @argv[0] is an option, as the first word is for makedumpfile. */
+static int missing_command(int argc, char **argv)
 {
+	char words[200] = "";
+	bool is_guest_named = false;
+	size_t used = 0;
+
+	for (int i = 0; i < argc; i++) {
+		const char *advice = *argv[i] == '-' ? foreign_advice(argv[i]) : NULL;
+
+		if (advice && (i == 0 || argv[i][1] == '-' || argv[i][1] == 'R')) {
+			say("'%s' is not a command; %s", argv[i], advice);
+			return EXIT_USAGE;
+		}
+		is_guest_named |= is_guest(argv[i]);
+		if (used < sizeof(words))
+			used += (size_t)snprintf(words + used, sizeof(words) - used, " %s", argv[i]);
+	}
+	say("the command comes first: guestdump %s%s%s", is_guest_named ? "dump" : "convert",
+	    used < sizeof(words) ? words : " ", used < sizeof(words) ? "" : "...");
+	return EXIT_USAGE;
+}
+
+static int unknown_command(int argc, char **argv)
+{
+	const char *name = argv[0];
 	struct suggestion best = suggestion_for(name, strlen(name));
 
 	for (size_t i = 0; i < NUM_COMMANDS; i++)
 		suggestion_offer(&best, commands[i].name);
 	if (*name == '-')
-		say("the command comes first, then '%s': guestdump dump, guestdump convert, ...", name);
-	else if (best.name)
+		return missing_command(argc, argv);
+	if (best.name)
 		say("'%s' is not a command; did you mean '%s'?", name, best.name);
 	else
 		say("'%s' is not a command; guestdump --help lists them", name);
@@ -106,7 +130,7 @@ static int help(int argc, char **argv)
 	if (argc > 2)
 		return too_many(argv[2]);
 	if (argc > 1 && !cmd)
-		return unknown_command(argv[1]);
+		return unknown_command(1, argv + 1);
 	if (!cmd)
 		return print_overview(stdout);
 	print_help(cmd);
@@ -148,7 +172,7 @@ int main(int argc, char **argv)
 		return status;
 	cmd = command_find(argv[1]);
 	if (!cmd)
-		return unknown_command(argv[1]);
+		return unknown_command(argc - 1, argv + 1);
 	signals_init();
 	status = arguments_parse(&args, cmd, argc - 1, argv + 1);
 	return status == ARGUMENTS_GOOD ? cmd->run(&args) : status;

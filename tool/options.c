@@ -3,6 +3,7 @@
 #include "options.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "arguments.h"
 
@@ -10,7 +11,7 @@
 
 const struct option_row option_rows[] = {
 	{ .help = "Output" },
-	{ 'f', "format",          "NAME",          TO(write.format),          parse_text,
+	{ 'f', "format",          "NAME",          TO(write.format),          parse_format,
 	  CMD_COPY, "kdump (default), elf, lime, raw, s390, win-dmp, or one of QEMU's names",
 	  complete_written_formats },
 	{ 'E', NULL,              NULL,            TO(write.format),          parse_text,
@@ -94,7 +95,7 @@ const struct option_row option_rows[] = {
 
 	{ .help = "General" },
 	{ 'j', "threads",         "N",             TO(write.threads),         parse_threads,
-	  CMD_BULK, "number of threads; default: one for each CPU" },
+	  CMD_BULK, "number of threads; default: one for each CPU", .alias = "num-threads" },
 	{ 0,   "progress",        "STYLE",         TO(progress),              parse_progress,
 	  CMD_BULK, "auto, bar, plain, json or none, on standard error", complete_progress },
 	{ 'q', "quiet",           NULL,            TO(progress),              parse_progress,
@@ -107,3 +108,60 @@ const struct option_row option_rows[] = {
 	  CMD_ALL, "show this" },
 	{ 0 }
 };
+
+static const char no_vmlinux[] = "no vmlinux and no vmcoreinfo file is needed";
+static const char not_needed[] = "omit it, guestdump does not need it";
+static const char no_xen[] = "guestdump does not read dumps of Xen";
+
+const struct foreign_option foreign_options[] = {
+	/* makedumpfile */
+	{ "-x",               no_vmlinux },
+	{ "-i",               no_vmlinux },
+	{ "-f",               "-f is --format; --force replaces an existing file" },
+	{ "-v",               "guestdump --version prints the version" },
+	{ "-g",               "guestdump info --json prints the VMCOREINFO" },
+	{ "-D",               "-v reports what is done, -vv in detail" },
+	{ "-R",               "guestdump convert reads a flattened file like any other" },
+	{ "--rearrange",      "guestdump convert reads a flattened file like any other" },
+	{ "--reassemble",     "guestdump convert PART... OUTPUT joins the parts of a split dump" },
+	{ "--split",          "--split N writes OUTPUT-1 to OUTPUT-N" },
+	{ "--dump-dmesg",     "guestdump dmesg prints the kernel's log" },
+	{ "--partial-dmesg",  "guestdump dmesg prints the kernel's log" },
+	{ "--mem-usage",      "guestdump info --pages shows how many pages there are of each kind" },
+	{ "--message-level",  "--quiet reports less, -v and -vv more" },
+	{ "--show-stats",     "guestdump reports the number of pages, --dry-run estimates it" },
+	{ "--check-params",   "--dry-run checks and writes nothing" },
+	{ "--config",         "guestdump cannot erase kernel data" },
+	{ "--eppic",          "guestdump cannot erase kernel data" },
+	{ "--vtop",           "guestdump does not translate addresses; crash does: vtop" },
+	{ "--cyclic-buffer",  not_needed },
+	{ "--non-cyclic",     not_needed },
+	{ "--non-mmap",       not_needed },
+	{ "--splitblock-size", not_needed },
+	{ "--work-dir",       "the environment variable TMPDIR names the directory" },
+	{ "--xen-syms",       no_xen },
+	{ "--xen-vmcoreinfo", no_xen },
+	/* virsh dump */
+	{ "--memory-only",    "omit it, a dump never contains devices" },
+	{ "--bypass-cache",   not_needed },
+	{ "--crash",          "the guest is always resumed; stop it afterwards: virsh destroy" },
+	{ "--reset",          "the guest is always resumed; reset it afterwards: virsh reset" },
+	{ "--domain",         "GUEST is an argument: qmp:SOCKET" },
+	{ "--file",           "OUTPUT is an argument" },
+	/* crash */
+	{ "--osrelease",      "guestdump info shows the kernel's release" },
+	{ "--log",            "guestdump dmesg prints the kernel's log" },
+	{ "--minimal",        "guestdump info and guestdump dmesg need no vmlinux" },
+	{ 0 }
+};
+
+const char *foreign_advice(const char *name)
+{
+	const size_t len = strcspn(name, "=");
+
+	for (const struct foreign_option *row = foreign_options; row->name; row++) {
+		if (strlen(row->name) == len && !strncmp(row->name, name, len))
+			return row->advice;
+	}
+	return NULL;
+}

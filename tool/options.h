@@ -35,6 +35,7 @@ struct option_row {
 	const char *help;               /* one sentence                         */
 	complete_fn *complete;          /* the value; NULL: offers nothing      */
 	const char *stands_for;         /* the value to parse, of an option that takes none */
+	const char *alias;              /* its long name in another program     */
 };
 
 /* Ends with a row without help. A row that has only help is a heading in --help. */
@@ -44,3 +45,13 @@ static inline bool option_is_heading(const struct option_row *o)
 {
 	return !o->letter && !o->name;
 }
+
+/* An option of makedumpfile, virsh dump or crash that means something else here, or nothing */
+struct foreign_option {
+	const char *name;               /* "-R", "--mem-usage"                  */
+	const char *advice;             /* a clause that says what to use instead */
+};
+
+/* Ends with a row without a name. @name may have "=VALUE" behind it. NULL: there is no such row. */
+extern const struct foreign_option foreign_options[];
+const char *foreign_advice(const char *name);

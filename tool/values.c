@@ -127,6 +127,13 @@ bool parse_text(const char *text, void *to, struct bad_value *bad)
 	return true;
 }
 
+bool parse_format(const char *text, void *to, struct bad_value *bad)
+{
+	if (*text == '-')
+		return bad_piece(bad, whole(text), "the name of a format");
+	return parse_text(text, to, bad);
+}
+
 bool parse_size(const char *text, void *to, struct bad_value *bad)
 {
 	return size_in(whole(text), to) || bad_piece(bad, whole(text), a_size);

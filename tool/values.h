@@ -45,6 +45,7 @@ struct extent_list {
 parse_fn parse_flag;            /* bool: becomes true; ignores @text            */
 parse_fn parse_count;           /* unsigned int: increments it; ignores @text   */
 parse_fn parse_text;            /* const char *: any text                       */
+parse_fn parse_format;          /* const char *: any text that is not an option */
 parse_fn parse_size;            /* uint64_t: decimal or 0x; K, M, G, T are powers of 1024 */
 parse_fn parse_length;          /* the same, above 0                            */
 parse_fn parse_threads;         /* unsigned int                                 */
