@@ -46,8 +46,6 @@
 #include "../util/fdpass.h"
 #include "guest.h"
 
-#define GUARD_ID "guestdump-guard"
-
 enum {
 	GUARD_US = 20000000,            /* for each command                     */
 	ANSWER_MS = 2000,
@@ -136,7 +134,7 @@ static void guard_send(int monitor, const char *line)
 static enum guard_answer guard_parse(const char *line)
 {
 	/* "return" or "error" may come in any order with the id */
-	if (!strstr(line, "\"" GUARD_ID "\""))
+	if (!strstr(line, "\"" QMP_GUARD_ID "\""))
 		return SILENT;
 	if (strstr(line, "\"return\""))
 		return DONE;
@@ -205,7 +203,7 @@ static int guard_execute(int monitor, const char *command)
 {
 	char line[MAX_UNDO + 64];
 
-	snprintf(line, sizeof(line), "\n{%s,\"id\":\"" GUARD_ID "\"}\n", command);
+	snprintf(line, sizeof(line), "\n{%s,\"id\":\"" QMP_GUARD_ID "\"}\n", command);
 	return guard_command(monitor, line);
 }
 

@@ -86,7 +86,7 @@ static struct gdump_error *qmp_answer(struct qmp *q, struct wait *w, const char 
 		if (json_is_integer(id) && json_integer_value(id) < q->last_id)
 			continue;
 		/* of the guard, which has taken over meanwhile */
-		if (json_is_string(id))
+		if (json_is_string(id) && !strcmp(json_string_value(id), QMP_GUARD_ID))
 			continue;
 		/* without id: QEMU could not even read the command */
 		if (value && (!id || json_integer_value(id) == q->last_id))

@@ -19,6 +19,9 @@
 
 #include "qmp_pump.h"
 
+/* The id of the guard's commands: their answers are ignored. */
+#define QMP_GUARD_ID "guestdump-guard"
+
 struct debug;
 struct qmp;
 

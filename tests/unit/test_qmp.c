@@ -78,7 +78,9 @@ static void test_refusal(void)
 	fake_end(&f);
 }
 
-/* The answer that comes after we gave up is not taken for that of the next one. */
+/* The answer that comes after we gave up is not taken for that of the next one, nor is one to
+ * the guard.
+ */
 static void test_late(void)
 {
 	CLEANUP_QMP struct qmp *q = NULL;
@@ -86,7 +88,8 @@ static void test_late(void)
 
 	FAKE_START(&f, STEP_GREET,
 		   { .expect = "slow", .delay_ms = 2000, .reply = REFUSE("GenericError", "late") },
-		   { .expect = "stop", .reply = OK });
+		   { .expect = "stop",
+		     .reply = "{\"return\": {}, \"id\": \"" QMP_GUARD_ID "\"}\n" OK });
 	CHECK_OK(qmp_open(f.path, &hasty, &q));
 	if (!q)
 		return;
