@@ -149,7 +149,7 @@ static struct gdump_error *check_input(const struct gdump *g, const struct setti
 	struct gdump_error *err = g->source->ops->pv_dump ? check_protected(set, plan, opt) :
 						    source_usable(g->source);
 
-	if (!err && g->source->let_go)
+	if (!err && g->source->resumed_early)
 		err = error_new(GDUMP_ERR_REMOTE,
 				"the guest was resumed early, so its memory is not of one moment any more; open it again");
 	if (!err && !g->source->image.num_ranges)

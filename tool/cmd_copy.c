@@ -94,8 +94,8 @@ static bool resume_now(void *arg)
 {
 	struct copy *c = arg;
 
-	c->let_go = signals_stop_is_wanted();
-	return c->let_go;
+	c->resumed_early = signals_stop_is_wanted();
+	return c->resumed_early;
 }
 
 /* Show the progress of a dump of a paused guest. */
@@ -103,7 +103,7 @@ static bool show_paused(void *arg, uint64_t done, uint64_t total)
 {
 	const struct copy *c = arg;
 
-	if (c->let_go && signals_stop_is_wanted()) {
+	if (c->resumed_early && signals_stop_is_wanted()) {
 		say("guest resumed; guestdump is stopped");
 		stderr_wait(1);
 		signals_stop();

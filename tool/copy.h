@@ -13,7 +13,7 @@ struct copy {
 	const char *to;                 /* NULL: a dry run without OUTPUT       */
 	struct gdump_result result;
 	uint64_t paused_us;
-	bool let_go;                    /* the guest was resumed to stop us     */
+	bool resumed_early;                    /* the guest was resumed to stop us     */
 	double canceled_at;             /* of a live dump: seconds since the start; 0: it
 					 * was not canceled                     */
 };

@@ -175,7 +175,7 @@ struct source {
 	struct image image;
 	struct debug debug;
 	bool was_running;               /* it ran when we came                  */
-	bool let_go;                    /* it was resumed before all was read   */
+	bool resumed_early;                    /* it was resumed before all was read   */
 	atomic_bool is_mutable;         /* it may run while we read             */
 	struct bytes **files;           /* that it was opened from and closes;
 					 * an array that is freed with it       */

@@ -396,7 +396,7 @@ static struct gdump_error *pipeline_overdue(struct pipeline *p)
 	pthread_mutex_unlock(&p->lock);
 	err = source_overdue(p->source, progress);
 	/* what pushes has resumed the guest, and a protected one is resumed when its dump ends */
-	if (p->order == READ_PUSHED || p->source->ops->pv_dump || p->source->let_go) {
+	if (p->order == READ_PUSHED || p->source->ops->pv_dump || p->source->resumed_early) {
 		gdump_error_destroy(err);
 		return NULL;
 	}
@@ -423,14 +423,14 @@ static bool pipeline_end_reading(struct pipeline *p)
 /* Resume the guest; what has been read until now is written, and if that is not all, @why is
  * the error in the end.
  */
-static struct gdump_error *pipeline_let_go(struct pipeline *p, struct gdump_error *why)
+static struct gdump_error *pipeline_resume_early(struct pipeline *p, struct gdump_error *why)
 {
 	bool all;
 
 	pthread_mutex_lock(&p->lock);
 	all = pipeline_end_reading(p);
 	pthread_mutex_unlock(&p->lock);
-	p->source->let_go = true;
+	p->source->resumed_early = true;
 	debug_log(&p->source->debug, GDUMP_DEBUG_STEP, "%s",
 		  all ? "the guest is resumed early; all memory was read" : gdump_error_message(why));
 	if (all)
@@ -466,7 +466,7 @@ static struct gdump_error *pipeline_watch(struct pipeline *p)
 		}
 		why = err ? NULL : pipeline_overdue(p);
 		if (why)
-			err = pipeline_let_go(p, why);
+			err = pipeline_resume_early(p, why);
 		/* once at least, however quick they were */
 		if ((running || !asked) && !err && opt->progress &&
 		    opt->progress(opt->progress_arg, done, p->plan->kept))
