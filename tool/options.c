@@ -58,6 +58,8 @@ const struct option_row option_rows[] = {
 	{ 0,   "buffer",          "SIZE",          TO(write.buffer),          parse_size,
 	  CMD_DUMP, "memory for pages that wait to be compressed, so that the guest is resumed "
 	  "earlier; 256M with --live or a dump level above 1" },
+	{ 0,   "max-pause",       "SECONDS",       TO(open.max_pause_ms),    parse_seconds,
+	  CMD_DUMP, "resume the guest after this time, also if its memory is not read yet" },
 	{ 0,   "detach",          NULL,            TO(detach),                parse_flag,
 	  CMD_DUMP, "return when the dump has begun, and print the number under which guestdump "
 	  "jobs lists it" },

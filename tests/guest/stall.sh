@@ -47,8 +47,9 @@ part_pipe() {
 	child=$!
 	wait_for 60 test -e vm.out || fail "nobody reads standard error: the dump is not done"
 	wait_for 5 is_status running || fail "nobody reads standard error: the guest is $(guest_status)"
-	tr -d '\0' <full >dump.err 8>&- &
-	exec 8>&-
+	exec 9<full 8>&-
+	tr -d '\0' <&9 >dump.err &
+	exec 9<&-
 	end_dump 0 "nobody reads standard error"
 	wait
 	grep -q '"event": "done"' dump.err || fail "nobody read standard error: no result: $(cat dump.err)"
@@ -150,7 +151,34 @@ part_stop() {
 	rm vm.out.incomplete
 }
 
-[ $# -gt 0 ] || set -- pipe terminal ctrl_z stop
+# A dump that takes too long, and one whose reader stalls
+part_max_pause() {
+	local way
+	for way in '' --no-direct; do
+		start_slow_dump --max-pause 1 $way
+		wait_for 10 is_status running || fail "--max-pause $way: the guest is $(guest_status)"
+		end_dump 3 "--max-pause $way"
+		grep -q 'resumed after the longest pause that is allowed, 1.0 s, before' dump.err ||
+			fail "--max-pause $way: $(cat dump.err)"
+		is_incomplete "--max-pause $way"
+
+		mkfifo pipe
+		exec 8<>pipe
+		"$GUESTDUMP" dump -q --max-pause 2 $way "$guest_source" - >pipe 2>dump.err 8>&- &
+		child=$!
+		wait_for 20 is_status paused || fail "a pipe $way: the guest is $(guest_status)"
+		wait_for 20 is_status running || fail "a reader that stalls $way: the guest is $(guest_status)"
+		exec 9<pipe 8>&-
+		cat <&9 >/dev/null &
+		exec 9<&-
+		end_dump 1 "a reader that stalls $way"
+		wait
+		grep -q 'longest pause' dump.err || fail "a reader that stalls $way: $(cat dump.err)"
+		rm pipe
+	done
+}
+
+[ $# -gt 0 ] || set -- pipe terminal ctrl_z stop max_pause
 for part; do
 	SECONDS=0
 	"part_$part"
