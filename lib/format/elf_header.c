@@ -117,8 +117,8 @@ static struct gdump_error *elf_header_read_phdrs(struct bytes *in, struct elf_he
 	if (!h->phnum || h->phnum > MAX_PHDRS)
 		return error_new(GDUMP_ERR_CORRUPT, "ELF header: %" PRIu64 " program headers",
 				 h->phnum);
-	if (size < elf_phdr_size(h->is64))
-		return elf_header_corrupt("e_phentsize is too small");
+	if (size != elf_phdr_size(h->is64))
+		return elf_header_corrupt("e_phentsize is not that of a program header");
 	if (!range_fits(h->phoff, h->phnum * size, in->size))
 		return elf_header_corrupt("the program headers are past the end of the file");
 	buf = malloc(h->phnum * size);
@@ -165,11 +165,14 @@ static struct gdump_error *elf_header_read_notes(struct bytes *in, const struct 
 	CLEANUP_FREE void *buf = NULL;
 	struct gdump_error *err;
 	uint64_t size = p->filesz;
-	size_t understood;
+	size_t understood = 0;
 
-	if (p->off >= in->size || !size)
+	if (!range_fits(p->off, size, in->size)) {
+		image->incomplete = true;
+		size = p->off < in->size ? in->size - p->off : 0;
+	}
+	if (!size)
 		return NULL;
-	size = MIN(size, in->size - p->off);
 	if (size > MAX_NOTES_SIZE)
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "ELF notes: a segment of %" PRIu64 " bytes is too large", size);
@@ -179,6 +182,8 @@ static struct gdump_error *elf_header_read_notes(struct bytes *in, const struct 
 	err = bytes_read(in, p->off, buf, size);
 	if (!err)
 		err = image_parse_notes(image, buf, size, &understood);
+	for (size_t i = understood; !err && i < size; i++)
+		image->incomplete |= ((const unsigned char *)buf)[i] != 0;
 	return error_prefix(err, "ELF notes");
 }
 

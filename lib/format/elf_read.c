@@ -15,25 +15,42 @@
 #include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "elf_proof.h"
 #include "pieces_source.h"
+
+struct elf_source {
+	struct pieces_source base;
+	struct elf_proof proof;
+};
 
 static bool elf_probe(const unsigned char *head, size_t len)
 {
 	return len >= EI_NIDENT && !memcmp(head, ELFMAG, SELFMAG);
 }
 
-static struct gdump_error *elf_read_load(struct pieces_source *e, const struct elf_phdr *p)
+/* Our files tell device memory from RAM by the flags; other writers may leave them alike. */
+static bool elf_flags_tell(const struct elf_header *h)
 {
+	for (size_t i = 0; i < h->phnum; i++) {
+		if (h->phdrs[i].type == PT_LOAD && h->phdrs[i].flags == (PF_R | PF_W | PF_X))
+			return true;
+	}
+	return false;
+}
+
+static struct gdump_error *elf_read_load(struct elf_source *s, const struct elf_header *h,
+					 const struct elf_phdr *p, bool flags_tell)
+{
+	struct pieces_source *e = &s->base;
 	struct image *image = &e->source.image;
 	const uint64_t end = e->in->size;
 	uint64_t filesz = MIN(p->filesz, p->memsz);
 	struct gdump_error *err;
 
-	if (p->paddr == UINT64_MAX || !p->memsz)
+	if (p->paddr == (h->is64 ? UINT64_MAX : UINT32_MAX) || !p->memsz)
 		return NULL;            /* its address is unknown */
-	/* in files of ours the flags tell device memory from RAM */
 	err = image_add_range(image, p->paddr, p->memsz,
-			      p->flags == PF_R ? GDUMP_RANGE_DEVICE : GDUMP_RANGE_RAM);
+			      flags_tell && p->flags == PF_R ? GDUMP_RANGE_DEVICE : GDUMP_RANGE_RAM);
 	if (err)
 		return error_prefix(err, "ELF program headers");
 	if (p->off == UINT64_MAX)
@@ -42,7 +59,10 @@ static struct gdump_error *elf_read_load(struct pieces_source *e, const struct e
 		image->incomplete = true;
 		filesz = p->off < end ? end - p->off : 0;
 	}
-	return filesz ? pieces_add(&e->pieces, p->paddr, filesz, p->off) : NULL;
+	if (!filesz)
+		return NULL;
+	err = pieces_add(&e->pieces, p->paddr, filesz, p->off);
+	return err ? err : elf_proof_add(&s->proof, true, p->paddr, filesz, p->off);
 }
 
 /* The core of a process has virtual addresses, but no physical ones. */
@@ -60,8 +80,9 @@ static bool elf_is_process_core(const struct elf_phdr *p, size_t n)
 	return loads > 1;
 }
 
-static struct gdump_error *elf_read_memory(struct pieces_source *e, const struct elf_header *h)
+static struct gdump_error *elf_read_memory(struct elf_source *e, const struct elf_header *h)
 {
+	const bool flags_tell = elf_flags_tell(h);
 	struct gdump_error *err = NULL;
 
 	if (elf_is_process_core(h->phdrs, h->phnum))
@@ -69,13 +90,55 @@ static struct gdump_error *elf_read_memory(struct pieces_source *e, const struct
 				 "ELF program headers: this is the core of a process, not of a machine: it has no guest-physical addresses");
 	for (size_t i = 0; !err && i < h->phnum; i++) {
 		if (h->phdrs[i].type == PT_LOAD)
-			err = elf_read_load(e, &h->phdrs[i]);
+			err = elf_read_load(e, h, &h->phdrs[i], flags_tell);
 	}
-	pieces_sort(&e->pieces);
+	pieces_sort(&e->base.pieces);
 	return err;
 }
 
-static const struct source_ops elf_source_ops = PIECES_SOURCE_OPS("elf");
+/* What else of the file is named: headers and notes */
+static struct gdump_error *elf_name_rest(struct elf_source *e, const struct elf_header *h)
+{
+	struct gdump_error *err = elf_proof_add(&e->proof, false, 0, elf_ehdr_size(h->is64), 0);
+
+	e->proof.has_sections = h->shnum > 1;
+	if (!err)
+		err = elf_proof_add(&e->proof, false, 0, h->phnum * h->phentsize, h->phoff);
+	if (!err && h->shoff && h->shoff < e->base.in->size)
+		err = elf_proof_add(&e->proof, false, 0, elf_shdr_size(h->is64), h->shoff);
+	for (size_t i = 0; !err && i < h->phnum; i++) {
+		const struct elf_phdr *p = &h->phdrs[i];
+
+		if (p->type == PT_NOTE && range_fits(p->off, p->filesz, e->base.in->size))
+			err = elf_proof_add(&e->proof, false, 0, p->filesz, p->off);
+	}
+	return err;
+}
+
+static struct gdump_error *elf_verify(struct source *s)
+{
+	struct elf_source *e = (struct elf_source *)s;
+
+	return s->image.incomplete ? NULL : elf_proof_check(&e->proof, e->base.in);
+}
+
+static void elf_close(struct source *s)
+{
+	struct elf_source *e = (struct elf_source *)s;
+
+	elf_proof_deinit(&e->proof);
+	pieces_source_close(s);
+}
+
+static const struct source_ops elf_source_ops = {
+	.name = "elf",
+	.has_absent = true,
+	.read = pieces_source_read,
+	.scan = pieces_source_scan,
+	.gap = pieces_source_gap,
+	.verify = elf_verify,
+	.close = elf_close,
+};
 
 static const char *elf_producer(const struct image *image)
 {
@@ -86,15 +149,18 @@ static const char *elf_producer(const struct image *image)
 	return "";
 }
 
-static struct gdump_error *elf_read_all(struct pieces_source *p, struct elf_header *h)
+static struct gdump_error *elf_read_all(struct elf_source *e, struct elf_header *h)
 {
+	struct pieces_source *p = &e->base;
 	struct image *image = &p->source.image;
 	struct gdump_error *err = elf_header_read(p->in, h);
 
 	if (err)
 		return err;
 	image->incomplete |= (h->flags & ELF_INCOMPLETE) != 0;
-	err = elf_read_memory(p, h);
+	err = elf_read_memory(e, h);
+	if (!err)
+		err = elf_name_rest(e, h);
 	if (!err)
 		err = elf_header_to_image(h, p->in, image);
 	if (!err)
@@ -108,12 +174,12 @@ static struct gdump_error *elf_read_all(struct pieces_source *p, struct elf_head
 
 static struct gdump_error *elf_open(struct bytes *in, struct source **ret)
 {
-	struct pieces_source *p = pieces_source_create(sizeof(*p), &elf_source_ops, in);
+	struct elf_source *p = pieces_source_create(sizeof(*p), &elf_source_ops, in);
 	CLEANUP_ELF_HEADER struct elf_header h = { 0 };
 	struct gdump_error *err = p ? elf_read_all(p, &h) : error_nomem();
 	struct source *s;
 
-	err = pieces_source_opened(p, err, &s);
+	err = pieces_source_opened(p ? &p->base : NULL, err, &s);
 	if (err)
 		return err;
 	err = elf_protected(s, in, &h, ret);

@@ -74,6 +74,8 @@ static struct gdump_error *kdump_read_notes(struct kdump_source *k)
 			err = image_parse_notes(image, notes, s->size_note, &understood);
 		if (err)
 			return error_prefix(err, "kdump notes");
+		for (size_t i = understood; i < s->size_note; i++)
+			image->incomplete |= notes[i] != 0;
 	}
 	/* older files have VMCOREINFO, but no notes */
 	err = kdump_read_text(k, "VMCOREINFO", s->off_vmcoreinfo, s->size_vmcoreinfo);

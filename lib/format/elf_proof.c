@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * format/elf_proof.c - whether the headers of an ELF core name all of its bytes, once
+ *
+ * An ELF core has nothing that proves its program headers.  But one that was lost or changed
+ * leaves bytes that no header names, or two that name the same bytes or the same memory.
+ * QEMU's paging repeats memory under several virtual addresses: the same bytes at the same
+ * address are fine.  So are zeros, since writers pad.
+ */
+#include "elf_proof.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+
+enum { PROOF_CHUNK = 65536, PROOF_FOOTER = 64 };
+
+void elf_proof_deinit(struct elf_proof *p)
+{
+	pieces_deinit(&p->named);
+	pieces_deinit(&p->loads);
+}
+
+struct gdump_error *elf_proof_add(struct elf_proof *p, bool is_load, uint64_t paddr,
+				  uint64_t size, uint64_t off)
+{
+	struct gdump_error *err = NULL;
+
+	if (!size)
+		return NULL;
+	if (is_load)
+		err = pieces_add(&p->loads, paddr, size, off);
+	return err ? err : pieces_add(&p->named, 0, size, off);
+}
+
+static int elf_piece_by_off(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+
+	return (x->off > y->off) - (x->off < y->off);
+}
+
+static int elf_piece_by_paddr(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+
+	return (x->paddr > y->paddr) - (x->paddr < y->paddr);
+}
+
+/* Whether our checksum is at the end: it proves every byte. */
+static bool elf_has_checksum(struct bytes *in)
+{
+	char name[8] = "";
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+
+	if (in->size < PROOF_FOOTER)
+		return false;
+	err = bytes_read(in, in->size - PROOF_FOOTER, name, sizeof(name));
+	return !err && !memcmp(name, "GDUMPSUM", sizeof(name));
+}
+
+/* Fail unless [@off, @end), which no header names, is zero. */
+static struct gdump_error *elf_check_unnamed(struct bytes *in, uint64_t off, uint64_t end)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(PROOF_CHUNK);
+	struct gdump_error *err = buf ? NULL : error_nomem();
+
+	for (uint64_t n; !err && off < end; off += n) {
+		n = bytes_hole(in, off, end - off);
+		if (n)
+			continue;
+		n = MIN(end - off, PROOF_CHUNK);
+		err = bytes_read(in, off, buf, (size_t)n);
+		for (uint64_t i = 0; !err && i < n; i++) {
+			if (buf[i])
+				err = error_new(GDUMP_ERR_CORRUPT,
+						"ELF program headers: none of them names the data at offset 0x%" PRIx64,
+						off + i);
+		}
+	}
+	return err;
+}
+
+static struct gdump_error *elf_check_all_named(struct elf_proof *p, struct bytes *in)
+{
+	struct gdump_error *err = NULL;
+	uint64_t end = 0;
+
+	qsort(p->named.list, p->named.num, sizeof(*p->named.list), elf_piece_by_off);
+	for (size_t i = 0; !err && i < p->named.num; i++) {
+		const struct piece *x = &p->named.list[i];
+
+		if (x->off > end)
+			err = elf_check_unnamed(in, end, MIN(x->off, in->size));
+		end = MAX(end, x->off + x->size);
+	}
+	return err || end >= in->size ? err : elf_check_unnamed(in, end, in->size);
+}
+
+/* Fail if two segments have the same bytes of the file at different addresses. */
+static struct gdump_error *elf_check_shared_bytes(struct elf_proof *p)
+{
+	const struct piece *last = NULL;
+
+	if (p->loads.num)
+		qsort(p->loads.list, p->loads.num, sizeof(*p->loads.list), elf_piece_by_off);
+	for (size_t i = 0; i < p->loads.num; i++) {
+		const struct piece *x = &p->loads.list[i];
+
+		if (last && x->off < last->off + last->size && x->paddr - x->off != last->paddr - last->off)
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "ELF program headers: memory at 0x%" PRIx64 " and at 0x%" PRIx64 " has the same data at offset 0x%" PRIx64,
+					 last->paddr + (x->off - last->off), x->paddr, x->off);
+		if (!last || x->off + x->size > last->off + last->size)
+			last = x;
+	}
+	return NULL;
+}
+
+/* Fail unless the @len bytes at two places of the file are the same. */
+static struct gdump_error *elf_check_same(struct bytes *in, uint64_t a, uint64_t b, uint64_t len,
+					  uint64_t paddr)
+{
+	CLEANUP_FREE unsigned char *buf = malloc(2 * PROOF_CHUNK);
+	struct gdump_error *err = buf ? NULL : error_nomem();
+
+	for (uint64_t done = 0, n; !err && done < len; done += n) {
+		n = MIN(len - done, PROOF_CHUNK);
+		err = bytes_read(in, a + done, buf, (size_t)n);
+		if (!err)
+			err = bytes_read(in, b + done, buf + PROOF_CHUNK, (size_t)n);
+		if (!err && memcmp(buf, buf + PROOF_CHUNK, (size_t)n))
+			err = error_new(GDUMP_ERR_CORRUPT,
+					"ELF program headers: two have memory at 0x%" PRIx64 ", with different contents",
+					paddr + done);
+	}
+	return err;
+}
+
+static struct gdump_error *elf_check_overlaps(struct elf_proof *p, struct bytes *in)
+{
+	struct gdump_error *err = NULL;
+	const struct piece *last = NULL;
+
+	if (p->loads.num)
+		qsort(p->loads.list, p->loads.num, sizeof(*p->loads.list), elf_piece_by_paddr);
+	for (size_t i = 0; !err && i < p->loads.num; i++) {
+		const struct piece *x = &p->loads.list[i];
+		const uint64_t skip = last ? x->paddr - last->paddr : 0;
+
+		if (last && skip < last->size && x->off != last->off + skip)
+			err = elf_check_same(in, last->off + skip, x->off,
+					     MIN(last->size - skip, x->size), x->paddr);
+		if (!last || skip >= last->size || x->size > last->size - skip)
+			last = x;
+	}
+	return err;
+}
+
+struct gdump_error *elf_proof_check(struct elf_proof *p, struct bytes *in)
+{
+	struct gdump_error *err = elf_check_shared_bytes(p);
+
+	if (!err)
+		err = elf_check_overlaps(p, in);
+	if (err || p->has_sections || elf_has_checksum(in))
+		return err;
+	return elf_check_all_named(p, in);
+}

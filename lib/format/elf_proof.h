@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * elf_proof.h - what gdump_verify() checks of an ELF core beside its pages
+ */
+#pragma once
+
+#include "pieces.h"
+
+struct elf_proof {
+	struct pieces named;            /* bytes that headers name; no addresses */
+	struct pieces loads;            /* memory, as in the program headers     */
+	bool has_sections;              /* they may name bytes too               */
+};
+
+/* [@off, @off + @size) of the file, which is in it, is named by a header. */
+MUST_CHECK struct gdump_error *elf_proof_add(struct elf_proof *p, bool is_load, uint64_t paddr,
+					     uint64_t size, uint64_t off);
+/* One thread at a time, when all has been added. */
+MUST_CHECK struct gdump_error *elf_proof_check(struct elf_proof *p, struct bytes *in);
+void elf_proof_deinit(struct elf_proof *p);
