@@ -176,6 +176,11 @@ struct gdump_open_options {
 	 */
 	unsigned int max_pause_ms;      /* 0: no limit                          */
 	unsigned int max_stall_ms;      /* 0: 60 seconds                        */
+	/* Called before a running guest is paused, with the size of its memory in bytes,
+	 * if that memory can be read without the hypervisor.  Returning true ends the call with GDUMP_ERR_CANCELED.
+	 */
+	bool (*before_pause)(void *arg, uint64_t memory);
+	void *before_pause_arg;
 };
 
 /* Open a dump file by its path ("-": standard input), or a running guest:
@@ -545,7 +550,8 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
 GDUMP_MUST_CHECK GDUMP_NONNULL(1)
 struct gdump_error *gdump_write_check(const char *path, const struct gdump_write_options *opt);
 
-/* Estimate how many bytes gdump_write() would write with these options, from a
+/* Estimate how many bytes gdump_write() would write with these options; an error if the
+ * format cannot hold the memory of this machine or system.  The estimate is from a
  * sample of the pages that @plan keeps (NULL: all).
  */
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 4)

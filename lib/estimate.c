@@ -56,6 +56,10 @@ struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *pla
 		err = plan_create(g->source, &all);
 	if (!err) {
 		plan = plan ? plan : all;
+		if (set.format->check)
+			err = set.format->check(g->source, plan);
+	}
+	if (!err) {
 		kept = gdump_plan_kept(plan);
 		step = MAX(kept / SAMPLE_PAGES, 1);
 		err = plan_thin(plan, step, &thin);

@@ -22,7 +22,7 @@ struct arguments {
 	struct level_list levels;
 	struct extent_list extents;
 	enum progress_style progress;
-	bool dry_run, detach;
+	bool dry_run, detach, strict_space;
 	bool json, pages, registers, tasks, callers;
 	bool no_confine;
 	unsigned int verbosity;         /* enum gdump_debug_level; 0: none      */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "confine.h"
@@ -192,11 +193,104 @@ static int wait_for_reader(const char *path)
 	return fd;
 }
 
+/* Bytes that are free where the output is made; UINT64_MAX: it is no file, or that is unknown. */
+static uint64_t free_space(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? strndup(path, (size_t)(slash - path + 1)) : strdup(".");
+	struct statvfs fs;
+	struct stat st;
+	uint64_t ret = UINT64_MAX;
+
+	if (strcmp(path, "-") && (lstat(path, &st) || S_ISREG(st.st_mode)) && dir && !statvfs(dir, &fs))
+		ret = (uint64_t)fs.f_bavail * fs.f_frsize;
+	free(dir);
+	return ret;
+}
+
+/* A gdump_open_options.before_pause: whether something might end the dump that can be found out
+ * while the guest is running.
+ */
+static bool before_pause(void *arg, uint64_t memory)
+{
+	struct copy *c = arg;
+	const char *format = c->args->write.format;
+
+	c->look_first = free_space(c->to) < memory + memory / 16 ||
+			(format && (strstr(format, "s390") || strstr(format, "win-dmp")));
+	return c->look_first;
+}
+
+static struct gdump_error *estimate(struct copy *c, struct gdump *g, uint64_t *ret)
+{
+	const struct level_list *list = &c->args->levels;
+	struct gdump_plan *plan;
+	struct gdump_error *err = gdump_plan_create(g, list->levels[list->num - 1], &plan);
+
+	if (err)
+		return err;
+	err = gdump_estimate(g, plan, &c->args->write, ret);
+	gdump_plan_destroy(plan);
+	return err;
+}
+
+/* The guest is running: find out what would end its dump. Returns an exit status. */
+static int look(struct copy *c)
+{
+	struct gdump_open_options open = c->args->open;
+	const uint64_t there = free_space(c->to);
+	uint64_t needed;
+	struct gdump_error *err;
+	struct gdump *g = NULL;
+
+	open.pause_guest = false;
+	open.live = GDUMP_LIVE_NO;
+	open.warn = NULL;
+	err = gdump_open(c->from, &open, &g);
+	if (!err)
+		err = estimate(c, g, &needed);
+	gdump_close(g);
+	if (err && gdump_error_code(err) == GDUMP_ERR_UNSUPPORTED)
+		return fail(err);
+	/* whatever else it is, the dump itself will show */
+	gdump_error_destroy(err);
+	if (err || needed <= there)
+		return EXIT_DONE;
+	say("%s%s: the dump needs about %s, and %s are free", c->args->strict_space ? "" : "warning: ",
+	    c->to, size_text(needed).text, size_text(there).text);
+	return c->args->strict_space ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Open the input; a guest is looked at before it is paused where that may be of use. Returns an
+ * exit status.
+ */
+static int copy_open(struct copy *c, struct gdump **ret)
+{
+	struct gdump_open_options *open = &c->args->open;
+	struct gdump_error *err;
+
+	if (is_guest(c->from) && !c->args->dry_run) {
+		open->before_pause = before_pause;
+		open->before_pause_arg = c;
+	}
+	err = gdump_open(c->from, open, ret);
+	if (err && c->look_first) {
+		int status;
+
+		gdump_error_destroy(err);
+		status = look(c);
+		if (status)
+			return status;
+		open->before_pause = NULL;
+		err = gdump_open(c->from, open, ret);
+	}
+	return err ? fail(err) : EXIT_DONE;
+}
+
 /* Copy, beside a process that resumes the guest if we are killed. */
 static int copy_guarded(struct copy *c)
 {
 	struct gdump_open_options *open = &c->args->open;
-	struct gdump_error *err;
 	struct gdump *g;
 	int status;
 
@@ -208,11 +302,9 @@ static int copy_guarded(struct copy *c)
 	if (is_guest(c->from) && !c->args->detach)
 		signals_defer_stop();
 	progress_start(c->args->progress, c->from, 1);
-	err = gdump_open(c->from, open, &g);
+	status = copy_open(c, &g);
 	progress_end();
-	if (err) {
-		status = fail(err);
-	} else {
+	if (!status) {
 		status = copy_opened(c, g);
 		gdump_close(g);
 	}

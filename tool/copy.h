@@ -14,6 +14,7 @@ struct copy {
 	struct gdump_result result;
 	uint64_t paused_us;
 	bool resumed_early;                    /* the guest was resumed to stop us     */
+	bool look_first;                /* something is to be found out before the pause */
 	double canceled_at;             /* of a live dump: seconds since the start; 0: it
 					 * was not canceled                     */
 };

@@ -37,6 +37,8 @@ const struct option_row option_rows[] = {
 	  CMD_COPY, "do not append a checksum for guestdump verify" },
 	{ 0,   "force",           NULL,            TO(write.force),           parse_flag,
 	  CMD_COPY, "replace OUTPUT if it exists" },
+	{ 0,   "strict-space",    NULL,            TO(strict_space),          parse_flag,
+	  CMD_DUMP, "fail if the dump would not fit on the disk, instead of a warning" },
 	{ 0,   "dry-run",         NULL,            TO(dry_run),               parse_flag,
 	  CMD_COPY, "estimate the result, write nothing" },
 

@@ -37,6 +37,10 @@ struct format {
 	 */
 	struct gdump_error *(*open_parts)(struct bytes *const *in, const char *const *names,
 					  size_t num, struct source **ret);
+	/* Whether it can hold @plan of @s, so far as depends on the machine and its system.
+	 * NULL: it holds all.
+	 */
+	struct gdump_error *(*check)(struct source *s, const struct gdump_plan *plan);
 	/* Make a writer.  NULL: the format is only read. */
 	struct gdump_error *(*create)(const struct write_spec *spec, struct writer **ret);
 	/* Whether a checksum may follow the last byte of a file with this image, because

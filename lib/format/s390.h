@@ -68,3 +68,4 @@ extern const struct s390_saved {
 MUST_CHECK struct gdump_error *s390_find_vectors(struct source *s, uint64_t prefix, uint64_t *ret);
 
 MUST_CHECK struct gdump_error *s390_create(const struct write_spec *spec, struct writer **ret);
+MUST_CHECK struct gdump_error *s390_check(struct source *s, const struct gdump_plan *plan);

@@ -346,5 +346,6 @@ const struct format format_s390 = {
 	.any_order = true,
 	.probe = s390_probe,
 	.open = s390_open,
+	.check = s390_check,
 	.create = s390_create,
 };

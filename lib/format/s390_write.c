@@ -195,15 +195,26 @@ static const struct writer_ops s390_writer_ops = {
 	.close = s390_writer_close,
 };
 
+static struct gdump_error *s390_check_machine(const struct image *image)
+{
+	if (image->machine == EM_S390 && image->is64)
+		return NULL;
+	return error_new(GDUMP_ERR_UNSUPPORTED,
+			 "format s390 can hold memory of s390x only, and this machine is %s",
+			 arch_uname(image));
+}
+
+struct gdump_error *s390_check(struct source *s, const struct gdump_plan *plan)
+{
+	(void)plan;
+	return s390_check_machine(&s->image);
+}
+
 static struct gdump_error *s390_lay_out(struct s390_writer *w)
 {
 	const struct image *image = w->spec->image;
-	struct gdump_error *err = NULL;
+	struct gdump_error *err = s390_check_machine(image);
 
-	if (image->machine != EM_S390 || !image->is64)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "format s390 can hold memory of s390x only, and this machine is %s",
-				 arch_uname(image));
 	for (size_t i = 0; !err && i < image->num_ranges; i++) {
 		const struct gdump_range *r = &image->ranges[i];
 

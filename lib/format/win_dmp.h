@@ -116,3 +116,4 @@ void win_context_make(unsigned char *context, const unsigned char *prstatus,
 		      const unsigned char *fxsave);
 
 struct gdump_error *win_dmp_create(const struct write_spec *spec, struct writer **ret);
+struct gdump_error *win_dmp_check(struct source *s, const struct gdump_plan *plan);

@@ -305,5 +305,6 @@ const struct format format_win_dmp = {
 	.summary = "Windows crash dump of x86-64, for WinDbg; guests need virtio-win's fwcfg driver",
 	.probe = win_dmp_probe,
 	.open = win_dmp_open,
+	.check = win_dmp_check,
 	.create = win_dmp_create,
 };

@@ -430,6 +430,20 @@ static struct gdump_error *win_prepare(struct win_writer *w)
 	return err ? err : sink_write(w->spec->sink, 0, w->head, sizeof(w->head));
 }
 
+struct gdump_error *win_dmp_check(struct source *s, const struct gdump_plan *plan)
+{
+	const struct write_spec spec = { .image = &s->image, .source = s, .plan = plan };
+	struct win_writer *w = calloc(1, sizeof(*w));
+	struct gdump_error *err;
+
+	if (!w)
+		return error_nomem();
+	w->spec = &spec;
+	err = win_find_header(w);
+	free(w);
+	return err;
+}
+
 struct gdump_error *win_dmp_create(const struct write_spec *spec, struct writer **ret)
 {
 	struct win_writer *w = calloc(1, sizeof(*w));

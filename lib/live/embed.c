@@ -456,6 +456,9 @@ static struct gdump_error *embed_begin(struct embed *e, kvm_ioctl_fn *fn)
 	if (err)
 		return err;
 	embed_watch_slots(e);
+	if (e->guest.pause && e->opt.pause_guest && e->opt.before_pause &&
+	    e->opt.before_pause(e->opt.before_pause_arg, memory_map_size(&e->map)))
+		return error_new(GDUMP_ERR_CANCELED, "canceled before the guest was paused");
 	err = embed_take_cpus(e, fn);
 	image->num_cpus = e->guest.num_cpus;
 	snprintf(image->detail, sizeof(image->detail), "a guest of process %d", (int)getpid());

@@ -20,6 +20,15 @@ size_t memory_map_find(const struct memory_map *map, uint64_t paddr)
 	return BISECT(map->num_slots, i, mem_slot_last(&map->slots[i]) >= paddr);
 }
 
+uint64_t memory_map_size(const struct memory_map *map)
+{
+	uint64_t ret = 0;
+
+	for (size_t i = 0; i < map->num_slots; i++)
+		ret += map->slots[i].size;
+	return ret;
+}
+
 struct gdump_error *memory_map_to_image(const struct memory_map *map, struct image *image)
 {
 	struct gdump_error *err = NULL;

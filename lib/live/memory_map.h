@@ -26,6 +26,8 @@ struct memory_map {
 
 /* The first slot that ends behind @paddr; num_slots: there is none. */
 size_t memory_map_find(const struct memory_map *map, uint64_t paddr);
+/* Bytes in all slots */
+uint64_t memory_map_size(const struct memory_map *map);
 /* Add the slots to the image's ranges. */
 MUST_CHECK struct gdump_error *memory_map_to_image(const struct memory_map *map,
 						   struct image *image);

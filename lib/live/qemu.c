@@ -160,6 +160,9 @@ static struct gdump_error *qemu_begin(struct qemu *qemu)
 		return err;
 	s->was_running = qemu->guest.state == GUEST_RUNNING;
 	s->is_mutable = s->was_running && (!qemu->opt.pause_guest || qemu->way->live);
+	if (s->was_running && qemu->mem && qemu->opt.pause_guest && qemu->opt.before_pause &&
+	    qemu->opt.before_pause(qemu->opt.before_pause_arg, memory_map_size(&qemu->map.memory)))
+		return error_new(GDUMP_ERR_CANCELED, "canceled before the guest was paused");
 	if (!s->is_mutable && qemu->opt.pause_guest)
 		err = qemu_pause_early(qemu);
 	if (!err)

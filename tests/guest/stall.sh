@@ -178,7 +178,29 @@ part_max_pause() {
 	done
 }
 
-[ $# -gt 0 ] || set -- pipe terminal ctrl_z stop max_pause
+# What can be known before is found out before the guest is paused
+part_before() {
+	local format
+	for format in s390 win-dmp; do
+		fails_with 1 "$GUESTDUMP" dump -vv -f $format "$guest_source" vm.out 2>dump.err
+		grep -q "format $format can hold\|header of a Windows dump" dump.err || fail "$format: $(cat dump.err)"
+		if grep '"execute":"stop"\|guest resumed' dump.err; then fail "$format: the guest was paused"; fi
+		[ ! -e vm.out.incomplete ] || fail "$format: a file is left"
+	done
+	if ! { mkdir small && mount -t tmpfs -o size=4m none small; } 2>/dev/null; then
+		echo "left out: a small disk (needs root, and the right to mount)"
+		return
+	fi
+	cleanup_fn umount small
+	fails_with 1 "$GUESTDUMP" dump -vv --strict-space "$guest_source" small/vm 2>dump.err
+	grep -q 'small/vm: the dump needs about .* MiB, and .* MiB are free' dump.err ||
+		fail "--strict-space: $(cat dump.err)"
+	if grep '"execute":"stop"\|guest resumed' dump.err; then fail "--strict-space: the guest was paused"; fi
+	fails_with 3 "$GUESTDUMP" dump "$guest_source" small/vm 2>dump.err
+	grep -q 'warning: small/vm: the dump needs about' dump.err || fail "no warning: $(cat dump.err)"
+}
+
+[ $# -gt 0 ] || set -- pipe terminal ctrl_z stop max_pause before
 for part; do
 	SECONDS=0
 	"part_$part"
