@@ -28,7 +28,7 @@ bool savevm_bit(const struct savevm *v, uint32_t block, uint64_t n)
 }
 
 struct gdump_error *savevm_page_error(const struct savevm *v, uint32_t block, uint64_t off,
-				     const char *what)
+				      const char *what)
 {
 	return error_new(GDUMP_ERR_CORRUPT, "offset 0x%" PRIx64 " of memory block '%s': %s", off,
 			 v->m.blocks[block].name, what);
@@ -37,8 +37,9 @@ struct gdump_error *savevm_page_error(const struct savevm *v, uint32_t block, ui
 /* The length in front of compressed data was checked when the stream was read, but the
  * file may have changed.
  */
-static struct gdump_error *savevm_read_compressed(const struct savevm *v, uint64_t pos, size_t len_size,
-				       unsigned char *buf, size_t cap, size_t *ret)
+static struct gdump_error *savevm_read_compressed(const struct savevm *v, uint64_t pos,
+						  size_t len_size, unsigned char *buf, size_t cap,
+						  size_t *ret)
 {
 	unsigned char head[4];
 	struct gdump_error *err = bytes_read(v->in, pos - len_size, head, len_size);
@@ -51,7 +52,8 @@ static struct gdump_error *savevm_read_compressed(const struct savevm *v, uint64
 	return bytes_read(v->in, pos, buf, *ret);
 }
 
-static struct gdump_error *savevm_decompress_zlib(const struct savevm *v, uint64_t pos, unsigned char *page)
+static struct gdump_error *savevm_decompress_zlib(const struct savevm *v, uint64_t pos,
+						  unsigned char *page)
 {
 	const size_t size = v->m.page_size, cap = 2 * size;
 	CLEANUP_FREE unsigned char *buf = malloc(cap);
@@ -75,7 +77,8 @@ static struct gdump_error *savevm_decompress_zlib(const struct savevm *v, uint64
 }
 
 /* An entry that is no delta */
-static struct gdump_error *savevm_load_whole(const struct savevm *v, uint64_t entry, unsigned char *page)
+static struct gdump_error *savevm_load_whole(const struct savevm *v, uint64_t entry,
+					     unsigned char *page)
 {
 	const size_t size = v->m.page_size;
 	const uint64_t value = entry_value(entry);
@@ -91,7 +94,8 @@ static struct gdump_error *savevm_load_whole(const struct savevm *v, uint64_t en
 	}
 }
 
-static struct gdump_error *savevm_apply_delta(const struct savevm *v, uint64_t pos, unsigned char *page)
+static struct gdump_error *savevm_apply_delta(const struct savevm *v, uint64_t pos,
+					      unsigned char *page)
 {
 	const size_t size = v->m.page_size;
 	CLEANUP_FREE unsigned char *buf = malloc(size);
@@ -108,7 +112,8 @@ static struct gdump_error *savevm_apply_delta(const struct savevm *v, uint64_t p
 }
 
 /* Deltas lead from the newest to the oldest, and are applied the other way round. */
-static struct gdump_error *savevm_load_page(const struct savevm *v, uint64_t entry, unsigned char *page)
+static struct gdump_error *savevm_load_page(const struct savevm *v, uint64_t entry,
+					    unsigned char *page)
 {
 	const struct page_delta *deltas = v->index.deltas;
 	CLEANUP_FREE uint64_t *chain = NULL;
@@ -131,7 +136,7 @@ static struct gdump_error *savevm_load_page(const struct savevm *v, uint64_t ent
 }
 
 static struct gdump_error *savevm_read_part(const struct savevm *v, uint64_t entry, size_t from,
-				     void *buf, size_t len)
+					    void *buf, size_t len)
 {
 	CLEANUP_FREE unsigned char *page = NULL;
 	struct gdump_error *err;
@@ -172,7 +177,7 @@ static size_t savevm_run_length(const struct savevm *v, uint32_t block, uint64_t
  * is the last page's end.
  */
 static struct gdump_error *savevm_read_run(const struct savevm *v, uint64_t pos, unsigned char *buf,
-				    size_t num)
+					   size_t num)
 {
 	const size_t size = v->m.page_size, all = num * size, gaps = (num - 1) * PAGE_HEADER;
 	struct gdump_error *err = bytes_read(v->in, pos, buf, all);
@@ -188,7 +193,7 @@ static struct gdump_error *savevm_read_run(const struct savevm *v, uint64_t pos,
 }
 
 static struct gdump_error *savevm_read_mapped(const struct savevm *v, uint32_t block, uint64_t off,
-				       unsigned char *buf, size_t *len)
+					      unsigned char *buf, size_t *len)
 {
 	const uint64_t size = v->m.page_size, n = off / size;
 	const bool there = savevm_bit(v, block, n);
@@ -205,7 +210,7 @@ static struct gdump_error *savevm_read_mapped(const struct savevm *v, uint32_t b
 
 /* Some of [off, off + len) of a block; @len becomes how much. */
 static struct gdump_error *savevm_read_some(const struct savevm *v, uint32_t block, uint64_t off,
-				     unsigned char *buf, size_t *len)
+					    unsigned char *buf, size_t *len)
 {
 	const size_t size = v->m.page_size, from = off % size;
 	const uint64_t n = off / size;
@@ -316,8 +321,8 @@ static uint64_t savevm_gap_at(const struct savevm *v, uint64_t paddr, uint64_t n
 	return MIN(gap / page_size, num);
 }
 
-struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t num,
-				unsigned char *state, bool holes)
+struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
+				bool holes)
 {
 	struct savevm *v = (struct savevm *)s;
 	const uint32_t page_size = s->image.page_size;

@@ -50,7 +50,7 @@ static bool block_map_is_ram(const struct mtree_range *r, const struct memory_ma
 }
 
 static struct gdump_error *block_map_add_range(struct block_map *map, const struct mtree_range *r,
-				     const struct migration *m, bool ram)
+					       const struct migration *m, bool ram)
 {
 	uint32_t block = 0;
 	const size_t num = block_map_find_block(m, r->name, &block);

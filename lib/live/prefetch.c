@@ -149,8 +149,8 @@ static struct gdump_error *prefetch_put_pages(struct prefetch *p, const struct m
 }
 
 /* Put pages [p->end, @end).  Those that are the kernel's page of zeros need not be read. */
-static struct gdump_error *prefetch_put_run(struct prefetch *p, const struct mem_slot *s, uint64_t end,
-					    unsigned char *buf)
+static struct gdump_error *prefetch_put_run(struct prefetch *p, const struct mem_slot *s,
+					    uint64_t end, unsigned char *buf)
 {
 	const size_t num = (size_t)(end - p->end);
 	struct gdump_error *err = NULL;

@@ -98,7 +98,7 @@ static uint64_t field_member_number(const struct field *f, size_t i, const char 
 }
 
 static void note_put_values(unsigned char *note, const struct value *v, size_t num,
-		       const struct device *cpu)
+			    const struct device *cpu)
 {
 	for (size_t i = 0; i < num; i++) {
 		struct field f;
@@ -112,7 +112,7 @@ static void note_put_values(unsigned char *note, const struct value *v, size_t n
 
 /* si_signo, times and all else in front of the registers are zero. */
 static struct gdump_error *x86_add_prstatus(struct image *image, const struct device *cpu,
-					const struct value *values, size_t num)
+					    const struct value *values, size_t num)
 {
 	const struct arch *arch = arch_by_machine(image->machine);
 	unsigned char note[MAX_PRSTATUS] = { 0 };

@@ -196,7 +196,7 @@ static struct gdump_error *devices_add(struct devices *d, const struct device *d
 
 /* The START or FULL section at @p; *@used: its bytes, without the footer. */
 static struct gdump_error *devices_parse_one(struct devices *d, const unsigned char *p, size_t len,
-					size_t *used)
+					     size_t *used)
 {
 	struct gdump_error *err = NULL;
 	const unsigned char *body;

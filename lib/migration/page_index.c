@@ -54,7 +54,8 @@ static struct gdump_error *page_index_add_delta(struct page_index *x, uint64_t b
 	return NULL;
 }
 
-static struct gdump_error *page_index_add_chunk(struct page_index *x, uint64_t pos, uint64_t **chunk)
+static struct gdump_error *page_index_add_chunk(struct page_index *x, uint64_t pos,
+						uint64_t **chunk)
 {
 	const size_t size = CHUNK_PAGES * sizeof(**chunk);
 
@@ -146,8 +147,7 @@ static bool delta_take_count(const unsigned char **p, const unsigned char *end, 
 }
 
 /* In turn: how many bytes remain, how many change, and those. */
-bool page_apply_delta(unsigned char *page, size_t page_size, const unsigned char *delta,
-		      size_t len)
+bool page_apply_delta(unsigned char *page, size_t page_size, const unsigned char *delta, size_t len)
 {
 	const unsigned char *p = delta, *end = delta + len;
 	size_t at = 0, n;

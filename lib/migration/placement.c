@@ -129,7 +129,7 @@ static const struct board *block_board(const struct migration_block *b)
 }
 
 static uint16_t placement_machine(const struct migration *m, const struct devices *d,
-			     const char *machine)
+				  const char *machine)
 {
 	const struct device *cpu = devices_find(d, "cpu", 0);
 	struct field f;
@@ -151,8 +151,8 @@ static uint16_t placement_machine(const struct migration *m, const struct device
 	return 0;
 }
 
-static struct gdump_error *place(struct placement *l, uint64_t paddr, uint64_t size,
-				 uint32_t block, uint64_t off)
+static struct gdump_error *place(struct placement *l, uint64_t paddr, uint64_t size, uint32_t block,
+				 uint64_t off)
 {
 	if (!size)
 		return NULL;
@@ -184,7 +184,8 @@ static bool block_is_device(const struct migration_block *b)
 	return false;
 }
 
-static bool placer_find_hint(const struct placer *y, const struct migration_block *b, uint64_t *paddr)
+static bool placer_find_hint(const struct placer *y, const struct migration_block *b,
+			     uint64_t *paddr)
 {
 	for (size_t i = 0; i < y->hints->num_addrs; i++) {
 		if (!strcmp(y->hints->addrs[i].block, block_short_name(b))) {
@@ -416,7 +417,7 @@ static int range_by_paddr(const void *a, const void *b)
 }
 
 static struct gdump_error *placement_check_overlap(const struct placement *l,
-					 const struct migration *m)
+						   const struct migration *m)
 {
 	for (size_t i = 1; i < l->num_ranges; i++) {
 		const struct block_range *r = &l->ranges[i];
@@ -466,8 +467,7 @@ static struct gdump_error *placer_run(struct placer *y)
 }
 
 struct gdump_error *placement_make(struct placement *l, const struct migration *m,
-					  const struct devices *d,
-					  const struct placement_hints *hints)
+				   const struct devices *d, const struct placement_hints *hints)
 {
 	struct placer y = { .l = l, .m = m, .d = d, .hints = hints, .machine = m->machine };
 	struct gdump_error *err;

@@ -173,7 +173,7 @@ static struct gdump_error *ram_take_delta_len(struct migration *m, uint32_t *len
 
 /* What is in front of a page's data: what kind it is, and how long */
 static struct gdump_error *ram_take_page_header(struct migration *m, uint32_t flags,
-					    struct migration_page *page)
+						struct migration_page *page)
 {
 	switch (flags & ~(uint32_t)RAM_CONTINUE) {
 	case RAM_ZERO:
