@@ -150,7 +150,8 @@ enum stream_section {
 
 enum {
 	STREAM_FOOTER_SIZE = 5,
-	STREAM_JUDGED = 16,             /* bytes behind a footer that prove it  */
+	STREAM_JUDGED = 6 + 255,        /* bytes behind a footer that prove it: of
+					 * a section, all to the end of its name */
 };
 
 /* Sections have no length.  Where the one with @id and an unknown body ends: how

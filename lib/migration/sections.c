@@ -21,7 +21,7 @@ enum {
 	MIN_PAGE_BITS = 10,
 	MAX_PAGE_BITS = 16,
 	/* so many bytes of a body are searched for the footer at least */
-	BODY_WINDOW = 64,
+	BODY_WINDOW = 1024,
 	BODY_KEPT = STREAM_FOOTER_SIZE + STREAM_JUDGED - 1,
 };
 

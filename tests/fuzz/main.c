@@ -28,6 +28,7 @@ static const struct target {
 	{ "kernel", fuzz_kernel, false },
 	{ "monitor", fuzz_monitor, true },
 	{ "mtree", fuzz_mtree, true },
+	{ "stream", fuzz_stream, false },
 };
 
 static const struct target *target;

@@ -1132,6 +1132,9 @@ static void test_judged(void)
 	be(&b, 5, 4);
 	for (unsigned int i = 0; i < 100; i++)
 		footer(&b, 5 + i % 3);
+	/* nor is this one: no section has such a name, which shows only at its end */
+	footer(&b, 5);
+	start(&b, 4, 7, "looks like a name, but\1", 0);
 	be(&b, 0x0102030405060708, 8);
 	footer(&b, 5);
 	put_cpu(&b, 1 << 14);
