@@ -12,7 +12,8 @@
  *
  * Frames are found when the file is opened, by reading only their headers, and decompressed
  * when memory is read.  AVML omits blocks of zeros, so there are more ranges than the machine
- * had.  Its uncompressed files are LiME's.
+ * had.  Versions 0.16.0 to 0.17.0 instead wrote the header of such a block with nothing behind
+ * it.  Its uncompressed files are LiME's.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,7 +43,8 @@ enum {
 };
 
 /* An open file is a struct pieces_source whose pieces are frames: ->off is the offset of a
- * frame's header, ->size its size when decompressed.
+ * frame's header, ->size its size when decompressed.  One with ->off 0 is a block of zeros
+ * that has no frame.
  */
 
 struct avml_frame {
@@ -148,6 +150,20 @@ static struct gdump_error *avml_check_trailer(struct pieces_source *a, uint64_t 
 	return NULL;
 }
 
+/* Whether another record begins at @off, where the frames of one should: no frame has this
+ * type.
+ */
+static bool avml_is_zero_block(struct pieces_source *a, uint64_t off)
+{
+	struct lime_record next;
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+
+	if (!range_fits(off, LIME_HEADER_SIZE, a->in->size))
+		return false;
+	err = lime_get_record(a->in, off, AVML_MAGIC, 2, &next);
+	return !err;
+}
+
 /* Add the frames of one record to the index; @off moves to the next record. */
 static struct gdump_error *avml_index_record(struct pieces_source *a, uint64_t *off)
 {
@@ -166,6 +182,8 @@ static struct gdump_error *avml_index_record(struct pieces_source *a, uint64_t *
 		return err;
 	begin = *off += LIME_HEADER_SIZE;
 	err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
+	if (!err && avml_is_zero_block(a, begin))
+		return pieces_add(&a->pieces, r.paddr, r.size, 0);
 	while (!err && done < r.size && !image->incomplete) {
 		err = avml_index_frame(a, *off, r.paddr + done, r.size - done, &f);
 		*off += FRAME_HEADER + f.len;
@@ -244,12 +262,15 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 		p += gap, paddr += gap, len -= gap;
 		if (!len)
 			break;
-		err = avml_decompress_frame(a, x, space, out);
+		err = x->off ? avml_decompress_frame(a, x, space, out) : NULL;
 		if (err)
 			return error_prefix(err, "memory at 0x%" PRIx64, paddr);
 		skip = (size_t)(paddr - x->paddr);
 		n = (size_t)MIN(len, x->size - skip);
-		memcpy(p, out + skip, n);
+		if (x->off)
+			memcpy(p, out + skip, n);
+		else
+			memset(p, 0, n);
 		p += n, paddr += n, len -= n;
 		some = true;
 	}

@@ -105,6 +105,31 @@ static void test_read(void)
 	blob_free(&b);
 }
 
+/* AVML 0.16: the header of a block of zeros, and nothing behind it */
+static void test_zero_block(void)
+{
+	unsigned char got[2 * FRAME], zeros[2 * FRAME] = { 0 };
+	struct blob b = { 0 };
+	struct gdump *g;
+
+	put_record(&b, 0, FRAME);
+	blob_put(&b, "AVML\2\0\0\0", 8);
+	blob_put_le(&b, FRAME, 8);
+	blob_put_le(&b, 3 * FRAME - 1, 8);
+	blob_put_le(&b, 0, 8);
+	put_record(&b, 3 * FRAME, FRAME);
+	blob_save(&b, "zeros");
+	CHECK_OK(open_dump("zeros", &g));
+	CHECK(!gdump_info(g)->incomplete);
+	CHECK_INT(gdump_info(g)->num_excluded, 0);
+	check_memory(g, 0, FRAME);
+	CHECK_OK(gdump_read(g, FRAME, got, sizeof(got)));
+	CHECK(!memcmp(got, zeros, sizeof(got)));
+	check_memory(g, 3 * FRAME, FRAME);
+	gdump_close(g);
+	blob_free(&b);
+}
+
 static void test_cut_short(void)
 {
 	struct blob b = { 0 };
@@ -206,6 +231,7 @@ int main(void)
 	test_crc();
 	if (codec_snappy.compress) {
 		test_read();
+		test_zero_block();
 		test_cut_short();
 		test_hostile();
 		test_flipped_bytes();
