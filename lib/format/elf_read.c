@@ -122,7 +122,7 @@ static struct gdump_error *elf_verify(struct source *s)
 	return s->image.incomplete ? NULL : elf_proof_check(&e->proof, e->base.in);
 }
 
-static void elf_close(struct source *s)
+static void elf_source_close(struct source *s)
 {
 	struct elf_source *e = (struct elf_source *)s;
 
@@ -137,7 +137,7 @@ static const struct source_ops elf_source_ops = {
 	.scan = pieces_source_scan,
 	.gap = pieces_source_gap,
 	.verify = elf_verify,
-	.close = elf_close,
+	.close = elf_source_close,
 };
 
 static const char *elf_producer(const struct image *image)
