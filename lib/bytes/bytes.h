@@ -24,6 +24,10 @@ struct bytes_ops {
 	 * without reading; NULL: none.
 	 */
 	uint64_t (*hole)(struct bytes *b, uint64_t off, uint64_t len);
+	/* Whether all of [off, off + len) was ever written; NULL: it was.  What was not
+	 * reads as zero.
+	 */
+	bool (*written)(struct bytes *b, uint64_t off, uint64_t len);
 	void (*close)(struct bytes *b);
 };
 
@@ -60,9 +64,19 @@ MUST_CHECK struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *b
 MUST_CHECK struct gdump_error *bytes_readv(struct bytes *b, uint64_t off, const struct iovec *iov,
 					   int num);
 
+/* Like ops->read, but bytes of a flattened file that no record has are an error too: in the
+ * data of pages a record was lost.
+ */
+MUST_CHECK struct gdump_error *bytes_read_data(struct bytes *b, uint64_t off, void *buf, size_t len);
+
 static inline uint64_t bytes_hole(struct bytes *b, uint64_t off, uint64_t len)
 {
 	return b->ops->hole ? b->ops->hole(b, off, len) : 0;
+}
+
+static inline bool bytes_written(struct bytes *b, uint64_t off, uint64_t len)
+{
+	return !b->ops->written || b->ops->written(b, off, len);
 }
 
 static inline void bytes_close(struct bytes *b)

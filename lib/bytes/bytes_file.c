@@ -40,6 +40,15 @@ struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t 
 	return len ? b->ops->read(b, off, buf, len) : NULL;
 }
 
+struct gdump_error *bytes_read_data(struct bytes *b, uint64_t off, void *buf, size_t len)
+{
+	if (range_fits(off, len, b->size) && !bytes_written(b, off, len))
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "flattened file: no record has all of the %zu bytes at offset 0x%" PRIx64,
+				 len, off);
+	return bytes_read(b, off, buf, len);
+}
+
 struct gdump_error *bytes_readv(struct bytes *b, uint64_t off, const struct iovec *iov, int num)
 {
 	struct gdump_error *err = NULL;

@@ -120,6 +120,22 @@ static uint64_t bytes_flat_hole(struct bytes *b, uint64_t off, uint64_t len)
 	return f->records[i].off > off ? MIN(len, f->records[i].off - off) : 0;
 }
 
+static bool bytes_flat_written(struct bytes *b, uint64_t off, uint64_t len)
+{
+	struct bytes_flat *f = (struct bytes_flat *)b;
+
+	for (size_t i = record_after(f, off); len && i < f->num_records; i++) {
+		const struct record *r = &f->records[i];
+		uint64_t n;
+
+		if (r->off > off)
+			return false;
+		n = MIN(len, r->len - (off - r->off));
+		off += n, len -= n;
+	}
+	return !len;
+}
+
 static void bytes_flat_close(struct bytes *b)
 {
 	struct bytes_flat *f = (struct bytes_flat *)b;
@@ -132,6 +148,7 @@ static void bytes_flat_close(struct bytes *b)
 static const struct bytes_ops bytes_flat_ops = {
 	.read = bytes_flat_read,
 	.hole = bytes_flat_hole,
+	.written = bytes_flat_written,
 	.close = bytes_flat_close,
 };
 

@@ -161,12 +161,28 @@ static struct gdump_error *elf_check_overlaps(struct elf_proof *p, struct bytes 
 	return err;
 }
 
+/* Of a flattened file */
+static struct gdump_error *elf_check_written(const struct elf_proof *p, struct bytes *in)
+{
+	for (size_t i = 0; i < p->loads.num; i++) {
+		const struct piece *x = &p->loads.list[i];
+
+		if (!bytes_written(in, x->off, x->size))
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "flattened file: no record has all of the memory from 0x%" PRIx64 " on, %" PRIu64 " bytes at offset 0x%" PRIx64,
+					 x->paddr, x->size, x->off);
+	}
+	return NULL;
+}
+
 struct gdump_error *elf_proof_check(struct elf_proof *p, struct bytes *in)
 {
 	struct gdump_error *err = elf_check_shared_bytes(p);
 
 	if (!err)
 		err = elf_check_overlaps(p, in);
+	if (!err)
+		err = elf_check_written(p, in);
 	if (err || p->has_sections || elf_has_checksum(in))
 		return err;
 	return elf_check_all_named(p, in);

@@ -106,7 +106,7 @@ static struct gdump_error *kdump_read_pages(struct kdump_source *k, uint64_t pfn
 			if (!data)
 				return error_nomem();
 		}
-		err = bytes_read(part->in, d[i].off, data, len);
+		err = bytes_read_data(part->in, d[i].off, data, len);
 		for (size_t j = 0; !err && j < n; j++) {
 			err = kdump_decompress_page(&u, &d[i + j], buf + (i + j) * bs, bs,
 					  data + (d[i + j].off - d[i].off));
@@ -150,7 +150,7 @@ static struct gdump_error *kdump_take_pages(struct kdump_source *k, const struct
 		n = kdump_contiguous(d + i, num - i, &len);
 		for (size_t j = i; j < i + n; j++)
 			ret[j] = (struct stored_page){ d[j].size, d[j].flags };
-		err = bytes_read(part->in, d[i].off, *at, len);
+		err = bytes_read_data(part->in, d[i].off, *at, len);
 		if (!err && check)
 			err = kdump_check_compressed(k, &u, d + i, n, *at);
 		*at += len;
