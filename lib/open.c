@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arch/arch.h"
 #include "args.h"
@@ -42,13 +44,38 @@ static struct gdump_error *open_options_take(struct gdump_open_options *to,
 	return err;
 }
 
+/* Files that another program must decompress first */
+static const struct open_compressed {
+	const char *magic;
+	const char *name, *command;
+} open_compressed[] = {
+	{ "\x1f\x8b",            "gzip",  "zcat" },
+	{ "\xfd" "7zXZ",         "xz",    "xzcat" },
+	{ "\x28\xb5\x2f\xfd",    "zstd",  "zstdcat" },
+	{ "BZh",                 "bzip2", "bzcat" },
+	{ "\x04\x22\x4d\x18",    "lz4",   "lz4cat" },
+	{ "\x89LZO",             "lzop",  "lzop -dc" },
+};
+
 static struct gdump_error *open_unknown_format(const unsigned char *head, size_t len)
 {
+	char bytes[16] = "";
+
 	if (!len)
 		return error_new(GDUMP_ERR_FORMAT, "the file is empty: no dump was written to it");
+	for (size_t i = 0; i < ARRAY_SIZE(open_compressed); i++) {
+		const struct open_compressed *c = &open_compressed[i];
+
+		if (!strncmp((const char *)head, c->magic, strlen(c->magic)))
+			return error_new(GDUMP_ERR_FORMAT,
+					 "this file is compressed with %s; decompress it first, as in: %s FILE | guestdump info -",
+					 c->name, c->command);
+	}
+	for (size_t i = 0; i < MIN(len, (size_t)4); i++)
+		snprintf(bytes + 3 * i, 4, " %02x", head[i]);
 	return error_new(GDUMP_ERR_FORMAT,
-			 "unknown format (the first bytes are %02x %02x %02x %02x); \"guestdump list\" shows what can be read",
-			 head[0], head[1], head[2], head[3]);
+			 "unknown format (the first bytes are%s); \"guestdump list\" shows what can be read",
+			 bytes);
 }
 
 /* @want NULL: whichever format knows it. */
@@ -211,13 +238,13 @@ static struct gdump_error *open_file(const char *path, const struct gdump_open_o
 	return err ? err : source_set_files(*ret, &in, 1);
 }
 
-/* The name of a guest with a scheme that we do not know looks like a file that is not there. */
+/* The name of a guest that is spelled otherwise looks like a file that is not there. */
 static struct gdump_error *open_explain_missing(const char *where, struct gdump_error *err)
 {
 	struct gdump_error *unknown = NULL;
 
-	if (err && gdump_error_errno(err) == ENOENT)
-		unknown = guest_scheme_unknown(where);
+	if (err && gdump_error_errno(err) == ENOENT && access(where, F_OK))
+		unknown = guest_name_unknown(where);
 	if (!unknown)
 		return err;
 	gdump_error_destroy(err);

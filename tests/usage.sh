@@ -93,7 +93,7 @@ refused "convert --num-threads 0 in out" "--threads: '0' is not a number from 1 
 for option in "-d 31" -c -l -p -z -E -F "--num-threads 2" "--split 2" -cd31 --dry-run; do
 	# shellcheck disable=SC2086 # options
 	fails_with 1 "$GUESTDUMP" convert $option missing vm.out 2>err
-	grep -q "missing: cannot open: No such file" err || fail "$option: $(cat err)"
+	grep -q "missing: .*: No such file" err || fail "$option: $(cat err)"
 done
 
 # what stands behind the options
@@ -105,12 +105,59 @@ refused "cancel x" "'x' is not the number of a job; guestdump jobs lists them"
 refused "dump qmp:x out more" "there is one argument too many: 'more'"
 refused "list all" "there is one argument too many: 'all'"
 refused "dump qmp:x ''" "argument 2 is an empty name"
-refused "dump in out" "in is not a running guest such as qmp:/run/vm.sock; for a file use guestdump convert"
+refused "dump err out" "err is not a running guest such as qmp:/run/vm.sock; for a file use guestdump convert"
+refused "dump . out" ". is not a running guest such as qmp:/run/vm.sock; for a file use guestdump convert"
 
-# what looks like a guest
+# what looks like a guest, the same in every command
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' vm.sock
+for command in dump convert info dmesg verify; do
+	output=
+	case $command in dump | convert) output=new ;; esac
+	for row in \
+		"2 ./vm.sock this is a socket, not a dump; did you mean qmp:./vm.sock?" \
+		"2 unix:./vm.sock,server=on there is no such file; did you mean qmp:./vm.sock?" \
+		"2 QMP:/run/vm.sock there is no such file; did you mean qmp:/run/vm.sock?" \
+		"2 libvirt:vm there is no such file, and \"libvirt:\" does not name a kind of running guest; a running guest is named qmp:SOCKET" \
+		"1 myvm this is neither a file nor a running guest, which is named qmp:SOCKET: No such file or directory" \
+		"1 11483 this is neither a file nor a running guest, which is named qmp:SOCKET: No such file or directory"; do
+		read -r status name message <<<"$row"
+		# shellcheck disable=SC2086 # perhaps nothing
+		fails_with "$status" "$GUESTDUMP" $command "$name" $output 2>err
+		[ "$(cat err)" = "guestdump: $name: $message" ] || fail "$command $name: $(cat err)"
+	done
+done
+for row in ":the name of the socket is missing, as in qmp:/run/vm.sock" \
+	"./err:this is a file, not a socket of QEMU" ".:this is a directory, not a socket of QEMU" \
+	"/dev/null:this is a device or a pipe, not a socket of QEMU"; do
+	fails_with 2 "$GUESTDUMP" info "qmp:${row%%:*}" 2>err
+	[ "$(cat err)" = "guestdump: qmp:${row%%:*}: ${row#*:}" ] || fail "qmp:$row: $(cat err)"
+done
+rm vm.sock
 refused "info xen:domain" "xen:domain: there is no such file, and \"xen:\" does not name a kind of running guest; a running guest is named qmp:SOCKET"
 fails_with 1 "$GUESTDUMP" info ./missing:file 2>err
 grep -q 'No such file' err || fail "a path with a colon: $(cat err)"
+
+# files that are no dumps
+unknown() {
+	printf "$2" >file
+	fails_with 1 "$GUESTDUMP" info file 2>err
+	[ "$(cat err)" = "guestdump: file: $3" ] || fail "$1: $(cat err)"
+	rm file
+}
+for row in gzip:zcat xz:xzcat zstd:zstdcat bzip2:bzcat; do
+	command -v "${row%:*}" >/dev/null || continue
+	unknown "${row%:*}" "$(echo x | ${row%:*} -c | head -c 6 | od -An -to1 -v | sed 's/ /\\/g')" \
+		"this file is compressed with ${row%:*}; decompress it first, as in: ${row#*:} FILE | guestdump info -"
+done
+unknown "one byte" x 'unknown format (the first bytes are 78); "guestdump list" shows what can be read'
+unknown "no byte" "" "the file is empty: no dump was written to it"
+fails_with 1 "$GUESTDUMP" info /dev/zero 2>err
+grep -qx "guestdump: /dev/zero: this is a device, not a dump" err || fail "device: $(cat err)"
+echo x >a
+fails_with 1 "$GUESTDUMP" info a err 2>out
+tail -n 1 out | grep -qx "guestdump: several inputs are the parts of one split dump; run guestdump info once for each dump" ||
+	fail "two dumps: $(cat out)"
+rm a
 
 # and where help is
 refused "dump qmp:x ''" "argument 2 is an empty name"

@@ -355,13 +355,26 @@ static int cmd_copy(struct arguments *args)
 	return copy_run(&c);
 }
 
-int cmd_dump(struct arguments *args)
+/* @where is not the name of a guest: the library knows what it looks like. */
+static int not_a_guest(struct arguments *args, const char *where)
 {
-	if (is_guest(args->words[0]))
-		return cmd_copy(args);
+	struct gdump *g = NULL;
+	struct gdump_error *err = NULL;
+	struct stat st;
+
+	if (stat(where, &st) || S_ISSOCK(st.st_mode))
+		err = gdump_open(where, &args->open, &g);
+	gdump_close(g);
+	if (err)
+		return fail(err);
 	return usage_error(args->command,
 			   "%s is not a running guest such as qmp:/run/vm.sock; for a file use guestdump convert",
-			   args->words[0]);
+			   where);
+}
+
+int cmd_dump(struct arguments *args)
+{
+	return is_guest(args->words[0]) ? cmd_copy(args) : not_a_guest(args, args->words[0]);
 }
 
 int cmd_convert(struct arguments *args)

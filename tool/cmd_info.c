@@ -297,6 +297,11 @@ int cmd_info(struct arguments *args)
 	progress_start(args->json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
 	err = gdump_open(where, &args->open, &g);
 	progress_end();
+	if (err && args->num_words > 1) {
+		status = fail(err);
+		say("several inputs are the parts of one split dump; run guestdump info once for each dump");
+		return status;
+	}
 	if (err)
 		return fail(err);
 	err = gdump_protection(g, &protection);

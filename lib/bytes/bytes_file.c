@@ -159,12 +159,14 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 
 	if (fd < 0 && errno == ENXIO)
 		return error_new(GDUMP_ERR_USAGE,
-				 "this is a socket, not a dump; the name of a running guest is qmp:%s", path);
+				 "this is a socket, not a dump; did you mean qmp:%s?", path);
 	if (fd < 0 || fstat(fd, &st))
 		return error_os(errno, "cannot open");
 	if (S_ISDIR(st.st_mode))
 		return error_new(GDUMP_ERR_USAGE, "this is a directory, not a dump");
 	size = lseek(fd, 0, SEEK_END);
+	if (!size && S_ISCHR(st.st_mode))
+		return error_new(GDUMP_ERR_FORMAT, "this is a device, not a dump");
 	if (size < 0 && errno != ESPIPE)
 		return error_os(errno, "cannot find its end");
 	if (size < 0) {

@@ -34,10 +34,10 @@ struct guest_scheme {
 const struct guest_scheme *guest_scheme_at(size_t i);
 /* The scheme that @where begins with; NULL: it is the path of a file. */
 const struct guest_scheme *guest_scheme_of(const char *where);
-/* Whether @where, which is not the path of a file, looks like a guest of some other scheme:
- * then an error that shows the schemes that there are, else NULL.
+/* Whether @where, which is not the path of a file, looks like a guest with another scheme or none:
+ * then an error that shows how a guest is named, else NULL.
  */
-struct gdump_error *guest_scheme_unknown(const char *where);
+struct gdump_error *guest_name_unknown(const char *where);
 
 /* QEMU by the path of the socket of its QMP monitor */
 MUST_CHECK struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,

@@ -5,8 +5,10 @@
  */
 #include "live.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../util/bits.h"
 
@@ -28,19 +30,48 @@ const struct guest_scheme *guest_scheme_of(const char *where)
 	return NULL;
 }
 
-struct gdump_error *guest_scheme_unknown(const char *where)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789+-";
-	const size_t len = strspn(where, letters);
-	char usages[200] = "";
+/* "qmp:SOCKET", and further ones once there are any */
+struct usages_text { char text[200]; };
 
+static struct usages_text guest_usages(void)
+{
+	struct usages_text ret = { "" };
+
+	for (size_t i = 0, used = 0; i < ARRAY_SIZE(schemes) && used < sizeof(ret.text); i++)
+		used += (size_t)snprintf(ret.text + used, sizeof(ret.text) - used, "%s%s",
+					 i ? ", " : "", schemes[i].usage);
+	return ret;
+}
+
+/* The scheme that is meant by that of @len characters, such as "QMP:" or QEMU's "unix:" */
+static const char *guest_scheme_meant(const char *where, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		if (strlen(schemes[i].prefix) == len && !strncasecmp(where, schemes[i].prefix, len))
+			return schemes[i].prefix;
+	}
+	return len == 5 && !strncasecmp(where, "unix:", len) ? "qmp:" : NULL;
+}
+
+struct gdump_error *guest_name_unknown(const char *where)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-";
+	const size_t len = strspn(where, letters);
+	const char *rest = where + len + 1, *meant;
+
+	if (!strpbrk(where, "/.:") && *where)
+		return error_os(ENOENT, "this is neither a file nor a running guest, which is named %s",
+				guest_usages().text);
 	/* one letter is rather a drive of another system */
 	if (len < 2 || where[len] != ':')
 		return NULL;
-	for (size_t i = 0, used = 0; i < ARRAY_SIZE(schemes) && used < sizeof(usages); i++)
-		used += (size_t)snprintf(usages + used, sizeof(usages) - used, "%s%s",
-					 i ? ", " : "", schemes[i].usage);
+	meant = guest_scheme_meant(where, len + 1);
+	if (meant)
+		return error_new(GDUMP_ERR_USAGE, "there is no such file; did you mean %s%.*s?", meant,
+				 (int)MIN(strcspn(rest, ","), (size_t)200), rest);
 	return error_new(GDUMP_ERR_USAGE,
 			 "there is no such file, and \"%.*s:\" does not name a kind of running guest; "
-			 "a running guest is named %s", (int)MIN(len, (size_t)40), where, usages);
+			 "a running guest is named %s", (int)MIN(len, (size_t)40), where,
+			 guest_usages().text);
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -288,16 +289,34 @@ static struct gdump_error *wire_find_peer(struct wire *w)
 	return NULL;
 }
 
-struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *wait)
+/* A path that cannot be QEMU's socket */
+static struct gdump_error *wire_check_path(const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct gdump_error *err;
-	short happened;
+	struct sockaddr_un addr;
+	struct stat st;
 
+	if (!*path)
+		return error_new(GDUMP_ERR_USAGE,
+				 "the name of the socket is missing, as in qmp:/run/vm.sock");
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return error_new(GDUMP_ERR_USAGE,
 				 "the path of a unix socket can have %zu characters: use a shorter "
 				 "or a relative one", sizeof(addr.sun_path) - 1);
+	if (!stat(path, &st) && !S_ISSOCK(st.st_mode))
+		return error_new(GDUMP_ERR_USAGE, "this is a %s, not a socket of QEMU",
+				 S_ISDIR(st.st_mode) ? "directory" :
+				 S_ISREG(st.st_mode) ? "file" : "device or a pipe");
+	return NULL;
+}
+
+struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *wait)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct gdump_error *err = wire_check_path(path);
+	short happened;
+
+	if (err)
+		return err;
 	strcpy(addr.sun_path, path);
 	w->cap = 2 * CHUNK;
 	w->buf = malloc(w->cap);
