@@ -35,7 +35,9 @@ static struct gdump_error *check_path(const char *path, const struct gdump_write
 	if (!*path)
 		return error_new(GDUMP_ERR_USAGE, "the output has no name");
 	if (opt->split && sink_is_descriptor(path))
-		return error_new(GDUMP_ERR_USAGE, "standard output is one file, which cannot be split");
+		return error_new(GDUMP_ERR_USAGE,
+				 "%s is one stream, which cannot be split; the output of a split dump needs a file name",
+				 path);
 	return NULL;
 }
 

@@ -63,7 +63,7 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 	if (opt->split && opt->flatten)
 		return error_new(GDUMP_ERR_USAGE, "a dump can be split or flattened, not both");
 	if (opt->paging && !set->format->maps)
-		return error_new(GDUMP_ERR_USAGE, "format '%s' has no virtual addresses", name);
+		return error_new(GDUMP_ERR_USAGE, "format '%s' has no virtual addresses, which --paging asks for", name);
 	set->threads = parallel_threads(opt->threads);
 	if (!codec)
 		codec = set->format->codec;

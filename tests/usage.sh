@@ -96,6 +96,19 @@ for option in "-d 31" -c -l -p -z -E -F "--num-threads 2" "--split 2" -cd31 --dr
 	grep -q "missing: .*: No such file" err || fail "$option: $(cat err)"
 done
 
+# options that exclude each other
+exclude() { refused "$1 qmp:x out" "$2 exclude each other"; }
+exclude "dump --live --no-direct" "--live and --no-direct"
+exclude "dump --no-direct -E --paging" "--no-direct and --paging"
+exclude "dump --detach --dry-run" "--detach and --dry-run"
+exclude "convert -F --split 2" "--flatten and --split"
+exclude "convert -c -z" "-c and -z"
+exclude "convert -l --compress zstd:3" "-l and --compress"
+exclude "convert -f kdump -E" "--format and -E"
+exclude "convert -q --progress json" "--quiet and --progress"
+fails_with 1 "$GUESTDUMP" dump --live=try --no-direct -d 1 -x free -q -q qmp:x new 2>err
+grep -q "cannot connect" err || fail "options that go together: $(cat err)"
+
 # what stands behind the options
 refused "dump" "missing GUEST and OUTPUT: guestdump dump qmp:/run/vm.sock vm.kdump"
 refused "dump qmp:x" "missing OUTPUT: guestdump dump qmp:/run/vm.sock vm.kdump"

@@ -3,6 +3,7 @@
 #include "arguments.h"
 
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,12 +195,59 @@ static int take_option(struct arguments *args, const struct option_row *row, con
 			   bad.piece, bad.wanted, advice_for_value(row, text).text);
 }
 
+static bool is_named(const struct option_row *row, const char *name)
+{
+	return row->name && !strcmp(row->name, name);
+}
+
+static bool options_exclude(const struct option_row *a, const struct option_row *b)
+{
+	for (const struct exclusive_options *e = exclusive_options; e->a; e++) {
+		if ((is_named(a, e->a) && is_named(b, e->b)) ||
+		    (is_named(b, e->a) && is_named(a, e->b)))
+			return true;
+	}
+	return a != b && a->to == b->to && a->to != offsetof(struct arguments, levels);
+}
+
+/* Whether @row excludes one of the @num options that were given before it */
+static int check_exclusive(const struct command *cmd, const struct option_row *const *given,
+			   size_t num, const struct option_row *row)
+{
+	for (size_t i = 0; i < num; i++) {
+		if (options_exclude(given[i], row))
+			return usage_error(cmd, "%s and %s exclude each other",
+					   option_text(given[i]).text, option_text(row).text);
+	}
+	return ARGUMENTS_GOOD;
+}
+
+/* Take the option that getopt_long() found; @given gets it once. */
+static int take_found(struct arguments *args, int opt, const struct option_row **given, size_t *num)
+{
+	const struct option_row *row = row_of(args->command->bit, opt);
+	int status = take_option(args, row, optarg);
+
+	/* --live=try does without */
+	if (status != ARGUMENTS_GOOD || (is_named(row, "live") && args->open.live == GDUMP_LIVE_TRY))
+		return status;
+	status = check_exclusive(args->command, given, *num, row);
+	for (size_t i = 0; i < *num; i++) {
+		if (given[i] == row)
+			return status;
+	}
+	given[(*num)++] = row;
+	return status;
+}
+
 /* Options may stand anywhere, as people expect. */
 static int take_options(struct arguments *args, int argc, char **argv)
 {
+	const struct option_row *given[MAX_OPTIONS];
 	const struct command *cmd = args->command;
 	struct getopt_table table;
 	int status = ARGUMENTS_GOOD, opt;
+	size_t num = 0;
 
 	getopt_table_fill(&table, cmd->bit);
 	opterr = 0;
@@ -210,7 +258,7 @@ static int take_options(struct arguments *args, int argc, char **argv)
 		else if (opt == ':')
 			status = missing_value(cmd);
 		else
-			status = take_option(args, row_of(cmd->bit, opt), optarg);
+			status = take_found(args, opt, given, &num);
 	}
 	args->words = argv + optind;
 	args->num_words = argc - optind;

@@ -50,6 +50,13 @@ static void unlink_partial(const struct copy *c)
 	}
 }
 
+static bool is_too_large(const struct gdump_error *err)
+{
+	const int errnum = gdump_error_errno(err);
+
+	return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG;
+}
+
 /* Try one level after the other until a dump fits on the disk. */
 static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
 {
@@ -62,7 +69,7 @@ static struct gdump_error *write_levels(struct copy *c, struct gdump *g)
 		/* keep the guest paused, so that the next attempt shows the same moment */
 		c->args->write.resume_guest = last;
 		err = write_level(c, g, list->levels[i]);
-		if (!err || last || gdump_error_errno(err) != ENOSPC)
+		if (!err || last || !is_too_large(err))
 			return err;
 		say("%s; trying level %u", gdump_error_message(err), list->levels[i + 1]);
 		gdump_error_destroy(err);
@@ -323,7 +330,7 @@ static int copy_run(struct copy *c)
 	err = args->dry_run ? NULL : gdump_write_check(c->to, &args->write);
 	if (err)
 		return fail(err);
-	if (args->detach && (args->dry_run || !strcmp(c->to, "-")))
+	if (args->detach && !strcmp(c->to, "-"))
 		return usage_error(args->command, "--detach needs a file to write to");
 	status = args->detach ? detach_start(c->from, c->to) : -1;
 	if (status >= 0)

@@ -164,6 +164,7 @@ int main(int argc, char **argv)
 	const struct command *cmd;
 	int status;
 
+	descriptors_init();
 	messages_init();
 	json_init();
 	if (argc < 2)

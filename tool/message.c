@@ -6,6 +6,7 @@
  * The lock of stderr also guards the progress bar, which each message wipes first.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -17,6 +18,17 @@
 #include "tool.h"
 
 static struct timespec began;
+
+void descriptors_init(void)
+{
+	/* nobody can read 0, or write to 1 and 2: that fails as if they were closed */
+	while (fcntl(STDERR_FILENO, F_GETFD) < 0) {
+		const int flags = fcntl(STDIN_FILENO, F_GETFD) < 0 ? O_WRONLY : O_RDONLY;
+
+		if (open("/dev/null", flags) < 0)
+			return;
+	}
+}
 
 void messages_init(void)
 {
@@ -119,7 +131,9 @@ int fail(struct gdump_error *err)
 	case GDUMP_ERR_USAGE:
 		return EXIT_USAGE;
 	case GDUMP_ERR_CANCELED:
-		return EXIT_CANCELED;
+		if (signals_limit())
+			say("%s", signals_limit());
+		return signals_limit() ? EXIT_FAILED : EXIT_CANCELED;
 	case GDUMP_ERR_NOKEY:
 	case GDUMP_ERR_PROTECTED:
 		return EXIT_PROTECTED;

@@ -113,6 +113,14 @@ const struct option_row option_rows[] = {
 	{ 0 }
 };
 
+const struct exclusive_options exclusive_options[] = {
+	{ "live",    "no-direct" },
+	{ "paging",  "no-direct" },
+	{ "detach",  "dry-run"   },
+	{ "split",   "flatten"   },
+	{ 0 }
+};
+
 static const char no_vmlinux[] = "no vmlinux and no vmcoreinfo file is needed";
 static const char not_needed[] = "omit it, guestdump does not need it";
 static const char no_xen[] = "guestdump does not read dumps of Xen";

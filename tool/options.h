@@ -46,6 +46,15 @@ static inline bool option_is_heading(const struct option_row *o)
 	return !o->letter && !o->name;
 }
 
+/* Pairs of long options, of which only one may be given; ends with a row of NULLs. Two options that
+ * store to the same place exclude each other without a row, unless their values add up.
+ */
+struct exclusive_options {
+	const char *a, *b;
+};
+
+extern const struct exclusive_options exclusive_options[];
+
 /* An option of makedumpfile, virsh dump or crash that means something else here, or nothing */
 struct foreign_option {
 	const char *name;               /* "-R", "--mem-usage"                  */

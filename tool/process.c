@@ -15,10 +15,15 @@
 
 enum { STUCK_SECONDS = 5 };
 
-static volatile sig_atomic_t signaled, patient, unhurried;
+static volatile sig_atomic_t signaled, patient, unhurried, out_of_time;
 
 static void on_signal(int sig)
 {
+	if (sig == SIGXCPU) {
+		/* comes each second; the hard limit is a SIGKILL */
+		out_of_time = signaled = 1;
+		return;
+	}
 	if (patient && sig != SIGALRM) {
 		signaled = 1;
 		return;
@@ -32,7 +37,7 @@ static void on_signal(int sig)
 
 void signals_init(void)
 {
-	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGALRM };
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGALRM, SIGXCPU };
 	struct sigaction sa = { .sa_handler = on_signal };
 
 	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
@@ -45,6 +50,7 @@ void signals_init(void)
 	}
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
+	sigaction(SIGXFSZ, &sa, NULL);          /* write() reports EFBIG */
 }
 
 static volatile sig_atomic_t stop_wanted;
@@ -106,6 +112,11 @@ bool canceled(void *arg)
 {
 	(void)arg;
 	return signaled;
+}
+
+const char *signals_limit(void)
+{
+	return out_of_time ? "the limit of CPU time for this process is reached (ulimit -t)" : NULL;
 }
 
 static pid_t guard_pid;

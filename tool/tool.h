@@ -59,6 +59,10 @@ void print_usage(FILE *out, const struct command *cmd);
 
 /* --- message.c: standard error and standard output --- */
 
+/* Call it before any file is opened. Those of the descriptors 0, 1 and 2 that are closed become
+ * ones that cannot be used: no file or socket of ours may get their numbers.
+ */
+void descriptors_init(void);
 /* Call it first: debug messages count time from here, and each message is one write(). */
 void messages_init(void);
 /* "guestdump: <message>" on standard error; safe from many threads */
@@ -109,6 +113,8 @@ void stderr_settle(void);
  */
 void signals_init(void);
 bool canceled(void *arg);
+/* Which limit canceled us, or NULL */
+const char *signals_limit(void);
 /* From now on no signal makes us exit at once: something must be finished first. */
 void signals_be_patient(void);
 /* From now on canceling may take its time, but a second signal makes us exit at once. */

@@ -42,6 +42,15 @@ static struct gdump_error *sink_open_descriptor(const char *where, bool force, s
 	return sink_stream_create(sink_descriptor(where), ret);
 }
 
+static struct gdump_error *sink_check_descriptor(const char *where)
+{
+	struct sink *sink = NULL;
+	struct gdump_error *err = sink_open_descriptor(where, false, &sink);
+
+	sink_close(sink);
+	return err;
+}
+
 /* A pipe or a device is written to as it is. */
 static bool sink_is_device(const char *where)
 {
@@ -77,7 +86,7 @@ static const struct sink_kind {
 	/* Whether open() would fail; leaves no trace.  NULL: nothing can be known before. */
 	struct gdump_error *(*check)(const char *where);
 } sink_kinds[] = {
-	{ sink_is_descriptor, sink_open_descriptor, NULL },
+	{ sink_is_descriptor, sink_open_descriptor, sink_check_descriptor },
 	{ sink_is_device, sink_open_device, NULL },
 	{ sink_is_file, sink_file_create, sink_check_file },
 };

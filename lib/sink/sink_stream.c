@@ -107,7 +107,8 @@ struct gdump_error *sink_stream_create(int fd, struct sink **ret)
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
 		free(f);
-		return error_os(EBADF, "cannot write to descriptor %d", fd);
+		return fd == STDOUT_FILENO ? error_os(EBADF, "cannot write to standard output") :
+					     error_os(EBADF, "cannot write to descriptor %d", fd);
 	}
 	at = lseek(fd, 0, SEEK_CUR);
 	if (at >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
