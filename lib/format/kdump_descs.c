@@ -198,7 +198,8 @@ static struct gdump_error *kdump_check_desc(const struct kdump_source *k,
 bool kdump_is_shared_zero(const struct kdump_source *k, const struct kdump_part *part,
 			  const struct kdump_desc *d)
 {
-	return part->shared_zero && d->off == k->layout.data && !d->flags;
+	return part->shared_zero && d->off == k->layout.data && !d->flags &&
+	       d->size == k->header.block_size;
 }
 
 struct gdump_error *kdump_good_descs(struct kdump_source *k, const struct kdump_part *part,

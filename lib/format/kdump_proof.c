@@ -118,7 +118,7 @@ static bool kdump_begins_with_zeros(const struct kdump_source *k, const struct k
 
 static bool kdump_shares_zeros(const struct kdump_source *k, const struct kdump_desc *d)
 {
-	return d->off == k->layout.data && !d->flags;
+	return d->off == k->layout.data && !d->flags && d->size == k->header.block_size;
 }
 
 /* The lowest offset that a descriptor of @part has */
