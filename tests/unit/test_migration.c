@@ -1118,7 +1118,7 @@ static void test_skipped(void)
 /* A section between the RAM and the devices, with what looks like its footer: the bytes
  * that were carried over to judge it belong to the devices.
  */
-static void test_judged(void)
+static void test_judged(size_t pad)
 {
 	static const struct block blocks[] = { { "pc.ram", MiB }, { 0 } };
 	struct blob b = { 0 };
@@ -1130,6 +1130,7 @@ static void test_judged(void)
 	ram_end(&b);
 	be(&b, 2, 1);
 	be(&b, 5, 4);
+	blob_put(&b, NULL, pad);
 	for (unsigned int i = 0; i < 100; i++)
 		footer(&b, 5 + i % 3);
 	/* nor is this one: no section has such a name, which shows only at its end */
@@ -1199,7 +1200,8 @@ int main(void)
 	test_scattered();
 	test_pieces();
 	test_skipped();
-	test_judged();
+	for (size_t pad = 0; pad < 64; pad += 3)
+		test_judged(pad);
 	test_mutated_pieces();
 	test_delta();
 	dumpfile_done();
