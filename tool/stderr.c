@@ -55,6 +55,20 @@ static bool write_all(const char *text, size_t len)
 	return true;
 }
 
+/* One write() for each line, so that those of several programs do not get mixed up */
+static void write_lines(const char *text, size_t len)
+{
+	while (len) {
+		const char *end = memchr(text, '\n', len);
+		const size_t n = end ? (size_t)(end - text) + 1 : len;
+
+		if (!write_all(text, n))
+			return;
+		text += n;
+		len -= n;
+	}
+}
+
 static void *queue_write(void *arg)
 {
 	pthread_mutex_lock(&queue.lock);
@@ -70,7 +84,7 @@ static void *queue_write(void *arg)
 		queue.len = 0;
 		queue.writing = true;
 		pthread_mutex_unlock(&queue.lock);
-		write_all(text, len);
+		write_lines(text, len);
 		free(text);
 		pthread_mutex_lock(&queue.lock);
 		queue.writing = false;
