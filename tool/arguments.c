@@ -240,11 +240,29 @@ static int take_found(struct arguments *args, int opt, const struct option_row *
 	return status;
 }
 
+/* The row of the word "--NAME" that is in full an option of other commands only: getopt_long() may
+ * take it for the beginning of one of @cmd.  NULL: it is none.
+ */
+static const struct option_row *row_of_others(const struct command *cmd, const char *word)
+{
+	const struct option_row *ret = NULL;
+
+	for (const struct option_row *row = option_rows; row->help; row++) {
+		if (!row->name || strncmp(word, "--", 2) || strcmp(word + 2, row->name))
+			continue;
+		if (row->commands & cmd->bit)
+			return NULL;
+		ret = row;
+	}
+	return ret;
+}
+
 /* Options may stand anywhere, as people expect. */
 static int take_options(struct arguments *args, int argc, char **argv)
 {
 	const struct option_row *given[MAX_OPTIONS];
 	const struct command *cmd = args->command;
+	const struct option_row *others;
 	struct getopt_table table;
 	int status = ARGUMENTS_GOOD, opt;
 	size_t num = 0;
@@ -257,6 +275,8 @@ static int take_options(struct arguments *args, int argc, char **argv)
 			status = wrong_option(cmd, argv[optind - 1]);
 		else if (opt == ':')
 			status = missing_value(cmd);
+		else if (!optarg && (others = row_of_others(cmd, argv[optind - 1])))
+			status = option_of_others(cmd, option_text(others).text, others);
 		else
 			status = take_found(args, opt, given, &num);
 	}
