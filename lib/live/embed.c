@@ -3,19 +3,19 @@
 /*
  * embed.c - a guest of this very process, as its VMM describes it
  *
- * Theory of operation.  The guest's memory is ours: a guest that stands still is
- * lent to the pipeline as it is, page by page.  What a page holds is asked of the
- * kernel first, as with other processes (see procmem.h), so that memory that was
- * never touched stays so.  A guest that runs on is copied, by the kernel, which
- * tells of memory that is broken instead of killing the VMM.
+ * Theory of operation.  The guest's memory is mapped into this process.  The pipeline
+ * borrows the pages of a paused guest in place.  As with other processes (see procmem.h),
+ * the kernel is asked first which pages are populated, so that reading the others does not
+ * allocate them.  The pages of a guest that keeps running are copied by the kernel, which
+ * reports broken memory instead of killing the VMM.
  *
- * The guest counts as stopped from the moment that pause() succeeded until
- * resume() did.  Every way out passes through embed_resume().
+ * The guest counts as paused from the moment pause() succeeded until resume() succeeds.
+ * Every way out passes through embed_resume().
  *
- * The memory of a protected guest is encrypted when we read it, and of use only in a
- * whole dump (see kvm_protected.h): outside of one it is locked.  It is always copied by the
- * kernel, as a page that cannot be encrypted would kill who looks at it.  The guest does
- * not go on before that dump has ended.
+ * The memory of a protected guest is encrypted when we read it, and is useful only in a
+ * dump of the whole guest (see kvm_protected.h): outside of one it is locked.  The kernel
+ * always copies it, because an access to a page that cannot be encrypted would kill this
+ * process.  The guest is not resumed before that dump has ended.
  */
 #include <elf.h>
 #include <errno.h>
@@ -38,23 +38,23 @@
 
 struct embed {
 	struct source source;
-	struct gdump_guest guest;       /* its arrays are gone                  */
+	struct gdump_guest guest;       /* its arrays are used only while it is opened */
 	struct gdump_open_options opt;
 	struct memory_map map;
-	struct procmem *mem;            /* what is populated; NULL: not known   */
-	struct capture *capture;        /* NULL: it is not protected            */
+	struct procmem *mem;            /* which pages are populated; NULL: unknown */
+	struct capture *capture;        /* NULL: the guest is not protected     */
 	int *vcpu_fds;
 	struct pv_dump_section sections[3];     /* of a protected guest's dump  */
 	struct pause_limit limit;
 	bool paused;                    /* by us                                */
-	uint64_t pause_us;               /* when                                 */
-	uint64_t paused_us;             /* and for how long, earlier times      */
+	uint64_t pause_us;              /* when it was paused                   */
+	uint64_t paused_us;             /* how long it was paused, up to the last resume */
 };
 
-/* While a callback adds the notes of a CPU */
+/* Where the callback notes() adds the notes of a CPU */
 struct gdump_notes {
 	struct image *image;
-	struct gdump_error *err;        /* the first                            */
+	struct gdump_error *err;        /* the first error                      */
 };
 
 void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type, const void *desc,
@@ -64,7 +64,9 @@ void gdump_note_add(struct gdump_notes *to, const char *name, uint32_t type, con
 		to->err = image_add_note(to->image, name, type, desc, size);
 }
 
-/* The pieces of the slots that [paddr, paddr + *len) touches: the first; cuts *len. */
+/* Where the memory from @paddr on is mapped; shortens *len to what is contiguous there.
+ * NULL: the guest has no memory at @paddr.
+ */
 static const unsigned char *embed_host_at(const struct embed *e, uint64_t paddr, size_t *len)
 {
 	const size_t i = memory_map_find(&e->map, paddr);
@@ -76,8 +78,8 @@ static const unsigned char *embed_host_at(const struct embed *e, uint64_t paddr,
 	return (const unsigned char *)(uintptr_t)s->hva + (paddr - s->paddr);
 }
 
-/* Copy our own memory; the kernel does it, and says what cannot be read.  Where a VMM's
- * sandbox does not let it, or an emulator does not have it, we do it ourselves.
+/* Copy our own memory by a system call, which reports what cannot be read.  Where the VMM's
+ * sandbox forbids the call or an emulator lacks it, use memcpy().
  */
 static struct gdump_error *embed_copy_self(const unsigned char *from, void *buf, size_t len)
 {
@@ -109,7 +111,7 @@ static struct gdump_error *embed_usable(const struct source *s)
 	if (!e->capture || capture_is_active(e->capture))
 		return NULL;
 	return error_new(GDUMP_ERR_PROTECTED,
-			 "the guest is protected, its memory encrypted: all of it can be dumped, in ELF, but nothing can be seen before its owner decrypts that");
+			 "the guest is protected, so its memory is encrypted: dump all of it as ELF; only its owner can decrypt the dump");
 }
 
 static struct gdump_error *embed_read(struct source *s, uint64_t paddr, void *buf, size_t len)
@@ -228,7 +230,7 @@ static struct gdump_error *embed_begin_dump(struct source *s, const struct image
 
 	if (e->guest.pause && !e->paused)
 		return error_new(GDUMP_ERR_USAGE,
-				 "a protected guest has to be paused while it is dumped, but it was resumed; open it again");
+				 "a protected guest must be paused while it is dumped, but it was resumed; open it again");
 	*sections = e->sections;
 	return capture_begin(e->capture, image);
 }
@@ -273,7 +275,7 @@ static const struct source_ops embed_ops = {
 	.close = embed_close,
 };
 
-/* The same of a protected guest. */
+/* The same for a protected guest */
 static const struct source_ops embed_protected_ops = {
 	.name = "guest",
 	.read = embed_read,
@@ -302,7 +304,8 @@ static struct gdump_error *embed_check_slots(const struct embed *e)
 			return error_new(GDUMP_ERR_USAGE, "the slot at 0x%" PRIx64
 					 " has no memory", s->paddr);
 		if (i && s->paddr <= s[-1].paddr + (s[-1].size - 1))
-			return error_new(GDUMP_ERR_USAGE, "two slots have the memory at 0x%" PRIx64,
+			return error_new(GDUMP_ERR_USAGE,
+					 "two slots contain the address 0x%" PRIx64,
 					 s->paddr);
 	}
 	return NULL;
@@ -326,7 +329,7 @@ static struct gdump_error *embed_take_slots(struct embed *e)
 	return err ? err : memory_map_to_image(&e->map, &e->source.image);
 }
 
-/* Which pages are populated is good to know, but it can be done without. */
+/* Without the knowledge which pages are populated, all are read. */
 static void embed_watch_slots(struct embed *e)
 {
 	CLEANUP_PROCMEM struct procmem *mem = NULL;
@@ -356,15 +359,17 @@ static struct gdump_error *embed_take_machine(struct embed *e)
 	image->page_size = e->guest.page_size;
 	if (image->page_size && (!is_power_of_2(image->page_size) || image->page_size < 1024 ||
 				 image->page_size > 1 << 20))
-		return error_new(GDUMP_ERR_USAGE, "there are no pages of %u bytes",
+		return error_new(GDUMP_ERR_USAGE,
+				 "the page size %u is invalid: it must be a power of two from 1024 to 1048576",
 				 image->page_size);
 	if (e->guest.num_cpus && !e->guest.notes &&
 	    !(e->guest.vcpu_fds && kvm_arch && !strcmp(kvm_arch, arch->name)))
 		return error_new(GDUMP_ERR_USAGE,
-				 "where its CPUs' registers are has to be told: notes() or, on %s, vcpu_fds",
+				 "the registers of its CPUs cannot be read: set notes() or, on %s, vcpu_fds",
 				 kvm_arch ? kvm_arch : "other hosts");
 	if (!e->guest.pause != !e->guest.resume)
-		return error_new(GDUMP_ERR_USAGE, "pause() and resume() go together");
+		return error_new(GDUMP_ERR_USAGE,
+				 "only one of pause() and resume() is set: set both or neither");
 	return NULL;
 }
 
@@ -379,10 +384,10 @@ static struct gdump_error *embed_add_notes(struct embed *e, kvm_ioctl_fn *fn, si
 	if (!rc)
 		return to.err;
 	gdump_error_destroy(to.err);
-	return error_os(rc, "cannot get its registers");
+	return error_os(rc, "cannot read its registers");
 }
 
-/* Stop the guest, at least for as long as its registers are read. */
+/* Pause the guest, at least while its registers are read. */
 static struct gdump_error *embed_take_cpus(struct embed *e, kvm_ioctl_fn *fn)
 {
 	struct gdump_error *err = embed_pause(e);
@@ -394,7 +399,7 @@ static struct gdump_error *embed_take_cpus(struct embed *e, kvm_ioctl_fn *fn)
 	return err;
 }
 
-/* Make it a guest that only a whole dump makes sense of. */
+/* Prepare the dump of a protected guest: only a dump of the whole guest can be decrypted. */
 static struct gdump_error *embed_protect(struct embed *e, kvm_ioctl_fn *fn)
 {
 	const struct gdump_guest *g = &e->guest;
@@ -416,7 +421,7 @@ static struct gdump_error *embed_protect(struct embed *e, kvm_ioctl_fn *fn)
 	return NULL;
 }
 
-/* What a private guest needs before anything is done to it */
+/* Check what an encrypted guest needs, before anything is done to it. */
 static struct gdump_error *embed_check_memory(struct embed *e)
 {
 	const struct gdump_guest *g = &e->guest;
@@ -428,12 +433,13 @@ static struct gdump_error *embed_check_memory(struct embed *e)
 		return NULL;
 	if (!g->vm_fd || !g->vcpu_fds)
 		return error_new(GDUMP_ERR_USAGE,
-				 "a protected guest is dumped by KVM: vm_fd and vcpu_fds are needed");
+				 "KVM dumps a protected guest: set vm_fd and vcpu_fds");
 	if (!e->opt.pause_guest || e->opt.length)
 		return error_new(GDUMP_ERR_USAGE,
-				 "a protected guest can be dumped only as a whole, and while it is paused");
+				 "a protected guest can be dumped only as a whole and while it is paused");
 	if (!arch_by_machine(e->source.image.machine)->pv_dumps)
-		return error_new(GDUMP_ERR_USAGE, "only guests of s390x are protected so");
+		return error_new(GDUMP_ERR_USAGE,
+				 "only a guest of architecture s390x can have memory of kind GDUMP_MEMORY_S390_PV");
 	e->vcpu_fds = calloc(g->num_cpus + 1, sizeof(*e->vcpu_fds));
 	if (!e->vcpu_fds)
 		return error_nomem();

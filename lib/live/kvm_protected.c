@@ -3,19 +3,18 @@
 /*
  * kvm_protected.c - the dump of a protected s390x guest, by KVM's ioctls
  *
- * Theory of operation.  INIT blocks all CPUs of the guest, and only COMPLETE lets them
- * go.  So ->active is true from INIT on until COMPLETE was done, and until then
- * capture_end() tries it again.  Two answers need thought:
+ * Theory of operation.  INIT blocks all CPUs of the guest, and only COMPLETE unblocks
+ * them.  So ->active is true from INIT until COMPLETE has succeeded, and capture_end()
+ * retries COMPLETE until then.  Two errors are ambiguous:
  *
- * - EINVAL is said by KVM, which then leaves rc and rrc at 0 (there is no dump, or the
- *   arguments are wrong, which they are not), or by the Ultravisor, which gives both.
- *   COMPLETE with the former means that the CPUs are free; with the latter, that they
- *   are not.
- * - EFAULT may come after the work was done.  What INIT did is undone; the data of a
- *   COMPLETE are lost.  If it was said before that, a second COMPLETE tells.
+ * - EINVAL comes from KVM, which leaves rc and rrc at 0 (there is no dump; our arguments
+ *   are not wrong), or from the Ultravisor, which sets both.  If COMPLETE fails so in KVM,
+ *   the CPUs are not blocked; if in the Ultravisor, they still are.
+ * - EFAULT may come after the work was done.  After INIT, the dump is ended again.  After
+ *   COMPLETE, its data may be lost; a second COMPLETE shows whether the first one was done.
  *
- * The firmware's codes are not public, the one for "the owner did not allow it" among
- * them: they are shown.
+ * The firmware's codes are not public, not even the one for "the owner did not allow it",
+ * so messages show them.
  *
  * Facts: Linux's arch/s390/kvm/kvm-s390.c and pv.c, QEMU's target/s390x.
  */
@@ -39,20 +38,20 @@
 enum {
 	MIB = 1 << 20,
 	STATES_OF_MIB = MIB / PV_PAGE * PV_COMPONENT,
-	MAX_DATA = 1 << 20,             /* of a CPU, or of the completion       */
+	MAX_DATA = 1 << 20,             /* bytes for a CPU, or for the completion */
 	COMPLETE_TRIES = 5, RETRY_MS = 20,
 };
 
 struct capture {
 	struct capture_guest guest;
 	struct pv_info sizes;
-	struct image image;             /* what is to be written                */
-	bool active;                    /* the guest's CPUs are blocked, or may be */
-	uint64_t *lost;                 /* bits by page, in file order; NULL: none */
+	struct image image;             /* the image to be written              */
+	bool active;                    /* the guest's CPUs are or may be blocked */
+	uint64_t *lost;                 /* a bit for each page, in file order; NULL: none is lost */
 	pthread_mutex_t lock;           /* guards lost                          */
 };
 
-/* An answer: the errno, or 0, and what the Ultravisor said */
+/* The result of a command: errno or 0, and the codes of the Ultravisor */
 struct answer {
 	int errnum;
 	unsigned int rc, rrc;
@@ -71,7 +70,7 @@ static struct answer capture_run(const struct capture *c, int fd, uint32_t cmd, 
 	return (struct answer){ .errnum = rc < 0 ? errno : 0, .rc = arg.rc, .rrc = arg.rrc };
 }
 
-/* One step of a dump: @dmp comes without the buffer, @buf of @len bytes is it. */
+/* One step of a dump: @dmp without its buffer, which is @buf of @len bytes. */
 static struct answer capture_run_dump(const struct capture *c, int fd, struct pv_dmp dmp, void *buf,
 			      size_t len)
 {
@@ -89,11 +88,11 @@ static bool answer_is_of_ultravisor(const struct answer *a)
 static struct gdump_error *answer_error(const struct answer *a, const char *what)
 {
 	if (answer_is_of_ultravisor(a))
-		return error_new(GDUMP_ERR_REMOTE, "%s: the Ultravisor said rc 0x%04x, rrc 0x%04x",
+		return error_new(GDUMP_ERR_REMOTE, "%s: the Ultravisor returned rc 0x%04x, rrc 0x%04x",
 				 what, a->rc, a->rrc);
 	if (a->errnum == EIO)
 		return error_new(GDUMP_ERR_REMOTE,
-				 "%s: KVM answers only the process that made the VM, as long as that lives",
+				 "%s: KVM accepts commands only from the process that created the VM, while it lives",
 				 what);
 	if (a->errnum == ENOTTY)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
@@ -118,13 +117,13 @@ static struct gdump_error *capture_get_sizes(struct capture *c)
 	    s->cpu_len < PV_CPU_SIZE || s->cpu_len > MAX_DATA ||
 	    s->finalize_len < PV_COMPLETION_SIZE || s->finalize_len > MAX_DATA)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "this host's protected dumps are of another form: %" PRIu64
+				 "this host writes protected dumps of an unknown form: %" PRIu64
 				 " bytes for a CPU, %" PRIu64 " for a MiB, %" PRIu64 " at the end",
 				 s->cpu_len, s->per_1m, s->finalize_len);
 	return NULL;
 }
 
-/* KVM has no others for such a guest. */
+/* KVM gives such a guest memory in whole MiBs only. */
 static struct gdump_error *capture_check_ranges(const struct image *image)
 {
 	for (size_t i = 0; i < image->num_ranges; i++) {
@@ -132,9 +131,9 @@ static struct gdump_error *capture_check_ranges(const struct image *image)
 
 		if (r->start % MIB || r->size % MIB)
 			return error_new(GDUMP_ERR_USAGE,
-					 "memory at 0x%" PRIx64 " of 0x%" PRIx64
-					 " bytes: a protected guest has whole MiBs", r->start,
-					 r->size);
+					 "the range of 0x%" PRIx64 " bytes at 0x%" PRIx64
+					 " is not in whole MiBs, as a protected guest needs",
+					 r->size, r->start);
 	}
 	return NULL;
 }
@@ -174,7 +173,7 @@ bool capture_is_active(const struct capture *c)
 	return c->active;
 }
 
-/* COMPLETE, until it is done or there is nothing to complete; @got: with its data. */
+/* Retry COMPLETE until it is done or there is nothing to complete; @got: @buf has its data. */
 static struct answer capture_try_complete(struct capture *c, void *buf, bool *got)
 {
 	const struct pv_dmp dmp = { .subcmd = PV_DUMP_COMPLETE };
@@ -196,7 +195,7 @@ static struct answer capture_try_complete(struct capture *c, void *buf, bool *go
 static struct gdump_error *capture_still_blocked(const struct answer *a)
 {
 	return error_prefix(answer_error(a, "KVM_PV_DUMP_COMPLETE"),
-			    "the dump could not be ended, and the guest cannot run until it is");
+			    "the dump could not be ended; the guest cannot run until it is");
 }
 
 size_t capture_complete_size(const struct capture *c)
@@ -214,7 +213,7 @@ struct gdump_error *capture_complete(struct capture *c, void *buf)
 	if (c->active)
 		return capture_still_blocked(&a);
 	return error_new(GDUMP_ERR_REMOTE,
-			 "KVM_PV_DUMP_COMPLETE: its data are lost, so nobody could decrypt the dump");
+			 "KVM_PV_DUMP_COMPLETE: its data is lost, so the dump could not be decrypted");
 }
 
 struct gdump_error *capture_end(struct capture *c)
@@ -244,11 +243,11 @@ static struct gdump_error *capture_init(struct capture *c)
 	end_err = capture_end(c);
 	if (a.errnum == EINVAL && answer_is_of_ultravisor(&a))
 		return error_new(GDUMP_ERR_PROTECTED,
-				 "the Ultravisor refused the dump (rc 0x%04x, rrc 0x%04x): most likely dumping is not allowed by the guest's header, which its owner has made without --enable-dump, or has taken back",
+				 "the Ultravisor refused the dump (rc 0x%04x, rrc 0x%04x): most likely the guest's owner does not allow dumps, as its header was created without --enable-dump",
 				 a.rc, a.rrc);
 	if (a.errnum == EINVAL)
 		return error_new(GDUMP_ERR_REMOTE,
-				 "KVM refused the dump: somebody else is dumping the guest, or it is not protected");
+				 "KVM refused the dump: another program is dumping the guest, or it is not protected");
 	return answer_error(&a, "KVM_PV_DUMP_INIT");
 }
 
@@ -262,8 +261,8 @@ static void capture_lose_cpu(struct capture *c, size_t cpu, const struct answer 
 		c->guest.warn(c->guest.warn_arg, gdump_error_message(err));
 }
 
-/* The encrypted registers of a CPU, as a note behind what the host sees of it.  Without
- * them the dump is of use; a note of zeros would spoil it for other readers.
+/* Add the encrypted registers of a CPU as a note, after the notes that the host made.  If they
+ * cannot be read, the dump is still useful; a note of zeros would mislead other readers.
  */
 static struct gdump_error *capture_add_cpu(struct capture *c, size_t cpu)
 {
@@ -307,7 +306,7 @@ struct gdump_error *capture_begin(struct capture *c, const struct image **image)
 {
 	struct gdump_error *err, *end_err;
 
-	image_deinit(&c->image);        /* of a dump before this one */
+	image_deinit(&c->image);        /* of an earlier dump */
 	free(TAKE_PTR(c->lost));
 	err = capture_init(c);
 	if (err)
@@ -333,7 +332,7 @@ uint64_t capture_states_size(const struct capture *c)
 	return size;
 }
 
-/* Page number @page in file order */
+/* The number of the page at @paddr in file order; UINT64_MAX: there is none */
 static uint64_t capture_page_index(const struct capture *c, uint64_t paddr)
 {
 	const struct image *image = c->guest.image;
@@ -351,7 +350,8 @@ static uint64_t capture_page_index(const struct capture *c, uint64_t paddr)
 
 void capture_lose(struct capture *c, uint64_t paddr)
 {
-	const uint64_t index = capture_page_index(c, paddr), num = capture_states_size(c) / PV_COMPONENT;
+	const uint64_t index = capture_page_index(c, paddr);
+	const uint64_t num = capture_states_size(c) / PV_COMPONENT;
 
 	pthread_mutex_lock(&c->lock);
 	if (!c->lost)
@@ -369,11 +369,11 @@ static struct gdump_error *capture_store_states(struct capture *c, uint64_t gadd
 	const struct answer a = capture_run_dump(c, c->guest.vm_fd, dmp, buf, len);
 
 	return a.errnum ? error_prefix(answer_error(&a, "KVM_PV_DUMP_CONFIG_STOR_STATE"),
-				       "the states of the pages from 0x%" PRIx64 " on", gaddr) :
+				       "cannot read the states of the pages from 0x%" PRIx64 " on", gaddr) :
 			  NULL;
 }
 
-/* Pages that could not be read are zero in the file: whoever decrypts shall know. */
+/* Mark pages that could not be read, which are zero in the file, for the reader who decrypts. */
 static void capture_mark_lost(const struct capture *c, uint64_t index, unsigned char *buf,
 			      size_t len)
 {
@@ -403,7 +403,8 @@ struct gdump_error *capture_states(struct capture *c, uint64_t off, void *buf, s
 		if (at - begin < size) {
 			const size_t n = (size_t)MIN(size - (at - begin), (uint64_t)left);
 
-			err = capture_store_states(c, r->start + (at - begin) / STATES_OF_MIB * MIB, p, n);
+			err = capture_store_states(c, r->start + (at - begin) / STATES_OF_MIB * MIB,
+						   p, n);
 			p += n;
 			at += n;
 		}

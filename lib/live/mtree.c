@@ -55,7 +55,7 @@ static bool line_begins(const struct line *line, const char *with)
 	return line->len >= strlen(with) && !memcmp(line->text, with, strlen(with));
 }
 
-/* Go past @what at the start of @line, or leave it alone. */
+/* Skip @what at the start of @line; false: the line begins otherwise, and is unchanged. */
 static bool line_skip(struct line *line, const char *what)
 {
 	if (!line_begins(line, what))
@@ -88,7 +88,7 @@ static bool line_addr(struct line *line, uint64_t *ret)
 	return true;
 }
 
-/* A decimal number, perhaps negative: how QEMU sorts regions, nothing to us. */
+/* Skip a decimal number, which may be negative: the priority, which QEMU has resolved. */
 static bool line_prio(struct line *line)
 {
 	size_t n;
@@ -101,8 +101,8 @@ static bool line_prio(struct line *line)
 	return n > 0;
 }
 
-/* Cut " @OFFSET", " owner:..." and the accelerator's mark off the name, which
- * may have spaces in it; say what the offset is.
+/* Cut " @OFFSET" or the accelerator's mark, and what follows it, off the name, which may
+ * contain spaces.  Returns the offset.
  */
 static uint64_t line_cut_name(struct line *line)
 {
@@ -125,7 +125,7 @@ static uint64_t line_cut_name(struct line *line)
 static struct gdump_error *mtree_bad_line(const struct line *line)
 {
 	return error_new(GDUMP_ERR_REMOTE,
-			 "\"info mtree -f\" has a line that is not understood: \"%.*s\"",
+			 "QEMU's \"info mtree -f\" has an invalid line: \"%.*s\"",
 			 (int)MIN(line->len, (size_t)200), line->text);
 }
 
@@ -189,7 +189,7 @@ static struct gdump_error *mtree_range(struct line line, const struct gdump_open
 	return mtree_add(m, &r, &line);
 }
 
-/* The ranges of the block that @pos is in; the next block begins it anew. */
+/* The ranges of the block at @pos, up to the next block */
 static struct gdump_error *mtree_block(const char *pos, const struct gdump_open_options *opt,
 				       struct mtree *m)
 {
@@ -197,7 +197,7 @@ static struct gdump_error *mtree_block(const char *pos, const struct gdump_open_
 	struct line line;
 
 	while (!err && line_next(&pos, &line) && line.len && !line_begins(&line, "FlatView")) {
-		/* one blank: about the block, two: a range */
+		/* one space: about the block; two: a range */
 		if (line_skip(&line, "  "))
 			err = mtree_range(line, opt, m);
 		else if (!line_begins(&line, " AS \"") &&
@@ -217,12 +217,12 @@ struct gdump_error *mtree_parse(const char *text, const struct gdump_open_option
 	do {
 		if (!line_next(&text, &line))
 			return error_new(GDUMP_ERR_REMOTE,
-					 "\"info mtree -f\" of QEMU does not show the address "
+					 "QEMU's \"info mtree -f\" does not show the address "
 					 "space \"memory\"");
 	} while (!line_begins(&line, " AS \"memory\", root:"));
 	err = mtree_block(text, opt, &m);
 	if (!err && !m.num_ranges)
-		err = error_new(GDUMP_ERR_REMOTE, "\"info mtree -f\" of QEMU shows no memory");
+		err = error_new(GDUMP_ERR_REMOTE, "QEMU's \"info mtree -f\" shows no memory");
 	if (err) {
 		mtree_deinit(&m);
 		return err;

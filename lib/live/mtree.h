@@ -11,8 +11,8 @@
  *       00000000000c0000-00000000000fffff (prio 0, rom): pc.ram @00000000000c0000
  *       00000000fee00000-00000000feefffff (prio 4096, i/o): apic-msi
  *
- * with one such block for each different view; ours is the one of the address
- * space "memory", which QEMU's own dump goes by.
+ * It prints one such block for each different view.  The parser reads that of the address
+ * space "memory", which QEMU's own dump uses too.
  */
 #pragma once
 
@@ -25,14 +25,14 @@ struct mtree_range {
 	char *name;                     /* of the memory region; not unique     */
 };
 
-/* What QEMU puts into a dump: ram, rom and nv-ram; ascending, not overlapping. */
+/* The memory that QEMU dumps: ram, rom, nv-ram and nv-rom; ascending, not overlapping. */
 struct mtree {
 	struct mtree_range *ranges;
 	size_t num_ranges;
 };
 
-/* A line that makes no sense is GDUMP_ERR_REMOTE; a kind of memory that we have
- * never heard of is left out and told to the warn function of @opt.
+/* GDUMP_ERR_REMOTE for an invalid line.  Memory of an unknown kind is omitted, and the warn
+ * function of @opt is called.
  */
 MUST_CHECK struct gdump_error *mtree_parse(const char *text, const struct gdump_open_options *opt,
 					   struct mtree *ret);

@@ -6,25 +6,26 @@
  * Theory of operation.  /proc/PID/maps divides the process's memory into areas,
  * and there are four ways to read one:
  *
- * shared      A shared mapping of a file, mostly a memfd or in tmpfs.  We map the
- *             same file, so that its pages are ours as well: the fastest way.
- *             Touching a hole of such a file allocates a page, in the guest's
- *             account: so a page is looked at only if the file has it.
- * private     All else is copied with process_vm_readv(2).  Where the memory is
- *             anonymous, a page that /proc/PID/pagemap shows as neither present
- *             nor swapped out was never written to, and is zero.
- *             In a private mapping of a file, such a page is that of the file,
- *             and zero only if the file has a hole there.
- * huge        Shared hugetlbfs, which has neither SEEK_DATA nor pages to spare.
- *             A page that the process's page tables lack may have been filled in by
- *             another process; but not if they have as many pages as the file.
+ * shared      A shared mapping of a file, usually a memfd or a file in tmpfs.  We map
+ *             the same file and use its pages in place, which is the fastest way.
+ *             An access to a hole of such a file allocates a page on the guest's
+ *             account, so we access only pages that the file has.
+ * private     Everything else is copied with process_vm_readv(2).  In anonymous
+ *             memory, a page that /proc/PID/pagemap shows as neither present nor
+ *             swapped out was never written to, and is zero.  In a private mapping
+ *             of a file, such a page is that of the file, and is zero only if the
+ *             file has a hole there.
+ * huge        Shared hugetlbfs, which has no SEEK_DATA, and whose pages are scarce.
+ *             A page that is not in the process's page tables may have been filled
+ *             by another process, unless the page tables have as many pages as the
+ *             file.
  * opaque      Shared memory whose file we cannot open.  The page tables of one
- *             process do not tell what the file has: all of it is read.
+ *             process do not show which pages the file has, so all of it is read.
  *
- * Whether a file has a page: mincore(2) on our mapping says so quickly for those
- * in memory; the others may be swapped out, or on disk, or a hole, which lseek(2)
- * with SEEK_DATA tells.  The latter alone would do, but walks from data to the
- * next hole, perhaps gigabytes away, or is called for each page.
+ * mincore(2) on our mapping quickly shows the pages of a file that are in memory.  The
+ * others may be swapped out, on disk, or a hole, which lseek(2) with SEEK_DATA finds
+ * out.  lseek() alone would do, but it walks from data to the next hole, which may be
+ * gigabytes away, or must be called for each page.
  */
 #include "procmem.h"
 
@@ -45,13 +46,14 @@
 #include <sys/vfs.h>
 
 #include "../util/array.h"
+#include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "rights.h"
 
 /* In /proc/PID/pagemap, see the kernel's Documentation/admin-guide/mm/pagemap.rst */
 static const uint64_t pagemap_there = (uint64_t)1 << 63 | (uint64_t)1 << 62; /* present, swapped */
-static const uint64_t pagemap_protected = (uint64_t)1 << 57;    /* by userfaultfd; since Linux 5.14 */
+static const uint64_t pagemap_wp = (uint64_t)1 << 57;   /* by userfaultfd; since Linux 5.14     */
 
 /* PAGEMAP_SCAN of <linux/fs.h>, since Linux 6.7 */
 struct scan_arg {
@@ -68,7 +70,7 @@ struct scanned {
 enum {
 	SCAN_WRITTEN = 1 << 1,          /* not write-protected                  */
 	SCAN_PRESENT = 1 << 3,
-	SCAN_ZERO    = 1 << 5,          /* the page of zeros                    */
+	SCAN_ZERO    = 1 << 5,          /* the shared page of zeros             */
 };
 
 enum area_kind { AREA_PRIVATE, AREA_SHARED, AREA_HUGE, AREA_OPAQUE };
@@ -88,7 +90,7 @@ struct area {
 
 struct procmem {
 	pid_t pid;
-	int pidfd, pagemap;             /* -1: do without                       */
+	int pidfd, pagemap;             /* -1: not available                    */
 	uint64_t page_size;
 	struct area *areas;             /* ascending                            */
 	size_t num_areas;
@@ -103,7 +105,7 @@ static struct gdump_error *procmem_add(struct procmem *pm, const char *line)
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64, &a.start,
 		   &a.end, perms, &a.off, &major, &minor, &a.ino) != 7)
-		return error_new(GDUMP_ERR_OS, "/proc/%d/maps: this line was not understood: %s",
+		return error_new(GDUMP_ERR_OS, "/proc/%d/maps has an invalid line: %s",
 				 (int)pm->pid, line);
 	a.dev = makedev(major, minor);
 	a.readable = perms[0] == 'r';
@@ -129,7 +131,7 @@ static struct gdump_error *procmem_read_maps(struct procmem *pm)
 	errno = 0;
 	while (!err && getline(&line, &cap, f) > 0)
 		err = procmem_add(pm, line);
-	/* open() works for everyone, then reading fails or gives nothing */
+	/* open() works without the right to read; then read() fails or returns nothing */
 	if (!err && (ferror(f) || !pm->num_areas))
 		err = rights_explain(pm->pid, errno ? errno : EACCES);
 	fclose(f);
@@ -154,7 +156,7 @@ static struct gdump_error *procmem_failed(const struct procmem *pm, uint64_t add
 			(int)pm->pid);
 }
 
-/* Copy what is not shared with us. */
+/* Copy memory that is not mapped by us. */
 static struct gdump_error *procmem_copy(const struct procmem *pm, uint64_t addr, void *buf,
 					size_t len)
 {
@@ -172,8 +174,8 @@ static struct gdump_error *procmem_copy(const struct procmem *pm, uint64_t addr,
 	return NULL;
 }
 
-/* Whether we may read at all: its program, as reading the guest's memory could
- * allocate some.
+/* Whether we may read the process: try one byte of its first readable area, its program,
+ * because reading guest memory could allocate a page.
  */
 static struct gdump_error *procmem_try(const struct procmem *pm)
 {
@@ -233,20 +235,12 @@ void procmem_close(struct procmem *pm)
 /* The area that holds @addr, or NULL */
 static struct area *procmem_area(const struct procmem *pm, uint64_t addr)
 {
-	size_t lo = 0, hi = pm->num_areas;
+	const size_t i = BISECT(pm->num_areas, k, pm->areas[k].end > addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (pm->areas[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < pm->num_areas && pm->areas[lo].start <= addr ? &pm->areas[lo] : NULL;
+	return i < pm->num_areas && pm->areas[i].start <= addr ? &pm->areas[i] : NULL;
 }
 
-/* Open @name in @dir if it is the file of @a; -1: it is not, or we may not. */
+/* Open @name in @dir if it is the file of @a; -1: it is not, or we may not open it. */
 static int area_open_at(const struct area *a, int dir, const char *name)
 {
 	struct stat st;
@@ -257,7 +251,7 @@ static int area_open_at(const struct area *a, int dir, const char *name)
 	return openat(dir, name, O_RDONLY | O_CLOEXEC);
 }
 
-/* The file that is mapped there may have no name any more. */
+/* Open the file of @a, which may no longer have a name; -1: we cannot. */
 static int area_open_file(const struct procmem *pm, const struct area *a)
 {
 	struct dirent *entry;
@@ -270,7 +264,7 @@ static int area_open_file(const struct procmem *pm, const struct area *a)
 	fd = area_open_at(a, AT_FDCWD, path);
 	if (fd >= 0)
 		return fd;
-	/* that took CAP_CHECKPOINT_RESTORE; the process may have kept the descriptor as well */
+	/* map_files needs CAP_CHECKPOINT_RESTORE; a descriptor of the process may still be open */
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pm->pid);
 	dir = opendir(path);
 	while (dir && fd < 0 && (entry = readdir(dir)))
@@ -280,7 +274,7 @@ static int area_open_file(const struct procmem *pm, const struct area *a)
 	return fd;
 }
 
-/* Which of @num pages have one of @bits in the page tables.  False: nothing is known. */
+/* Which of @num pages have one of @bits in the page tables.  False: unknown. */
 static bool procmem_read_tables(const struct procmem *pm, uint64_t addr, size_t num,
 				uint64_t bits, unsigned char *has)
 {
@@ -301,7 +295,7 @@ static bool procmem_read_tables(const struct procmem *pm, uint64_t addr, size_t 
 	return true;
 }
 
-/* The page tables' view of @num pages; without /proc/PID/pagemap all are there. */
+/* Which of @num pages the page tables have; without /proc/PID/pagemap, all of them. */
 static void procmem_scan_tables(const struct procmem *pm, uint64_t addr, size_t num,
 				unsigned char *there)
 {
@@ -360,11 +354,11 @@ static void area_open(const struct procmem *pm, struct area *a)
 	map = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, a->fd, (off_t)a->off);
 	if (map == MAP_FAILED)
 		return;
-	/* should we crash, the guest's memory shall not go into our core dump */
+	/* keep the guest's memory out of our own core dump */
 	madvise(map, size, MADV_DONTDUMP);
 	a->map = map;
 	a->kind = AREA_SHARED;
-	/* for others, mincore() says that every page is there */
+	/* of a file that we neither own nor may write, mincore() reports every page as present */
 	a->may_mincore = st.st_uid == geteuid() ||
 			 !faccessat(a->fd, "", W_OK, AT_EACCESS | AT_EMPTY_PATH);
 }
@@ -392,7 +386,7 @@ uint64_t procmem_page_size(const struct procmem *pm)
 	return pm->page_size;
 }
 
-/* Of the pages that are not marked yet, mark those that the file has. */
+/* Mark the pages that the file has and that are not marked yet. */
 static void area_scan_file(const struct procmem *pm, const struct area *a, uint64_t addr,
 			   size_t num, unsigned char *there)
 {
@@ -432,7 +426,7 @@ static void area_scan_shared(const struct procmem *pm, const struct area *a, uin
 	area_scan_file(pm, a, addr, num, there);
 }
 
-/* An unpopulated page of a private mapping is the file's. */
+/* A page of a private mapping that is not populated is that of the file. */
 static void area_scan_private(const struct procmem *pm, const struct area *a, uint64_t addr,
 			      size_t num, unsigned char *there)
 {
@@ -446,10 +440,10 @@ static void area_scan_private(const struct procmem *pm, const struct area *a, ui
 	else if (!area_is_hugetlbfs(a))
 		area_scan_file(pm, a, addr, num, there);
 	else if (st.st_blocks)
-		memset(there, 1, num);  /* it does not tell which pages it has */
+		memset(there, 1, num);  /* hugetlbfs does not report which pages it has */
 }
 
-/* As long as the file has the pages that it had, the page tables tell. */
+/* The page tables are right as long as the file has as many pages as before. */
 static void area_scan_huge(const struct procmem *pm, const struct area *a, uint64_t addr,
 			   size_t num, unsigned char *there)
 {
@@ -479,9 +473,8 @@ void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned 
 	}
 }
 
-/* The same, and which of them are the page of zeros.  False: the kernel cannot tell. */
-static bool procmem_scan_wp(const struct procmem *pm, uint64_t addr, size_t num,
-				   unsigned char *wp)
+/* Fill @wp with states of enum wp_state.  False: the kernel cannot report them. */
+static bool procmem_scan_wp(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *wp)
 {
 	struct scanned found[128];
 	struct scan_arg arg = {
@@ -499,11 +492,11 @@ static bool procmem_scan_wp(const struct procmem *pm, uint64_t addr, size_t num,
 			return false;
 		for (int i = 0; i < n; i++) {
 			const size_t first = (found[i].start - addr) / pm->page_size;
-			const size_t behind = (found[i].end - addr) / pm->page_size;
+			const size_t end = (found[i].end - addr) / pm->page_size;
 
 			if (!(found[i].categories & SCAN_WRITTEN))
 				memset(wp + first, found[i].categories & SCAN_ZERO ?
-				       WP_PROTECTED_ZERO : WP_PROTECTED, behind - first);
+				       WP_PROTECTED_ZERO : WP_PROTECTED, end - first);
 		}
 	}
 	return true;
@@ -512,11 +505,11 @@ static bool procmem_scan_wp(const struct procmem *pm, uint64_t addr, size_t num,
 void procmem_wp_state(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *wp)
 {
 	if (!procmem_scan_wp(pm, addr, num, wp) &&
-	    !procmem_read_tables(pm, addr, num, pagemap_protected, wp))
+	    !procmem_read_tables(pm, addr, num, pagemap_wp, wp))
 		memset(wp, WP_NONE, num);
 }
 
-/* Copy from a file that we map as well, leaving its holes alone. */
+/* Copy from a file that we map too, without filling its holes. */
 static void area_copy_shared(const struct procmem *pm, const struct area *a, uint64_t addr,
 			     unsigned char *buf, size_t len)
 {

@@ -3,8 +3,8 @@
 /*
  * procmem.h - reading the memory of another process, by its own addresses
  *
- * After procmem_use() has named all that will be read, the functions below it
- * may be called from many threads at once, for addresses inside of that.
+ * First call procmem_use() for all addresses that will be read.  Then the functions below
+ * it may be called from many threads at once for these addresses.
  */
 #pragma once
 
@@ -14,33 +14,33 @@
 
 struct procmem;
 
-/* GDUMP_ERR_OS where we have no right to: the message says which is missing. */
+/* GDUMP_ERR_OS if we may not read it: the message says which right is missing. */
 MUST_CHECK struct gdump_error *procmem_open(pid_t pid, struct procmem **ret);
 void procmem_close(struct procmem *pm);
 
-/* Prepare to read [addr, addr + size).  GDUMP_ERR_NODATA when the process has
+/* Prepare to read [addr, addr + size).  GDUMP_ERR_NODATA if the process has
  * no readable memory there.
  */
 MUST_CHECK struct gdump_error *procmem_use(struct procmem *pm, uint64_t addr, uint64_t size);
 
-/* Size of the pages that procmem_scan() looks at */
+/* The page size of procmem_scan(), which is that of the host */
 uint64_t procmem_page_size(const struct procmem *pm);
-/* Which of the @num pages from @addr on (a multiple of the page size) have
- * something in them: @there is 1, else 0, and the page is zero.
+/* Which of the @num pages from @addr on (a multiple of the page size) are populated:
+ * @there is 1; the others are zero, and @there is 0.
  */
 void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *there);
-/* Which of the @num pages from @addr on are write-protected through userfaultfd: pages
+/* Which of the @num pages from @addr on are write-protected through userfaultfd.  Pages
  * whose state the kernel does not report count as WP_NONE.
  */
 enum wp_state { WP_NONE, WP_PROTECTED, WP_PROTECTED_ZERO };
 void procmem_wp_state(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *wp);
-/* GDUMP_ERR_REMOTE when the process has died, GDUMP_ERR_NODATA when it lives but
- * a page cannot be read.  Allocates nothing in the process.
+/* GDUMP_ERR_REMOTE if the process has ended, GDUMP_ERR_NODATA if a page cannot be read.
+ * Allocates nothing in the process.
  */
 MUST_CHECK struct gdump_error *procmem_read(const struct procmem *pm, uint64_t addr,
 					    void *buf, size_t len);
-/* A pointer to the process's own memory, where it is shared, or NULL.  Looking
- * at a page that procmem_scan() does not report as there would allocate it.
+/* A pointer to the process's own memory, where it is shared, or NULL.  Access only pages
+ * that procmem_scan() reports as populated: an access to others would allocate them.
  */
 const void *procmem_borrow(const struct procmem *pm, uint64_t addr, size_t len);
 

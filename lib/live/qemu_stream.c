@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * qemu_stream.c - a guest of QEMU that only QEMU itself may read
+ * qemu_stream.c - a guest of QEMU whose memory only QEMU itself may read
  *
- * Theory of operation.  QEMU dumps into a pipe of ours, beside us (detached); we
- * take the memory out of it as we are asked for it, in ascending order, and drop
- * what is not asked for.  When a place is behind the pipe's, or far ahead of it,
- * that dump is ended and another one begun, right there.
+ * Theory of operation.  QEMU writes a dump into a pipe of ours, in the background (a
+ * detached dump).  We read it in ascending order as memory is asked for, and discard
+ * the rest.  If an address was already passed, or is far ahead, that dump is ended, and
+ * another one begins at the address.
  *
- * While QEMU dumps, the guest stands still, if we stopped it or not.  A guest
- * that shall go on running is given a dump of its own for each piece that is
- * read, which ends with it.
+ * While QEMU writes a dump, the guest is paused, whether or not we paused it.  So for a
+ * guest that keeps running, each read is a dump of its own.
  */
 #include "qemu_stream.h"
 
@@ -24,7 +23,7 @@
 #include "qemu_way.h"
 
 enum {
-	FAR_AHEAD = 64 << 20,           /* rather begin anew                    */
+	FAR_AHEAD = 64 << 20,           /* from here on, a new dump is faster   */
 	PATIENCE = 4,                   /* times the usual time-out             */
 };
 
@@ -46,7 +45,7 @@ static struct gdump_error *qemu_stream_start(struct qemu *qemu, struct qemu_exte
 	return err;
 }
 
-/* Take all that QEMU has yet to write. */
+/* Read and discard the rest of the dump. */
 static void qemu_stream_drain(struct qemu *qemu)
 {
 	struct pollfd p = { .fd = qemu->stream.head.pump.fd, .events = POLLIN };
@@ -70,8 +69,8 @@ struct gdump_error *qemu_stream_end(struct qemu *qemu)
 	if (!qemu->stream.active)
 		return NULL;
 	qemu->stream.active = false;
-	/* QEMU 7.2 does not tell the firmware of a dump that failed, and then the guest
-	 * could never run again
+	/* QEMU 7.2 does not report a failed dump to the firmware, and then the guest could
+	 * never run again: so let the dump succeed
 	 */
 	if (qemu->stream.head.guarded)
 		qemu_stream_drain(qemu);
@@ -81,7 +80,7 @@ struct gdump_error *qemu_stream_end(struct qemu *qemu)
 	return err;
 }
 
-/* Some bytes out of the pipe, up to @len */
+/* Read up to @len bytes from the pipe. */
 static struct gdump_error *qemu_stream_some(struct qemu *qemu, void *buf, size_t len, size_t *got)
 {
 	struct pollfd p = { .fd = qemu->stream.head.pump.fd, .events = POLLIN };
@@ -96,11 +95,12 @@ static struct gdump_error *qemu_stream_some(struct qemu *qemu, void *buf, size_t
 	} while (ready && n < 0 && (errno == EINTR || errno == EAGAIN));
 	if (!ready)
 		return error_new(GDUMP_ERR_REMOTE,
-				 "QEMU stopped writing its dump; is it stuck?");
+				 "QEMU no longer writes its dump; is it stuck?");
 	if (n < 0)
 		return error_os(errno, "cannot read QEMU's dump from a pipe");
 	if (!n && qmp_process_died(qemu->guest.qmp, 1000))
-		return error_new(GDUMP_ERR_REMOTE, "QEMU (process %d) has died while it dumped",
+		return error_new(GDUMP_ERR_REMOTE,
+				 "QEMU (process %d) ended before its dump was complete",
 				 (int)qmp_pid(qemu->guest.qmp));
 	if (!n)
 		return error_new(GDUMP_ERR_REMOTE, "QEMU ended its dump too early, after %" PRIu64
@@ -117,7 +117,8 @@ static struct gdump_error *qemu_stream_skip(struct qemu *qemu, uint64_t to)
 	size_t got;
 
 	while (!err && qemu->stream.pos < to)
-		err = qemu_stream_some(qemu, unused, (size_t)MIN(to - qemu->stream.pos, sizeof(unused)), &got);
+		err = qemu_stream_some(qemu, unused,
+				       (size_t)MIN(to - qemu->stream.pos, sizeof(unused)), &got);
 	return err;
 }
 
@@ -137,18 +138,21 @@ struct gdump_error *qemu_stream_bytes(struct qemu *qemu, uint64_t off, void *buf
 	return err;
 }
 
-/* Go on to the load that ends behind @paddr; NULL: there is none. */
+/* Advance to the first load that ends after @paddr; NULL: there is none. */
 static const struct qemu_load *qemu_stream_load(struct qemu *qemu, uint64_t paddr)
 {
 	const struct qemu_head *head = &qemu->stream.head;
 
-	while (qemu->stream.load < head->num_loads &&
-	       head->loads[qemu->stream.load].paddr + (head->loads[qemu->stream.load].size - 1) < paddr)
-		qemu->stream.load++;
-	return qemu->stream.load < head->num_loads ? &head->loads[qemu->stream.load] : NULL;
+	for (; qemu->stream.load < head->num_loads; qemu->stream.load++) {
+		const struct qemu_load *l = &head->loads[qemu->stream.load];
+
+		if (l->paddr + (l->size - 1) >= paddr)
+			return l;
+	}
+	return NULL;
 }
 
-/* Begin anew unless @paddr comes out of the pipe soon. */
+/* Begin a new dump at @paddr unless the pipe reaches it soon. */
 static struct gdump_error *qemu_stream_seek(struct qemu *qemu, uint64_t paddr, size_t len)
 {
 	const struct memory_map *map = &qemu->map.memory;
@@ -170,7 +174,7 @@ static struct gdump_error *qemu_stream_seek(struct qemu *qemu, uint64_t paddr, s
 }
 
 static struct gdump_error *qemu_stream_piece(struct qemu *qemu, uint64_t paddr, unsigned char *buf,
-					size_t len)
+					     size_t len)
 {
 	const struct qemu_load *l = qemu_stream_load(qemu, paddr);
 

@@ -42,10 +42,10 @@ run_vmm UV_FAIL=cpu:22:0x102:0x3
 [ "$status" = 0 ] || fail "a lost CPU: status $status"
 grep -q 'CPU 0 are not in the dump' vmm.err || fail "a lost CPU: $(cat vmm.err)"
 
-fails 11 'not allowed by the guest' UV_DENY=1
+fails 11 'owner does not allow dumps' UV_DENY=1
 fails 9 'rc 0x0104, rrc 0x0007' UV_FAIL=state:22:0x104:0x7
 fails 2 'CONFIG_STOR_STATE' UV_FAIL='state:12 complete:12:0:0:3'
-fails 9 'data are lost' UV_FAIL=late-complete:14
+fails 9 'data is lost' UV_FAIL=late-complete:14
 fails 6 'KVM_CAP_S390_PROTECTED_DUMP' UV_FAIL=cap:1
 # what cannot be helped: the guest is not let run, and that is told
 run_vmm UV_FAIL=complete:22:0x105:0x1:-1

@@ -319,14 +319,14 @@ static void test_failures(void)
 		enum gdump_code code;
 		const char *message;
 	} rows[] = {
-		{ "init:22", GDUMP_ERR_REMOTE, "somebody else is dumping the guest" },
+		{ "init:22", GDUMP_ERR_REMOTE, "another program is dumping the guest" },
 		{ "init:22:0x131:0x7", GDUMP_ERR_PROTECTED,
-		  "not allowed by the guest's header" },
+		  "the guest's owner does not allow dumps" },
 		{ "init:22:0x131:0x7", GDUMP_ERR_PROTECTED, "rc 0x0131, rrc 0x0007" },
 		{ "init:14", GDUMP_ERR_OS, "KVM_PV_DUMP_INIT: Bad address" },
 		{ "late-init:14", GDUMP_ERR_OS, "KVM_PV_DUMP_INIT: Bad address" },
 		{ "late-init:14 complete:12", GDUMP_ERR_OS, "KVM_PV_DUMP_INIT: Bad address" },
-		{ "init:5", GDUMP_ERR_REMOTE, "answers only the process that made the VM" },
+		{ "init:5", GDUMP_ERR_REMOTE, "accepts commands only from the process that created the VM" },
 		{ "init:25", GDUMP_ERR_UNSUPPORTED, "cannot dump protected guests" },
 		{ "init:12", GDUMP_ERR_OS, "Cannot allocate memory" },
 		{ "state:22", GDUMP_ERR_OS, "the states of the pages from 0x0 on" },
@@ -335,10 +335,10 @@ static void test_failures(void)
 		{ "state:12", GDUMP_ERR_OS, "Cannot allocate memory" },
 		{ "state:14", GDUMP_ERR_OS, "Bad address" },
 		{ "late-state:14", GDUMP_ERR_OS, "Bad address" },
-		{ "state:5", GDUMP_ERR_REMOTE, "as long as that lives" },
+		{ "state:5", GDUMP_ERR_REMOTE, "while it lives" },
 		{ "state:12 complete:12:0:0:4", GDUMP_ERR_OS, "CONFIG_STOR_STATE" },
 		{ "state:12 complete:22:0x105:1:4", GDUMP_ERR_OS, "CONFIG_STOR_STATE" },
-		{ "late-complete:14", GDUMP_ERR_REMOTE, "its data are lost" },
+		{ "late-complete:14", GDUMP_ERR_REMOTE, "its data is lost" },
 	};
 	struct gdump_result result;
 	struct gdump g;
@@ -462,7 +462,7 @@ static void test_lost_cpu(void)
 {
 	static const struct { const char *spec, *message; } rows[] = {
 		{ "cpu:22", "CPU 0 are not in the dump: KVM_PV_DUMP_CPU: Invalid argument" },
-		{ "cpu:22:0x102:0x3", "the Ultravisor said rc 0x0102, rrc 0x0003" },
+		{ "cpu:22:0x102:0x3", "the Ultravisor returned rc 0x0102, rrc 0x0003" },
 		{ "cpu:12", "Cannot allocate memory" },
 		{ "cpu:14", "Bad address" },
 	};
@@ -509,7 +509,7 @@ static void test_blocked(void)
 		}
 		vm.warning[0] = 0;
 		source_close(g.source);
-		CHECK_STR(vm.warning, i ? "the dump could not be ended, and the guest cannot run until it is: KVM_PV_DUMP_COMPLETE: the Ultravisor said rc 0x0105, rrc 0x0001" : "");
+		CHECK_STR(vm.warning, i ? "the dump could not be ended; the guest cannot run until it is: KVM_PV_DUMP_COMPLETE: the Ultravisor returned rc 0x0105, rrc 0x0001" : "");
 		uv_fail(NULL);
 	}
 	vm_end();
@@ -623,7 +623,7 @@ static void test_refused(void)
 	CHECK_ERR(embed_open(&desc, &paused, uv_ioctl, &s), GDUMP_ERR_PROTECTED, "private");
 	desc = vm_desc();
 	desc.arch = "x86_64";
-	CHECK_ERR(embed_open(&desc, &paused, uv_ioctl, &s), GDUMP_ERR_USAGE, "only guests of s390x");
+	CHECK_ERR(embed_open(&desc, &paused, uv_ioctl, &s), GDUMP_ERR_USAGE, "only a guest of architecture s390x");
 	uv_fail("cap:1");
 	CHECK_ERR(vm_open(&g), GDUMP_ERR_UNSUPPORTED, "KVM_CAP_S390_PROTECTED_DUMP");
 	uv_fail("info:22");
@@ -647,7 +647,7 @@ static void test_denied(void)
 	start_small();
 	uv_deny(true);
 	CHECK_OK(vm_open(&g));
-	CHECK_ERR(vm_write(&g, &result), GDUMP_ERR_PROTECTED, "dumping is not allowed");
+	CHECK_ERR(vm_write(&g, &result), GDUMP_ERR_PROTECTED, "owner does not allow dumps");
 	no_file(&result);
 	source_close(g.source);
 	vm_runs();

@@ -199,11 +199,11 @@ static void test_refused(void)
 	refused(&desc, GDUMP_ERR_OS, "vm 7: cannot pause the guest: Device or resource busy");
 	desc = describe();
 	vm.fail_notes = EIO;
-	refused(&desc, GDUMP_ERR_OS, "vm 7: CPU 0: cannot get its registers");
+	refused(&desc, GDUMP_ERR_OS, "vm 7: CPU 0: cannot read its registers");
 	CHECK_INT(vm.resumes, 1);
 	desc = describe();
 	slots[2].paddr = MIB / 4 - 1;
-	refused(&desc, GDUMP_ERR_USAGE, "two slots have the memory at 0x3ffff");
+	refused(&desc, GDUMP_ERR_USAGE, "two slots contain the address 0x3ffff");
 	desc = describe();
 	slots[0].size = 0;
 	refused(&desc, GDUMP_ERR_USAGE, "the slot at 0x4000000 has no memory");
@@ -215,13 +215,13 @@ static void test_refused(void)
 	refused(&desc, GDUMP_ERR_UNSUPPORTED, "architecture 'pdp11' is unknown");
 	desc = describe();
 	desc.notes = NULL;
-	refused(&desc, GDUMP_ERR_USAGE, "where its CPUs' registers are has to be told");
+	refused(&desc, GDUMP_ERR_USAGE, "the registers of its CPUs cannot be read: set notes() or");
 	desc = describe();
 	desc.resume = NULL;
-	refused(&desc, GDUMP_ERR_USAGE, "pause() and resume() go together");
+	refused(&desc, GDUMP_ERR_USAGE, "only one of pause() and resume() is set");
 	desc = describe();
 	desc.page_size = 5000;
-	refused(&desc, GDUMP_ERR_USAGE, "there are no pages of 5000 bytes");
+	refused(&desc, GDUMP_ERR_USAGE, "the page size 5000 is invalid");
 	CHECK_INT(vm.pauses, 0);
 }
 
