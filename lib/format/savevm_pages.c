@@ -107,7 +107,7 @@ static struct gdump_error *savevm_apply_delta(const struct savevm *v, uint64_t p
 	err = savevm_read_compressed(v, pos, 2, buf, size, &len);
 	if (!err && !page_apply_delta(page, size, buf, len))
 		err = error_new(GDUMP_ERR_CORRUPT, "the XBZRLE page at offset %" PRIu64
-				" of the file makes no sense", pos);
+				" of the file is invalid", pos);
 	return err;
 }
 

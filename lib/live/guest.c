@@ -297,7 +297,7 @@ static struct gdump_error *guest_stop(struct guest *g)
 		guest_leave(g, GUEST_PAUSED_BY_OTHERS);
 	if (!err)
 		debug_log(qmp_debug(g->qmp), GDUMP_DEBUG_STEP,
-			  "the guest is not running (%s) since QEMU was told to pause it %.1f ms ago",
+			  "the guest is not running (%s) since QEMU was asked to pause it %.1f ms ago",
 			  status, (double)(clock_us() - g->pause_us) / 1000);
 	return err;
 }

@@ -208,7 +208,7 @@ static struct gdump_error *ram_take_page(struct migration *m, uint32_t flags, ui
 		return err;
 	page.block = m->block;
 	if (off >= m->blocks[m->block].size)
-		return stream_corrupt(m, "a page is behind the end of memory block '%s'",
+		return stream_corrupt(m, "a page is past the end of memory block '%s'",
 				      m->blocks[m->block].name);
 	err = ram_take_page_header(m, flags, &page);
 	page.pos = migration_pos(m);

@@ -739,7 +739,7 @@ static void test_refused(void)
 		blob_free(&b);
 	}
 	raw(&b, MiB, "pc.ram", 1);
-	check_items("behind the end of memory block 'pc.ram'", GDUMP_ERR_CORRUPT, &b);
+	check_items("past the end of memory block 'pc.ram'", GDUMP_ERR_CORRUPT, &b);
 	blob_free(&b);
 	raw(&b, 0, "pc.rom", 1);
 	check_items("'pc.rom' is not in the list", GDUMP_ERR_CORRUPT, &b);
