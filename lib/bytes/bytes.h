@@ -13,10 +13,10 @@
 
 struct bytes;
 struct bytes_ops {
-	/* Copy [off, off + len), which lies inside of [0, size). */
+	/* Copy [off, off + len), which is inside [0, size). */
 	struct gdump_error *(*read)(struct bytes *b, uint64_t off, void *buf, size_t len);
-	/* The same to several places, with one call of the kernel; NULL: that
-	 * saves nothing here.
+	/* The same into several buffers with one system call; NULL: that would save
+	 * nothing.
 	 */
 	struct gdump_error *(*readv)(struct bytes *b, uint64_t off, const struct iovec *iov,
 				     int num);
@@ -34,22 +34,22 @@ struct bytes_ops {
 struct bytes {
 	const struct bytes_ops *ops;
 	uint64_t size;
-	const unsigned char *map;       /* all of it, or NULL                   */
+	const unsigned char *map;       /* all bytes in memory, or NULL         */
 	const char *kind;               /* "" or "flattened "                   */
-	bool truncated;                 /* a flattened file without its end     */
+	bool truncated;                 /* a flattened file without its end mark */
 };
 
-/* What to do about input that cannot seek. */
+/* How to copy input that cannot seek */
 struct bytes_spool {
-	const char *dir;                /* for a temporary copy; NULL: refuse it */
-	gdump_progress_fn *progress;    /* bytes so far; of 0, as nobody knows  */
+	const char *dir;                /* for a temporary copy; NULL: refuse such input */
+	gdump_progress_fn *progress;    /* bytes so far; of 0, as the total is unknown */
 	void *progress_arg;
 };
 
 /* @path "-" is standard input.  @spool may be NULL. */
 MUST_CHECK struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *spool,
 					       struct bytes **ret);
-/* A file without a name that has all that can be read from @fd. */
+/* Copy all that can be read from @fd to a file without a name; @ret: its descriptor. */
 MUST_CHECK struct gdump_error *bytes_spool_create(int fd, const struct bytes_spool *spool,
 						  int *ret);
 /* @buf is borrowed. */
@@ -59,7 +59,7 @@ MUST_CHECK struct gdump_error *bytes_memory_open(const void *buf, size_t len, st
  */
 MUST_CHECK struct gdump_error *bytes_flat_open(struct bytes *inner, struct bytes **ret);
 
-/* Like ops->read, but bytes behind the end are an error that says so. */
+/* Like ops->read(), but GDUMP_ERR_CORRUPT for bytes past the end. */
 MUST_CHECK struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t len);
 MUST_CHECK struct gdump_error *bytes_readv(struct bytes *b, uint64_t off, const struct iovec *iov,
 					   int num);

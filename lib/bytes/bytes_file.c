@@ -3,8 +3,8 @@
 /*
  * bytes_file.c - a file or a piece of memory
  *
- * Files are read, not mapped: one that somebody truncates under us must be an
- * error, not a signal.
+ * Files are read, not mapped: if another program truncates one meanwhile, that must be
+ * an error, not a signal.
  */
 #include "bytes.h"
 
@@ -24,10 +24,10 @@
 struct bytes_file {
 	struct bytes bytes;
 	int fd;
-	bool has_holes;                 /* worth asking                         */
+	bool has_holes;                 /* worth asking where                   */
 	pthread_mutex_t lock;           /* guards the rest                      */
-	uint64_t data, data_end;        /* no hole there: asking for each page
-					 * would be a call of the kernel each   */
+	uint64_t data, data_end;        /* no hole is there: saves a system call for
+					 * each page                            */
 };
 
 struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t len)
@@ -77,14 +77,14 @@ static struct gdump_error *bytes_file_read(struct bytes *b, uint64_t off, void *
 }
 
 static struct gdump_error *bytes_file_readv(struct bytes *b, uint64_t off, const struct iovec *iov,
-				      int num)
+					    int num)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
 	ssize_t got = preadv(f->fd, iov, num, (off_t)off);
 	size_t left = got < 0 ? 0 : (size_t)got;
 	struct gdump_error *err = NULL;
 
-	/* the rest, if any, in pieces: they know what is wrong */
+	/* read the rest, if any, one by one: bytes_file_read() reports the error */
 	for (int i = 0; !err && i < num; off += iov[i++].iov_len) {
 		if (left < iov[i].iov_len)
 			err = bytes_file_read(b, off, iov[i].iov_base, iov[i].iov_len);
@@ -103,7 +103,7 @@ static bool bytes_file_is_data(struct bytes_file *f, uint64_t off)
 	return is;
 }
 
-/* Data begin at or before @off: note where they end. */
+/* There is data at @off: note where it ends. */
 static void bytes_file_note_data(struct bytes_file *f, uint64_t off)
 {
 	const off_t end = lseek(f->fd, (off_t)off, SEEK_HOLE);
@@ -168,7 +168,7 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 	if (!size && S_ISCHR(st.st_mode))
 		return error_new(GDUMP_ERR_FORMAT, "this is a device, not a dump");
 	if (size < 0 && errno != ESPIPE)
-		return error_os(errno, "cannot find its end");
+		return error_os(errno, "cannot find the end of the file");
 	if (size < 0) {
 		int temp = -1;
 		struct gdump_error *err = bytes_spool_create(fd, spool, &temp);
@@ -178,7 +178,7 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 		close(fd);
 		fd = temp;
 		if (fstat(fd, &st))
-			return error_os(errno, "cannot look at the temporary copy");
+			return error_os(errno, "cannot read the status of the temporary copy");
 		size = st.st_size;
 	}
 	f = calloc(1, sizeof(*f));

@@ -363,7 +363,8 @@ struct gdump_error *bytes_flat_open(struct bytes *inner, struct bytes **ret)
 	unsigned char head[32] = { 0 };
 	CLEANUP_FREE struct bytes_flat *f = NULL;
 	CLEANUP_FREE struct window *w = NULL;
-	struct gdump_error *err = bytes_read(inner, 0, head, (size_t)MIN(inner->size, sizeof(head)));
+	const size_t len = (size_t)MIN(inner->size, sizeof(head));
+	struct gdump_error *err = bytes_read(inner, 0, head, len);
 
 	if (err)
 		return err;

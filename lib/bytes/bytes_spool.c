@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * bytes_spool.c - what cannot seek becomes a file without a name
+ * bytes_spool.c - copy input that cannot seek to a file without a name
  *
- * Dumps are read in no particular order, so all of a pipe is copied first.  Zeros
- * become holes.
+ * Dumps are read in no particular order, so all of a pipe is copied first.  Blocks of
+ * zeros become holes.
  */
 #include "bytes.h"
 
@@ -19,7 +19,7 @@
 
 enum { CHUNK = 1 << 20, BLOCK = 4096 };
 
-/* Write what is not zero of a chunk, block by block. */
+/* Write the blocks of a chunk that are not zero. */
 static int spool_store(int fd, const unsigned char *buf, size_t len, uint64_t off)
 {
 	for (size_t i = 0, n; i < len; i += n) {
@@ -75,7 +75,7 @@ struct gdump_error *bytes_spool_create(int fd, const struct bytes_spool *spool, 
 
 	if (!spool || !spool->dir)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "cannot seek in this input; write it to a file first");
+				 "this input cannot seek; write it to a file first");
 	temp = io_open_temp(spool->dir);
 	if (temp < 0)
 		return error_os(errno, "cannot create a temporary file in %s", spool->dir);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * sink.c - from the name of an output to its sink
+ * sink.c - open the sink for the name of an output
  */
 #include "sink.h"
 
@@ -12,8 +12,8 @@
 
 #include "../util/bits.h"
 
-/* The descriptor that @where names, -1: it names none.  These names are links that must not be
- * opened or replaced: the descriptor may be a pipe or a file that somebody else has begun.
+/* The descriptor that @where names; -1: none.  These names are links that must not be opened or
+ * replaced: the descriptor may be a pipe, or a file that another program has begun to write.
  */
 static int sink_descriptor(const char *where)
 {
@@ -51,7 +51,7 @@ static struct gdump_error *sink_check_descriptor(const char *where)
 	return err;
 }
 
-/* A pipe or a device is written to as it is. */
+/* A pipe or a device is written in place, not replaced. */
 static bool sink_is_device(const char *where)
 {
 	struct stat st;
@@ -79,11 +79,11 @@ static struct gdump_error *sink_check_file(const char *where)
 	return err;
 }
 
-/* The kinds of outputs; the first that takes a name has it. */
+/* The kinds of outputs; the first one that takes a name is used. */
 static const struct sink_kind {
 	bool (*takes)(const char *where);
 	struct gdump_error *(*open)(const char *where, bool force, struct sink **ret);
-	/* Whether open() would fail; leaves no trace.  NULL: nothing can be known before. */
+	/* The error that open() would return; leaves no trace.  NULL: that cannot be known. */
 	struct gdump_error *(*check)(const char *where);
 } sink_kinds[] = {
 	{ sink_is_descriptor, sink_open_descriptor, sink_check_descriptor },

@@ -3,17 +3,16 @@
 /*
  * sink.h - where a dump goes
  *
- * A sink begins with its name (sink_open()) or around another sink, takes the bytes of one
- * file, and ends in one of two ways: finish(), which makes all of it visible at once, or
- * close() without it, which abandons it.
+ * A sink is opened by its name (sink_open()) or created around another sink, takes the bytes
+ * of one file, and ends in one of two ways: finish() makes all of it visible at once, and
+ * close() without finish() discards it.
  *
  * Where ->seeks, write() may be called from many threads, in any order, for places that do
- * not overlap, and what is never written reads as zero.  Only the headers, at offset 0, are
- * written twice: at the beginning, and when all is known.  So a sink that uploads its bytes
- * in parts, in whatever order these are complete, says ->seeks and keeps the part at offset
- * 0 for finish(); it is a row in sink.c.  Where a sink does not seek, the calls come one at
- * a time; sink_stream wants ascending offsets (it fills gaps with zeros), sink_flat takes
- * any order.
+ * not overlap, and bytes that are never written read as zero.  Only the headers, at offset 0,
+ * are written twice: at the beginning, and when all is known.  So a sink that uploads its
+ * bytes in parts, in the order in which they are complete, sets ->seeks and keeps the part at
+ * offset 0 until finish().  If a sink does not seek, the calls come one at a time; sink_stream
+ * needs ascending offsets (it fills gaps with zeros), sink_flat takes any order.
  */
 #pragma once
 
@@ -42,31 +41,31 @@ struct sink {
  * "/dev/stdout", "/dev/fd/N").  @force: replace a file that exists.
  */
 MUST_CHECK struct gdump_error *sink_open(const char *where, bool force, struct sink **ret);
-/* Whether that would fail without @force, so far as can be known without a trace. */
+/* The error that sink_open() would return without @force, as far as it can be known without
+ * leaving a trace
+ */
 MUST_CHECK struct gdump_error *sink_check(const char *where);
 /* Whether @where names a descriptor of this process. */
 bool sink_is_descriptor(const char *where);
-/* Whether sink_open() makes a file. */
+/* Whether sink_open() creates a file. */
 bool sink_is_file(const char *where);
 
 /* A file that appears as @path when it is finished. */
 MUST_CHECK struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret);
 /* A descriptor; it is borrowed. */
 MUST_CHECK struct gdump_error *sink_stream_create(int fd, struct sink **ret);
-/* The pipe or device @path, which is not waited for. */
+/* The pipe or device @path; does not wait for a reader of the pipe. */
 MUST_CHECK struct gdump_error *sink_device_create(const char *path, struct sink **ret);
-/* makedumpfile's flattened form around @inner, which it owns from now on, also
- * when this fails.
- */
+/* makedumpfile's flattened form around @inner, which it owns from now on, also if this fails. */
 MUST_CHECK struct gdump_error *sink_flat_create(struct sink *inner, struct sink **ret);
-/* A nameless file in the directory @dir, which goes to @inner, in order, when it is finished.
- * Owns @inner from now on, also when this fails.
+/* A file without a name in the directory @dir, which finish() copies to @inner, in order.  Owns
+ * @inner from now on, also if this fails.
  */
 MUST_CHECK struct gdump_error *sink_spool_create(struct sink *inner, const char *dir,
 						 struct sink **ret);
 
-/* A checksum behind the file: around @inner, which it owns from now on, also when this
- * fails.  Only what is written at offset 0 may be written again, at the same length or
+/* A checksum at the end of the file that is written to @inner, which it owns from now on, also
+ * if this fails.  Only the bytes at offset 0 may be written again: with the same length, or
  * before anything else.
  */
 MUST_CHECK struct gdump_error *sink_checksum_create(struct sink *inner, struct sink **ret);

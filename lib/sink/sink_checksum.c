@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * sink_checksum.c - around another sink: puts a checksum behind the file, see ../checksum.h
+ * sink_checksum.c - around another sink: appends a checksum to the file, see ../checksum.h
  *
- * Headers are at the beginning, and may be written a second time, when all is known: adding
- * the old ones once more removes them from the sum.
+ * The headers are at the beginning of the file, and may be written a second time, when all is
+ * known: adding the old ones once more removes them from the sum.
  */
 #include "../checksum.h"
 
@@ -22,7 +22,8 @@ struct sink_checksum {
 	size_t headers_len;
 };
 
-static struct gdump_error *sink_checksum_headers(struct sink_checksum *c, const void *buf, size_t len)
+static struct gdump_error *sink_checksum_headers(struct sink_checksum *c, const void *buf,
+						 size_t len)
 {
 	if (!checksum_add(c->sum, 0, c->headers, c->headers_len))
 		return error_nomem();
@@ -36,7 +37,8 @@ static struct gdump_error *sink_checksum_headers(struct sink_checksum *c, const 
 	return NULL;
 }
 
-static struct gdump_error *sink_checksum_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_checksum_write(struct sink *s, uint64_t off, const void *buf,
+					       size_t len)
 {
 	struct sink_checksum *c = (struct sink_checksum *)s;
 	struct gdump_error *err = off ? NULL : sink_checksum_headers(c, buf, len);

@@ -3,14 +3,14 @@
 /*
  * sink_file.c - a file that appears when it is complete
  *
- * It is written as PATH.incomplete in the same directory, under a lock, and
- * renamed at the end.  So a file called PATH is always complete, whatever happens
- * to us, and the name of what a kill -9 leaves tells that it is not.  Nothing is
- * opened through a symbolic link, and only files and links to files are replaced.
+ * It is written as PATH.incomplete in the same directory, under a lock, and renamed
+ * at the end.  So a file called PATH is always complete, and after a kill -9 the name
+ * of the remaining file shows that it is not.  Nothing is opened through a symbolic
+ * link, and only files and links to files are replaced.
  *
- * A thread keeps asking the kernel to begin writing to disk, which it would
- * otherwise put off until fsync().  It is a thread of its own because that call
- * waits for a busy disk, and the threads that read a paused guest must not.
+ * A separate thread, the flusher, keeps asking the kernel to begin writing to disk,
+ * which it would otherwise delay until fsync().  That call waits for a busy disk, and
+ * the threads that read a paused guest must not wait.
  */
 #include "sink.h"
 
@@ -33,15 +33,15 @@ enum { FLUSH_BYTES = 8 << 20 };
 struct sink_file {
 	struct sink sink;
 	int dir, fd;
-	char *path, *temp_path;         /* as the user knows them               */
-	const char *base, *temp;        /* their last parts                     */
+	char *path, *temp_path;         /* as the user wrote them               */
+	const char *base, *temp;        /* their last components                */
 	bool force, done;
 
 	pthread_t flusher;
 	bool flushes;                   /* the thread runs                      */
 	pthread_mutex_t lock;           /* guards the rest                      */
 	pthread_cond_t change;
-	uint64_t written, flushed;      /* bytes, wherever they are             */
+	uint64_t written, flushed;      /* numbers of bytes                     */
 	bool stop;
 };
 
@@ -57,7 +57,7 @@ static void *flusher_run(void *arg)
 		}
 		f->flushed = f->written;
 		pthread_mutex_unlock(&f->lock);
-		/* fsync() reports the errors of the disk */
+		/* errors of the disk are reported by fsync() */
 		sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 		pthread_mutex_lock(&f->lock);
 	}
@@ -91,7 +91,8 @@ static void flusher_count(struct sink_file *f, size_t len)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static struct gdump_error *sink_file_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_file_write(struct sink *s, uint64_t off, const void *buf,
+					   size_t len)
 {
 	struct sink_file *f = (struct sink_file *)s;
 	int rc = io_pwrite(f->fd, buf, len, off);
@@ -123,7 +124,7 @@ static struct gdump_error *sink_file_finish(struct sink *s, uint64_t size)
 	int rc;
 
 	flusher_stop(f);
-	/* a signal is no reason to lose what is all written */
+	/* a signal must not make a complete file fail */
 	if (TEMP_FAILURE_RETRY(ftruncate(f->fd, (off_t)size)))
 		return error_os(errno, "%s: cannot set its size to %" PRIu64, f->temp_path, size);
 	if (TEMP_FAILURE_RETRY(fsync(f->fd)))
@@ -170,7 +171,7 @@ static int sink_file_open_dir(const char *path, const char *base)
 	return io_openat(AT_FDCWD, *dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The name is in use: EEXIST, in words that help. */
+/* The name is in use: EEXIST, with a message that helps. */
 static struct gdump_error *sink_file_taken(const char *path, const char *why)
 {
 	struct gdump_error *err = error_new(GDUMP_ERR_OS, "%s: %s", path, why);
@@ -180,8 +181,8 @@ static struct gdump_error *sink_file_taken(const char *path, const char *why)
 	return err;
 }
 
-/* Whether what is called @base is a file or a link to one: a link of /proc stands for the
- * descriptor of a process, so that what it leads to is somebody else's.
+/* Whether ->base does not exist, or is a file or a link to one.  Not a link to /proc: it stands
+ * for a descriptor of a process, so its file belongs to that process.
  */
 static bool sink_file_is_replaceable(const struct sink_file *f)
 {
@@ -199,7 +200,8 @@ static struct gdump_error *sink_file_check(const struct sink_file *f)
 	struct stat st;
 
 	if (fstatat(f->dir, f->base, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? NULL : error_os(errno, "%s: cannot look at it", f->path);
+		return errno == ENOENT ? NULL : error_os(errno,
+							 "%s: cannot read its status", f->path);
 	if (S_ISDIR(st.st_mode))
 		return error_new(GDUMP_ERR_USAGE, "%s: this is a directory; name a file in it",
 				 f->path);
@@ -208,11 +210,12 @@ static struct gdump_error *sink_file_check(const struct sink_file *f)
 				 "%s: this is neither a file nor a link to one; choose another name",
 				 f->path);
 	if (!f->force)
-		return sink_file_taken(f->path, "this file already exists; choose another name or replace it");
+		return sink_file_taken(f->path,
+				       "this file already exists; choose another name or replace it");
 	return NULL;
 }
 
-/* Make PATH.incomplete, ours alone. */
+/* Create PATH.incomplete and lock it. */
 static struct gdump_error *sink_file_open_temp(struct sink_file *f)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -223,10 +226,10 @@ static struct gdump_error *sink_file_open_temp(struct sink_file *f)
 		CLEANUP_FD int old = openat(f->dir, f->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
 		if (old >= 0 && flock(old, LOCK_EX | LOCK_NB))
-			return sink_file_taken(f->temp_path, "another guestdump is writing it");
+			return sink_file_taken(f->temp_path, "another guestdump writes this file");
 		if (!f->force || old < 0 || fstat(old, &st) || !S_ISREG(st.st_mode))
 			return sink_file_taken(f->temp_path,
-					  "an earlier dump left this incomplete file; move it away or replace it");
+					       "an earlier dump left this incomplete file; move it away or replace it");
 		if (unlinkat(f->dir, f->temp, 0))
 			return error_os(errno, "%s: cannot remove", f->temp_path);
 		f->fd = io_openat(f->dir, f->temp, flags);
@@ -234,7 +237,7 @@ static struct gdump_error *sink_file_open_temp(struct sink_file *f)
 	if (f->fd < 0)
 		return error_os(errno, "%s: cannot create", f->temp_path);
 	fchmod(f->fd, 0600);
-	flock(f->fd, LOCK_EX | LOCK_NB);        /* a file system may have no locks */
+	flock(f->fd, LOCK_EX | LOCK_NB);        /* not every file system has locks */
 	return NULL;
 }
 
@@ -259,7 +262,8 @@ struct gdump_error *sink_file_create(const char *path, bool force, struct sink *
 	f->base = slash ? slash + 1 : f->path;
 	f->temp = f->temp_path + (f->base - f->path);
 	if (!*f->base)
-		return error_new(GDUMP_ERR_USAGE, "%s: this is a directory; name a file in it", path);
+		return error_new(GDUMP_ERR_USAGE, "%s: this is a directory; name a file in it",
+				 path);
 	f->dir = sink_file_open_dir(f->path, f->base);
 	if (f->dir < 0)
 		return error_os(errno, "%s: cannot open its directory", path);

@@ -3,11 +3,11 @@
 /*
  * sink_flat.c - makedumpfile's flattened form
  *
- * A header of 4096 bytes, then records "write these bytes at that offset", so
- * that a writer that must seek can go through a pipe.  All of the framing is
- * big-endian.  crash keeps the records in a sorted list and returns the older
- * of two that begin at one place, so records are few, large, and each byte is
- * written once.  Source: makedumpfile's makedumpfile.h.
+ * The form is a header of 4096 bytes, then records "write these bytes at that offset",
+ * so that a format that needs seeking can be written to a pipe.  All of the framing is
+ * big-endian.  crash keeps the records in a sorted list and uses the older of two that
+ * begin at the same offset, so we write few, large records, and each byte only once.
+ * Source: makedumpfile's makedumpfile.h.
  */
 #include "sink.h"
 
@@ -24,7 +24,7 @@ struct sink_flat {
 	struct sink *inner;
 	uint64_t pos;                   /* in the inner sink                    */
 	uint64_t end;                   /* of the logical file, as written      */
-	uint64_t buf_off;               /* logical place of the buffer          */
+	uint64_t buf_off;               /* logical offset of the buffer         */
 	size_t buf_len;
 	unsigned char buf[RECORD_SIZE + BUFFER_SIZE];   /* a record             */
 };
@@ -56,7 +56,8 @@ static struct gdump_error *flat_flush(struct sink_flat *f)
 	return flat_put(f, f->buf, RECORD_SIZE + len);
 }
 
-static struct gdump_error *sink_flat_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_flat_write(struct sink *s, uint64_t off, const void *buf,
+					   size_t len)
 {
 	struct sink_flat *f = (struct sink_flat *)s;
 	const unsigned char *p = buf;
@@ -85,7 +86,7 @@ static struct gdump_error *sink_flat_finish(struct sink *s, uint64_t size)
 	struct sink_flat *f = (struct sink_flat *)s;
 	struct gdump_error *err = NULL;
 
-	/* readers take the end of the last record for the end of the file */
+	/* for readers, the file ends where the record with the highest offset ends */
 	if (f->end < size)
 		err = sink_flat_write(s, size - 1, "", 1);
 	if (!err)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * sink_spool.c - a file without a name that goes to another sink when it is complete
+ * sink_spool.c - a file without a name that is copied to another sink when it is complete
  *
- * For bytes that are not made in the order that the other sink wants, by somebody who must
- * not wait for it either.
+ * This is for pages that arrive in another order than the other sink needs, from a guest that
+ * must not wait for that sink.
  */
 #include "sink.h"
 
@@ -26,7 +26,8 @@ struct sink_spool {
 	int fd;
 };
 
-static struct gdump_error *sink_spool_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_spool_write(struct sink *s, uint64_t off, const void *buf,
+					    size_t len)
 {
 	struct sink_spool *f = (struct sink_spool *)s;
 	const int rc = io_pwrite(f->fd, buf, len, off);
@@ -34,7 +35,7 @@ static struct gdump_error *sink_spool_write(struct sink *s, uint64_t off, const 
 	return rc ? error_os(rc, "cannot write to a temporary file in %s", f->dir) : NULL;
 }
 
-/* Holes too: the other sink may not fill what it is not given. */
+/* Holes are copied too, because the other sink may not fill them. */
 static struct gdump_error *sink_spool_finish(struct sink *s, uint64_t size)
 {
 	struct sink_spool *f = (struct sink_spool *)s;

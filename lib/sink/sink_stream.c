@@ -3,8 +3,8 @@
 /*
  * sink_stream.c - a descriptor: a pipe, a terminal, a device, standard output
  *
- * A regular file (a shell's redirection) is written in place, from where it
- * stands.  All else gets its bytes in ascending order.
+ * A regular file (a shell's redirection) is written in place, from its current offset
+ * on.  Everything else gets its bytes in ascending order.
  */
 #include "sink.h"
 
@@ -22,8 +22,8 @@
 struct sink_stream {
 	struct sink sink;
 	int fd;
-	bool owned;                     /* the descriptor                       */
-	uint64_t pos;                   /* bytes written; or where we began     */
+	bool owned;                     /* close() closes the descriptor        */
+	uint64_t pos;                   /* bytes written; if it seeks, where we began */
 };
 
 static struct gdump_error *sink_stream_error(int rc)
@@ -46,7 +46,8 @@ static struct gdump_error *sink_stream_skip(struct sink_stream *f, uint64_t to)
 	return NULL;
 }
 
-static struct gdump_error *sink_stream_write(struct sink *s, uint64_t off, const void *buf, size_t len)
+static struct gdump_error *sink_stream_write(struct sink *s, uint64_t off, const void *buf,
+					     size_t len)
 {
 	struct sink_stream *f = (struct sink_stream *)s;
 	struct gdump_error *err;
@@ -122,7 +123,7 @@ struct gdump_error *sink_stream_create(int fd, struct sink **ret)
 
 struct gdump_error *sink_device_create(const char *path, struct sink **ret)
 {
-	/* the guest may be paused: do not wait for somebody to read a FIFO */
+	/* the guest may be paused: do not wait for a reader of a FIFO */
 	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
 	struct gdump_error *err;
 

@@ -136,8 +136,8 @@ static void test_locked(void)
 	struct sink *s;
 
 	CHECK_OK(sink_file_create("out", false, &s));
-	CHECK_ERR(create("out", false), GDUMP_ERR_OS, "another guestdump is writing it");
-	CHECK_ERR(create("out", true), GDUMP_ERR_OS, "another guestdump is writing it");
+	CHECK_ERR(create("out", false), GDUMP_ERR_OS, "another guestdump writes this file");
+	CHECK_ERR(create("out", true), GDUMP_ERR_OS, "another guestdump writes this file");
 	CHECK(there("out.incomplete"));
 	sink_close(s);
 }
