@@ -13,7 +13,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
-/* Pages [i, i + n) of a batch are neighbours in memory. */
+/* How many pages of a batch, from @i on, are contiguous in memory */
 static size_t batch_run_length(const struct batch *b, size_t i)
 {
 	size_t n = 1;
@@ -57,7 +57,7 @@ static struct gdump_error *batch_read_singly(struct pipeline_worker *w, struct r
 	return err;
 }
 
-/* Read pages [i, i + n), or borrow them where they can be seen in place. */
+/* Borrow pages [i, i + n) if they can be accessed in place, or else read them. */
 static struct gdump_error *batch_read_pages(struct pipeline_worker *w, struct ring_entry *e,
 					    size_t i, size_t n)
 {
@@ -88,7 +88,7 @@ static struct gdump_error *batch_read_pages(struct pipeline_worker *w, struct ri
 	return err;
 }
 
-/* Read the pages of a run that are there; those that are not are PAGE_ZERO. */
+/* Read the pages of a run that the source has; the others are PAGE_ZERO. */
 static struct gdump_error *batch_read_run(struct pipeline_worker *w, struct ring_entry *e, size_t i,
 					  size_t n)
 {
@@ -146,7 +146,7 @@ static void batch_compress_page(struct pipeline_worker *w, struct ring_entry *e,
 		e->count.compressed++;
 	} else {
 		n = page_size;
-		/* pages before it may be zero: then it moves down */
+		/* earlier pages may be zero or lost and have no data: then it moves down */
 		if (w->p->writer && dst != src)
 			memmove(dst, src, n);
 		e->count.uncompressed++;
@@ -169,8 +169,8 @@ void batch_compress(struct pipeline_worker *w, struct ring_entry *e)
 	e->batch.data = e->buf;
 }
 
-/* Take over the pages of a run as the input holds them.  False: they cannot stay
- * so, or are best read one by one.
+/* Copy the compressed pages of a run from the input.  False: they must be recompressed, or read
+ * one by one.
  */
 static bool batch_take_run(struct pipeline_worker *w, struct ring_entry *e, size_t i, size_t n)
 {
@@ -180,7 +180,7 @@ static bool batch_take_run(struct pipeline_worker *w, struct ring_entry *e, size
 	CLEANUP_ERROR struct gdump_error *err =
 		source_scan(source, b->pages[i].pfn, n, w->state, false);
 
-	/* what fails here fails once more in read(), which has to say why */
+	/* an error here happens again in batch_read(), which reports it */
 	if (err || memchr(w->state, PAGE_ABSENT, n) ||
 	    !source->ops->stored(source, b->pages[i].pfn, n, flag, e->buf + b->data_len,
 				 w->stored))
@@ -190,7 +190,8 @@ static bool batch_take_run(struct pipeline_worker *w, struct ring_entry *e, size
 		struct page *page = &b->pages[i + k];
 
 		page->len = from->len;
-		page->kind = !from->len ? PAGE_ZERO : from->flag ? PAGE_COMPRESSED : PAGE_UNCOMPRESSED;
+		page->kind = !from->len ? PAGE_ZERO :
+			     from->flag ? PAGE_COMPRESSED : PAGE_UNCOMPRESSED;
 		e->count.zero += page->kind == PAGE_ZERO;
 		e->count.compressed += page->kind == PAGE_COMPRESSED;
 		e->count.uncompressed += page->kind == PAGE_UNCOMPRESSED;

@@ -24,12 +24,12 @@ enum entry_state {
 struct ring_entry {
 	struct batch batch;
 	enum entry_state state;
-	unsigned char *buf;             /* pages, as read, then as compressed; from
-					 * its claim until it is stored         */
-	const unsigned char **src;      /* each page of the batch, in buf or lent */
+	unsigned char *buf;             /* the pages as read, later compressed; from the
+					 * claim of the batch until it is stored */
+	const unsigned char **src;      /* each page of the batch, in buf or borrowed */
 	bool lent;                      /* some are borrowed from the source    */
 	struct gdump_error *err;
-	struct gdump_error *lost;       /* why the first lost page was          */
+	struct gdump_error *lost;       /* the error of the first lost page     */
 	struct gdump_result count;      /* of this batch                        */
 };
 
@@ -49,19 +49,19 @@ struct pipeline {
 	uint64_t end;                   /* no batch is claimed from here on     */
 	uint64_t reading;               /* batches being read                   */
 	uint64_t done_pages;
-	struct gdump_error *lost;       /* why the first lost page was          */
+	struct gdump_error *lost;       /* the error of the first lost page     */
 	struct gdump_error *cut;        /* why not all was read: the guest had to be resumed */
-	bool plan_done;
+	bool plan_done;                 /* there are no more pages to claim     */
 	bool hurry;                     /* read first, compress later           */
 	unsigned int running;           /* workers                              */
 
 	struct ring_entry *ring;
 	unsigned int num_entries;
-	unsigned char **bufs;           /* those that no entry has, last used last */
+	unsigned char **bufs;           /* the free ones, the last used last     */
 	unsigned int num_bufs;
 
 	enum read_order order;
-	/* of a source that pushes */
+	/* for a source that pushes */
 	pthread_t receiver;
 	bool receiver_runs;
 	struct ring_entry *receiving;   /* the batch that is being filled       */
@@ -71,26 +71,26 @@ struct pipeline {
 	struct gdump_error *receive_err;
 };
 
-/* One thread's own. */
+/* The state of one thread */
 struct pipeline_worker {
 	struct pipeline *p;
 	pthread_t thread;
 	unsigned char *state;
-	unsigned char *spare;           /* to compress into; changes places with the
-					 * entry's buf; NULL: pages are not compressed */
+	unsigned char *spare;           /* to compress into, then swapped with the entry's
+					 * buf; NULL: pages are not compressed  */
 	void *compressor;
-	struct stored_page *stored;     /* NULL: pages are compressed anew      */
-	struct gdump_error *lost;       /* as in struct ring_entry                    */
+	struct stored_page *stored;     /* NULL: all pages are compressed by us */
+	struct gdump_error *lost;       /* as in struct ring_entry              */
 };
 
 /* One batch (pipeline_batch.c) ---------------------------------------------- */
 
-/* Read the pages of a batch; a page that cannot be read for a reason of its own is lost. */
+/* Read the pages of a batch; a page that cannot be read although others may be is lost. */
 MUST_CHECK struct gdump_error *batch_read(struct pipeline_worker *w, struct ring_entry *e);
 /* Find the zero pages among those that were read, and compress the others. */
 void batch_compress(struct pipeline_worker *w, struct ring_entry *e);
-/* Take over the pages as the input holds them.  False: some of them must be compressed anew,
- * or have to be read one by one.
+/* Copy the compressed pages of the input.  False: some of them must be recompressed, or read one
+ * by one.
  */
 bool batch_take(struct pipeline_worker *w, struct ring_entry *e);
 
@@ -116,7 +116,7 @@ static inline struct ring_entry *entry_claim(struct pipeline *p)
 	return e;
 }
 
-/* Lock held: its batch is stored. */
+/* Lock held: release the buffer of an entry whose batch is stored. */
 static inline void entry_release_buf(struct pipeline *p, struct ring_entry *e)
 {
 	p->bufs[p->num_bufs++] = TAKE_PTR(e->buf);

@@ -3,9 +3,9 @@
 /*
  * pipeline_receive.c - receive the pages of a source that pushes them in its own order
  *
- * A thread of its own runs the source's push().  It waits for a free entry of the ring,
- * fills that batch with pages as they come, and hands it to the workers as if one of them
- * had read it.
+ * A thread, the receiver, runs the source's push().  It waits for a free entry of the
+ * ring, fills its batch with pages as they arrive, and hands it to the workers as if one of
+ * them had read it.
  */
 #include "pipeline_inside.h"
 
@@ -16,7 +16,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
-/* Wait for a free entry and begin to fill it.  False: the dump has ended. */
+/* Wait for a free entry and claim it.  False: the dump has ended. */
 static bool receiver_claim(struct pipeline *p)
 {
 	pthread_mutex_lock(&p->lock);
@@ -48,7 +48,7 @@ static void receiver_publish(struct pipeline *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* The data of page @i of the batch, which may be in the space of receiver_reserve() */
+/* Take the data of page @i, which may lie in the space that receiver_reserve() returned. */
 static void receiver_put_data(struct pipeline *p, size_t i, const unsigned char *data)
 {
 	const size_t page_size = p->plan->page_size;
@@ -108,19 +108,20 @@ static void *receiver_reserve(void *arg, size_t *num)
 	pthread_mutex_unlock(&p->lock);
 	if (!has_room || (!p->receiving && !receiver_claim(p)))
 		return NULL;
-	*num = MIN(p->batch_pages - p->fill / page_size, p->batch_pages - p->receiving->batch.num_pages);
+	*num = MIN(p->batch_pages - p->fill / page_size,
+		   p->batch_pages - p->receiving->batch.num_pages);
 	return p->receiving->buf + p->fill;
 }
 
 static bool receiver_canceled(void *arg)
 {
 	struct pipeline *p = arg;
-	bool stopped;
+	bool canceled;
 
 	pthread_mutex_lock(&p->lock);
-	stopped = p->claimed >= p->end;
+	canceled = p->claimed >= p->end;
 	pthread_mutex_unlock(&p->lock);
-	return stopped;
+	return canceled;
 }
 
 static void *receiver_run(void *arg)
@@ -136,7 +137,7 @@ static void *receiver_run(void *arg)
 		receiver_publish(p);
 	pthread_mutex_lock(&p->lock);
 	if (err && p->claimed < p->end) {
-		/* as if it came behind all batches */
+		/* the error counts as that of the batch after the last one */
 		p->receive_err = err;
 		p->end = p->claimed;
 	} else {
@@ -172,9 +173,11 @@ static void receiver_count_missing(struct pipeline *p)
 	p->writer->incomplete = true;
 	do {
 		pfn = plan_next(p->plan, &c);
-	} while (pfn != UINT64_MAX && plan_index(p->plan, pfn, &index) && bit_test(p->received, index));
+	} while (pfn != UINT64_MAX && plan_index(p->plan, pfn, &index) &&
+		 bit_test(p->received, index));
 	if (!p->lost)
-		p->lost = error_new(GDUMP_ERR_NODATA, "the page at 0x%" PRIx64 " was not in the snapshot",
+		p->lost = error_new(GDUMP_ERR_NODATA,
+				    "the page at 0x%" PRIx64 " was not in the snapshot",
 				    pfn * p->plan->page_size);
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * pipeline_run.c - carry the planned pages from a source to a writer
+ * pipeline_run.c - copy the planned pages from a source to a writer
  *
  * Theory of operation
  *
  * The plan is cut into batches of up to BATCH_BYTES of kept pages.  Batch n
- * lives in ring[n % num_entries] and is, one after the other,
+ * lives in ring[n % num_entries] and passes through these states:
  *
  *     claimed       a worker reads its pages
  *     read          (only in a hurry) it waits to be compressed
@@ -15,11 +15,11 @@
  *     placed        the writer has given it its place in the file: in order of n
  *     stored        it is written; the ring entry is free
  *
- * The workers do all of this.  Each looks for the work that is nearest to the end: store
- * a placed batch, place the next one, or else claim a new batch and compress it while it
+ * The workers do all of this.  Each takes the work that is nearest to the end: store a
+ * placed batch, place the next one, or else claim a new batch and compress it while it
  * is in the cache.  In a hurry, that is while a guest is paused until all has been read,
  * claiming comes first, and compressing waits as long as there are free entries.  place()
- * does a few sums, so it runs under the lock; reading, compressing and storing do not.
+ * only calculates, so it runs under the lock; reading, compressing and storing do not.
  * So the layout of the file depends on nothing but the order of the batches, no worker
  * waits for another unless the ring is full, and all of them write.  If the sink cannot
  * seek, batches are stored in order, one at a time.
@@ -31,8 +31,8 @@
  * wait for their places.  The error that is reported is that of the lowest batch: after
  * an error no batch is claimed, but the batches in flight below it are completed.
  *
- * A source that pushes has an order of its own: the receiver (pipeline_receive.c), a
- * thread, takes its pages and fills batches with them as they come.  The rest is the same.
+ * A source that pushes passes its pages in any order: the receiver (pipeline_receive.c),
+ * a thread, fills batches with them as they arrive.  The rest is the same.
  *
  * p->lock guards the counters, the cursor and the state of each entry.  The pages and data
  * of an entry belong to one worker between two changes of its state.  On a READ_ASCENDING
@@ -41,6 +41,7 @@
 #include "pipeline_inside.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -123,7 +124,7 @@ static bool worker_claim(struct pipeline_worker *w)
 	    p->claimed - p->stored == p->num_entries)
 		return false;
 	if (p->order == READ_ASCENDING && p->reading)
-		return false;           /* its turn comes when the other has read */
+		return false;           /* after the other batch was read */
 	n = p->claimed;
 	e = entry_at(p, n);
 	if (!batch_next_pages(p, &e->batch)) {
@@ -136,7 +137,7 @@ static bool worker_claim(struct pipeline_worker *w)
 
 	taken = w->stored && batch_take(w, e);
 	err = taken ? NULL : batch_read(w, e);
-	/* borrowed pages cannot wait: they are used in place until they are compressed */
+	/* borrowed pages are used in place: compress them before the batch counts as read */
 	if (!err && e->lent && !taken)
 		batch_compress(w, e);
 	if (!err)
@@ -176,7 +177,8 @@ static bool worker_place(struct pipeline_worker *w)
 	struct pipeline *p = w->p;
 	bool some = false;
 
-	while (p->placed < MIN(p->claimed, p->end) && entry_at(p, p->placed)->state == ENTRY_COMPRESSED) {
+	while (p->placed < MIN(p->claimed, p->end) &&
+	       entry_at(p, p->placed)->state == ENTRY_COMPRESSED) {
 		struct ring_entry *e = entry_at(p, p->placed);
 		struct gdump_error *err = p->writer && p->writer->ops->place ?
 					  p->writer->ops->place(p->writer, &e->batch) : NULL;
@@ -370,7 +372,7 @@ static void worker_free(struct pipeline_worker *w, const struct codec *codec)
 	free(w->state);
 }
 
-/* Lock held, given up while waiting: about PROGRESS_MS, or until all is done. */
+/* Lock held, but not while waiting: wait PROGRESS_MS, or until tick is signaled. */
 static void pipeline_wait_tick(struct pipeline *p)
 {
 	struct timespec until;
@@ -440,8 +442,8 @@ static struct gdump_error *pipeline_resume_early(struct pipeline *p, struct gdum
 	return source_resume(p->source);
 }
 
-/* The calling thread meanwhile reports progress, asks whether to cancel, and calls all_read()
- * when the source is no longer needed.
+/* While the workers run, the calling thread reports progress, asks whether to cancel, and calls
+ * all_read() when the source is no longer needed.
  */
 static struct gdump_error *pipeline_watch(struct pipeline *p)
 {
@@ -451,7 +453,7 @@ static struct gdump_error *pipeline_watch(struct pipeline *p)
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		/* one more round when the workers are done: they may have been quick */
+		/* one more round after the workers have ended, so that all_read() is called */
 		const bool running = p->running;
 		const bool all_read = p->plan_done && !p->reading && !reported;
 		const uint64_t done = p->done_pages;
@@ -459,15 +461,15 @@ static struct gdump_error *pipeline_watch(struct pipeline *p)
 		pthread_mutex_unlock(&p->lock);
 		if (all_read && opt->all_read) {
 			debug_log(&p->source->debug, GDUMP_DEBUG_STEP,
-				  "all memory was read when %llu of %llu pages had been stored",
-				  (unsigned long long)done, (unsigned long long)p->plan->kept);
+				  "all memory was read when %" PRIu64 " of %" PRIu64
+				  " pages had been stored", done, p->plan->kept);
 			reported = true;
 			err = opt->all_read(opt->all_read_arg);
 		}
 		why = err ? NULL : pipeline_overdue(p);
 		if (why)
 			err = pipeline_resume_early(p, why);
-		/* once at least, however quick they were */
+		/* at least once, even if the workers have ended already */
 		if ((running || !asked) && !err && opt->progress &&
 		    opt->progress(opt->progress_arg, done, p->plan->kept))
 			err = error_new(GDUMP_ERR_CANCELED, "canceled");
@@ -517,15 +519,15 @@ static void pipeline_deinit(struct pipeline *p)
 	pthread_mutex_destroy(&p->lock);
 }
 
-static void log_totals(const struct pipeline *p, uint64_t began_us)
+static void pipeline_log_totals(const struct pipeline *p, uint64_t began_us)
 {
 	const struct gdump_result *r = p->result;
 
 	debug_log(&p->source->debug, GDUMP_DEBUG_STEP,
-		  "the pipeline took %.1f ms for %llu pages with %u threads: %llu zero, %llu compressed, %llu uncompressed, %llu unreadable",
-		  (double)(clock_us() - began_us) / 1000, (unsigned long long)r->pages,
-		  p->opt->threads, (unsigned long long)r->zero, (unsigned long long)r->compressed,
-		  (unsigned long long)r->uncompressed, (unsigned long long)r->unreadable);
+		  "the pipeline took %.1f ms for %" PRIu64 " pages with %u threads: %" PRIu64
+		  " zero, %" PRIu64 " compressed, %" PRIu64 " uncompressed, %" PRIu64 " unreadable",
+		  (double)(clock_us() - began_us) / 1000, r->pages, p->opt->threads, r->zero,
+		  r->compressed, r->uncompressed, r->unreadable);
 }
 
 struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan,
@@ -567,7 +569,7 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 		gdump_error_destroy(receive_err);
 	else
 		err = receive_err;
-	log_totals(&p, began_us);
+	pipeline_log_totals(&p, began_us);
 	if (p.lost)
 		result->first_error = strdup(gdump_error_message(p.lost));
 	gdump_error_destroy(p.lost);

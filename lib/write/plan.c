@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * plan.c - which pages to keep: a bit for each
+ */
 #include "plan.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
@@ -14,7 +19,7 @@ enum {
 	BLOCK_PAGES = 32768,            /* of the plan: 4 KiB of its bits       */
 };
 
-/* The pages that the ranges touch. */
+/* The extents of all pages that are at least partly in a range */
 static struct gdump_error *plan_create_extents(struct gdump_plan *plan, const struct image *image)
 {
 	const uint32_t page_size = plan->page_size;
@@ -47,14 +52,14 @@ static struct gdump_error *plan_create_bits(struct gdump_plan *plan)
 {
 	plan->kept = 0;
 	plan->shares_bits = false;
-	/* what is not touched of it, as the input has no such pages, is no memory */
+	/* parts of it that are never written, as the input has no such pages, take no memory */
 	plan->keep = calloc((size_t)div_up(plan->num_pages, 64) + 1, sizeof(*plan->keep));
 	plan->touched_blocks = calloc((size_t)div_up(plan->num_pages, 64 * BLOCK_PAGES) + 1,
 			    sizeof(*plan->touched_blocks));
 	return plan->keep && plan->touched_blocks ? NULL : error_nomem();
 }
 
-/* Keep pages [index, index + num), which were not. */
+/* Keep pages [index, index + num), none of which was kept. */
 static void plan_keep_pages(struct gdump_plan *plan, uint64_t index, uint64_t num)
 {
 	plan->kept += num;
@@ -65,7 +70,7 @@ static void plan_keep_pages(struct gdump_plan *plan, uint64_t index, uint64_t nu
 	}
 }
 
-/* All of an extent that the input has. */
+/* Keep all pages of an extent that the input has. */
 static struct gdump_error *plan_keep_extent(struct gdump_plan *plan, const struct extent *x,
 				       struct source *s)
 {
@@ -124,9 +129,9 @@ struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret)
 		err = plan_keep_all(plan, s);
 	if (err)
 		return err;
-	debug_log(&s->debug, GDUMP_DEBUG_STEP, "the input has %llu of %llu pages in %zu extents",
-		  (unsigned long long)plan->kept, (unsigned long long)plan->num_pages,
-		  plan->num_extents);
+	debug_log(&s->debug, GDUMP_DEBUG_STEP,
+		  "the input has %" PRIu64 " of %" PRIu64 " pages in %zu extents", plan->kept,
+		  plan->num_pages, plan->num_extents);
 	*ret = TAKE_PTR(plan);
 	return NULL;
 }
@@ -151,8 +156,8 @@ static uint64_t bits_next(const uint64_t *bits, uint64_t i, uint64_t end, bool s
 	return MIN(i, end);
 }
 
-/* The same of the plan's pages that are kept.  Where none ever was, nothing is looked at:
- * to read what was not touched costs the time, and on some machines the memory.
+/* The next kept page in [i, end), or @end.  Blocks without any kept page are skipped: reading
+ * bits that were never written takes time, and on some machines memory.
  */
 static uint64_t plan_next_kept(const struct gdump_plan *plan, uint64_t i, uint64_t end)
 {
@@ -166,8 +171,8 @@ static uint64_t plan_next_kept(const struct gdump_plan *plan, uint64_t i, uint64
 	return MIN(i, end);
 }
 
-/* How many pages from @i on, before @end, one look tells of: @mask is their bits in a word
- * of the plan's, or 0 where none ever was kept.
+/* How many pages from @i on, before @end, can be handled in one step: those whose bits are in one
+ * word of keep[], @mask; or, if @mask is 0, those of a block in which none ever was kept.
  */
 static uint64_t plan_step(const struct gdump_plan *plan, uint64_t i, uint64_t end, uint64_t *mask)
 {
@@ -191,7 +196,7 @@ static uint64_t plan_count_kept(const struct gdump_plan *plan, uint64_t i, uint6
 	return count;
 }
 
-/* The pfn behind the last page of RAM; where there is none, of all. */
+/* The pfn after the last page of RAM; without any RAM, after the last page of all. */
 static uint64_t plan_ram_end(const struct gdump_plan *plan, const struct image *image)
 {
 	for (size_t i = image->num_ranges; i-- > 0;) {
@@ -203,7 +208,7 @@ static uint64_t plan_ram_end(const struct gdump_plan *plan, const struct image *
 	return plan_end_pfn(plan);
 }
 
-/* A copy with extents of its own, but @plan's bits; NULL: no memory */
+/* A copy with its own extents that shares the bits of @plan; NULL: no memory */
 static struct gdump_plan *plan_share(const struct gdump_plan *plan)
 {
 	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
@@ -308,21 +313,10 @@ static void bits_set(unsigned char *buf, uint64_t from, uint64_t to)
 		buf[from / 8] |= (unsigned char)(1 << from % 8);
 }
 
-/* The first extent that ends behind @pfn, or the number of all. */
+/* The first extent that ends after @pfn, or the number of all extents */
 static size_t plan_extent_from(const struct gdump_plan *plan, uint64_t pfn)
 {
-	size_t lo = 0, hi = plan->num_extents;
-
-	while (lo < hi) {
-		const size_t mid = lo + (hi - lo) / 2;
-		const struct extent *x = &plan->extents[mid];
-
-		if (x->pfn + x->num <= pfn)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return BISECT(plan->num_extents, i, plan->extents[i].pfn + plan->extents[i].num > pfn);
 }
 
 void plan_bitmap(const struct gdump_plan *plan, bool kept, uint64_t pfn,
@@ -374,8 +368,8 @@ static uint64_t plan_clear(struct gdump_plan *plan, uint64_t i, uint64_t end)
 	for (uint64_t n; i < end; i += n) {
 		n = plan_step(plan, i, end, &mask);
 		if (mask)
-			count += (unsigned int)__builtin_popcountll(
-				__atomic_fetch_and(&plan->keep[i / 64], ~mask, __ATOMIC_RELAXED) & mask);
+			count += (unsigned int)__builtin_popcountll(mask &
+				__atomic_fetch_and(&plan->keep[i / 64], ~mask, __ATOMIC_RELAXED));
 	}
 	return count;
 }
@@ -395,7 +389,7 @@ uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num)
 	return count;
 }
 
-/* All bits of @plan that may be set */
+/* Copy the bits of all blocks of @plan in which a page was ever kept. */
 static void plan_copy_kept(const struct gdump_plan *plan, uint64_t *to, const uint64_t *from)
 {
 	const uint64_t num = div_up(plan->num_pages, 64), step = BLOCK_PAGES / 64;

@@ -3,8 +3,8 @@
 /*
  * plan.h - which pages to keep
  *
- * One bit for each page that lies in a range.  Pages are counted through all
- * ranges, so holes between ranges cost nothing.
+ * One bit for each page in a range.  The pages of all ranges are numbered
+ * consecutively, so holes between ranges take no space.
  */
 #pragma once
 
@@ -16,12 +16,12 @@ struct extent {
 };
 
 struct gdump_plan {
-	const struct source *source;    /* that it was created for; not dereferenced */
+	const struct source *source;    /* for which it was created; not dereferenced */
 	uint32_t page_size;
-	unsigned int drop;              /* what was left out: enum gdump_drop   */
+	unsigned int drop;              /* what was omitted: enum gdump_drop    */
 	struct extent *extents;         /* ascending, not adjacent              */
 	size_t num_extents;
-	uint64_t *keep;                 /* by page number in the plan           */
+	uint64_t *keep;                 /* a bit for each page, by its number in the plan */
 	uint64_t *touched_blocks;       /* a bit for each 32768 pages: some of them
 					 * were kept at some time; elsewhere keep[]
 					 * was never written, and has no memory */
@@ -29,65 +29,65 @@ struct gdump_plan {
 	uint64_t num_pages;             /* of all extents                       */
 	uint64_t kept;
 	uint64_t dropped[8];            /* by bit of enum gdump_drop            */
-	uint64_t inconsistent;          /* page structures that made no sense   */
-	bool survey;                    /* not to be written: the guest may run */
+	uint64_t inconsistent;          /* page structures that contradict themselves */
+	bool survey;                    /* for statistics only, as the guest may run */
 	char warning[200];              /* why less was filtered, or ""         */
 };
 
-/* All pages that @s has; kernel/filter.h leaves some out. */
+/* A plan of all pages that @s has; see kernel/filter.h for omitting some. */
 MUST_CHECK struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret);
 
-/* The same plan without device memory above the last RAM.  It borrows from
- * @plan, which must outlive it.
+/* A copy of @plan without device memory above the last RAM.  It borrows from @plan, which
+ * must outlive it.
  */
 MUST_CHECK struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
 					 struct gdump_plan **ret);
 
-/* The same plan with only one in @step of the pages that it keeps. */
+/* A copy of @plan that keeps only every @step-th page that @plan keeps. */
 MUST_CHECK struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,
 					 struct gdump_plan **ret);
 
-/* How many kept pages are below a page, for many of them: a table of counts. */
+/* A table to find quickly how many kept pages lie below a page */
 struct plan_rank {
 	const struct gdump_plan *plan;
-	uint64_t *counts;               /* below each RANK_PAGES of the plan    */
+	uint64_t *counts;               /* kept pages below every RANK_PAGES-th page of the plan */
 };
 
 MUST_CHECK struct gdump_error *plan_rank_init(struct plan_rank *r, const struct gdump_plan *plan);
 void plan_rank_deinit(struct plan_rank *r);
-/* Of @pfn, which is kept. */
+/* The number of kept pages below @pfn, which is kept */
 uint64_t plan_rank(const struct plan_rank *r, uint64_t pfn);
 
-/* A place in a plan; begin with all zero. */
+/* A position in a plan; all zero at the beginning */
 struct plan_cursor {
 	size_t extent;
-	uint64_t page;                  /* in that extent                       */
+	uint64_t page;                  /* number in that extent                */
 };
 
-/* The next kept page at or after @c, which moves behind it; UINT64_MAX: none. */
+/* The pfn of the next kept page at or after @c, which advances past it; UINT64_MAX: none. */
 uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c);
 
-/* Whether page @pfn is kept, and then its number among all pages of the plan. */
+/* Whether page @pfn is kept; if it is in the plan, @index is its number there. */
 bool plan_index(const struct gdump_plan *plan, uint64_t pfn, uint64_t *index);
 
-/* Leave out [pfn, pfn + num) and say how many of these pages were kept so far.
- * Safe from many threads; the counts of @plan are the caller's business.
+/* Omit pages [pfn, pfn + num); returns how many of them were kept so far.  May be called from
+ * many threads; the caller updates the counts of @plan.
  */
 uint64_t plan_drop(struct gdump_plan *plan, uint64_t pfn, uint64_t num);
 
-/* Which pages are kept, to be put back; free() it.  NULL: no memory */
+/* A copy of the bits of kept pages, for plan_restore(); to be freed.  NULL: no memory */
 uint64_t *plan_save(const struct gdump_plan *plan);
 void plan_restore(struct gdump_plan *plan, const uint64_t *saved);
 
-/* The first pages [*@from, *@to) at or behind @pfn that lie in an extent; false: none do. */
+/* The first pages [*from, *to) at or after @pfn that are in an extent; false: none are. */
 bool plan_covers(const struct gdump_plan *plan, uint64_t pfn, uint64_t *from, uint64_t *to);
 
-/* How many pages from @pfn on, which lies in an extent, are all kept or all left
- * out; @kept says which.
+/* How many pages from @pfn on, which is in an extent, are all kept or all omitted; @kept says
+ * which.
  */
 uint64_t plan_run(const struct gdump_plan *plan, uint64_t pfn, bool *kept);
 
-/* The pfn behind the last page of all. */
+/* The pfn after the last page of all */
 uint64_t plan_end_pfn(const struct gdump_plan *plan);
 
 /* Bits of a kdump bitmap for pfns [pfn, pfn + 8 * len): 1 for each page of the

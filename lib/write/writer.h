@@ -43,15 +43,15 @@ struct batch {
 
 struct writer;
 struct writer_ops {
-	/* No batch may have pages from @pfn on and from the returned one on, as these are in
-	 * different files.  NULL: there is one file.
+	/* The first pfn after @pfn that is in another file: no batch has pages on both sides
+	 * of it.  NULL: there is only one file.
 	 */
 	uint64_t (*slice_end)(struct writer *w, uint64_t pfn);
 	/* NULL: every page has its place in the file already. */
 	struct gdump_error *(*place)(struct writer *w, struct batch *b);
 	struct gdump_error *(*store)(struct writer *w, const struct batch *b);
-	/* All is stored: write what is known only now, and set @size to the
-	 * length of the file.
+	/* All batches are stored: write what is known only now, and set @size to the length of
+	 * the file.
 	 */
 	struct gdump_error *(*finish)(struct writer *w, uint64_t *size);
 	void (*close)(struct writer *w);
@@ -62,27 +62,27 @@ struct writer {
 	const struct codec *codec;      /* NULL: pages are not compressed       */
 	int level;
 	uint64_t zero_filled;           /* pages that are zero in the dump, as
-					 * its format cannot leave them out     */
+					 * its format cannot omit them          */
 	uint64_t lost_cpus;             /* whose registers have no place in the format */
 	bool incomplete;                /* pages were lost: finish() says so    */
 };
 
-/* What a writer is made from; all of it outlives the writer. */
+/* The arguments for a new writer; what they point to must outlive the writer. */
 struct write_spec {
-	const struct image *image;      /* what to say of the machine           */
+	const struct image *image;      /* the description of the machine       */
 	const struct gdump_plan *plan;
-	struct source *source;          /* for facts that lie in memory         */
+	struct source *source;          /* to read facts from its memory        */
 	const struct codec *codec;
 	int level;
 	bool paging;                    /* with the guest's virtual addresses   */
-	const struct pv_dump_section *sections; /* to be fetched from @source when
+	const struct pv_dump_section *sections; /* to be fetched from @source after the
 					 * memory is written; NULL: none        */
 	bool any_order;                 /* batches are not ascending            */
 	struct sink *sink;
 	uint64_t part_start, part_end;  /* pfns whose data this file of a split
 					 * dump has; end 0: it is not split     */
-	struct sink *ranges_file;       /* for the text of a format that has one;
-					 * NULL: there is no place for it       */
+	struct sink *ranges_file;       /* for formats that write PATH.ranges;
+					 * NULL: it cannot be written           */
 };
 
 static inline void writer_cleanup(struct writer **w)
