@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * api.c - the thin rest of the public functions
+ * api.c - public functions that need no file of their own
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ void write_result(struct gdump_result *to, const struct gdump_result *result)
 
 	if (to)
 		args_return(to, result, sizeof(*result));
-	/* strings that the caller does not take */
+	/* strings for which the struct of the caller has no member */
 	if (!RESULT_HAS(size, partial_path))
 		free(result->partial_path);
 	if (!RESULT_HAS(size, first_error))
@@ -101,7 +101,7 @@ static const struct gdump_note *register_find_note(const struct image *image, si
 	return NULL;
 }
 
-/* How many of @regs, in their order, are inside of a descriptor. */
+/* How many of @regs, from the first on, are inside the descriptor of @note. */
 static size_t register_count(const struct reg *regs, const struct gdump_note *note)
 {
 	size_t n = 0;
@@ -206,8 +206,8 @@ uint64_t gdump_paused_us(const struct gdump *g)
 	return guest && guest->paused_us ? guest->paused_us(g->source) : 0;
 }
 
-/* A plan of all pages, less those that @drop says; @survey: only to look at. */
-static struct gdump_error *make_plan(struct source *s, unsigned int drop, bool survey,
+/* A plan of all pages without those in @drop; @survey: it is only for statistics. */
+static struct gdump_error *api_make_plan(struct source *s, unsigned int drop, bool survey,
 				     struct gdump_plan **ret)
 {
 	CLEANUP_PLAN struct gdump_plan *plan = NULL;
@@ -228,22 +228,23 @@ static struct gdump_error *make_plan(struct source *s, unsigned int drop, bool s
 
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct gdump_plan **ret)
 {
-	/* what can only be dumped as a whole can be planned so */
-	struct gdump_error *err = drop || !g->source->ops->pv_dump ? source_usable(g->source) : NULL;
+	/* a protected guest can be dumped, so a plan of all its pages is allowed */
+	const bool is_whole_pv_dump = !drop && g->source->ops->pv_dump;
+	struct gdump_error *err = is_whole_pv_dump ? NULL : source_usable(g->source);
 
 	if (err)
 		return error_prefix(err, "%s", g->where);
 	if (drop > 31)
 		return error_new(GDUMP_ERR_USAGE, "there is no dump level %u; 31 is the highest",
 				 drop);
-	return make_plan(g->source, drop, false, ret);
+	return api_make_plan(g->source, drop, false, ret);
 }
 
 struct gdump_error *gdump_plan_survey(struct gdump *g, struct gdump_plan **ret)
 {
 	struct gdump_error *err = source_usable(g->source);
 
-	return err ? error_prefix(err, "%s", g->where) : make_plan(g->source, 31, true, ret);
+	return err ? error_prefix(err, "%s", g->where) : api_make_plan(g->source, 31, true, ret);
 }
 
 bool gdump_format_at(size_t i, struct gdump_format_info *ret)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * checksum.c - the checksums at the end of a file: one CRC for each region of 1 MiB
+ */
 #include "checksum.h"
 
 #include <inttypes.h>
@@ -24,13 +27,13 @@ struct checksum {
 	uint64_t num, room;
 };
 
-/* The CRC without its inversions: zero for zeros, and linear. */
+/* The CRC without its inversions: it is linear, and zero for zeros. */
 static uint32_t crc_plain(const void *buf, size_t len)
 {
 	return ~libdeflate_crc32(UINT32_MAX, buf, len);
 }
 
-/* The product of two polynomials over GF(2) modulo that of the CRC; the highest bit is the
+/* The product of two polynomials over GF(2) modulo that of the CRC.  The highest bit is the
  * coefficient of x^0.
  */
 static uint32_t crc_multiply(uint32_t a, uint32_t b)
@@ -46,7 +49,7 @@ static uint32_t crc_multiply(uint32_t a, uint32_t b)
 	return product;
 }
 
-/* What @crc is when @num zeros follow: times x^8 for each. */
+/* The CRC of the same bytes and @num zeros: multiplied by x^8 for each. */
 static uint32_t crc_add_zeros(uint32_t crc, size_t num)
 {
 	uint32_t power = (uint32_t)1 << (31 - 8);
@@ -59,7 +62,7 @@ static uint32_t crc_add_zeros(uint32_t crc, size_t num)
 	return crc;
 }
 
-/* What a piece that ends @end bytes into a region contributes. */
+/* What bytes that end @end bytes into a region contribute to its CRC, which is their XOR */
 static uint32_t crc_of_piece(const void *buf, size_t len, size_t end)
 {
 	return crc_add_zeros(crc_plain(buf, len), REGION - end);
@@ -83,7 +86,7 @@ void checksum_destroy(struct checksum *c)
 	free(c);
 }
 
-/* Have at least @num regions; those that nothing is known of are zeros. */
+/* Make room for at least @num regions; those that were not written are zeros. */
 static bool checksum_grow(struct checksum *c, uint64_t num)
 {
 	const uint64_t room = MAX(num + num / 2, 64);
@@ -158,11 +161,11 @@ struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **re
 
 struct verify {
 	struct bytes *in;
-	uint64_t size, num;             /* of what is in front of it, and regions */
+	uint64_t size, num;             /* of the file without its checksum: bytes, regions */
 	unsigned char *crcs;
 };
 
-/* Of the whole file, with its checksum */
+/* The size of the file with its checksum */
 static uint64_t verify_file_size(const struct verify *v)
 {
 	return v->size + v->num * CRC_SIZE + FOOTER_SIZE;
@@ -180,7 +183,7 @@ static uint32_t crc_get(const unsigned char *p)
 	return get_u32(&c);
 }
 
-/* A footer whose name has but a few wrong bits was one. */
+/* A footer whose magic has only a few wrong bits is a damaged footer. */
 static bool checksum_is_footer(const unsigned char *buf)
 {
 	int bits = 0;
@@ -211,8 +214,10 @@ static struct gdump_error *verify_footer(struct verify *v, const unsigned char *
 				 VERSION);
 	if (v->size > v->in->size || v->num != div_up(v->size, REGION) ||
 	    v->in->size - v->size != v->num * CRC_SIZE + FOOTER_SIZE)
-		return error_new(GDUMP_ERR_CORRUPT, "the checksum trailer is for a file of %" PRIu64
-				 " bytes, but this one has %" PRIu64, verify_file_size(v), v->in->size);
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "the checksum trailer is for a file of %" PRIu64
+				 " bytes, but this one has %" PRIu64, verify_file_size(v),
+				 v->in->size);
 	return NULL;
 }
 
@@ -229,7 +234,7 @@ static struct gdump_error *verify_crcs(struct verify *v, uint32_t crc)
 	return err;
 }
 
-/* The CRC of region @i; @buf has room for one. */
+/* The CRC of region @i; @buf has room for one region. */
 static struct gdump_error *verify_region(const struct verify *v, uint64_t i, unsigned char *buf,
 				      uint32_t *ret)
 {

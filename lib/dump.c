@@ -23,7 +23,7 @@ enum { DEFAULT_BUFFER = 256 << 20 };
  * earlier.  This helps small (filtered) dumps and makes no difference for large ones.  A
  * guest that keeps running uses it only when the output is slow.
  */
-static uint64_t buffer_size(const struct gdump *g, const struct gdump_plan *plan,
+static uint64_t dump_buffer_size(const struct gdump *g, const struct gdump_plan *plan,
 			    const struct gdump_write_options *opt)
 {
 	if (!opt->resume_guest || !g->source->ops->guest || !g->source->was_running)
@@ -35,13 +35,13 @@ static uint64_t buffer_size(const struct gdump *g, const struct gdump_plan *plan
 	return plan->drop & ~(unsigned int)GDUMP_DROP_ZERO ? DEFAULT_BUFFER : 0;
 }
 
-static struct gdump_error *all_read(void *arg)
+static struct gdump_error *dump_all_read(void *arg)
 {
 	return source_resume(arg);
 }
 
-/* Carry the planned pages to the outputs, and complete these. */
-static struct gdump_error *write_pages(struct gdump *g, const struct gdump_plan *plan,
+/* Write the planned pages to the outputs, and complete the outputs. */
+static struct gdump_error *dump_write_pages(struct gdump *g, const struct gdump_plan *plan,
 				       struct outputs *o, const struct settings *set,
 				       const struct gdump_write_options *opt,
 				       struct gdump_result *result)
@@ -50,12 +50,12 @@ static struct gdump_error *write_pages(struct gdump *g, const struct gdump_plan 
 	const struct guest_ops *guest = g->source->ops->guest;
 	const struct pipeline_options run = {
 		.threads = set->threads, .store_in_order = !first->sink->seeks,
-		.buffer = buffer_size(g, plan, opt),
-		/* a level that was asked for is worth compressing anew */
+		.buffer = dump_buffer_size(g, plan, opt),
+		/* if the user asked for a level, pages are compressed anew with it */
 		.keep_compressed = !opt->level && !opt->has_level,
 		.progress = opt->progress, .progress_arg = opt->progress_arg,
 		/* the sections are fetched after the pages */
-		.all_read = opt->resume_guest && !first->spec.sections ? all_read : NULL,
+		.all_read = opt->resume_guest && !first->spec.sections ? dump_all_read : NULL,
 		.all_read_arg = g->source,
 		.resume_now = opt->resume_now, .resume_now_arg = opt->resume_now_arg,
 	};
@@ -69,8 +69,8 @@ static struct gdump_error *write_pages(struct gdump *g, const struct gdump_plan 
 	return err ? err : outputs_complete(o, result);
 }
 
-/* A protected guest: its dump can be decrypted only if all memory and the sections are in it. */
-static struct gdump_error *check_protected(const struct settings *set,
+/* The dump of a protected guest can be decrypted only if it has all memory and the sections. */
+static struct gdump_error *dump_check_protected(const struct settings *set,
 					   const struct gdump_plan *plan,
 					   const struct gdump_write_options *opt)
 {
@@ -84,8 +84,8 @@ static struct gdump_error *check_protected(const struct settings *set,
 	return NULL;
 }
 
-/* Write all files, between the beginning and the end of what the source does for a dump. */
-static struct gdump_error *write_outputs(struct gdump *g, const struct gdump_plan *plan,
+/* Write all files, between source_begin() and source_end(). */
+static struct gdump_error *dump_write_outputs(struct gdump *g, const struct gdump_plan *plan,
 					 struct outputs *o, const struct settings *set,
 					 const struct gdump_write_options *opt,
 					 struct gdump_result *result)
@@ -100,7 +100,7 @@ static struct gdump_error *write_outputs(struct gdump *g, const struct gdump_pla
 	result->lost_cpus = image->num_lost_cpus - g->source->image.num_lost_cpus;
 	err = outputs_begin(o, set, image, sections);
 	if (!err)
-		err = write_pages(g, plan, o, set, opt, result);
+		err = dump_write_pages(g, plan, o, set, opt, result);
 	end_err = source_end(g->source, opt->resume_guest);
 	if (err && end_err)
 		err = error_prefix(err, "%s", gdump_error_message(end_err));
@@ -122,8 +122,8 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	return err ? err : outputs_check(path, &opt, &set);
 }
 
-/* A guest that keeps running gives its pages in an order of its own, and waits for us. */
-static struct gdump_error *apply_live_defaults(const struct gdump *g,
+/* With --live, pages arrive in any order, and the guest is slowed down while we compress. */
+static struct gdump_error *dump_apply_live_defaults(const struct gdump *g,
 					       const struct gdump_write_options *opt,
 					       struct settings *set)
 {
@@ -141,12 +141,12 @@ static struct gdump_error *apply_live_defaults(const struct gdump *g,
 	return opt->paging ? source_pause(g->source) : NULL;
 }
 
-/* Whether what is in @g can be written as it is asked for. */
-static struct gdump_error *check_input(const struct gdump *g, const struct settings *set,
+/* Check that @g can be written with these options. */
+static struct gdump_error *dump_check_input(const struct gdump *g, const struct settings *set,
 				       const struct gdump_plan *plan,
 				       const struct gdump_write_options *opt)
 {
-	struct gdump_error *err = g->source->ops->pv_dump ? check_protected(set, plan, opt) :
+	struct gdump_error *err = g->source->ops->pv_dump ? dump_check_protected(set, plan, opt) :
 						    source_usable(g->source);
 
 	if (!err && g->source->resumed_early)
@@ -157,16 +157,18 @@ static struct gdump_error *check_input(const struct gdump *g, const struct setti
 	if (!err)
 		err = write_plan_check(g, plan);
 	if (!err && plan && plan->survey)
-		err = error_new(GDUMP_ERR_USAGE, "a survey plan cannot be written");
+		err = error_new(GDUMP_ERR_USAGE,
+				"a plan of gdump_plan_survey() is only for statistics; create one with gdump_plan_create()");
 	return error_prefix(err, "%s", g->where);
 }
 
-/* The plan that is written: @plan or all pages, less what the format cannot hold.  Plans made for
- * that are returned in @whole and @trimmed.
+/* The plan that is written: @plan or all pages, without those that the format cannot hold.  The
+ * plans that are created for this are returned in @whole and @trimmed.
  */
-static struct gdump_error *effective_plan(const struct gdump *g, const struct settings *set,
-					  const struct gdump_plan **plan,
-					  struct gdump_plan **whole, struct gdump_plan **trimmed)
+static struct gdump_error *dump_effective_plan(const struct gdump *g, const struct settings *set,
+					       const struct gdump_plan **plan,
+					       struct gdump_plan **whole,
+					       struct gdump_plan **trimmed)
 {
 	struct gdump_error *err = NULL;
 
@@ -181,15 +183,16 @@ static struct gdump_error *effective_plan(const struct gdump *g, const struct se
 	return err;
 }
 
-static void log_settings(const struct gdump *g, const struct settings *set,
+static void dump_log_settings(const struct gdump *g, const struct settings *set,
 			 const struct gdump_plan *plan, const struct gdump_write_options *opt,
 			 const char *path)
 {
 	debug_log(&g->source->debug, GDUMP_DEBUG_STEP,
-		  "%llu of %llu pages are written to %s: format %s, codec %s, level %d, %u threads, %llu bytes of buffer, %u files",
-		  (unsigned long long)plan->kept, (unsigned long long)plan->num_pages, path,
-		  set->format->name, set->codec ? set->codec->name : "none", set->level,
-		  set->threads, (unsigned long long)buffer_size(g, plan, opt), MAX(opt->split, 1));
+		  "%" PRIu64 " of %" PRIu64 " pages are written to %s: format %s, codec %s, "
+		  "level %d, %u threads, %" PRIu64 " bytes of buffer, %u files",
+		  plan->kept, plan->num_pages, path, set->format->name,
+		  set->codec ? set->codec->name : "none", set->level, set->threads,
+		  dump_buffer_size(g, plan, opt), MAX(opt->split, 1));
 }
 
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
@@ -206,17 +209,17 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	if (!err)
 		err = settings_find(&opt, &set);
 	if (!err)
-		err = check_input(g, &set, plan, &opt);
+		err = dump_check_input(g, &set, plan, &opt);
 	if (!err)
-		err = effective_plan(g, &set, &plan, &whole, &trimmed);
+		err = dump_effective_plan(g, &set, &plan, &whole, &trimmed);
 	if (!err)
-		err = apply_live_defaults(g, &opt, &set);
+		err = dump_apply_live_defaults(g, &opt, &set);
 	if (err)
 		return err;
-	log_settings(g, &set, plan, &opt, path);
+	dump_log_settings(g, &set, plan, &opt, path);
 	err = outputs_open(&o, path, &opt, &set, g->source, plan);
 	if (!err)
-		err = write_outputs(g, plan, &o, &set, &opt, &result);
+		err = dump_write_outputs(g, plan, &o, &set, &opt, &result);
 	if (!err)
 		err = outputs_finish(&o);
 	if (err)
@@ -226,9 +229,9 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	return err;
 }
 
-/* A dump in several files has a checksum if each of them does. */
-static struct gdump_error *verify_checksum(const struct source *s, size_t i, unsigned int threads,
-				     struct gdump_result *result)
+/* Verify file @i.  A split dump has a checksum if each of its files has one. */
+static struct gdump_error *dump_verify_checksum(const struct source *s, size_t i,
+						unsigned int threads, struct gdump_result *result)
 {
 	bool there;
 	struct gdump_error *err = checksum_verify(s->files[i], threads, &there);
@@ -267,7 +270,7 @@ struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_optio
 	if (!err && g->source->ops->verify)
 		err = g->source->ops->verify(g->source);
 	for (size_t i = 0; !err && i < g->source->num_files; i++)
-		err = verify_checksum(g->source, i, run.threads, &result);
+		err = dump_verify_checksum(g->source, i, run.threads, &result);
 	write_result(opt.result, &result);
 	return error_prefix(err, "%s", g->where);
 }

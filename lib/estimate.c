@@ -12,7 +12,7 @@
 
 enum { SAMPLE_PAGES = 16384 };
 
-/* A writer that only adds up. */
+/* A writer that only counts bytes */
 struct counter {
 	struct writer writer;
 	uint64_t bytes;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * job.c - gdump_write() beside the caller: a thread and three states
+ * job.c - gdump_write() in the background: a thread and three states
  *
- * The job's thread writes; all that others may look at meanwhile is under the
- * lock.  It takes no signals, nor do the threads that it starts: a VMM's handlers
- * expect its own threads.
+ * A thread of the job writes the dump; the lock guards all that other threads read
+ * meanwhile.  The thread blocks all signals, and so do the threads that it starts: a
+ * VMM's signal handlers expect to run on its own threads.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -22,7 +22,7 @@ struct gdump_job {
 	struct gdump *g;
 	struct gdump_job_options opt;
 	struct gdump_write_options write;
-	gdump_progress_fn *progress;    /* the caller's                         */
+	gdump_progress_fn *progress;    /* that of the caller                   */
 	void *progress_arg;
 	char *path, *format, *codec, *spool_dir;
 	pthread_t thread;
@@ -30,7 +30,7 @@ struct gdump_job {
 	pthread_mutex_t lock;           /* guards the rest                      */
 	enum gdump_job_state state;
 	uint64_t done, total;           /* bytes                                */
-	struct gdump_error *err;        /* does not change once it is failed    */
+	struct gdump_error *err;        /* does not change after the job failed */
 	bool cancel;
 };
 
@@ -73,7 +73,7 @@ static void job_free(struct gdump_job *job)
 	free(job);
 }
 
-/* Take over what the caller does not keep for us; false: no memory. */
+/* Copy the strings, which the caller may free; false: no memory. */
 static bool job_copy(struct gdump_job *job)
 {
 	struct gdump_write_options *w = &job->write;

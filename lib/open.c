@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * open.c - from a name to a source
+ * open.c - open a dump or a guest by its name
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -40,7 +40,8 @@ static struct gdump_error *open_options_take(struct gdump_open_options *to,
 					    "gdump_open_options");
 
 	if (!err && (to->live < GDUMP_LIVE_NO || to->live > GDUMP_LIVE_TRY))
-		err = error_new(GDUMP_ERR_USAGE, "live: there is no enum gdump_live %d", to->live);
+		err = error_new(GDUMP_ERR_USAGE,
+				"member live: there is no enum gdump_live %d", to->live);
 	return err;
 }
 
@@ -78,9 +79,9 @@ static struct gdump_error *open_unknown_format(const unsigned char *head, size_t
 			 bytes);
 }
 
-/* @want NULL: whichever format knows it. */
+/* Find the format of @in by its first bytes; @want NULL: any format */
 static struct gdump_error *open_probe(struct bytes *in, const struct format *want,
-				 const struct format **ret)
+				      const struct format **ret)
 {
 	unsigned char head[HEAD_SIZE] = { 0 };
 	const size_t len = (size_t)MIN(in->size, sizeof(head));
@@ -109,9 +110,9 @@ static struct gdump_error *open_bytes(const char *path, const struct gdump_open_
 	return bytes_file_open(path, &spool, ret);
 }
 
-/* Find the format of @in, which goes on to @ret, maybe in another form. */
+/* Find the format of @in; @ret: the same bytes, no longer flattened.  Owns @in from now on. */
 static struct gdump_error *open_plain(struct bytes *in, const struct gdump_open_options *opt,
-				     const struct format **format, struct bytes **ret)
+				      const struct format **format, struct bytes **ret)
 {
 	const struct debug debug = debug_of(opt);
 	CLEANUP_BYTES struct bytes *plain = in;
@@ -121,9 +122,8 @@ static struct gdump_error *open_plain(struct bytes *in, const struct gdump_open_
 		err = open_probe(plain, *format, format);
 	if (err)
 		return err;
-	debug_log(&debug, GDUMP_DEBUG_STEP, "the %s of %llu bytes has the format %s",
-		  plain == in ? "file" : "flattened file", (unsigned long long)plain->size,
-		  (*format)->name);
+	debug_log(&debug, GDUMP_DEBUG_STEP, "the %s of %" PRIu64 " bytes has the format %s",
+		  plain == in ? "file" : "flattened file", plain->size, (*format)->name);
 	if (plain->truncated && opt->warn)
 		opt->warn(opt->warn_arg, "the flattened file has no end mark, so it is incomplete");
 	*ret = plain;
@@ -133,7 +133,7 @@ static struct gdump_error *open_plain(struct bytes *in, const struct gdump_open_
 
 /* The format that the caller names, or NULL. */
 static struct gdump_error *open_named_format(const struct gdump_open_options *opt,
-					const struct format **ret)
+					     const struct format **ret)
 {
 	const char *codec;
 
@@ -143,16 +143,17 @@ static struct gdump_error *open_named_format(const struct gdump_open_options *op
 				 "format '%s' cannot be read; \"guestdump list\" shows what can",
 				 opt->format);
 	if (*ret && opt->num_extents && !(*ret)->open_at)
-		return error_new(GDUMP_ERR_USAGE, "files of format %s contain their ranges; none can be given",
+		return error_new(GDUMP_ERR_USAGE,
+				 "files of format %s contain their ranges; do not pass any",
 				 (*ret)->name);
 	return NULL;
 }
 
-/* Memory is where the caller, or else the text beside the file, says; then
- * @format is one that has to be told.
+/* Take the ranges from the options, or else from PATH.ranges.  If there are any and @format is
+ * NULL, set it to the format whose files do not contain their ranges.
  */
 static struct gdump_error *open_find_ranges(const char *path, const struct gdump_open_options *opt,
-				       const struct format **format, struct ranges *ret)
+					    const struct format **format, struct ranges *ret)
 {
 	struct gdump_error *err = NULL;
 	bool found = opt->num_extents;
@@ -174,7 +175,7 @@ static struct gdump_error *open_find_ranges(const char *path, const struct gdump
 	return err;
 }
 
-/* The @i-th file of a dump in several. */
+/* Open one file of a split dump. */
 static struct gdump_error *open_part(const char *path, const struct gdump_open_options *opt,
 				     const struct format **format, struct bytes **ret)
 {
@@ -184,7 +185,7 @@ static struct gdump_error *open_part(const char *path, const struct gdump_open_o
 	if (!err)
 		err = open_plain(in, opt, format, ret);
 	if (!err && !(*format)->open_parts)
-		err = error_new(GDUMP_ERR_USAGE, "a dump of format %s is one file; give only that",
+		err = error_new(GDUMP_ERR_USAGE, "a dump of format %s is one file; pass only that",
 				(*format)->name);
 	return err;
 }
@@ -229,7 +230,7 @@ static struct gdump_error *open_file(const char *path, const struct gdump_open_o
 		err = open_bytes(path, opt, &in);
 	if (err)
 		return err;
-	/* the first bytes of such a file mean nothing */
+	/* the first bytes of such a file are guest memory, so they are not probed */
 	if (format && format->open_at)
 		return ranges.num ? format->open_at(in, &ranges, ret) : format->open(in, ret);
 	err = open_plain(in, opt, &format, &in);
@@ -238,7 +239,7 @@ static struct gdump_error *open_file(const char *path, const struct gdump_open_o
 	return err ? err : source_set_files(*ret, &in, 1);
 }
 
-/* The name of a guest that is spelled otherwise looks like a file that is not there. */
+/* A guest whose scheme is unknown looks like a file that does not exist: explain the error. */
 static struct gdump_error *open_explain_missing(const char *where, struct gdump_error *err)
 {
 	struct gdump_error *unknown = NULL;
@@ -260,7 +261,7 @@ static struct gdump_error *open_source(const char *where, const struct gdump_ope
 		return open_explain_missing(where, open_file(where, opt, ret));
 	if (opt->format || opt->num_extents || opt->num_parts)
 		return error_new(GDUMP_ERR_USAGE,
-				 "this is a running guest; a format, ranges and parts are for files");
+				 "this is a running guest, which has no format, ranges or parts; pass them for files only");
 	return scheme->open(where + strlen(scheme->prefix), opt, ret);
 }
 
@@ -330,7 +331,7 @@ static struct gdump_error *gdump_create(const char *where, struct gdump **ret)
 	return NULL;
 }
 
-/* Of fewer ranges fewer pages are absent. */
+/* After ranges were clipped, fewer pages are absent. */
 static struct gdump_error *open_recount_absent(struct source *s)
 {
 	CLEANUP_PLAN struct gdump_plan *all = NULL;
@@ -357,7 +358,7 @@ static struct gdump_error *open_clip(struct image *image, uint64_t begin, uint64
 	image_clip(image, begin, length);
 	if (image->num_ranges)
 		return NULL;
-	/* do not show an end that nobody chose */
+	/* do not show the default end */
 	if (length >= UINT64_MAX - begin)
 		return error_new(GDUMP_ERR_NODATA,
 				 "no memory from 0x%" PRIx64 " on: the memory is from 0x%" PRIx64
@@ -367,7 +368,7 @@ static struct gdump_error *open_clip(struct image *image, uint64_t begin, uint64
 			 " to 0x%" PRIx64, begin, begin + (length - 1), from, to);
 }
 
-static void log_image(const struct source *s, uint64_t began_us)
+static void open_log_image(const struct source *s, uint64_t began_us)
 {
 	const struct image *image = &s->image;
 
@@ -377,13 +378,15 @@ static void log_image(const struct source *s, uint64_t began_us)
 		  image->page_size, image->num_ranges, image->num_cpus,
 		  image->release[0] ? image->release : "unknown");
 	for (size_t i = 0; i < image->num_ranges; i++)
-		debug_log(&s->debug, GDUMP_DEBUG_DETAIL, "range %zu is 0x%llx to 0x%llx, %s", i,
-			  (unsigned long long)image->ranges[i].start,
-			  (unsigned long long)(image->ranges[i].start + (image->ranges[i].size - 1)),
+		debug_log(&s->debug, GDUMP_DEBUG_DETAIL,
+			  "range %zu is 0x%" PRIx64 " to 0x%" PRIx64 ", %s", i, image->ranges[i].start,
+			  image->ranges[i].start + (image->ranges[i].size - 1),
 			  image->ranges[i].kind == GDUMP_RANGE_RAM ? "RAM" : "device memory");
 }
 
-/* The source is there: find out the rest.  @vmcoreinfo: where it is said to be, or 0; @began_us: of gdump_open() */
+/* The source is open: complete its image and the information about it.  @vmcoreinfo: the paddr
+ * that the caller passed, or 0; @began_us: when opening began
+ */
 static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_open_options *opt,
 					  uint64_t vmcoreinfo, uint64_t began_us)
 {
@@ -405,7 +408,7 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 	if (err)
 		return err;
 	open_fill_info(g);
-	log_image(s, began_us);
+	open_log_image(s, began_us);
 	return NULL;
 }
 
@@ -434,7 +437,7 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 	return NULL;
 }
 
-/* A kind of memory that only a later library knows must not be dumped as if it were plain. */
+/* Refuse kinds of memory of a later library: they must not be dumped as if they were RAM. */
 static struct gdump_error *guest_take(struct gdump_guest *to, const struct gdump_guest *from)
 {
 	struct gdump_error *err = args_take(to, sizeof(*to), from,
@@ -443,14 +446,15 @@ static struct gdump_error *guest_take(struct gdump_guest *to, const struct gdump
 	if (!err && !to->name)
 		to->name = "the guest";
 	if (!err && to->memory > GDUMP_MEMORY_PRIVATE)
-		err = error_new(GDUMP_ERR_USAGE, "memory: there is no enum gdump_memory %u",
+		err = error_new(GDUMP_ERR_USAGE, "member memory: there is no enum gdump_memory %u",
 				to->memory);
 	for (size_t i = 0; !err && i < to->num_slots; i++) {
 		const struct gdump_slot *slot = &to->slots[i];
 
 		if (slot->kind > GDUMP_RANGE_DEVICE || slot->reserved)
-			err = error_new(GDUMP_ERR_USAGE, "slot %zu: kind %u with reserved %u is unknown",
-					i, slot->kind, slot->reserved);
+			err = error_new(GDUMP_ERR_USAGE,
+					"slot %zu: kind %u with reserved %u is unknown", i,
+					slot->kind, slot->reserved);
 	}
 	return err;
 }

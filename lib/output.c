@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * output.c - the files of one dump: one, or several if it is split
+ */
 #include "output.h"
 
 #include <inttypes.h>
@@ -23,14 +26,16 @@ static char *output_name(const char *path, unsigned int num, unsigned int i)
 
 static struct gdump_error *output_check(const char *name, const struct format *format)
 {
-	CLEANUP_FREE char *ranges = format->ranges_file && sink_is_file(name) ? ranges_path(name) : NULL;
+	const bool has_ranges = format->ranges_file && sink_is_file(name);
+	CLEANUP_FREE char *ranges = has_ranges ? ranges_path(name) : NULL;
 	struct gdump_error *err = sink_check(name);
 
 	return err || !ranges ? err : sink_check(ranges);
 }
 
-/* A split dump is files, which have names of their own. */
-static struct gdump_error *check_path(const char *path, const struct gdump_write_options *opt)
+/* A split dump needs a name to derive those of its files from. */
+static struct gdump_error *output_check_path(const char *path,
+					     const struct gdump_write_options *opt)
 {
 	if (!*path)
 		return error_new(GDUMP_ERR_USAGE, "the output has no name");
@@ -44,9 +49,9 @@ static struct gdump_error *check_path(const char *path, const struct gdump_write
 struct gdump_error *outputs_check(const char *path, const struct gdump_write_options *opt,
 				  const struct settings *set)
 {
-	struct gdump_error *err = check_path(path, opt);
+	struct gdump_error *err = output_check_path(path, opt);
 
-	/* what is to be replaced stays until there is something better */
+	/* with force, existing files are replaced only when the new ones are complete */
 	for (unsigned int i = 0; !err && !opt->force && i < MAX(opt->split, 1); i++) {
 		CLEANUP_FREE char *name = output_name(path, opt->split, i);
 
@@ -55,7 +60,7 @@ struct gdump_error *outputs_check(const char *path, const struct gdump_write_opt
 	return err;
 }
 
-/* Give each output its slice of the plan: as many of the kept pages to each. */
+/* Give each output its slice of the plan, with the same number of kept pages. */
 static struct gdump_error *outputs_slice(struct outputs *o, const struct gdump_plan *plan)
 {
 	const uint64_t kept = gdump_plan_kept(plan);
@@ -79,7 +84,7 @@ static struct gdump_error *outputs_slice(struct outputs *o, const struct gdump_p
 	return NULL;
 }
 
-/* PATH.ranges, where @path is a file that we make and its format has one. */
+/* Open PATH.ranges for the output file @path. */
 static struct gdump_error *output_open_ranges(struct output *out, const char *path, bool force)
 {
 	CLEANUP_FREE char *name = ranges_path(path);
@@ -89,8 +94,8 @@ static struct gdump_error *output_open_ranges(struct output *out, const char *pa
 	return err;
 }
 
-/* A source that pushes gives its pages in no order, and a slow reader of our output must not
- * hold it up: then the output is spooled.
+/* A source that pushes passes its pages in any order, and must not be stalled by a slow reader of
+ * the output: so an output that cannot seek is spooled.
  */
 static struct gdump_error *output_open(struct output *out, const char *path,
 				       const struct gdump_write_options *opt,
@@ -114,7 +119,7 @@ struct gdump_error *outputs_open(struct outputs *o, const char *path,
 				 const struct gdump_write_options *opt, const struct settings *set,
 				 struct source *source, const struct gdump_plan *plan)
 {
-	struct gdump_error *err = check_path(path, opt);
+	struct gdump_error *err = output_check_path(path, opt);
 
 	*o = (struct outputs){ .num = MAX(opt->split, 1) };
 	o->list = calloc(o->num, sizeof(*o->list));
@@ -138,7 +143,7 @@ struct gdump_error *outputs_open(struct outputs *o, const char *path,
 	return err;
 }
 
-/* The output that page @pfn is of; one that is not split has all. */
+/* The output that page @pfn belongs to */
 static struct output *output_at(struct outputs *o, uint64_t pfn)
 {
 	unsigned int i = 0;
@@ -195,7 +200,7 @@ struct gdump_error *outputs_begin(struct outputs *o, const struct settings *set,
 	return err;
 }
 
-/* Readers want the same header in all files: if one has lost pages, all are incomplete. */
+/* Readers expect the same header in all files: if one has lost pages, all are incomplete. */
 struct gdump_error *outputs_complete(struct outputs *o, struct gdump_result *result)
 {
 	struct gdump_error *err = NULL;
@@ -223,8 +228,8 @@ struct gdump_error *outputs_finish(struct outputs *o)
 	return err;
 }
 
-/* All of them are kept, also those without a page: no file of a split dump can be opened without
- * the others.  One that lacks its sections is of no use.
+/* Keep all unfinished files, also those without a page: a file of a split dump can be opened only
+ * with all others.  A file without its sections is useless, and is not kept.
  */
 void outputs_keep_partial(struct outputs *o, struct gdump_result *result)
 {

@@ -35,7 +35,8 @@ static void *call_run(void *arg)
 }
 
 struct gdump_error *parallel_run(unsigned int threads, uint64_t num,
-				 struct gdump_error *(*fn)(void *arg, struct parallel *p), void *arg)
+				 struct gdump_error *(*fn)(void *arg, struct parallel *p),
+				 void *arg)
 {
 	struct parallel p = { .num = num };
 	struct call calls[MAX_THREADS];

@@ -15,8 +15,9 @@ static struct gdump_error *settings_level_error(const struct codec *c, int level
 			 c->min_level, c->max_level, level, c->level_note ? c->level_note : "");
 }
 
-static struct gdump_error *settings_find_codec(const char *name, const struct gdump_write_options *opt,
-				      struct settings *set)
+static struct gdump_error *settings_find_codec(const char *name,
+					       const struct gdump_write_options *opt,
+					       struct settings *set)
 {
 	const bool has_level = opt->has_level || opt->level;
 	const struct codec *c = codec_find(name);
@@ -25,7 +26,8 @@ static struct gdump_error *settings_find_codec(const char *name, const struct gd
 		return error_new(GDUMP_ERR_USAGE,
 				 "codec '%s' is unknown; \"guestdump list\" shows the codecs", name);
 	if (!c->library)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "guestdump was built without %s (meson -D%s=enabled)",
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "guestdump was built without %s (meson -D%s=enabled)",
 				 name, name);
 	if (!c->compress) {
 		set->codec = NULL;
@@ -48,14 +50,15 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 		return error_new(GDUMP_ERR_USAGE,
 				 "format '%s' cannot be written; \"guestdump list\" shows what can", name);
 	if (opt->codec && codec != opt->codec && strcmp(codec, opt->codec))
-		return error_new(GDUMP_ERR_USAGE, "format '%s' cannot be combined with codec '%s'", name,
+		return error_new(GDUMP_ERR_USAGE,
+				 "format '%s' cannot be combined with codec '%s'", name,
 				 opt->codec);
 	if (codec && strcmp(codec, "none") && !set->format->codec)
 		return error_new(GDUMP_ERR_USAGE, "format '%s' does not compress: omit codec '%s'",
 				 name, codec);
 	if (opt->flatten && !set->format->seeks)
 		return error_new(GDUMP_ERR_USAGE,
-				 "format '%s' is never flattened: it can be written to a pipe as it is",
+				 "format '%s' is never flattened: a pipe can be written to without that",
 				 name);
 	if (opt->split > MAX_OUTPUTS || (opt->split && !set->format->splits))
 		return error_new(GDUMP_ERR_USAGE, "format '%s' cannot be split into %u files", name,

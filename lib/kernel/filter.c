@@ -41,7 +41,7 @@ struct filter {
 	struct memmap memmap;
 	uint64_t image_start, image_end;        /* pfns of the kernel image     */
 	uint64_t image_flags;                   /* set in all its struct pages  */
-	uint64_t dropped[NUM_REASONS], inconsistent;     /* added up atomically          */
+	uint64_t dropped[NUM_REASONS], inconsistent;    /* added up atomically  */
 };
 
 /* The state of one thread */
@@ -52,7 +52,7 @@ struct filter_worker {
 	uint64_t dropped[NUM_REASONS], inconsistent;
 };
 
-/* Whether pages belong to the kernel image, which is in use, whatever its struct pages say.
+/* Whether pages belong to the kernel image, which is in use even if its struct pages differ.
  * Pages of it that were freed after boot are not part of it any more: they lack the flags,
  * PG_reserved among them, that the first page of the image has.
  */

@@ -113,7 +113,8 @@ static void write_and_compare(struct gdump *g, const char *format)
 	unsigned char *buf = malloc(MIB);
 
 	CHECK_OK(gdump_plan_survey(g, &survey));
-	CHECK_ERR(gdump_write(g, survey, path, &opt), GDUMP_ERR_USAGE, "a survey plan cannot be written");
+	CHECK_ERR(gdump_write(g, survey, path, &opt), GDUMP_ERR_USAGE,
+		  "a plan of gdump_plan_survey() is only for statistics");
 	gdump_plan_destroy(survey);
 	madvise(memory + 9 * PAGE, PAGE, MADV_DONTNEED);
 	CHECK_OK(gdump_write(g, NULL, path, &opt));
