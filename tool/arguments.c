@@ -161,7 +161,8 @@ static int unknown_name(const struct command *cmd, const char *word)
 	if (used)
 		return usage_error(cmd, "'%s' could be any of %s", word, could_be);
 	if (best.name)
-		return usage_error(cmd, "unknown option '%s'; did you mean '--%s'?", word, best.name);
+		return usage_error(cmd,
+				   "unknown option '%s'; did you mean '--%s'?", word, best.name);
 	return usage_error(cmd, "unknown option '%s'", word);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +12,13 @@
 static void print_record(void *arg, const struct gdump_log_record *r)
 {
 	const struct arguments *args = arg;
-	int indent = printf("[%5llu.%06llu] ", (unsigned long long)(r->time_ns / 1000000000),
-			    (unsigned long long)(r->time_ns % 1000000000 / 1000));
+	int indent = printf("[%5" PRIu64 ".%06" PRIu64 "] ", r->time_ns / 1000000000,
+			    r->time_ns % 1000000000 / 1000);
 	char who[24];
 
 	if (args->callers) {
-		snprintf(who, sizeof(who), "%c%u", r->caller >> 31 ? 'C' : 'T', r->caller & INT32_MAX);
+		snprintf(who, sizeof(who), "%c%u", r->caller >> 31 ? 'C' : 'T',
+			 r->caller & INT32_MAX);
 		indent += printf("[%6s] ", who);
 	}
 	for (size_t i = 0; i < r->len; i++) {

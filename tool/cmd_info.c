@@ -95,7 +95,8 @@ static void print_registers(const struct gdump *g, const struct gdump_info *info
 			set = r.set;
 			print_register(&r, &column);
 		}
-		printf("%s\n", set ? "" : info->is_locked ? " encrypted" : " no registers in the dump");
+		printf("%s\n", set ? "" :
+		       info->is_locked ? " encrypted" : " no registers in the dump");
 	}
 }
 
@@ -187,7 +188,8 @@ static json_t *json_cpus(const struct gdump *g, const struct gdump_info *info)
 				set = json_set(sets, r.set);
 			name = r.set;
 			if (r.high)
-				snprintf(hex, sizeof(hex), "0x%" PRIx64 "%016" PRIx64, r.high, r.value);
+				snprintf(hex, sizeof(hex), "0x%" PRIx64 "%016" PRIx64, r.high,
+					 r.value);
 			else
 				snprintf(hex, sizeof(hex), "0x%" PRIx64, r.value);
 			json_object_set_new(set, r.name, json_string(hex));
@@ -273,7 +275,8 @@ static int print_json_info(struct gdump *g, const struct gdump_protection *prote
 				    json_text(info->vmcoreinfo, info->vmcoreinfo_size));
 	if (plan) {
 		json_object_set_new(o, "page_kinds", json_kinds(g, plan));
-		json_object_set_new(o, "page_kinds_warning", json_string_of(gdump_plan_warning(plan)));
+		json_object_set_new(o, "page_kinds_warning",
+				    json_string_of(gdump_plan_warning(plan)));
 	}
 	status = json_guest_kernel(g, args->tasks, o);
 	json_dumpf(o, stdout, JSON_INDENT(2));

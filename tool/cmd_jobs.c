@@ -3,6 +3,7 @@
 /*
  * cmd_jobs.c - jobs and cancel: dumps in the background
  */
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static bool print_job(void *arg, const char *dir, const json_t *job)
 	const uint64_t done = number_of(job, "done"), total = number_of(job, "total");
 
 	(void)arg, (void)dir;
-	printf("%llu  %s", (unsigned long long)number_of(job, "id"), text_of(job, "state"));
+	printf("%" PRIu64 "  %s", number_of(job, "id"), text_of(job, "state"));
 	if (total)
 		printf("  %d%% of %s", (int)(100 * (double)done / (double)total),
 		       size_text(total).text);
@@ -132,7 +133,8 @@ int cmd_cancel(struct arguments *args)
 	int status;
 
 	if (!parse_number(args->words[0], 1, INT32_MAX, &s.id))
-		return usage_error(args->command, "'%s' is not the number of a job; guestdump jobs lists them",
+		return usage_error(args->command,
+				   "'%s' is not the number of a job; guestdump jobs lists them",
 				   args->words[0]);
 	status = cancel_job(&s);
 	free(s.dir);

@@ -54,7 +54,8 @@ static void complete_sockets(const struct completion *c, const char *scheme)
 	snprintf(text, sizeof(text), "%.*s", len, path);
 	dir = opendir(len ? text : ".");
 	while (dir && (e = readdir(dir))) {
-		if (e->d_name[0] == '.' || !is_socket_or_directory(dirfd(dir), e->d_name, &is_directory))
+		if (e->d_name[0] == '.' ||
+		    !is_socket_or_directory(dirfd(dir), e->d_name, &is_directory))
 			continue;
 		snprintf(text, sizeof(text), "%s%.*s%s%s", scheme, len, path, e->d_name,
 			 is_directory ? "/" : "");

@@ -98,7 +98,8 @@ static bool allow_all(int ruleset, const struct rights *r, uint64_t handled)
 		"/proc/self", "/sys/devices/system/cpu", "/dev/urandom",
 	};
 	const uint64_t reading = FS_READ_FILE | FS_READ_DIR;
-	const uint64_t making = reading | FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE;
+	const uint64_t making =
+		reading | FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE;
 	char *ranges;
 	bool good = true;
 

@@ -49,7 +49,8 @@ static void print_time(uint64_t s)
 {
 	/* days since 0000-03-01, in cycles of 400 years; a year begins in March */
 	const uint64_t day = s / 86400 + 719468, of_cycle = day % 146097;
-	const uint64_t year = (of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
+	const uint64_t year =
+		(of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
 	const uint64_t of_year = of_cycle - (365 * year + year / 4 - year / 100);
 	const uint64_t month = (5 * of_year + 2) / 153;
 

@@ -71,7 +71,8 @@ void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int
 
 		if (n && len < sizeof(text))
 			len += (size_t)snprintf(text + len, sizeof(text) - len,
-						"%s%" PRIu64 " %s (%s)", len ? ", " : "", n, kinds[i].name, bytes_of(g, n).text);
+						"%s%" PRIu64 " %s (%s)", len ? ", " : "", n,
+						kinds[i].name, bytes_of(g, n).text);
 	}
 	say("keeping %" PRIu64 " pages (%s)%s%s", kept, bytes_of(g, kept).text,
 	    text[0] ? "; omitting " : "", text);

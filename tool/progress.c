@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include "progress.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,8 +149,9 @@ static void show_spool(uint64_t done, double seconds)
 	const char *const text = "guestdump: %s: %s read into a temporary file";
 
 	if (progress.style == PROGRESS_JSON) {
-		fprintf(stderr, "{\"event\": \"spool\", \"done\": %llu, \"seconds\": %.3f}\n",
-			(unsigned long long)done, seconds);
+		fprintf(stderr,
+			"{\"event\": \"spool\", \"done\": %" PRIu64 ", \"seconds\": %.3f}\n",
+			done, seconds);
 		return;
 	}
 	if (progress.style == PROGRESS_NONE)
@@ -181,8 +183,8 @@ static void show(uint64_t done, uint64_t total, double seconds)
 		break;
 	case PROGRESS_JSON:
 		fprintf(stderr,
-			"{\"event\": \"progress\", \"done\": %llu, \"total\": %llu, \"seconds\": %.3f}\n",
-			(unsigned long long)bytes, (unsigned long long)all, seconds);
+			"{\"event\": \"progress\", \"done\": %" PRIu64 ", \"total\": %" PRIu64
+			", \"seconds\": %.3f}\n", bytes, all, seconds);
 		break;
 	default:
 		break;

@@ -122,7 +122,8 @@ static struct gdump_error *avml_index_frame(struct pieces_source *a, uint64_t of
 		return NULL;
 	}
 	if (f->size > room)
-		return avml_bad_frame(off, "its record ends before its decompressed size of", f->size);
+		return avml_bad_frame(off,
+				      "its record ends before its decompressed size of", f->size);
 	return f->size ? pieces_add(&a->pieces, paddr, f->size, off) : NULL;
 }
 
@@ -275,7 +276,8 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 		some = true;
 	}
 	memset(p, 0, len);
-	return some ? NULL : error_new(GDUMP_ERR_NODATA, "memory at 0x%" PRIx64 " is not in the dump",
+	return some ? NULL : error_new(GDUMP_ERR_NODATA,
+				       "memory at 0x%" PRIx64 " is not in the dump",
 				       first);
 }
 

@@ -89,7 +89,8 @@ static void elf_find_in_order(const struct elf_sections *ss, struct pv_parts *pa
 
 		if (!parts->meta.found && elf_section_is_called(ss, &names, s.name, "pv_mem_meta"))
 			parts->meta = found;
-		if (!parts->completion.found && elf_section_is_called(ss, &names, s.name, "pv_compl"))
+		if (!parts->completion.found &&
+		    elf_section_is_called(ss, &names, s.name, "pv_compl"))
 			parts->completion = found;
 	}
 }

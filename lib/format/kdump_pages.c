@@ -247,7 +247,8 @@ struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size
 		else if (kdump_is_gap(k, block))
 			memset(p, 0, part);
 		else
-			err = error_new(GDUMP_ERR_NODATA, "page 0x%" PRIx64 " was omitted from the dump",
+			err = error_new(GDUMP_ERR_NODATA,
+					"page 0x%" PRIx64 " was omitted from the dump",
 					block);
 		if (err)
 			return err;

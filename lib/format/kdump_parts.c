@@ -77,7 +77,9 @@ static struct gdump_error *kdump_part_check(struct kdump_part *part, const struc
 				 first->name, part->name);
 	l = kdump_layout(&h, s.max_mapnr, 0);
 	err = kdump_part_compare(first, part, s.off_note, s.size_note, "notes");
-	return err ? err : kdump_part_compare(first, part, l.bitmap1, l.desc - l.bitmap1, "bitmaps");
+	if (!err)
+		err = kdump_part_compare(first, part, l.bitmap1, l.desc - l.bitmap1, "bitmaps");
+	return err;
 }
 
 static struct gdump_error *kdump_part_missing(uint64_t start, uint64_t end)

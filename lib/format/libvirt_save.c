@@ -10,6 +10,7 @@
  *
  * Facts: libvirt's src/qemu/qemu_saveimage.[ch].
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,8 +62,8 @@ static struct gdump_error *libvirt_read_header(struct bytes *in, size_t *xml_len
 				 "libvirt save file of version %u: only 1 and 2 are known", version);
 	if (*xml_len > MAX_XML || !range_fits(HEADER_SIZE, *xml_len, in->size))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "the header claims %zu bytes of XML, the file has %llu in all",
-				 *xml_len, (unsigned long long)in->size);
+				 "the header claims %zu bytes of XML, the file has %" PRIu64 " in all",
+				 *xml_len, in->size);
 	return NULL;
 }
 
@@ -87,9 +88,11 @@ static struct gdump_error *libvirt_check_stream(struct bytes *in, uint64_t pos)
 	for (size_t i = 0; !err && i < ARRAY_SIZE(compressors); i++) {
 		if (!memcmp(head, compressors[i].magic, strlen(compressors[i].magic)))
 			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "the memory is compressed with %s; decompress it first: (head -c %llu FILE; tail -c +%llu FILE | %s -dc) > NEW",
-					 compressors[i].program, (unsigned long long)pos,
-					 (unsigned long long)pos + 1, compressors[i].program);
+					 "the memory is compressed with %s; decompress it first: "
+					 "(head -c %" PRIu64 " FILE; tail -c +%" PRIu64
+					 " FILE | %s -dc) > NEW",
+					 compressors[i].program, pos, pos + 1,
+					 compressors[i].program);
 	}
 	return err;
 }

@@ -60,7 +60,8 @@ struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t mag
 		return err;
 	value = get_u32(&c);
 	if (value != magic)
-		return error_new(GDUMP_ERR_CORRUPT, "record at offset 0x%" PRIx64 ": magic 0x%x, not 0x%x",
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "record at offset 0x%" PRIx64 ": magic 0x%x, not 0x%x",
 				 off, value, magic);
 	value = get_u32(&c);
 	if (value != version)

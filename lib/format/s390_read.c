@@ -93,7 +93,8 @@ static struct gdump_error *s390_read_header(struct bytes *in, struct s390_header
 static struct gdump_error *s390_check_header(const struct s390_header *h)
 {
 	if (h->arch != S390_ARCH_64)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "dumps of 31-bit machines are not supported");
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "dumps of 31-bit machines are not supported");
 	if (h->volume)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "the dump is spread over several disks, and this is one of them: let zgetdump copy all of them");

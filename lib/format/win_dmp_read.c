@@ -56,7 +56,8 @@ static struct gdump_error *win_add_pages(struct win_source *w, struct win_run ru
 	if (there < size)
 		w->base.source.image.incomplete = true;
 	if (w->base.pieces.num == MAX_PIECES)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "more than %d pieces of memory", MAX_PIECES);
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "more than %d pieces of memory", MAX_PIECES);
 	return there ? pieces_add(&w->base.pieces, run.pfn * WIN_PAGE, there, off) : NULL;
 }
 
@@ -143,7 +144,8 @@ static struct gdump_error *win_get_bitmap_header(struct win_source *w, struct wi
 	if (err)
 		return err;
 	if ((memcmp(buf, "SDMP", 4) && memcmp(buf, "FDMP", 4)) || memcmp(buf + 4, "DUMP", 4))
-		return error_new(GDUMP_ERR_CORRUPT, "the header at offset 0x%x is not that of a bitmap dump",
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "the header at offset 0x%x is not that of a bitmap dump",
 				 WIN_HEADER_SIZE);
 	cursor_take(&c, 32);
 	b->first_page = get_u64(&c);
@@ -151,7 +153,8 @@ static struct gdump_error *win_get_bitmap_header(struct win_source *w, struct wi
 	b->num_bits = get_u64(&c);
 	if (b->num_bits > UINT64_C(1) << 40 ||
 	    !range_fits(WIN_HEADER_SIZE + BITMAP_HEADER, div_up(b->num_bits, 8), w->base.in->size))
-		return error_new(GDUMP_ERR_CORRUPT, "the bitmap of %" PRIu64 " bits extends past the end of the file",
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "the bitmap of %" PRIu64 " bits extends past the end of the file",
 				 b->num_bits);
 	if (b->first_page < WIN_HEADER_SIZE + BITMAP_HEADER + div_up(b->num_bits, 8) ||
 	    b->first_page > w->base.in->size)
@@ -181,7 +184,8 @@ static struct gdump_error *win_read_bitmap(struct win_source *w)
 	if (!err)
 		err = win_end_run(w, &b);
 	if (!err && b.stored != b.num_pages)
-		err = error_new(GDUMP_ERR_CORRUPT, "the bitmap has %" PRIu64 " pages, the header says %" PRIu64,
+		err = error_new(GDUMP_ERR_CORRUPT,
+				"the bitmap has %" PRIu64 " pages, the header says %" PRIu64,
 				b.stored, b.num_pages);
 	return err;
 }
@@ -191,7 +195,8 @@ static struct gdump_error *win_read_memory(struct win_source *w)
 	switch (w->header.type) {
 	case WIN_FULL:
 		if (!win_runs_make_sense(&w->header))
-			return error_new(GDUMP_ERR_CORRUPT, "the %u runs of memory are inconsistent",
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "the %u runs of memory are inconsistent",
 					 w->header.num_runs);
 		return win_read_runs(w);
 	case WIN_KERNEL_OLD:
@@ -203,7 +208,8 @@ static struct gdump_error *win_read_memory(struct win_source *w)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "a minidump does not contain the machine's memory");
 	default:
-		return error_new(GDUMP_ERR_UNSUPPORTED, "dump type %u is not supported", w->header.type);
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "dump type %u is not supported", w->header.type);
 	}
 }
 
@@ -246,7 +252,8 @@ static struct gdump_error *win_add_notes(struct win_source *w)
 		}
 	}
 	win_kernel_deinit(&k);
-	return err ? err : image_add_note(&w->base.source.image, "VMCOREINFO", 0, w->head, sizeof(w->head));
+	return err ? err : image_add_note(&w->base.source.image, "VMCOREINFO", 0, w->head,
+					  sizeof(w->head));
 }
 
 static struct gdump_error *win_read_header(struct win_source *w)
@@ -262,7 +269,8 @@ static struct gdump_error *win_read_header(struct win_source *w)
 		return err;
 	win_get_header(w->head, &w->header);
 	if (w->header.machine != WIN_MACHINE_AMD64)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "machine 0x%x is not supported; only x86-64 (0x%x) is",
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "machine 0x%x is not supported; only x86-64 (0x%x) is",
 				 w->header.machine, WIN_MACHINE_AMD64);
 	return NULL;
 }

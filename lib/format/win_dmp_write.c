@@ -178,7 +178,8 @@ static struct gdump_error *win_find_header(struct win_writer *w)
 	struct gdump_error *err = NULL;
 
 	if (w->spec->image->machine != EM_X86_64 || w->spec->plan->page_size != WIN_PAGE)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "format win-dmp can hold memory of Windows on x86-64 only");
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "format win-dmp can hold memory of Windows on x86-64 only");
 	if (s->ops->order == READ_ASCENDING)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "format win-dmp reads memory in any order, which this input does not allow; write another format and convert that");

@@ -148,7 +148,8 @@ static struct gdump_error *ring_find(struct log *l, uint64_t symbol, struct ring
 	const uint64_t counter = printk_need(l, "OFFSET(atomic_long_t.counter)", MAX_STRUCT);
 	const uint64_t desc_ring =
 		printk_need(l, "OFFSET(printk_ringbuffer.desc_ring)", MAX_STRUCT);
-	const uint64_t text_ring = printk_need(l, "OFFSET(printk_ringbuffer.text_data_ring)", MAX_STRUCT);
+	const uint64_t text_ring =
+		printk_need(l, "OFFSET(printk_ringbuffer.text_data_ring)", MAX_STRUCT);
 	const struct {
 		uint64_t base;
 		const char *key;

@@ -8,6 +8,7 @@
  */
 #include "blocks.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,8 +62,9 @@ static struct gdump_error *block_map_add_range(struct block_map *map, const stru
 			.block = block, .off = r->off, .size = r->size, .paddr = r->start,
 		};
 	else if (ram)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "in QEMU's snapshot, %zu memory blocks could be \"%s\" at 0x%llx",
-				 num, r->name, (unsigned long long)r->start);
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "in QEMU's snapshot, %zu memory blocks could be \"%s\" at 0x%" PRIx64,
+				 num, r->name, r->start);
 	return NULL;
 }
 

@@ -40,11 +40,13 @@ static struct gdump_error *kvm_aarch64_get_general(kvm_ioctl_fn *fn, int fd, uin
 
 	/* each step of a core register's number is four bytes of struct kvm_regs */
 	for (unsigned int i = 0; !err && i < 31; i++)
-		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.regs[0]) + 2 * i, &regs[i]);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.regs[0]) + 2 * i,
+					  &regs[i]);
 	if (!err)
 		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.pc), &regs[32]);
 	if (!err)
-		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.pstate), &regs[33]);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U64, regs.pstate),
+					  &regs[33]);
 	if (err)
 		return err;
 	return kvm_aarch64_get_reg(fn, fd, regs[33] & PSTATE_SP && regs[33] & PSTATE_EL ?
@@ -77,12 +79,15 @@ static struct gdump_error *kvm_aarch64_add_fpregs(kvm_ioctl_fn *fn, int fd, stru
 	CLEANUP_ERROR struct gdump_error *err = NULL;
 
 	for (unsigned int i = 0; !err && i < 32; i++)
-		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U128, fp_regs.vregs[0]) + 4 * i,
-			      desc + 16 * i);
+		err = kvm_aarch64_get_reg(fn, fd,
+					  CORE_REG(KVM_REG_SIZE_U128, fp_regs.vregs[0]) + 4 * i,
+					  desc + 16 * i);
 	if (!err)
-		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U32, fp_regs.fpsr), desc + 512);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U32, fp_regs.fpsr),
+					  desc + 512);
 	if (!err)
-		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U32, fp_regs.fpcr), desc + 516);
+		err = kvm_aarch64_get_reg(fn, fd, CORE_REG(KVM_REG_SIZE_U32, fp_regs.fpcr),
+					  desc + 516);
 	return err ? NULL : image_add_note(image, "CORE", NT_FPREGSET, desc, sizeof(desc));
 }
 

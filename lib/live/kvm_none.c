@@ -7,5 +7,6 @@ const char *const kvm_arch = NULL;
 struct gdump_error *kvm_add_notes(kvm_ioctl_fn *fn, int fd, size_t cpu, struct image *image)
 {
 	(void)fn, (void)fd, (void)cpu, (void)image;
-	return error_new(GDUMP_ERR_UNSUPPORTED, "this build knows no registers of this host's CPUs");
+	return error_new(GDUMP_ERR_UNSUPPORTED,
+			 "this build knows no registers of this host's CPUs");
 }

@@ -88,7 +88,8 @@ static bool answer_is_of_ultravisor(const struct answer *a)
 static struct gdump_error *answer_error(const struct answer *a, const char *what)
 {
 	if (answer_is_of_ultravisor(a))
-		return error_new(GDUMP_ERR_REMOTE, "%s: the Ultravisor returned rc 0x%04x, rrc 0x%04x",
+		return error_new(GDUMP_ERR_REMOTE,
+				 "%s: the Ultravisor returned rc 0x%04x, rrc 0x%04x",
 				 what, a->rc, a->rrc);
 	if (a->errnum == EIO)
 		return error_new(GDUMP_ERR_REMOTE,

@@ -68,7 +68,8 @@ struct gdump_error *direct_attach(struct qemu *qemu)
 	if (!err)
 		err = qemu_map_locate(qemu->guest.qmp, &qemu->opt, &qemu->map);
 	for (size_t i = 0; !err && i < qemu->map.memory.num_slots; i++)
-		err = procmem_use(mem, qemu->map.memory.slots[i].hva, qemu->map.memory.slots[i].size);
+		err = procmem_use(mem, qemu->map.memory.slots[i].hva,
+				  qemu->map.memory.slots[i].size);
 	if (err)
 		return err;
 	qemu->mem = TAKE_PTR(mem);

@@ -205,7 +205,8 @@ struct gdump_error *qemu_map_clip(struct qemu_map *map, struct qemu_extent windo
 				const struct qemu_head *head)
 {
 	CLEANUP_FREE struct span *spans = calloc(head->num_loads + 2, sizeof(*spans));
-	struct mem_slot *slots = calloc(map->memory.num_slots + head->num_loads + 2, sizeof(*slots));
+	struct mem_slot *slots = calloc(map->memory.num_slots + head->num_loads + 2,
+					sizeof(*slots));
 	size_t num_spans, num = 0, i = 0, k = 0;
 
 	if (!spans || !slots) {

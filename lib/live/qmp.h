@@ -87,7 +87,8 @@ MUST_CHECK struct gdump_error *qmp_send_fd(struct qmp *q, const char *name, int 
 MUST_CHECK struct gdump_error *qmp_drain(struct qmp *q, struct qmp_pump *pump,
 					 const bool *enough, const char *what);
 /* The error for an answer that is not what it should be. */
-MUST_CHECK struct gdump_error *qmp_bad_answer(const char *command, const char *fmt, ...) PRINTF(2, 3);
+MUST_CHECK struct gdump_error *qmp_bad_answer(const char *command, const char *fmt, ...)
+	PRINTF(2, 3);
 
 /* Members of an answer, checked: the strings belong to @obj. */
 MUST_CHECK struct gdump_error *qmp_get_string(const json_t *obj, const char *command,

@@ -113,7 +113,8 @@ struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, siz
 		size_t n;
 
 		if (!walker_translate(w, vaddr, &paddr, &left))
-			return error_new(GDUMP_ERR_NODATA, "virtual address 0x%" PRIx64 " is not mapped",
+			return error_new(GDUMP_ERR_NODATA,
+					 "virtual address 0x%" PRIx64 " is not mapped",
 					 vaddr);
 		n = (size_t)MIN(len, left);
 		err = source_read(w->source, paddr, p, n);

@@ -122,7 +122,8 @@ static struct gdump_error *pv_image_lose_cpu(struct pv_source *p, struct image *
 	if (opt->strict || (code != GDUMP_ERR_CORRUPT && code != GDUMP_ERR_NODATA))
 		return err;
 	if (image->num_lost_cpus++ < MAX_WARNINGS)
-		pv_warn(opt, "%s; its registers are lost and shown as zero", gdump_error_message(err));
+		pv_warn(opt,
+			"%s; its registers are lost and shown as zero", gdump_error_message(err));
 	if (p->lost)
 		gdump_error_destroy(err);
 	else
