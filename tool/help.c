@@ -35,6 +35,18 @@ static void print_wrapped(const char *text, int indent)
 	putchar('\n');
 }
 
+/* The help text, and the names that it lists */
+static void print_option_help(const struct option_row *o)
+{
+	char text[512];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s", o->help);
+	const char *name;
+
+	for (size_t i = 0; o->name_at && len < sizeof(text) && (name = o->name_at(i)); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s %s", i ? "," : ":", name);
+	print_wrapped(text, INDENT);
+}
+
 /* "  -f, --format NAME" and the help text */
 static void print_option(const struct option_row *o)
 {
@@ -52,7 +64,7 @@ static void print_option(const struct option_row *o)
 		printf("\n%*s", INDENT, "");
 	else
 		printf("%*s", INDENT - len, "");
-	print_wrapped(o->help, INDENT);
+	print_option_help(o);
 }
 
 void print_help(const struct command *cmd)

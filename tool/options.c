@@ -9,18 +9,40 @@
 
 #define TO(member) offsetof(struct arguments, member)
 
+static const char *written_format_at(size_t i)
+{
+	struct gdump_format_info f;
+
+	for (size_t k = 0; gdump_format_at(k, &f); k++) {
+		if (f.writes && !i--)
+			return f.name;
+	}
+	return NULL;
+}
+
+static const char *built_codec_at(size_t i)
+{
+	struct gdump_codec_info c;
+
+	for (size_t k = 0; gdump_codec_at(k, &c); k++) {
+		if (c.library && !i--)
+			return c.name;
+	}
+	return NULL;
+}
+
 const struct option_row option_rows[] = {
 	{ .help = "Output" },
 	{ 'f', "format",          "NAME",          TO(write.format),          parse_format,
-	  CMD_COPY, "kdump (default), elf, lime, raw, s390, win-dmp, or one of QEMU's names",
-	  complete_written_formats },
+	  CMD_COPY, "the format of OUTPUT (default: kdump; QEMU's names are accepted too)",
+	  complete_written_formats, .name_at = written_format_at },
 	{ 'E', NULL,              NULL,            TO(write.format),          parse_text,
 	  CMD_COPY, "short for --format elf", .stands_for = "elf" },
 	{ 'F', "flatten",         NULL,            TO(write.flatten),         parse_flag,
 	  CMD_COPY, "kdump in makedumpfile's flattened form; the default for a pipe" },
 	{ 'C', "compress",        "CODEC[:LEVEL]", TO(codec),                 parse_codec,
-	  CMD_COPY, "how kdump compresses pages: zlib (default), lzo, snappy, zstd or none; "
-	  "zlib:0 and zstd:-5 are faster than the default level", complete_codecs },
+	  CMD_COPY, "how kdump compresses pages (default: zlib; zlib:0 and zstd:-5 are faster)",
+	  complete_codecs, .name_at = built_codec_at },
 	{ 'c', NULL,              NULL,            TO(codec),                 parse_codec,
 	  CMD_COPY, "short for --compress zlib", .stands_for = "zlib" },
 	{ 'l', NULL,              NULL,            TO(codec),                 parse_codec,

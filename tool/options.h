@@ -36,6 +36,8 @@ struct option_row {
 	complete_fn *complete;          /* the value; NULL: offers nothing      */
 	const char *stands_for;         /* the value to parse, of an option that takes none */
 	const char *alias;              /* its long name in another program     */
+	const char *(*name_at)(size_t i);       /* the i-th name that --help lists after
+					 * @help, or NULL past the end; NULL: no list */
 };
 
 /* Ends with a row without help. A row that has only help is a heading in --help. */
