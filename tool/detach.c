@@ -68,7 +68,8 @@ static bool job_listen(void)
 		errno = ENAMETOOLONG;
 	}
 	if (!good)
-		say("%s: cannot make the job's socket: %s", path ? path : detach.dir, strerror(errno));
+		say("%s: cannot create the job's socket: %s", path ? path : detach.dir,
+		    strerror(errno));
 	free(path);
 	return good;
 }

@@ -109,7 +109,8 @@ const struct option_row option_rows[] = {
 
 	{ .help = "Input" },
 	{ 0,   "input-format",    "NAME",          TO(open.format),           parse_text,
-	  CMD_READ, "the format of INPUT, where it cannot be detected: raw", complete_read_formats },
+	  CMD_READ, "the format of INPUT, where it cannot be detected: raw",
+	  complete_read_formats },
 	{ 0,   "range",           "ADDR:SIZE[@OFFSET]", TO(extents),          parse_extent,
 	  CMD_READ, "INPUT is raw and holds SIZE bytes of memory from ADDR on at OFFSET "
 	  "(default: ADDR); may be given several times" },

@@ -50,7 +50,8 @@ static struct gdump_error *elf_read_load(struct elf_source *s, const struct elf_
 	if (p->paddr == (h->is64 ? UINT64_MAX : UINT32_MAX) || !p->memsz)
 		return NULL;            /* its address is unknown */
 	err = image_add_range(image, p->paddr, p->memsz,
-			      flags_tell && p->flags == PF_R ? GDUMP_RANGE_DEVICE : GDUMP_RANGE_RAM);
+			      flags_tell && p->flags == PF_R ? GDUMP_RANGE_DEVICE
+							     : GDUMP_RANGE_RAM);
 	if (err)
 		return error_prefix(err, "ELF program headers");
 	if (p->off == UINT64_MAX)

@@ -3,12 +3,12 @@
 /*
  * qemu_dump.c - QEMU's own dump-guest-memory, into a pipe of ours
  *
- * QEMU gets the pipe's other end by getfd.  A dump that is not detached is
- * answered when all of it is written, so the pipe is read while we wait for the
- * answer; that is why reading is done by a qmp_pump.
+ * QEMU gets the other end of the pipe by getfd.  It answers a dump that is not detached
+ * only when all of it is written, so a qmp_pump reads the pipe while we wait for the
+ * answer.
  *
- * The head is parsed in steps: the ELF header tells how large the program
- * headers are, and those where the notes end.
+ * The head is parsed in steps: the ELF header contains the size of the program headers,
+ * and these contain the end of the notes.
  */
 #include "qemu_dump.h"
 

@@ -4,7 +4,7 @@
  * qemu_dump.h - QEMU's own dump-guest-memory, into a pipe of ours
  *
  * QEMU writes an ELF core: headers, then the notes, then the memory of each
- * PT_LOAD in ascending order.  While it dumps, the guest stands still.
+ * PT_LOAD in ascending order.  Meanwhile the guest is paused.
  */
 #pragma once
 
@@ -22,10 +22,10 @@ struct qemu_head {
 	bool with_data;                 /* also wanted: the first load's memory */
 	bool cut;                       /* close the pipe when we have it all   */
 	struct guest *guarded;          /* whose guard reads all of it if we cannot;
-					 * NULL: nobody needs to                */
-	bool done;                      /* we have                              */
+					 * NULL: that is not needed             */
+	bool done;                      /* the head is complete                 */
 	unsigned char *buf;
-	size_t len, cap;                /* bytes that are there, fit            */
+	size_t len, cap;                /* bytes received, allocated            */
 	size_t need;                    /* bytes to have for the next step      */
 	size_t size;                    /* headers and notes only               */
 	struct elf_header elf;          /* with ->phdrs                         */
@@ -41,15 +41,15 @@ struct qemu_extent {
 /* The head and the memory of a dump of @extent, which should be small. */
 MUST_CHECK struct gdump_error *qemu_dump_notes(struct qmp *q, struct qemu_extent extent,
 					       struct qemu_head *head);
-/* Only the head: to learn by ->loads what is plugged of a virtio-mem device. */
+/* Only the head: its ->loads show which memory of a virtio-mem device is plugged. */
 MUST_CHECK struct gdump_error *qemu_dump_loads(struct qmp *q, struct qemu_extent extent,
 					       struct qemu_head *head);
-/* Begin a dump that goes on beside us; the next byte out of the pipe is the one
- * behind the head.
+/* Begin a dump in the background; the next byte in the pipe is the first one after the
+ * head.
  */
 MUST_CHECK struct gdump_error *qemu_dump_start(struct qmp *q, struct qemu_extent extent,
 					       struct qemu_head *head);
-/* Close the pipe and wait until QEMU has noticed that nobody reads any more. */
+/* Close the pipe and wait until QEMU has ended its dump. */
 MUST_CHECK struct gdump_error *qemu_dump_end(struct qmp *q, struct qemu_head *head);
 
 void qemu_head_deinit(struct qemu_head *head);

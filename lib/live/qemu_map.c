@@ -61,7 +61,7 @@ static struct gdump_error *qemu_map_classify(struct qmp *q, const struct mtree *
 		const struct mtree_range *r = &m->ranges[i];
 		bool ram = some ? qemu_map_is_any_backend(r->name, memdevs) : r->ram;
 
-		/* the last one that is RAM and writable tells about its rom pieces */
+		/* a rom piece of a memory region that has RAM too is RAM */
 		for (size_t j = 0; !ram && !some && j < m->num_ranges; j++)
 			ram = m->ranges[j].ram && !strcmp(m->ranges[j].name, r->name);
 		map->memory.slots[i] = (struct mem_slot){

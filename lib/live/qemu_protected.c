@@ -4,15 +4,14 @@
  * qemu_protected.c - a protected guest of QEMU's
  *
  * Theory of operation.  KVM gives the dump of a protected guest (see kvm_protected.h) only to
- * QEMU, so QEMU dumps, all of it, in one go; we take what comes out of the pipe: the
- * machine and the CPUs in the head, memory, then the sections, whose headers are in the
- * head as well.  Our own file is made of that as of any other source.
+ * QEMU, so QEMU dumps all of it at once, and we read the dump from a pipe: the machine
+ * and the CPUs in the head, memory, then the sections, whose headers are in the head too.
+ * Our own file is written from that as from any other source.
  *
- * QEMU 7.2 ends such a dump badly in two ways, and both are met here.  If the firmware
- * refuses, it goes on without the sections: that is an error of ours.  If it cannot write
- * to the end, it does not tell the firmware, and the guest can never run again: so the
- * pipe is always read to its end (see qemu_stream_end()), also if nobody wants it, and by the
- * guard if we are killed.
+ * QEMU 7.2 ends such a dump wrongly in two cases.  If the firmware refuses, QEMU continues
+ * without the sections; we report an error.  If QEMU cannot write the whole dump, it does
+ * not end the dump in the firmware, and the guest can never run again; so the pipe is
+ * always read to its end (see qemu_stream_end()), by the guard if we are killed.
  *
  * Facts: QEMU's dump/dump.c and target/s390x/arch_dump.c.
  */
@@ -45,7 +44,7 @@ static const char *const names[NAMES] = { "pv_mem_meta", "pv_compl" };
 static struct gdump_error *protected_incomplete(void)
 {
 	return error_new(GDUMP_ERR_PROTECTED,
-			 "QEMU's dump of this protected guest has no completion data, so nobody could decrypt it: most likely dumping is not allowed by the guest's header, which its owner has made without --enable-dump, or has taken back");
+			 "QEMU's dump of this protected guest has no completion data, so it could not be decrypted: most likely the guest's owner does not allow dumps, as its header was created without --enable-dump");
 }
 
 static struct gdump_error *protected_usable(const struct source *s)

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * qmp.h - talking to QEMU's monitor
+ * qmp.h - commands to QEMU's monitor
  *
- * QMP is JSON over a unix socket: QEMU greets, we leave the negotiation mode,
- * then each command gets one answer; events come in between.  See QEMU's
- * docs/interop/qmp-spec.
+ * QMP is JSON over a unix socket: QEMU greets, we leave the negotiation mode, then each
+ * command gets one answer; events come in between.  See QEMU's docs/interop/qmp-spec.
  *
- * A connection is for one thread at a time.  Every wait asks the caller's
- * cancel function ten times a second and ends after a time-out.  Nothing that
- * QEMU says is believed: an answer of the wrong shape is GDUMP_ERR_REMOTE with
- * a message that names the command and what was odd.
+ * A connection is for one thread at a time.  Every wait asks the caller's cancel function
+ * ten times a second and ends after a time-out.  All answers are checked: one of the wrong
+ * form is GDUMP_ERR_REMOTE with a message that names the command and what is wrong.
  */
 #pragma once
 
@@ -32,25 +30,25 @@ MUST_CHECK struct gdump_error *qmp_open(const char *path, const struct gdump_ope
 					struct qmp **ret);
 void qmp_close(struct qmp *q);
 
-/* The process that listens on the socket; 0: the kernel does not tell, as it
- * is in another PID namespace.
+/* The process that listens on the socket; 0: unknown, because it is in another PID
+ * namespace.
  */
 pid_t qmp_pid(const struct qmp *q);
-/* In case the kernel told that of somebody else, who had opened the socket. */
+/* Set the process, if another one opened the socket, so that the kernel reports that one. */
 MUST_CHECK struct gdump_error *qmp_set_pid(struct qmp *q, pid_t pid);
-/* Whether that process has ended; false when it is not known. */
+/* Whether that process has ended; false if that is unknown. */
 bool qmp_process_died(const struct qmp *q, int wait_ms);
 /* "7.2.22 (Debian 1:7.2+dfsg-7)" */
 const char *qmp_version(const struct qmp *q);
-/* How long the guest has stood still in all, by the events that came between answers */
+/* How long the guest was paused in total, by the events that came between answers */
 uint64_t qmp_stopped_us(const struct qmp *q);
-/* Where what we do with this QEMU is logged; all messages of its monitor are. */
+/* The debug log for all that concerns this QEMU; it has all messages of the monitor. */
 const struct debug *qmp_debug(const struct qmp *q);
-/* How long we wait for an answer that nothing is known to delay */
+/* The usual time-out for an answer */
 unsigned int qmp_timeout_ms(const struct qmp *q);
-/* The connected socket, to hand it to someone else. */
+/* The connected socket, to pass it to another process */
 int qmp_fd(const struct qmp *q);
-/* From now on nothing is cancelled: for what must be done on the way out. */
+/* From now on ignore cancellation, for commands that must run during cleanup. */
 void qmp_ignore_cancel(struct qmp *q);
 
 struct qmp_command {
@@ -58,35 +56,35 @@ struct qmp_command {
 	json_t *args;                   /* taken over; NULL: none               */
 	unsigned int timeout_ms;        /* 0: as given to qmp_open()            */
 	bool sends_fd;
-	int fd;                         /* goes along with the command          */
+	int fd;                         /* sent with the command                */
 	struct qmp_pump *pump;          /* or NULL                              */
 };
 
 /* Run a command and wait for its answer; @ret (may be NULL) gets what it
- * returned, for json_decref().  A refusal of QEMU is GDUMP_ERR_REMOTE, and
- * qmp_refusal() then tells it from other failures.
+ * returned, for json_decref().  If QEMU refuses the command, that is
+ * GDUMP_ERR_REMOTE, and qmp_refusal() is not NULL.
  */
 MUST_CHECK struct gdump_error *qmp_run(struct qmp *q, const struct qmp_command *cmd,
 				       json_t **ret);
-/* Only send one; its answer will be passed over. */
+/* Send a command without waiting; its answer will be ignored. */
 MUST_CHECK struct gdump_error *qmp_post(struct qmp *q, const char *name);
 MUST_CHECK struct gdump_error *qmp_execute(struct qmp *q, const char *name, json_t *args,
 					   json_t **ret);
-/* Why QEMU refused the last command, in its words; NULL: it did not. */
+/* QEMU's message if it refused the last command, else NULL */
 const char *qmp_refusal(const struct qmp *q);
 /* Whether it refused because it has no such command. */
 bool qmp_unknown_command(const struct qmp *q);
 
 /* Run a command line of the human monitor; @ret is for free(). */
 MUST_CHECK struct gdump_error *qmp_hmp(struct qmp *q, const char *line, char **ret);
-/* Give QEMU a descriptor and the name @name for it; ours stays open. */
+/* Pass a descriptor to QEMU under the name @name; ours remains open. */
 MUST_CHECK struct gdump_error *qmp_send_fd(struct qmp *q, const char *name, int fd);
-/* Read @pump to its end, or until *@enough (may be NULL), after the command that
- * feeds it; @what is it, for messages.
+/* Read @pump to its end, or until *enough is true (@enough may be NULL), after the command
+ * that fills it; @what names it in messages.
  */
 MUST_CHECK struct gdump_error *qmp_drain(struct qmp *q, struct qmp_pump *pump,
 					 const bool *enough, const char *what);
-/* The error for an answer that is not what it should be. */
+/* The error for an invalid answer */
 MUST_CHECK struct gdump_error *qmp_bad_answer(const char *command, const char *fmt, ...)
 	PRINTF(2, 3);
 

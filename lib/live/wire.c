@@ -214,7 +214,7 @@ static uint64_t event_us(const json_t *event)
 	return (uint64_t)seconds * 1000000 + (uint64_t)us;
 }
 
-/* Events matter only where they tell how long the guest stood still. */
+/* Of the events, only those matter that show how long the guest is paused. */
 static void wire_note(struct wire *w, const json_t *event)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
@@ -324,15 +324,15 @@ struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *
 		return error_nomem();
 	w->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (w->fd < 0)
-		return error_os(errno, "cannot make a socket");
+		return error_os(errno, "cannot create a socket");
 	while (connect(w->fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		if (errno == ECONNREFUSED)
 			return error_new(GDUMP_ERR_REMOTE,
-					 "nobody listens on this socket: QEMU has ended, or made "
-					 "it for one connection only (use server=on)");
+					 "no process listens on this socket: QEMU has ended, or "
+					 "accepts one connection only (use server=on)");
 		if (errno != EAGAIN && errno != EINTR)
 			return error_os(errno, "cannot connect");
-		/* others are waiting as well: look again in a while */
+		/* other clients are waiting too: retry later */
 		err = wire_tick(w, wait, 0, &happened);
 		if (err)
 			return err;

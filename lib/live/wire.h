@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * wire.h - the connection under qmp.c: messages in and out, with time-outs
+ * wire.h - the connection of qmp.c: sends and receives messages, with time-outs
  */
 #pragma once
 
@@ -19,10 +19,10 @@ struct wire {
 	struct debug debug;
 	char *buf;                      /* received and not yet used            */
 	size_t len, cap;
-	size_t searched;                /* no message ends in front of here     */
-	/* as QEMU's events have it, by its clock */
-	uint64_t stop_us;               /* the guest was stopped; 0: it runs    */
-	uint64_t stopped_us;            /* how long it was, until it ran again  */
+	size_t searched;                /* no message ends before this byte     */
+	/* by the time stamps of QEMU's events */
+	uint64_t stop_us;               /* when the guest was paused; 0: it runs */
+	uint64_t stopped_us;            /* how long it was paused before that   */
 };
 
 /* One wait, for an answer or the greeting */
@@ -39,17 +39,17 @@ bool wait_is_over(const struct wait *w);
 /* Begin with all zero and the descriptors -1. */
 MUST_CHECK struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *wait);
 void wire_close(struct wire *w);
-/* Who is on the other side, in case that the socket does not tell */
+/* Set the process on the other side, if the socket does not report it. */
 MUST_CHECK struct gdump_error *wire_set_pid(struct wire *w, pid_t pid);
 bool wire_peer_died(const struct wire *w, int wait_ms);
 
-/* Send a line; @fd goes along (-1: none). */
+/* Send a line, and @fd with it (-1: none). */
 MUST_CHECK struct gdump_error *wire_send(struct wire *w, struct wait *wait, const char *line,
 					 int fd);
 /* Wait for the next message that is not an event. */
 MUST_CHECK struct gdump_error *wire_next(struct wire *w, struct wait *wait, json_t **ret);
-/* Wait a little, for @events on the socket (0: none) or the pump, which reads.
- * This is where cancelling and time-outs are seen.
+/* Wait a little for @events on the socket (0: none), and let the pump read meanwhile.
+ * Cancellation and time-outs are checked here.
  */
 MUST_CHECK struct gdump_error *wire_tick(struct wire *w, struct wait *wait, short events,
 					 short *happened);

@@ -397,7 +397,9 @@ static struct gdump_error *pipeline_overdue(struct pipeline *p)
 	progress = p->claimed + p->placed + p->stored;
 	pthread_mutex_unlock(&p->lock);
 	err = source_overdue(p->source, progress);
-	/* what pushes has resumed the guest, and a protected one is resumed when its dump ends */
+	/* a source that pushes has resumed the guest, and a protected guest is resumed when its
+	 * dump ends
+	 */
 	if (p->order == READ_PUSHED || p->source->ops->pv_dump || p->source->resumed_early) {
 		gdump_error_destroy(err);
 		return NULL;
@@ -408,7 +410,7 @@ static struct gdump_error *pipeline_overdue(struct pipeline *p)
 	return err;
 }
 
-/* Lock held: claim nothing more.  False: there was something. */
+/* Lock held: claim no more batches.  Returns whether all pages were read. */
 static bool pipeline_end_reading(struct pipeline *p)
 {
 	struct plan_cursor c = p->cursor;
@@ -422,8 +424,8 @@ static bool pipeline_end_reading(struct pipeline *p)
 	return p->plan_done;
 }
 
-/* Resume the guest; what has been read until now is written, and if that is not all, @why is
- * the error in the end.
+/* Resume the guest now.  The pages read so far are written; if these are not all, @why becomes the
+ * error of the dump.
  */
 static struct gdump_error *pipeline_resume_early(struct pipeline *p, struct gdump_error *why)
 {
@@ -434,7 +436,8 @@ static struct gdump_error *pipeline_resume_early(struct pipeline *p, struct gdum
 	pthread_mutex_unlock(&p->lock);
 	p->source->resumed_early = true;
 	debug_log(&p->source->debug, GDUMP_DEBUG_STEP, "%s",
-		  all ? "the guest is resumed early; all memory was read" : gdump_error_message(why));
+		  all ? "the guest is resumed early; all memory was read"
+		      : gdump_error_message(why));
 	if (all)
 		gdump_error_destroy(why);
 	else

@@ -426,7 +426,7 @@ part_qemu_dies() {
 	no_file vm.out "QEMU died"
 	wait_for 10 none_left || fail "QEMU died: left over: $(tagged)"
 	grep -q 'still paused' dump.err && fail "QEMU died, but: $(cat dump.err)"
-	dump_fails 1 'nobody listens' "$guest_source" vm.out
+	dump_fails 1 'no process listens' "$guest_source" vm.out
 }
 
 measure
