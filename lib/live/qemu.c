@@ -26,6 +26,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/debug.h"
+#include "libvirt_owner.h"
 #include "qemu_direct.h"
 #include "qemu_way.h"
 
@@ -48,6 +49,8 @@ static struct gdump_error *qemu_connect(struct qemu *qemu, const char *where)
 	err = qmp_open(path, &qemu->opt, &qemu->guest.qmp);
 	if (!err && num)
 		err = qmp_set_pid(qemu->guest.qmp, (pid_t)num);
+	if (!err)
+		err = libvirt_owner_check("", qmp_pid(qemu->guest.qmp), &qemu->opt);
 	if (!err)
 		debug_log(&qemu->source.debug, GDUMP_DEBUG_STEP, "this is QEMU %s, process %d",
 			  qmp_version(qemu->guest.qmp), (int)qmp_pid(qemu->guest.qmp));
