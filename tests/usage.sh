@@ -5,6 +5,7 @@
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+requires python3
 tmpdir
 cd "$tmp"
 
@@ -36,9 +37,10 @@ refused "convert -c31 in out" "unknown option '-3'"
 refused "info -Xp in" "unknown option '-X'"
 
 # options of other commands
-for option in --detach --allow-encrypted --live --buffer --no-direct --timeout; do
+for option in --detach --allow-encrypted --live --buffer --no-direct; do
 	refused "convert $option in out" "'$option' is not an option of convert, but of dump"
 done
+refused "convert --timeout 5 in out" "'--timeout' is not an option of convert, but of dump, info, dmesg"
 refused "dump -k key qmp:x out" "'-k' is not an option of dump, but of convert, info, verify, dmesg"
 refused "dump --strict qmp:x out" "'--strict' is not an option of dump, but of convert, info, verify, dmesg"
 refused "jobs -q" "'-q' is not an option of jobs, but of dump, convert, verify"
@@ -149,6 +151,31 @@ rm vm.sock
 refused "info xen:domain" "xen:domain: there is no such file, and \"xen:\" does not name a kind of running guest; a running guest is named qmp:SOCKET"
 fails_with 1 "$GUESTDUMP" info ./missing:file 2>err
 grep -q 'No such file' err || fail "a path with a colon: $(cat err)"
+
+# a monitor that somebody else uses: at once by name, or when the time that was given is over
+python3 -c '
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind("busy.sock")
+s.listen(1)
+c = socket.socket(socket.AF_UNIX)
+c.connect("busy.sock")
+a = s.accept()
+print(os.getpid(), flush=True)
+sys.stdin.read()' < <(sleep 60) >pid &
+cleanup_fn kill $!
+while [ ! -s pid ]; do sleep 0.1; done
+in_use="guestdump: qmp:busy.sock: this monitor is in use by [a-z0-9.]* (process $(cat pid)), and serves one client at a time: "
+rm pid
+for command in info dmesg; do
+	fails_with 1 timeout 10 "$GUESTDUMP" $command qmp:busy.sock 2>err
+	grep -q "^$in_use" err || fail "$command of a guest whose socket is in use: $(cat err)"
+done
+# now also the queue of the socket is full
+fails_with 1 timeout 10 "$GUESTDUMP" info --timeout 3 qmp:busy.sock 2>err
+head -n 1 err | grep -qx "guestdump: warning: QEMU's monitor is silent or in use; still waiting for it" || fail "no word: $(cat err)"
+tail -n 1 err | grep -q "^$in_use" || fail "--timeout: $(cat err)"
+rm busy.sock
 
 # files that are no dumps
 unknown() {

@@ -92,7 +92,7 @@ const struct option_row option_rows[] = {
 	{ 0,   "allow-encrypted", NULL,            TO(open.allow_encrypted),  parse_flag,
 	  CMD_DUMP, "dump memory that is private to the guest (SEV, TDX) as the host sees it" },
 	{ 0,   "timeout",         "SECONDS",       TO(open.timeout_ms),       parse_seconds,
-	  CMD_DUMP, "how long to wait for an answer from QEMU (30)" },
+	  CMD_GUEST, "how long to wait for an answer from QEMU (30)" },
 
 	{ .help = "Display" },
 	{ 'p', "pages",           NULL,            TO(pages),                 parse_flag,

@@ -19,6 +19,7 @@ enum {
 	CMD_ALL = (1 << 8) - 1,
 	CMD_COPY = CMD_DUMP | CMD_CONVERT,
 	CMD_READ = CMD_CONVERT | CMD_INFO | CMD_VERIFY | CMD_DMESG,     /* of files     */
+	CMD_GUEST = CMD_DUMP | CMD_INFO | CMD_DMESG,                    /* of guests    */
 	CMD_OPEN = CMD_DUMP | CMD_READ,
 	CMD_BULK = CMD_COPY | CMD_VERIFY,                               /* of all pages */
 	CMD_SHOW = CMD_INFO | CMD_VERIFY | CMD_DMESG | CMD_LIST | CMD_JOBS,

@@ -15,10 +15,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "socket_holder.h"
 #include "wire.h"
 
-enum { TIMEOUT_MS = 30000 };            /* when the caller does not say         */
+enum {
+	TIMEOUT_MS = 30000,             /* when the caller does not say         */
+	BUSY_MS = 500,                  /* a greeting takes less                */
+	QUIET_MS = 2000,                /* of waiting, before a user wonders    */
+};
 
 struct qmp {
 	struct wire wire;
@@ -27,6 +33,13 @@ struct qmp {
 	char *refusal;
 	bool unknown_command;
 	char version[96];
+};
+
+/* Something that QEMU does for one client after the other */
+struct qmp_turn {
+	struct gdump_error *(*step)(struct qmp *q, struct qmp_turn *turn, struct wait *w);
+	const char *path;
+	json_t *greeting;               /* once it has come                     */
 };
 
 /* The command as a line of JSON, for free(). */
@@ -247,29 +260,80 @@ static struct gdump_error *qmp_greeted(struct qmp *q, const json_t *greeting)
 	return NULL;
 }
 
-static struct gdump_error *qmp_greet(struct qmp *q)
+/* Somebody else is served, or QEMU does not answer at all. */
+static struct gdump_error *qmp_no_turn(const struct qmp *q, const struct socket_holder *holder)
 {
-	struct wait w = wait_begin("its greeting", q->timeout_ms, NULL);
-	CLEANUP_JSON json_t *greeting = NULL;
-	struct gdump_error *err = wire_next(&q->wire, &w, &greeting);
-
-	if (err && gdump_error_code(err) == GDUMP_ERR_REMOTE && wait_is_over(&w)) {
-		gdump_error_destroy(err);
+	if (holder)
 		return error_new(GDUMP_ERR_REMOTE,
-				 "no greeting within %u s: QEMU is stuck, or this monitor is in "
-				 "use (by libvirt?), and serves one client at a time: end that one "
-				 "or give QEMU a second -qmp", q->timeout_ms / 1000);
+				 "this monitor is in use by %s, and serves one client at a time: end "
+				 "that one, wait for it (--timeout), or give QEMU a second -qmp",
+				 holder->text);
+	return error_new(GDUMP_ERR_REMOTE,
+			 "no greeting within %u s: QEMU is stuck, or this monitor is in use (by "
+			 "libvirt?), and serves one client at a time: end that one or give QEMU a "
+			 "second -qmp", q->timeout_ms / 1000);
+}
+
+/* Wait for our turn in @step, which may be called again when its time is over. The one who names a
+ * time-out is willing to wait; others hear early that somebody else is connected.
+ */
+static struct gdump_error *qmp_wait_turn(struct qmp *q, const struct gdump_open_options *opt,
+					 struct wait w, struct qmp_turn *turn)
+{
+	const unsigned int stages[] = { BUSY_MS, QUIET_MS, q->timeout_ms };
+	struct socket_holder holder;
+	struct gdump_error *err;
+	bool busy;
+
+	for (size_t i = 0;; i++) {
+		struct wait part = w;
+
+		if (stages[i] < w.timeout_ms)
+			part.deadline -= (uint64_t)(w.timeout_ms - stages[i]) * 1000;
+		err = turn->step(q, turn, &part);
+		if (!err || gdump_error_code(err) != GDUMP_ERR_REMOTE || !wait_is_over(&part))
+			return err;
+		gdump_error_destroy(err);
+		busy = socket_holder_find(turn->path, q->wire.fd, &holder);
+		if (i + 1 == ARRAY_SIZE(stages) || (busy && !opt->timeout_ms))
+			return qmp_no_turn(q, busy ? &holder : NULL);
+		if (stages[i] == QUIET_MS && opt->warn && !wait_is_over(&w))
+			opt->warn(opt->warn_arg,
+				  "QEMU's monitor is silent or in use; still waiting for it");
 	}
+}
+
+static struct gdump_error *qmp_connect_step(struct qmp *q, struct qmp_turn *turn, struct wait *w)
+{
+	return wire_connect(&q->wire, turn->path, w);
+}
+
+static struct gdump_error *qmp_greeting_step(struct qmp *q, struct qmp_turn *turn, struct wait *w)
+{
+	return wire_next(&q->wire, w, &turn->greeting);
+}
+
+/* Connect, and take the greeting for json_decref(). */
+static struct gdump_error *qmp_connect(struct qmp *q, const char *path,
+				       const struct gdump_open_options *opt, json_t **greeting)
+{
+	struct qmp_turn turn = { .step = qmp_connect_step, .path = path };
+	struct gdump_error *err;
+
+	err = qmp_wait_turn(q, opt, wait_begin("a place in the queue of its socket", q->timeout_ms,
+					       NULL), &turn);
+	turn.step = qmp_greeting_step;
 	if (!err)
-		err = qmp_greeted(q, greeting);
-	return err ? err : qmp_execute(q, "qmp_capabilities", NULL, NULL);
+		err = qmp_wait_turn(q, opt, wait_begin("its greeting", q->timeout_ms, NULL), &turn);
+	*greeting = turn.greeting;
+	return err;
 }
 
 struct gdump_error *qmp_open(const char *path, const struct gdump_open_options *opt,
 			     struct qmp **ret)
 {
 	unsigned int timeout_ms = opt->timeout_ms ? opt->timeout_ms : TIMEOUT_MS;
-	struct wait w = wait_begin("a place in the queue of its socket", timeout_ms, NULL);
+	CLEANUP_JSON json_t *greeting = NULL;
 	CLEANUP_QMP struct qmp *q = calloc(1, sizeof(*q));
 	struct gdump_error *err;
 
@@ -283,9 +347,11 @@ struct gdump_error *qmp_open(const char *path, const struct gdump_open_options *
 		.cancel_arg = opt->cancel_arg,
 		.debug = debug_of(opt),
 	};
-	err = wire_connect(&q->wire, path, &w);
+	err = qmp_connect(q, path, opt, &greeting);
 	if (!err)
-		err = qmp_greet(q);
+		err = qmp_greeted(q, greeting);
+	if (!err)
+		err = qmp_execute(q, "qmp_capabilities", NULL, NULL);
 	if (err)
 		return err;
 	*ret = TAKE_PTR(q);

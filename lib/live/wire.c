@@ -309,22 +309,29 @@ static struct gdump_error *wire_check_path(const char *path)
 	return NULL;
 }
 
-struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *wait)
+static struct gdump_error *wire_prepare(struct wire *w, const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct gdump_error *err = wire_check_path(path);
-	short happened;
 
 	if (err)
 		return err;
-	strcpy(addr.sun_path, path);
 	w->cap = 2 * CHUNK;
 	w->buf = malloc(w->cap);
 	if (!w->buf)
 		return error_nomem();
 	w->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (w->fd < 0)
-		return error_os(errno, "cannot create a socket");
+	return w->fd < 0 ? error_os(errno, "cannot create a socket") : NULL;
+}
+
+struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *wait)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct gdump_error *err = w->fd < 0 ? wire_prepare(w, path) : NULL;
+	short happened;
+
+	if (err)
+		return err;
+	strcpy(addr.sun_path, path);
 	while (connect(w->fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		if (errno == ECONNREFUSED)
 			return error_new(GDUMP_ERR_REMOTE,

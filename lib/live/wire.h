@@ -36,7 +36,7 @@ struct wait {
 struct wait wait_begin(const char *what, unsigned int timeout_ms, struct qmp_pump *pump);
 bool wait_is_over(const struct wait *w);
 
-/* Begin with all zero and the descriptors -1. */
+/* Begin with all zero and the descriptors -1. When the time is over, it may be called again. */
 MUST_CHECK struct gdump_error *wire_connect(struct wire *w, const char *path, struct wait *wait);
 void wire_close(struct wire *w);
 /* Set the process on the other side, if the socket does not report it. */
