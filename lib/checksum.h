@@ -13,14 +13,14 @@
  *      0  "GDUMPSUM"
  *      8  u32 version, 1
  *     12  u32 bytes of a region, 1 MiB
- *     16  u64 bytes of the file in front of crc[]
+ *     16  u64 bytes of the file before crc[]
  *     24  u64 regions
  *     32  24 bytes of zeros
  *     56  u32 CRC-32 of crc[], the usual one
  *     60  u32 CRC-32 of the footer up to here, the usual one
  *
- * All is little-endian.  The offsets are those of the plain file, also where it is
- * flattened.  It detects accidents; whoever can change the file can change the checksum too.
+ * All is little-endian.  The offsets are those of the plain file, even if it is flattened.
+ * It detects accidents, not attacks: an attacker can change the checksum too.
  *
  * A CRC is linear: pieces may be added from any thread in any order, holes cost nothing,
  * and nothing is read again.  CRCs are XORed: adding the same bytes a second time removes them.

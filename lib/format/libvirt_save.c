@@ -3,10 +3,9 @@
 /*
  * format/libvirt_save.c - "virsh save": a header, the domain's XML, QEMU's stream
  *
- * The header is in the byte order of the host that saved.  Its number of the
- * compression is that of a program through which the stream went as a whole; what
- * really is there is told by its first bytes, so a file whose stream was decompressed in
- * place is fine.
+ * The header is in the byte order of the host that wrote it.  It names the program that
+ * compressed the whole stream, but we decide by the first bytes of the stream, so a file
+ * whose stream was decompressed in place can be read.
  *
  * Facts: libvirt's src/qemu/qemu_saveimage.[ch].
  */

@@ -246,7 +246,7 @@ struct vmcoreinfo_search_all {
 
 /* The first page of chunk @i, and how many it has; 0: there is no such chunk.  Chunks are
  * numbered through all ranges of RAM.  A thread asks for ascending numbers, so the search
- * goes on at the range of the last chunk.
+ * continues at the range of the last chunk.
  */
 static uint64_t vmcoreinfo_find_chunk(struct vmcoreinfo_search *s, uint64_t i, uint64_t *pfn)
 {

@@ -5,7 +5,7 @@
  *
  * The uptime is in the timekeeper, which is updated with each tick.  It has the time in
  * several forms, and is used only if they agree; otherwise the time of the last record of
- * the log is a lower bound.  panic_cpu tells whether there was a panic, and the log why.
+ * the log is a lower bound.  panic_cpu shows whether there was a panic, and the log shows why.
  *
  * Facts: Linux's include/linux/timekeeper_internal.h, kernel/time/timekeeping.c and
  * kernel/panic.c.
