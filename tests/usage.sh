@@ -179,6 +179,7 @@ rm busy.sock
 
 # files that are no dumps
 unknown() {
+	# shellcheck disable=SC2059 # escapes
 	printf "$2" >file
 	fails_with 1 "$GUESTDUMP" info file 2>err
 	[ "$(cat err)" = "guestdump: file: $3" ] || fail "$1: $(cat err)"
