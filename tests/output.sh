@@ -75,6 +75,24 @@ test_broken_pipe_is_no_news() {
 	grep -q 'cannot write to standard output: No space left' err || fail "a full disk: $(cat err)"
 }
 
+# A wait for another program is not silent
+test_fifo_without_reader() {
+	local options pid
+	mkfifo fifo
+	for options in -Fq -F; do
+		"$GUESTDUMP" convert "$options" plain fifo 2>"err$options" &
+		pid=$!
+		sleep 1
+		cp "err$options" err
+		cat fifo >flat
+		wait "$pid" || fail "convert $options to a FIFO: $(cat err)"
+		"$GUESTDUMP" verify -q flat >/dev/null
+	done
+	[ ! -s err-Fq ] || fail "convert -q to a FIFO: $(cat err-Fq)"
+	grep -qxF 'guestdump: fifo: waiting until a program opens this FIFO to read it' err ||
+		fail "no reader: $(cat err)"
+}
+
 # Of two that write to one log, lines stay whole
 test_a_message_is_one_write() {
 	requires strace
@@ -130,4 +148,5 @@ test_names_in_json
 test_levels_and_kinds_add_up
 test_broken_pipe_is_no_news
 test_bar_fits_the_terminal
+test_fifo_without_reader
 test_a_message_is_one_write

@@ -184,16 +184,23 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	return status;
 }
 
-/* Wait until somebody reads the FIFO @path, before the guest is paused. Returns a descriptor
- * that keeps it open, or -1 if @path is something else.
+/* Wait until a program reads the FIFO @path, before the guest is paused; a message
+ * says so. Returns a descriptor that keeps it open, or -1 if @path is something else.
  */
-static int wait_for_reader(const char *path)
+static int wait_for_reader(const char *path, enum progress_style style)
 {
 	struct stat st;
 	int fd;
 
 	if (!path || lstat(path, &st) || !S_ISFIFO(st.st_mode))
 		return -1;
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && !fcntl(fd, F_SETFL, O_WRONLY))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	if (style != PROGRESS_NONE)
+		say("%s: waiting until a program opens this FIFO to read it", path);
 	do {
 		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	} while (fd < 0 && errno == EINTR && !canceled(NULL));
@@ -336,7 +343,7 @@ static int copy_run(struct copy *c)
 	if (status >= 0)
 		return status;          /* we are the parent */
 	confine(args, args->words, args->num_words - (c->to != NULL), c->to);
-	fifo = wait_for_reader(c->to);
+	fifo = wait_for_reader(c->to, args->progress);
 	status = copy_guarded(c);
 	if (args->detach)
 		detach_end(status);
