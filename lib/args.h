@@ -4,7 +4,7 @@
  * args.h - structs of the caller that begin with their own size
  *
  * A program may have been compiled with an older header, in which the struct ended earlier, or
- * with a later one.  A size so small that there is nothing behind it was forgotten, and what the
+ * with a later one.  A size so small that there is nothing after it was forgotten, and what the
  * caller meant to say would be ignored: that is GDUMP_ERR_USAGE.
  */
 #pragma once
@@ -13,7 +13,7 @@
 
 #include "error.h"
 
-/* The least size of a struct whose first member behind .size is @second */
+/* The least size of a struct whose first member after .size is @second */
 #define ARGS_LEAST(type, second) (offsetof(type, second) + sizeof(((type *)NULL)->second))
 
 /* Check the size of @arg, a struct of that @name which has at least @least bytes. */

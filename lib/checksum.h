@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * checksum.h - the checksum behind the end of our dumps, for gdump_verify()
+ * checksum.h - the checksum at the end of our dumps, for gdump_verify()
  *
- * Readers of ELF and kdump go by the offsets in the headers and never look behind the last
+ * Readers of ELF and kdump go by the offsets in the headers and never look past the last
  * page.  There we put a CRC-32 for each MiB of the file and one for these, so that
  * a bit that flips anywhere is found, and where:
  *
@@ -36,7 +36,7 @@ struct checksum *checksum_create(void);
 void checksum_destroy(struct checksum *c);
 /* [off, off + len) of the file is @buf.  false: no memory */
 bool checksum_add(struct checksum *c, uint64_t off, const void *buf, size_t len);
-/* What belongs behind the @size bytes of the file; freed by the caller. */
+/* What belongs after the @size bytes of the file; freed by the caller. */
 MUST_CHECK struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **ret,
 					       size_t *len);
 

@@ -128,7 +128,7 @@ static const char *confine_files(const struct rights *r, int *abi)
 	int why;
 
 	if (r->guest)
-		return "Landlock lets nobody read a running guest";
+		return "with Landlock no process can read a running guest";
 	*abi = (int)syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, CREATE_RULESET_VERSION);
 	if (*abi < 1)
 		return "the kernel has no Landlock, or it is switched off";

@@ -12,7 +12,7 @@
 enum { ARRAY_MIN = 16 };                /* elements of the first allocation     */
 
 /*
- * Make room for one more element behind the @num elements of @array, which is NULL
+ * Make room for one more element after the @num elements of @array, which is NULL
  * or has grown only by this macro.  True: array[num] may be written.  False: there is
  * no memory, and @array is as it was.  @num may shrink between two calls.  The caller
  * frees @array.
