@@ -644,6 +644,8 @@ int gdump_guard(int fd);
 struct gdump_format_info {
 	const char *name, *summary;
 	bool reads, writes;
+	bool some_guests_only;          /* gdump_estimate() fails for guests that it
+					 * cannot hold                          */
 };
 struct gdump_codec_info {
 	const char *name, *library;     /* library NULL: not in this build      */

@@ -253,7 +253,8 @@ bool gdump_format_at(size_t i, struct gdump_format_info *ret)
 
 	if (f)
 		*ret = (struct gdump_format_info){ .name = f->name, .summary = f->summary,
-						   .reads = f->open, .writes = f->create };
+						   .reads = f->open, .writes = f->create,
+						   .some_guests_only = f->check };
 	return f;
 }
 

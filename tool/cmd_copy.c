@@ -222,16 +222,27 @@ static uint64_t free_space(const char *path)
 	return ret;
 }
 
+/* Whether the format that was asked for cannot hold every guest. */
+static bool is_for_some_guests(const char *format)
+{
+	struct gdump_format_info f;
+
+	for (size_t i = 0; format && gdump_format_at(i, &f); i++) {
+		if (!strcmp(f.name, format))
+			return f.some_guests_only;
+	}
+	return false;
+}
+
 /* A gdump_open_options.before_pause: whether something might end the dump that can be found out
- * while the guest is running.
+ * while the guest is running. With --live it is hardly paused, and gdump_write() checks the format.
  */
 static bool before_pause(void *arg, uint64_t memory)
 {
 	struct copy *c = arg;
-	const char *format = c->args->write.format;
 
 	c->look_first = free_space(c->to) < memory + memory / 16 ||
-			(format && (strstr(format, "s390") || strstr(format, "win-dmp")));
+			(!c->args->open.live && is_for_some_guests(c->args->write.format));
 	return c->look_first;
 }
 
