@@ -27,7 +27,7 @@
  * that is 0 or NULL means the default.  A size of 0 is GDUMP_ERR_USAGE, and so is a
  * value that is not in the enum of a member.
  *
- * NULL.  Pointers must not be NULL unless the function says so; the behaviour is
+ * NULL.  Pointers must not be NULL unless the function says so; the behavior is
  * undefined otherwise, as in the C library.
  */
 #ifndef GUESTDUMP_H

@@ -14,7 +14,7 @@
 
 enum {
 	MAX_OPTIONS = 64,               /* of one command                       */
-	FIRST_ROW = 256,                /* behind all letters                   */
+	FIRST_ROW = 256,                /* after all letters                   */
 };
 
 /* The options of a command as getopt_long() takes them; the value of a long one is

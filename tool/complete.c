@@ -41,7 +41,7 @@ static bool is_socket_or_directory(int dir, const char *name, bool *is_directory
 	return *is_directory || S_ISSOCK(st.st_mode);
 }
 
-/* The word is a path behind @scheme: offer sockets, and directories that may hold some. */
+/* The word is a path after @scheme: offer sockets, and directories that may hold some. */
 static void complete_sockets(const struct completion *c, const char *scheme)
 {
 	const char *path = c->word + strlen(scheme), *slash = strrchr(path, '/');
@@ -259,7 +259,7 @@ static void complete_operand(const struct completion *c, const struct command *c
 		o->complete(c);
 }
 
-/* Complete the last of the @num words behind the name of @cmd. */
+/* Complete the last of the @num words after the name of @cmd. */
 static void complete_word(const struct command *cmd, char **words, int num)
 {
 	const struct completion c = { words[num - 1], "" };

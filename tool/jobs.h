@@ -10,7 +10,7 @@
  *     ID.sock     while it runs: a line "query" or "cancel" is answered with the description
  *                 and the progress
  *
- * A job that was killed leaves a socket that nobody serves: jobs_each() then marks the job as
+ * A job that was killed leaves a socket without a server: jobs_each() then marks the job as
  * failed and removes the socket.
  */
 #pragma once

@@ -87,6 +87,10 @@ static int missing_command(int argc, char **argv)
 		if (used < sizeof(words))
 			used += (size_t)snprintf(words + used, sizeof(words) - used, " %s", argv[i]);
 	}
+	if (argc == 1) {
+		say("there is no option '%s' without a command; guestdump --help lists the commands", argv[0]);
+		return EXIT_USAGE;
+	}
 	say("the command comes first: guestdump %s%s%s", is_guest_named ? "dump" : "convert",
 	    used < sizeof(words) ? words : " ", used < sizeof(words) ? "" : "...");
 	return EXIT_USAGE;

@@ -27,7 +27,7 @@ enum {
 
 struct option_row {
 	char letter;                    /* 0: none                              */
-	const char *name;               /* behind "--"; NULL: none              */
+	const char *name;               /* after "--"; NULL: none              */
 	const char *value;              /* its name in --help, "[=NAME]" if it is optional;
 					 * NULL: the option takes none          */
 	size_t to;                      /* offset in struct arguments where @parse stores it */

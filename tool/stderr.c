@@ -3,7 +3,7 @@
 /*
  * stderr.c - standard error, which never holds up a dump
  *
- * A terminal that is held by Ctrl-S, or a pipe that nobody reads, blocks whoever writes to it;
+ * A terminal that is held by Ctrl-S, or a pipe that is full, blocks its writer;
  * while a guest is paused, that must not be a thread that it waits for. Neither poll() nor
  * O_NONBLOCK is of use: a terminal may have room for less than a line, and the flag would be
  * set for all who share the descriptor. So, while output is deferred, a thread of its own

@@ -36,7 +36,7 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 struct suggestion suggestion_for(const char *word, size_t len)
 {
 	/* allows one typo in a short word, three in a long one */
-	return (struct suggestion){ word, len, NULL, min(len / 3 + 2, 4) };
+	return (struct suggestion){ word, len, NULL, min(len / 3 + 1, 4) };
 }
 
 void suggestion_offer(struct suggestion *s, const char *name)

@@ -43,7 +43,7 @@ struct bytes_flat {
 	size_t num_records;
 };
 
-/* The first record that ends behind @off. */
+/* The first record that ends after @off. */
 static size_t record_after(const struct bytes_flat *f, uint64_t off)
 {
 	return BISECT(f->num_records, i, f->records[i].off + f->records[i].len > off);

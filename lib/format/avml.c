@@ -12,7 +12,7 @@
  *
  * Frames are found when the file is opened, by reading only their headers, and decompressed
  * when memory is read.  AVML omits blocks of zeros, so there are more ranges than the machine
- * had.  Versions 0.16.0 to 0.17.0 instead wrote the header of such a block with nothing behind
+ * had.  Versions 0.16.0 to 0.17.0 instead wrote the header of such a block with nothing after
  * it.  Its uncompressed files are LiME's.
  */
 #include <inttypes.h>
@@ -49,7 +49,7 @@ enum {
 
 struct avml_frame {
 	uint8_t type;
-	uint32_t len;                   /* behind the header                    */
+	uint32_t len;                   /* after the header                    */
 	uint32_t crc;
 	uint32_t size;                  /* decompressed; 0: no data             */
 };

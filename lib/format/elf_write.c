@@ -78,7 +78,7 @@ struct elf_writer {
 	struct elf_phdr *maps;          /* the same memory by virtual address   */
 	size_t num_maps;
 	struct source *source;
-	const struct pv_dump_section *sections; /* behind memory; NULL: none            */
+	const struct pv_dump_section *sections; /* after memory; NULL: none            */
 	size_t num_sections;
 	uint64_t notes_off, process_size, notes_size;
 	uint64_t sections_off, names_off, end;
@@ -135,7 +135,7 @@ static struct gdump_error *elf_add_range(struct elf_writer *w, const struct gdum
 	return err ? err : elf_add_load(w, &p);
 }
 
-/* The first segment that ends behind @paddr. */
+/* The first segment that ends after @paddr. */
 static size_t elf_load_after(const struct elf_writer *w, uint64_t paddr)
 {
 	return BISECT(w->num_loads, i, w->loads[i].paddr + (w->loads[i].memsz - 1) >= paddr);

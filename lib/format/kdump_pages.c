@@ -130,7 +130,7 @@ static struct gdump_error *kdump_check_compressed(struct kdump_source *k,
 	return err;
 }
 
-/* Copy the compressed data of pages, all in one part, to *@at, which moves behind it. */
+/* Copy the compressed data of pages, all in one part, to *@at, which moves past it. */
 static struct gdump_error *kdump_take_pages(struct kdump_source *k, const struct kdump_part *part,
 					    const struct kdump_desc *d, size_t num,
 					    unsigned char **at, struct stored_page *ret)
@@ -158,7 +158,7 @@ static struct gdump_error *kdump_take_pages(struct kdump_source *k, const struct
 	return err;
 }
 
-/* kdump_stored() for pages that are all in one part; *@at moves behind their data. */
+/* kdump_stored() for pages that are all in one part; *@at moves past their data. */
 static bool kdump_stored_in_part(struct kdump_source *k, uint64_t pfn, size_t num, uint32_t flag,
 				 unsigned char **at, struct stored_page *ret)
 {

@@ -4,7 +4,7 @@
  * format/kdump_proof.c - whether the bitmaps, descriptors and data of a kdump file agree
  *
  * A bit that is lost in a bitmap shifts the descriptors of all pages after it, and so gives
- * each of them the contents of another page.  All writers put page data right behind the
+ * each of them the contents of another page.  All writers put page data right after the
  * descriptors, without a gap, and let no two pages share data but for one zero page at its
  * beginning.  What is cheap is checked when the file is opened, the rest by kdump_verify().
  */

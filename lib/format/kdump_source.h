@@ -76,7 +76,7 @@ MUST_CHECK struct gdump_error *kdump_check_inside(const struct kdump_source *k,
 						  uint64_t num);
 /* Fail if bits are set from max_mapnr on. */
 MUST_CHECK struct gdump_error *kdump_check_top(const struct kdump_source *k);
-/* Fail unless page data begins behind as many descriptors as bitmap 2 has bits. */
+/* Fail unless page data begins after as many descriptors as bitmap 2 has bits. */
 MUST_CHECK struct gdump_error *kdump_check_count(struct kdump_source *k);
 
 /* Of struct source_ops. */

@@ -6,7 +6,7 @@
  * Theory of operation.  On open the stream is read once, in order; an index
  * (page_index.h) of 8 bytes a page records where each page's latest contents are, and
  * pages are read from there later.  With mapped-ram the pages have fixed places and
- * only bitmaps are read.  The devices behind the RAM are then read as a whole: they
+ * only bitmaps are read.  The devices after the RAM are then read as a whole: they
  * have the CPUs' registers, VMCOREINFO's address, and what placement.c needs.
  *
  * A stream ends early when the host goes down while it saves the guest: pages that did

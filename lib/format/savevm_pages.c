@@ -235,7 +235,7 @@ static struct gdump_error *savevm_read_some(const struct savevm *v, uint32_t blo
 			     v->m.blocks[block].name) : err;
 }
 
-/* The number of the first part of a block that ends behind @paddr */
+/* The number of the first part of a block that ends after @paddr */
 static size_t savevm_range_after(const struct savevm *v, uint64_t paddr)
 {
 	const struct block_range *r = v->layout.ranges;

@@ -26,7 +26,7 @@ struct savevm {
 
 	/* only while it is opened */
 	struct devices devices;
-	unsigned char *early, *late;    /* devices before and behind the RAM    */
+	unsigned char *early, *late;    /* devices before and after the RAM    */
 	size_t early_len;
 };
 

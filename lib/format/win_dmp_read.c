@@ -3,7 +3,7 @@
 /*
  * format/win_dmp_read.c - Windows crash dumps, full ones and those with a bitmap
  *
- * A bitmap dump has a second header behind the first:
+ * A bitmap dump has a second header after the first:
  *
  *      0  "SDMP" or "FDMP"         32  u64 offset of the first page in the file
  *      4  "DUMP"                   40  u64 pages in the file

@@ -27,7 +27,7 @@ MUST_CHECK struct gdump_error *block_map_make(struct block_map *map, const struc
 					      const struct migration *m);
 void block_map_deinit(struct block_map *map);
 
-/* The next place, from piece *@i on, which moves behind it, of the byte at @off of
+/* The next place, from piece *@i on, which moves past it, of the byte at @off of
  * @block.  False: there is none.
  */
 bool block_map_next(const struct block_map *map, uint32_t block, uint64_t off, size_t *i,

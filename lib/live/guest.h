@@ -44,7 +44,7 @@ static inline bool guest_is_paused(const struct guest *g)
 {
 	return g->state >= GUEST_PAUSED_BY_OTHERS;
 }
-/* Whether nobody has resumed it since: else GDUMP_ERR_REMOTE. */
+/* Fail if it was resumed since: GDUMP_ERR_REMOTE. */
 MUST_CHECK struct gdump_error *guest_check_paused(struct guest *g);
 /* See struct guest_ops. */
 MUST_CHECK struct gdump_error *guest_overdue(struct guest *g, uint64_t progress);

@@ -24,7 +24,7 @@ struct memory_map {
 	size_t num_slots;
 };
 
-/* The first slot that ends behind @paddr; num_slots: there is none. */
+/* The first slot that ends after @paddr; num_slots: there is none. */
 size_t memory_map_find(const struct memory_map *map, uint64_t paddr);
 /* Bytes in all slots */
 uint64_t memory_map_size(const struct memory_map *map);

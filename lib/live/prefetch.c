@@ -12,7 +12,7 @@
  *
  * QEMU goes from the start of memory to its end, and we go the other way.  What was sent
  * before we came is in the pipe: after that has been emptied we look again at what is still
- * missing.  When nothing is, nobody needs the protection any more, and we remove it with
+ * missing.  When nothing is, the protection is not needed any more, and we remove it with
  * QEMU's own descriptor: then no write of the guest has to wait, and QEMU is faster.
  * Pages that QEMU sends from then on no longer belong to the snapshot's point in time, so
  * they are ignored; the device state at the end is still valid.
@@ -31,7 +31,7 @@
 
 enum {
 	RUN_MAX = 128,                  /* pages that are read at once          */
-	LOOK_MAX = 4096,                /* pages that nobody wants, in one step */
+	LOOK_MAX = 4096,                /* unwanted pages to skip in one step */
 	UNPROTECT_MAX = 64 << 20,       /* bytes, in one step                   */
 	STEPS_TO_EMPTY = 4,             /* the pipe                             */
 	PASSES_MAX = 4,

@@ -179,7 +179,7 @@ struct span {
 	uint64_t first, last;
 };
 
-/* What to keep, ascending: all in front of @window, the loads in it, all behind it */
+/* What to keep, ascending: all in front of @window, the loads in it, all after it */
 static size_t qemu_map_spans(struct qemu_extent window, const struct qemu_head *head,
 			   struct span *spans)
 {

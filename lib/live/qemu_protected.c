@@ -139,7 +139,7 @@ static struct gdump_error *protected_read_headers(const struct qemu_head *head,
 	uint64_t end = last->off + last->size;
 	struct cursor c;
 
-	/* behind number 0: the two sections and the names */
+	/* after number 0: the two sections and the names */
 	if (!e->is64 || !e->big || e->shnum != NUM_SECTIONS + 1 || e->shstrndx != NUM_SECTIONS ||
 	    e->shoff > head->size)
 		return protected_incomplete();

@@ -30,7 +30,7 @@
  *
  * When a snapshot breaks off, by migrate_cancel or by a closed pipe, the memory remains
  * write-protected (QEMU 7.2), and the guest hangs at its next write.  So a stream that has
- * begun is read to its end, even when nobody wants it any more: by us, or, if we are killed,
+ * begun is read to its end, even when it is not wanted any more: by us, or, if we are killed,
  * by the guard, which has the pipe as well.  Then the settings are restored.
  */
 #include "qemu_guest.h"
@@ -347,7 +347,7 @@ static struct gdump_error *snapshot_prepare(struct qemu *qemu, const char **unfi
 
 	*unfit = NULL;
 	if (qemu->opt.live == GDUMP_LIVE_NO || !qemu->opt.pause_guest)
-		*unfit = "nobody asked for it";
+		*unfit = "--live was not asked for";
 	else if (qemu->guest.state != GUEST_RUNNING)
 		*unfit = "the guest is not running";
 	if (*unfit)

@@ -16,6 +16,6 @@ struct gdump_error *qemu_stream_begin(struct qemu *qemu);
 struct gdump_error *qemu_stream_end(struct qemu *qemu);
 /* source_ops.read */
 struct gdump_error *qemu_stream_read(struct source *s, uint64_t paddr, void *buf, size_t len);
-/* Bytes of the dump from @off on, which is not behind the pipe's place */
+/* Bytes of the dump from @off on, which is not after the pipe's place */
 MUST_CHECK struct gdump_error *qemu_stream_bytes(struct qemu *qemu, uint64_t off, void *buf,
 						 size_t len);

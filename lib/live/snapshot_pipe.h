@@ -36,5 +36,5 @@ MUST_CHECK struct gdump_error *snapshot_pipe_move(struct snapshot_pipe *p, bool 
 /* Read some of what was moved, up to @len bytes. */
 MUST_CHECK struct gdump_error *snapshot_pipe_read(struct snapshot_pipe *p, void *buf, size_t len,
 						  size_t *got);
-/* Read to the end what nobody wants, so that QEMU does not wait for ever. */
+/* Read the rest and discard it, so that QEMU does not wait for ever. */
 void snapshot_pipe_drain(struct snapshot_pipe *p);

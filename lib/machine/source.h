@@ -77,7 +77,7 @@ struct guest_ops {
 	 * why the guest, which we have paused, must be resumed now.
 	 */
 	struct gdump_error *(*overdue)(struct source *s, uint64_t progress);
-	/* An error: the guest was resumed behind our back, and what was read last may be
+	/* An error: the guest was resumed by someone else, and what was read last may be
 	 * of a later moment.
 	 */
 	struct gdump_error *(*torn)(struct source *s);
@@ -213,7 +213,7 @@ MUST_CHECK struct gdump_error *source_resume(struct source *s);
 /* See struct guest_ops; a file is never either. */
 MUST_CHECK struct gdump_error *source_overdue(struct source *s, uint64_t progress);
 MUST_CHECK struct gdump_error *source_torn(struct source *s);
-/* A dump of @s begins: what to write, and the sections behind it (NULL: none).  Memory of a
+/* A dump of @s begins: what to write, and the sections after it (NULL: none).  Memory of a
  * protected guest can be read from here on, and source_end() is due.
  */
 MUST_CHECK struct gdump_error *source_begin(struct source *s, const struct image **image,

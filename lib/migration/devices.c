@@ -11,7 +11,7 @@
  * described by its first element, as all are alike; else each element is a field.
  * So the fields' sizes, added up, lead to each field and to the section's end.
  *
- * The sections behind the RAM are parsed in order.  One that the description
+ * The sections after the RAM are parsed in order.  One that the description
  * lacks, or whose footer is not where the sizes say, is skipped by looking for the
  * footer; its fields cannot be found.
  */

@@ -5,7 +5,7 @@
  *
  * Theory of operation.  Elements are parsed where the caller has them.  Only when the end of
  * what was fed cuts through one, its start is carried over; the next call adds just
- * the bytes that it needs, and goes on in the caller's buffer behind them.
+ * the bytes that it needs, and goes on in the caller's buffer after them.
  */
 #include "take.h"
 

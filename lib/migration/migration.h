@@ -14,7 +14,7 @@
  *             err = migration_end(&m);
  *     migration_deinit(&m);
  *
- * The parser reports memory blocks and pages, and ends behind the RAM: the devices
+ * The parser reports memory blocks and pages, and ends after the RAM: the devices
  * that follow are for devices.h, which needs the description at the stream's end.
  *
  * Facts: QEMU's migration/savevm.c, migration/ram.c, docs/devel/migration.  All
@@ -72,7 +72,7 @@ struct migration_events {
 	 * stream, with its header and without its footer.  May be NULL.
 	 */
 	struct gdump_error *(*device)(void *arg, uint64_t pos, uint64_t len);
-	/* The bytes behind the RAM, as they come.  May be NULL. */
+	/* The bytes after the RAM, as they come.  May be NULL. */
 	struct gdump_error *(*rest)(void *arg, const unsigned char *buf, size_t len);
 	void *arg;
 };
@@ -96,7 +96,7 @@ struct migration {
 	bool at_end;                    /* of the stream: no more will come     */
 	unsigned char *carry;           /* the start of an element, of which    */
 	size_t num_carried;             /* the rest has not been fed            */
-	uint64_t skip;                  /* bytes that nobody needs              */
+	uint64_t skip;                  /* bytes that are not needed              */
 	struct {                        /* the one that we are in               */
 		uint8_t type;
 		uint32_t id;
@@ -130,7 +130,7 @@ uint64_t migration_skip(struct migration *m);
  * ->ram_done remains false: what came is of use.
  */
 MUST_CHECK struct gdump_error *migration_end(struct migration *m);
-/* Where in the stream what is behind the RAM begins, once that is done. */
+/* Where in the stream what is after the RAM begins, once that is done. */
 uint64_t migration_pos(const struct migration *m);
 void migration_deinit(struct migration *m);
 
@@ -150,12 +150,13 @@ enum stream_section {
 
 enum {
 	STREAM_FOOTER_SIZE = 5,
-	STREAM_JUDGED = 6 + 255,        /* bytes behind a footer that prove it: of
-					 * a section, all to the end of its name */
+	STREAM_PROOF = 6 + 255,         /* bytes after a footer that are needed to prove
+					 * that it is one: the longest beginning of a
+					 * section, to the end of its name      */
 };
 
 /* Sections have no length.  Where the one with @id and an unknown body ends: how
  * many of @len bytes are in front of its footer, or @len when none was found.  A
- * footer with less than STREAM_JUDGED bytes behind it counts only with @at_end.
+ * footer with less than STREAM_PROOF bytes after it counts only with @at_end.
  */
 size_t migration_find_footer(const unsigned char *buf, size_t len, uint32_t id, bool at_end);

@@ -35,7 +35,7 @@ enum {
 
 /* Blocks ------------------------------------------------------------------ */
 
-/* mapped-ram: a header of 28 bytes, a bitmap, and behind it the pages. */
+/* mapped-ram: a header of 28 bytes, a bitmap, and after it the pages. */
 static struct gdump_error *ram_take_mapped(struct migration *m, struct migration_block *b)
 {
 	const unsigned char *p = stream_take(m, 28);

@@ -6,9 +6,9 @@
  * Theory of operation.  A stream is a file header, an optional CONFIGURATION,
  * and sections, each ended by a footer with its number.  The RAM is one of them,
  * see ram.c: START brings the list of blocks, PARTs and the END bring pages.  A
- * background snapshot has no END: there the RAM is complete when, behind a PART,
+ * background snapshot has no END: there the RAM is complete when, after a PART,
  * the devices begin.  Other sections may come between; they carry no length, so
- * they are skipped by looking for their footer with something sensible behind it.
+ * they are skipped by looking for their footer with something sensible after it.
  */
 #include "take.h"
 
@@ -22,7 +22,7 @@ enum {
 	MAX_PAGE_BITS = 16,
 	/* so many bytes of a body are searched for the footer at least */
 	BODY_WINDOW = 1024,
-	BODY_KEPT = STREAM_FOOTER_SIZE + STREAM_JUDGED - 1,
+	BODY_KEPT = STREAM_FOOTER_SIZE + STREAM_PROOF - 1,
 };
 
 static const unsigned char magic[] = { 'Q', 'E', 'V', 'M' };

@@ -100,7 +100,7 @@ struct gdump_error *stream_take_name(struct migration *m, char *name)
 /* Footers ----------------------------------------------------------------- */
 
 /* Whether a section may begin with these bytes, of which there are at least
- * STREAM_JUDGED unless the stream ends before.
+ * STREAM_PROOF unless the stream ends before.
  */
 static bool is_section(const unsigned char *p, size_t len)
 {
@@ -131,7 +131,7 @@ size_t migration_find_footer(const unsigned char *buf, size_t len, uint32_t id, 
 	while ((p = memchr(p, STREAM_FOOTER, (size_t)(end - p)))) {
 		const size_t left = (size_t)(end - p);
 
-		if (left < STREAM_FOOTER_SIZE + (at_end ? 0 : STREAM_JUDGED))
+		if (left < STREAM_FOOTER_SIZE + (at_end ? 0 : STREAM_PROOF))
 			break;
 		if (!memcmp(p + 1, want, sizeof(want)) &&
 		    is_section(p + STREAM_FOOTER_SIZE, left - STREAM_FOOTER_SIZE))

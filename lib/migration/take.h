@@ -58,7 +58,7 @@ MUST_CHECK struct gdump_error *stream_unsupported(const struct migration *m, con
 	PRINTF(2, 3);
 
 /* Elements: the first of a stream (sections.c), those of the RAM (ram.c), and the footer
- * behind each section
+ * after each section
  */
 struct gdump_error *stream_next_magic(struct migration *m);
 struct gdump_error *stream_next_ram(struct migration *m);
