@@ -91,6 +91,12 @@ test_fifo_without_reader() {
 	[ ! -s err-Fq ] || fail "convert -q to a FIFO: $(cat err-Fq)"
 	grep -qxF 'guestdump: fifo: waiting until a program opens this FIFO to read it' err ||
 		fail "no reader: $(cat err)"
+	"$GUESTDUMP" convert -f elf plain fifo 2>err &
+	pid=$!
+	for ((i = 0; i < 100; i++)); do ! grep -q waiting err || break; sleep 0.1; done
+	kill "$pid"
+	fails_with 4 wait "$pid"
+	grep -qxF 'guestdump: canceled; nothing was written' err || fail "a FIFO, canceled: $(cat err)"
 }
 
 # Of two that write to one log, lines stay whole

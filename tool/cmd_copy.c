@@ -319,8 +319,10 @@ static int copy_guarded(struct copy *c)
 	struct gdump *g;
 	int status;
 
-	if (canceled(NULL))
+	if (canceled(NULL)) {
+		say("canceled; nothing was written");
 		return EXIT_CANCELED;
+	}
 	if (is_guest(c->from))
 		open->guard_fd = guard_start();
 	stderr_defer();
