@@ -279,8 +279,8 @@ part_monitor() {
 	local text
 	dump_fails 1 'No such file' qmp:nowhere vm.out
 	echo text >file
-	dump_fails 1 'file' qmp:file vm.out
-	dump_fails 1 'directory\|refused\|connect' qmp:. vm.out
+	dump_fails 2 'file' qmp:file vm.out
+	dump_fails 2 'directory\|refused\|connect' qmp:. vm.out
 	dump_fails 1 'QMP\|QEMU' --timeout 2 "qmp:$guest_dir/console.sock" vm.out
 	for text in 'SSH-2.0-OpenSSH_9.2' '{"QMP": 1}
 ' '{"QMP": {}}
@@ -316,7 +316,7 @@ time.sleep(1000)' "$guest_qmp" >busy.out &
 part_two() {
 	start_dump "${slow[@]}" "$guest_source" vm.out
 	wait_for 5 test -e vm.out.incomplete || fail "no vm.out.incomplete"
-	"$GUESTDUMP" dump -q "$guest_source" second.kdump 2>second.err ||
+	"$GUESTDUMP" dump -q --timeout 60 "$guest_source" second.kdump 2>second.err ||
 		fail "the second dump: $(cat second.err)"
 	end_dump 0 "the first dump"
 	"$GUESTDUMP" verify -q vm.out second.kdump >verify.out || fail "$(cat verify.out)"
