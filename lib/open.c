@@ -22,6 +22,7 @@
 #include "util/bits.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/warn.h"
 
 enum { HEAD_SIZE = 4096 };
 
@@ -124,8 +125,8 @@ static struct gdump_error *open_plain(struct bytes *in, const struct gdump_open_
 		return err;
 	debug_log(&debug, GDUMP_DEBUG_STEP, "the %s of %" PRIu64 " bytes has the format %s",
 		  plain == in ? "file" : "flattened file", plain->size, (*format)->name);
-	if (plain->truncated && opt->warn)
-		opt->warn(opt->warn_arg, "the flattened file has no end mark, so it is incomplete");
+	if (plain->truncated)
+		warn_caller(opt, "the flattened file has no end mark, so it is incomplete");
 	*ret = plain;
 	plain = NULL;
 	return NULL;
@@ -312,8 +313,7 @@ static struct gdump_error *open_unlock(struct source *s, const struct gdump_open
 {
 	if (s->ops->encryption && s->ops->encryption->unlock)
 		return s->ops->encryption->unlock(s, opt);
-	if (opt->warn)
-		opt->warn(opt->warn_arg, "the memory is not encrypted: no key is needed");
+	warn_caller(opt, "the memory is not encrypted: no key is needed");
 	return NULL;
 }
 
@@ -398,8 +398,8 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 		err = find_vmcoreinfo(s, vmcoreinfo);
 	if (err)
 		return err;
-	if (s->image.warning[0] && opt->warn)
-		opt->warn(opt->warn_arg, s->image.warning);
+	if (s->image.warning[0])
+		warn_caller(opt, "%s", s->image.warning);
 	image_read_uts(s);
 	if (opt->length)
 		err = open_clip(&s->image, opt->begin, opt->length);

@@ -17,6 +17,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/process_name.h"
+#include "../util/warn.h"
 
 enum {
 	CRASHES_FROM = 8001, CRASHES_BEFORE = 10000,    /* 1000 * major + minor */
@@ -131,9 +132,8 @@ struct gdump_error *libvirt_owner_check(const char *root, pid_t pid,
 	version = libvirt_version_mapped(root, daemon);
 	if (!version)
 		version = libvirt_version_installed(root);
-	if (!version && opt->warn)
-		opt->warn(opt->warn_arg,
-			  "the guest belongs to libvirt, whose version is unknown; a daemon of version 8.1 to 9.10 crashes now");
+	if (!version)
+		warn_caller(opt, "the guest belongs to libvirt, whose version is unknown; a daemon of version 8.1 to 9.10 crashes now");
 	if (version < CRASHES_FROM || version >= CRASHES_BEFORE)
 		return NULL;
 	return error_new(GDUMP_ERR_UNSUPPORTED,

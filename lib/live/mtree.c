@@ -14,6 +14,7 @@
 #include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/warn.h"
 
 /* Kinds by QEMU's memory_region_type(); "nv-" in front marks an nvdimm. */
 static const struct kind {
@@ -143,13 +144,8 @@ static struct gdump_error *mtree_add(struct mtree *m, struct mtree_range *r,
 
 static void mtree_unknown_kind(const struct line *line, const struct gdump_open_options *opt)
 {
-	char message[300];
-
-	snprintf(message, sizeof(message),
-		 "QEMU has memory of an unknown kind, which is omitted from the dump: \"%.*s\"",
-		 (int)MIN(line->len, (size_t)200), line->text);
-	if (opt->warn)
-		opt->warn(opt->warn_arg, message);
+	warn_caller(opt, "QEMU has memory of an unknown kind, which is omitted from the dump: \"%.*s\"",
+		    (int)MIN(line->len, (size_t)200), line->text);
 }
 
 /* One range: "START-END (prio N, KIND): NAME[ @OFFSET][ KVM]" */

@@ -26,6 +26,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/debug.h"
+#include "../util/warn.h"
 #include "libvirt_owner.h"
 #include "qemu_direct.h"
 #include "qemu_way.h"
@@ -60,8 +61,8 @@ static struct gdump_error *qemu_connect(struct qemu *qemu, const char *where)
 /* Go the slow way, and say why. */
 static void qemu_fall_back(struct qemu *qemu, struct gdump_error *why)
 {
-	qemu_warn(&qemu->opt, "QEMU itself must read the guest's memory, which is slower: %s",
-		  gdump_error_message(why));
+	warn_caller(&qemu->opt, "QEMU itself must read the guest's memory, which is slower: %s",
+		    gdump_error_message(why));
 	debug_log(&qemu->source.debug, GDUMP_DEBUG_STEP, "QEMU's process is not read: %s",
 		  gdump_error_message(why));
 	gdump_error_destroy(why);

@@ -5,25 +5,10 @@
  */
 #include "qemu_guest.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "../util/cleanup.h"
 #include "../util/debug.h"
+#include "../util/warn.h"
 #include "qemu_way.h"
-
-void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...)
-{
-	char message[300];
-	va_list ap;
-
-	if (!opt->warn)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
-	va_end(ap);
-	opt->warn(opt->warn_arg, message);
-}
 
 struct gdump_error *qemu_take_head(struct image *image, const struct qemu_head *head)
 {
@@ -100,7 +85,7 @@ void qemu_close(struct source *s)
 		err = qemu_resume(s);
 	}
 	if (err)
-		qemu_warn(&qemu->opt, "%s", gdump_error_message(err));
+		warn_caller(&qemu->opt, "%s", gdump_error_message(err));
 	qemu_head_deinit(&qemu->stream.head);
 	procmem_close(qemu->mem);
 	qemu_map_deinit(&qemu->map);

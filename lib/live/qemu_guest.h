@@ -33,8 +33,6 @@ struct qemu {
 	struct snapshot *snapshot;      /* of qemu_way_snapshot                 */
 };
 
-/* A warning to the caller of the library, cut at 300 characters */
-void qemu_warn(const struct gdump_open_options *opt, const char *fmt, ...) PRINTF(2, 3);
 /* Add the machine and the notes in the head of a dump to @image. */
 MUST_CHECK struct gdump_error *qemu_take_head(struct image *image, const struct qemu_head *head);
 /* From here on, the guest is read this way. */

@@ -10,6 +10,7 @@
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/warn.h"
 #include "mtree.h"
 
 #define MTREE "info mtree -f"
@@ -156,11 +157,11 @@ struct gdump_error *qemu_map_locate(struct qmp *q, const struct gdump_open_optio
 		err = qemu_map_hva(q, s.paddr, &s.hva);
 		if (err)
 			return err;
-		if (!s.hva && opt->warn)
-			opt->warn(opt->warn_arg, "QEMU shows a device's registers as read-only "
-				  "memory; they are not in the dump");
-		if (!s.hva)
+		if (!s.hva) {
+			warn_caller(opt, "QEMU shows a device's registers as read-only "
+				    "memory; they are not in the dump");
 			continue;
+		}
 		err = qemu_map_hva(q, s.paddr + s.size - 1, &last);
 		if (err)
 			return err;

@@ -42,6 +42,7 @@
 #include "../migration/cpu_notes.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/warn.h"
 #include "prefetch.h"
 #include "qemu_direct.h"
 #include "qemu_way.h"
@@ -362,8 +363,8 @@ static struct gdump_error *snapshot_prepare(struct qemu *qemu, const char **unfi
 	snapshot_close(qemu);
 	if (qemu->opt.live == GDUMP_LIVE_YES)
 		return err;
-	qemu_warn(&qemu->opt, "the guest is paused until its memory is read: %s",
-		  gdump_error_message(err));
+	warn_caller(&qemu->opt, "the guest is paused until its memory is read: %s",
+		    gdump_error_message(err));
 	gdump_error_destroy(err);
 	*unfit = "QEMU cannot do it";
 	return NULL;

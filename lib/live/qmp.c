@@ -17,6 +17,7 @@
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/warn.h"
 #include "socket_holder.h"
 #include "wire.h"
 
@@ -297,9 +298,8 @@ static struct gdump_error *qmp_wait_turn(struct qmp *q, const struct gdump_open_
 		busy = socket_holder_find(turn->path, q->wire.fd, &holder);
 		if (i + 1 == ARRAY_SIZE(stages) || (busy && !opt->timeout_ms))
 			return qmp_no_turn(q, busy ? &holder : NULL);
-		if (stages[i] == QUIET_MS && opt->warn && !wait_is_over(&w))
-			opt->warn(opt->warn_arg,
-				  "QEMU's monitor is silent or in use; still waiting for it");
+		if (stages[i] == QUIET_MS && !wait_is_over(&w))
+			warn_caller(opt, "QEMU's monitor is silent or in use; still waiting for it");
 	}
 }
 

@@ -9,11 +9,11 @@
 #include "pv_source.h"
 
 #include <elf.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../arch/arch.h"
+#include "../util/warn.h"
 
 #include "cpu.h"
 
@@ -98,19 +98,6 @@ static struct gdump_error *pv_image_copy_notes(struct image *image, const struct
 	return err;
 }
 
-void pv_warn(const struct gdump_open_options *opt, const char *fmt, ...)
-{
-	char message[256];
-	va_list ap;
-
-	if (!opt->warn)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
-	va_end(ap);
-	opt->warn(opt->warn_arg, message);
-}
-
 /* A CPU whose area cannot be opened is lost, and no other. */
 static struct gdump_error *pv_image_lose_cpu(struct pv_source *p, struct image *image, size_t cpu,
 					     struct gdump_error *err,
@@ -122,8 +109,8 @@ static struct gdump_error *pv_image_lose_cpu(struct pv_source *p, struct image *
 	if (opt->strict || (code != GDUMP_ERR_CORRUPT && code != GDUMP_ERR_NODATA))
 		return err;
 	if (image->num_lost_cpus++ < MAX_WARNINGS)
-		pv_warn(opt,
-			"%s; its registers are lost and shown as zero", gdump_error_message(err));
+		warn_caller(opt,
+			    "%s; its registers are lost and shown as zero", gdump_error_message(err));
 	if (p->lost)
 		gdump_error_destroy(err);
 	else
@@ -146,10 +133,10 @@ static struct gdump_error *pv_image_add_cpu(struct pv_source *p, struct image *i
 				"it has no area: the program that made the dump did not get it");
 	if (!err) {
 		if (pv_cpu_partial(plain))
-			pv_warn(opt,
-				"CPU %zu stopped inside an instruction that the host was emulating: "
-				"its registers may be inconsistent",
-			     cpu);
+			warn_caller(opt,
+				    "CPU %zu stopped inside an instruction that the host was emulating: "
+				    "its registers may be inconsistent",
+				    cpu);
 		return pv_cpu_add_notes(image, cpu, plain);
 	}
 	err = pv_image_lose_cpu(p, image, cpu, err, opt);
@@ -182,7 +169,7 @@ static struct gdump_error *pv_image_add_cpus(struct pv_source *p, struct image *
 			err = pv_image_add_cpu(p, image, cpu++, &from->notes[i], opt);
 	}
 	if (!err && image->num_lost_cpus > MAX_WARNINGS)
-		pv_warn(opt, "%zu CPUs are lost", image->num_lost_cpus);
+		warn_caller(opt, "%zu CPUs are lost", image->num_lost_cpus);
 	return err;
 }
 

@@ -22,6 +22,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
+#include "../util/warn.h"
 #include "keys.h"
 
 enum {
@@ -324,8 +325,8 @@ static struct gdump_error *pv_unlock(struct source *s, const struct gdump_open_o
 	image_deinit(&s->image);
 	s->image = image;
 	if (p->meta.by_address)
-		pv_warn(opt,
-			"section pv_mem_meta is longer than the memory in the file; assuming the order of addresses");
+		warn_caller(opt,
+			    "section pv_mem_meta is longer than the memory in the file; assuming the order of addresses");
 	return NULL;
 }
 

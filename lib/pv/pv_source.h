@@ -32,5 +32,3 @@ struct pv_source {
 MUST_CHECK struct gdump_error *pv_make_image(struct pv_source *p,
 					     const struct gdump_open_options *opt,
 					     struct image *image);
-
-PRINTF(2, 3) void pv_warn(const struct gdump_open_options *opt, const char *fmt, ...);
