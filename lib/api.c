@@ -228,9 +228,7 @@ static struct gdump_error *api_make_plan(struct source *s, unsigned int drop, bo
 
 struct gdump_error *gdump_plan_create(struct gdump *g, unsigned int drop, struct gdump_plan **ret)
 {
-	/* a protected guest can be dumped, so a plan of all its pages is allowed */
-	const bool is_whole_pv_dump = !drop && g->source->ops->pv_dump;
-	struct gdump_error *err = is_whole_pv_dump ? NULL : source_usable(g->source);
+	struct gdump_error *err = source_dumpable(g->source, !drop);
 
 	if (err)
 		return error_prefix(err, "%s", g->where);

@@ -69,21 +69,6 @@ static struct gdump_error *dump_write_pages(struct gdump *g, const struct gdump_
 	return err ? err : outputs_complete(o, result);
 }
 
-/* The dump of a protected guest can be decrypted only if it has all memory and the sections. */
-static struct gdump_error *dump_check_protected(const struct settings *set,
-					   const struct gdump_plan *plan,
-					   const struct gdump_write_options *opt)
-{
-	if (!set->format->sections || opt->paging)
-		return error_new(GDUMP_ERR_USAGE,
-				 "the guest is protected: it can be dumped as plain ELF only, not as %s",
-				 opt->paging ? "ELF with --paging" : set->format->name);
-	if (plan && (plan->drop || plan->kept != plan->num_pages))
-		return error_new(GDUMP_ERR_USAGE,
-				 "the guest is protected: no page of its encrypted memory can be omitted");
-	return NULL;
-}
-
 /* Write all files, between source_begin() and source_end(). */
 static struct gdump_error *dump_write_outputs(struct gdump *g, const struct gdump_plan *plan,
 					 struct outputs *o, const struct settings *set,
@@ -122,33 +107,16 @@ struct gdump_error *gdump_write_check(const char *path, const struct gdump_write
 	return err ? err : outputs_check(path, &opt, &set);
 }
 
-/* With --live, pages arrive in any order, and the guest is slowed down while we compress. */
-static struct gdump_error *dump_apply_live_defaults(const struct gdump *g,
-					       const struct gdump_write_options *opt,
-					       struct settings *set)
+/* Check that @g can be written with these options, and fit the settings to it. */
+static struct gdump_error *dump_check_input(const struct gdump *g,
+					    const struct gdump_plan *plan,
+					    const struct gdump_write_options *opt,
+					    struct settings *set)
 {
-	if (g->source->ops->order != READ_PUSHED)
-		return NULL;
-	if (!set->format->any_order)
-		return error_new(GDUMP_ERR_USAGE,
-				 "--live cannot write %s, because pages arrive out of order; write kdump or elf and convert it",
-				 set->format->name);
-	if (opt->split)
-		return error_new(GDUMP_ERR_USAGE,
-				 "--live and --split cannot be combined; split the file later with guestdump convert");
-	if (set->codec && !opt->level && !opt->has_level)
-		set->level = set->codec->live_level;
-	return opt->paging ? source_pause(g->source) : NULL;
-}
+	struct gdump_error *err = settings_fit(set, opt, g->source);
 
-/* Check that @g can be written with these options. */
-static struct gdump_error *dump_check_input(const struct gdump *g, const struct settings *set,
-				       const struct gdump_plan *plan,
-				       const struct gdump_write_options *opt)
-{
-	struct gdump_error *err = g->source->ops->pv_dump ? dump_check_protected(set, plan, opt) :
-						    source_usable(g->source);
-
+	if (!err)
+		err = source_dumpable(g->source, !plan || plan->kept == plan->num_pages);
 	if (!err && g->source->resumed_early)
 		err = error_new(GDUMP_ERR_REMOTE,
 				"the guest was resumed early, so its memory is not of one moment any more; open it again");
@@ -209,11 +177,11 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	if (!err)
 		err = settings_find(&opt, &set);
 	if (!err)
-		err = dump_check_input(g, &set, plan, &opt);
+		err = dump_check_input(g, plan, &opt, &set);
 	if (!err)
 		err = dump_effective_plan(g, &set, &plan, &whole, &trimmed);
-	if (!err)
-		err = dump_apply_live_defaults(g, &opt, &set);
+	if (!err && opt.paging)
+		err = source_pause(g->source);
 	if (err)
 		return err;
 	dump_log_settings(g, &set, plan, &opt, path);

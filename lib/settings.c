@@ -60,7 +60,7 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 		return error_new(GDUMP_ERR_USAGE,
 				 "format '%s' is never flattened: a pipe can be written to without that",
 				 name);
-	if (opt->split > MAX_OUTPUTS || (opt->split && !set->format->splits))
+	if (opt->split > MAX_OUTPUTS || (opt->split && !set->format->open_parts))
 		return error_new(GDUMP_ERR_USAGE, "format '%s' cannot be split into %u files", name,
 				 opt->split);
 	if (opt->split && opt->flatten)
@@ -71,4 +71,32 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 	if (!codec)
 		codec = set->format->codec;
 	return codec ? settings_find_codec(codec, opt, set) : NULL;
+}
+
+/* A source that pushes gives its pages in any order, and its guest is slowed down while we
+ * compress.
+ */
+static struct gdump_error *settings_fit_pushed(struct settings *set,
+					       const struct gdump_write_options *opt)
+{
+	if (!set->format->any_order)
+		return error_new(GDUMP_ERR_USAGE,
+				 "--live cannot write %s, because pages arrive out of order; write kdump or elf and convert it",
+				 set->format->name);
+	if (opt->split)
+		return error_new(GDUMP_ERR_USAGE,
+				 "--live and --split cannot be combined; split the file later with guestdump convert");
+	if (set->codec && !opt->level && !opt->has_level)
+		set->level = set->codec->live_level;
+	return NULL;
+}
+
+struct gdump_error *settings_fit(struct settings *set, const struct gdump_write_options *opt,
+				 const struct source *s)
+{
+	if (s->ops->pv_dump && (!set->format->sections || opt->paging))
+		return error_new(GDUMP_ERR_USAGE,
+				 "the guest is protected: it can be dumped as plain ELF only, not as %s",
+				 opt->paging ? "ELF with --paging" : set->format->name);
+	return s->ops->order == READ_PUSHED ? settings_fit_pushed(set, opt) : NULL;
 }

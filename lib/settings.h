@@ -20,3 +20,9 @@ struct settings {
 /* Options that do not go together are GDUMP_ERR_USAGE. */
 MUST_CHECK struct gdump_error *settings_find(const struct gdump_write_options *opt,
 					     struct settings *set);
+/* Fit them to what is dumped: fail if @s gives what the format cannot take, and choose the
+ * default level by how @s gives it.
+ */
+MUST_CHECK struct gdump_error *settings_fit(struct settings *set,
+					    const struct gdump_write_options *opt,
+					    const struct source *s);

@@ -15,13 +15,12 @@ struct format {
 	const char *name, *summary;
 	bool seeks;             /* create() needs a seekable sink or a flat one */
 	bool maps;              /* may have virtual addresses                   */
-	bool splits;            /* one dump may be several files                */
 	bool any_order;         /* on a sink that seeks, store() takes batches whose
 				 * pages are not ascending                   */
 	bool drops_top_device_memory; /* what lies above all RAM is omitted, as
 				 * readers take the highest page for the size of RAM */
 	bool ranges_file;       /* PATH.ranges says what is where, see ranges.h */
-	bool sections;          /* can hold those of a protected guest          */
+	bool sections;          /* can hold those of a protected guest's dump   */
 	const char *codec;      /* the default; NULL: pages are not compressed  */
 	/* Whether the first bytes of a file look like this format: pure. */
 	bool (*probe)(const unsigned char *head, size_t len);
@@ -33,7 +32,8 @@ struct format {
 	struct gdump_error *(*open_at)(struct bytes *in, const struct ranges *ranges,
 				       struct source **ret);
 	/* The same for the files of a split dump, in any order; @names are for messages, and
-	 * borrowed.  NULL: one dump is one file.
+	 * borrowed.  Such a format is also written as a split dump.  NULL: one dump is one
+	 * file.
 	 */
 	struct gdump_error *(*open_parts)(struct bytes *const *in, const char *const *names,
 					  size_t num, struct source **ret);

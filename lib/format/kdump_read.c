@@ -344,7 +344,6 @@ const struct format format_kdump = {
 	.name = "kdump",
 	.summary = "kdump-compressed, each page compressed by itself; what crash and drgn like best",
 	.seeks = true,
-	.splits = true,
 	.drops_top_device_memory = true,
 	.codec = "zlib",
 	.any_order = true,

@@ -132,6 +132,11 @@ struct gdump_error *source_usable(const struct source *s)
 	return s->ops->encryption ? s->ops->encryption->usable(s) : NULL;
 }
 
+struct gdump_error *source_dumpable(const struct source *s, bool whole)
+{
+	return whole && s->ops->pv_dump ? NULL : source_usable(s);
+}
+
 bool source_is_locked(const struct source *s)
 {
 	CLEANUP_ERROR struct gdump_error *err = source_usable(s);

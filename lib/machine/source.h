@@ -203,6 +203,10 @@ MUST_CHECK struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_
 uint64_t source_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state);
 /* NULL, or why nothing can be read: the memory is encrypted and there is no key. */
 MUST_CHECK struct gdump_error *source_usable(const struct source *s);
+/* The same for a dump of @s: the memory of a protected guest, too, can be dumped, but only
+ * @whole.
+ */
+MUST_CHECK struct gdump_error *source_dumpable(const struct source *s, bool whole);
 bool source_is_locked(const struct source *s);
 /* Pause a guest that would run until it is dumped: what is read from now on is of the
  * same moment as the dump.
