@@ -90,7 +90,7 @@ struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *r
 }
 
 static const struct gdump_note *register_find_note(const struct image *image, size_t cpu,
-					  const char *owner, uint32_t type)
+						   const char *owner, uint32_t type)
 {
 	const struct gdump_note *n;
 
@@ -208,7 +208,7 @@ uint64_t gdump_paused_us(const struct gdump *g)
 
 /* A plan of all pages without those in @drop; @survey: it is only for statistics. */
 static struct gdump_error *api_make_plan(struct source *s, unsigned int drop, bool survey,
-				     struct gdump_plan **ret)
+					 struct gdump_plan **ret)
 {
 	CLEANUP_PLAN struct gdump_plan *plan = NULL;
 	struct gdump_error *err = plan_create(s, &plan);

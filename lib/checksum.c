@@ -236,7 +236,7 @@ static struct gdump_error *verify_crcs(struct verify *v, uint32_t crc)
 
 /* The CRC of region @i; @buf has room for one region. */
 static struct gdump_error *verify_region(const struct verify *v, uint64_t i, unsigned char *buf,
-				      uint32_t *ret)
+					 uint32_t *ret)
 {
 	const uint64_t start = i * REGION;
 	const size_t len = (size_t)MIN(v->size - start, REGION);

@@ -24,7 +24,7 @@ enum { DEFAULT_BUFFER = 256 << 20 };
  * guest that keeps running uses it only when the output is slow.
  */
 static uint64_t dump_buffer_size(const struct gdump *g, const struct gdump_plan *plan,
-			    const struct gdump_write_options *opt)
+				 const struct gdump_write_options *opt)
 {
 	if (!opt->resume_guest || !g->source->ops->guest || !g->source->was_running)
 		return 0;
@@ -42,9 +42,9 @@ static struct gdump_error *dump_all_read(void *arg)
 
 /* Write the planned pages to the outputs, and complete the outputs. */
 static struct gdump_error *dump_write_pages(struct gdump *g, const struct gdump_plan *plan,
-				       struct outputs *o, const struct settings *set,
-				       const struct gdump_write_options *opt,
-				       struct gdump_result *result)
+					    struct outputs *o, const struct settings *set,
+					    const struct gdump_write_options *opt,
+					    struct gdump_result *result)
 {
 	const struct output *first = &o->list[0];
 	const struct guest_ops *guest = g->source->ops->guest;
@@ -71,9 +71,9 @@ static struct gdump_error *dump_write_pages(struct gdump *g, const struct gdump_
 
 /* Write all files, between source_begin() and source_end(). */
 static struct gdump_error *dump_write_outputs(struct gdump *g, const struct gdump_plan *plan,
-					 struct outputs *o, const struct settings *set,
-					 const struct gdump_write_options *opt,
-					 struct gdump_result *result)
+					      struct outputs *o, const struct settings *set,
+					      const struct gdump_write_options *opt,
+					      struct gdump_result *result)
 {
 	const struct pv_dump_section *sections;
 	const struct image *image;
@@ -152,8 +152,8 @@ static struct gdump_error *dump_effective_plan(const struct gdump *g, const stru
 }
 
 static void dump_log_settings(const struct gdump *g, const struct settings *set,
-			 const struct gdump_plan *plan, const struct gdump_write_options *opt,
-			 const char *path)
+			      const struct gdump_plan *plan, const struct gdump_write_options *opt,
+			      const char *path)
 {
 	debug_log(&g->source->debug, GDUMP_DEBUG_STEP,
 		  "%" PRIu64 " of %" PRIu64 " pages are written to %s: format %s, codec %s, "

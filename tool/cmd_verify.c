@@ -12,7 +12,7 @@
 #include "tool.h"
 
 static void print_json_verdict(const char *path, const struct gdump_result *r,
-		       const struct gdump_info *info, const struct gdump_error *err)
+			       const struct gdump_info *info, const struct gdump_error *err)
 {
 	json_t *o = json_pack("{s:o, s:b, s:o}", "input", json_string_of(path), "ok", !err, "error",
 			      json_string_of(err ? gdump_error_message(err) : NULL));

@@ -219,7 +219,7 @@ static uint32_t avml_unmask(uint32_t crc)
 
 /* Decompress one frame into @out, which has room for it; @buf is scratch space. */
 static struct gdump_error *avml_decompress_frame(struct pieces_source *a, const struct piece *x,
-					unsigned char *buf, unsigned char *out)
+						 unsigned char *buf, unsigned char *out)
 {
 	unsigned char head[FRAME_HEADER + FRAME_CRC];
 	struct gdump_error *err = bytes_read(a->in, x->off, head, sizeof(head));

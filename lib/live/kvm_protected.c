@@ -72,7 +72,7 @@ static struct answer capture_run(const struct capture *c, int fd, uint32_t cmd, 
 
 /* One step of a dump: @dmp without its buffer, which is @buf of @len bytes. */
 static struct answer capture_run_dump(const struct capture *c, int fd, struct pv_dmp dmp, void *buf,
-			      size_t len)
+				      size_t len)
 {
 	dmp.buff_addr = (uintptr_t)buf;
 	dmp.buff_len = len;

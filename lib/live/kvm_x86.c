@@ -97,7 +97,7 @@ static uint64_t kvm_x86_kernel_gs_base(kvm_ioctl_fn *fn, int fd)
 }
 
 static struct gdump_error *kvm_x86_add_qemu(struct image *image, const struct kvm_regs *r,
-				    const struct kvm_sregs *s, uint64_t gs_base)
+					    const struct kvm_sregs *s, uint64_t gs_base)
 {
 	const uint64_t regs[] = {
 		r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rsp, r->rbp, r->r8, r->r9,

@@ -46,7 +46,7 @@ static bool qemu_map_is_any_backend(const char *name, const json_t *memdevs)
  * memory: if no name fits, all that can be written to is RAM.
  */
 static struct gdump_error *qemu_map_classify(struct qmp *q, const struct mtree *m,
-					   struct qemu_map *map)
+					     struct qemu_map *map)
 {
 	CLEANUP_JSON json_t *memdevs = NULL;
 	struct gdump_error *err;
@@ -76,7 +76,7 @@ static struct gdump_error *qemu_map_classify(struct qmp *q, const struct mtree *
 }
 
 struct gdump_error *qemu_map_read(struct qmp *q, const struct gdump_open_options *opt,
-				struct qemu_map *ret)
+				  struct qemu_map *ret)
 {
 	struct qemu_map map = { 0 };
 	struct gdump_error *err;
@@ -145,7 +145,7 @@ static struct gdump_error *qemu_map_hva(struct qmp *q, uint64_t paddr, uint64_t 
 }
 
 struct gdump_error *qemu_map_locate(struct qmp *q, const struct gdump_open_options *opt,
-				  struct qemu_map *map)
+				    struct qemu_map *map)
 {
 	struct gdump_error *err;
 	size_t num = 0;
@@ -182,7 +182,7 @@ struct span {
 
 /* What to keep, ascending: all in front of @window, the loads in it, all after it */
 static size_t qemu_map_spans(struct qemu_extent window, const struct qemu_head *head,
-			   struct span *spans)
+			     struct span *spans)
 {
 	uint64_t first = window.length ? window.begin : 0;
 	uint64_t last = window.length ? first + (window.length - 1) : UINT64_MAX;
@@ -203,7 +203,7 @@ static size_t qemu_map_spans(struct qemu_extent window, const struct qemu_head *
 }
 
 struct gdump_error *qemu_map_clip(struct qemu_map *map, struct qemu_extent window,
-				const struct qemu_head *head)
+				  const struct qemu_head *head)
 {
 	CLEANUP_FREE struct span *spans = calloc(head->num_loads + 2, sizeof(*spans));
 	struct mem_slot *slots = calloc(map->memory.num_slots + head->num_loads + 2,
@@ -239,7 +239,7 @@ struct gdump_error *qemu_map_clip(struct qemu_map *map, struct qemu_extent windo
 }
 
 static struct gdump_error *qemu_map_plugged_of(struct qmp *q, const json_t *data,
-					     struct qemu_map *map)
+					       struct qemu_map *map)
 {
 	CLEANUP_HEAD struct qemu_head head = { 0 };
 	static const char command[] = "query-memory-devices";

@@ -132,7 +132,7 @@ static const struct source_ops protected_ops = {
 };
 
 static struct gdump_error *protected_read_headers(const struct qemu_head *head,
-						 struct protected_dump *d)
+						  struct protected_dump *d)
 {
 	const struct elf_header *e = &head->elf;
 	const struct qemu_load *last = &head->loads[head->num_loads - 1];
@@ -159,7 +159,7 @@ static struct gdump_error *protected_read_headers(const struct qemu_head *head,
 }
 
 static struct gdump_error *protected_check_sizes(const struct qemu_head *head,
-						const struct protected_dump *d)
+						 const struct protected_dump *d)
 {
 	uint64_t memory = 0;
 

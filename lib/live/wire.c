@@ -84,7 +84,7 @@ static struct gdump_error *wire_receive(struct wire *w, struct wait *wait)
 }
 
 struct gdump_error *wire_tick(struct wire *w, struct wait *wait, short events,
-				    short *happened)
+			      short *happened)
 {
 	uint64_t now = clock_us();
 	struct pollfd p[2] = {

@@ -72,7 +72,7 @@ static void plan_keep_pages(struct gdump_plan *plan, uint64_t index, uint64_t nu
 
 /* Keep all pages of an extent that the input has. */
 static struct gdump_error *plan_keep_extent(struct gdump_plan *plan, const struct extent *x,
-				       struct source *s)
+					    struct source *s)
 {
 	unsigned char state[SCAN_PAGES];
 	struct gdump_error *err;
