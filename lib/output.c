@@ -160,11 +160,12 @@ static uint64_t outputs_slice_end(struct writer *w, uint64_t pfn)
 	return o->num > 1 ? output_at(o, pfn)->spec.part_end : UINT64_MAX;
 }
 
-static struct gdump_error *outputs_place(struct writer *w, struct batch *b)
+static void outputs_place(struct writer *w, struct batch *b)
 {
 	struct writer *to = output_at((struct outputs *)w, b->pages[0].pfn)->writer;
 
-	return to->ops->place ? to->ops->place(to, b) : NULL;
+	if (to->ops->place)
+		to->ops->place(to, b);
 }
 
 static struct gdump_error *outputs_store(struct writer *w, const struct batch *b)

@@ -73,7 +73,7 @@ static bool elf_section_is_called(const struct elf_sections *ss, const struct el
 }
 
 /* Look through the sections, whose headers are in the byte order ss->big. */
-static void elf_find_in_order(const struct elf_sections *ss, struct pv_parts *parts)
+static void elf_find_in_order(const struct elf_sections *ss, struct pv_sections *sections)
 {
 	const struct elf_header *h = ss->header;
 	struct elf_section s, names;
@@ -87,22 +87,23 @@ static void elf_find_in_order(const struct elf_sections *ss, struct pv_parts *pa
 	for (uint64_t i = 0; i < MIN(num, MAX_SECTIONS) && elf_section_get(ss, i, &s); i++) {
 		const struct pv_section found = { true, s.off, s.size };
 
-		if (!parts->meta.found && elf_section_is_called(ss, &names, s.name, "pv_mem_meta"))
-			parts->meta = found;
-		if (!parts->completion.found &&
+		if (!sections->meta.found && elf_section_is_called(ss, &names, s.name, "pv_mem_meta"))
+			sections->meta = found;
+		if (!sections->completion.found &&
 		    elf_section_is_called(ss, &names, s.name, "pv_compl"))
-			parts->completion = found;
+			sections->completion = found;
 	}
 }
 
-static void elf_find_sections(struct bytes *in, const struct elf_header *h, struct pv_parts *parts)
+static void elf_find_sections(struct bytes *in, const struct elf_header *h,
+			      struct pv_sections *sections)
 {
 	struct elf_sections ss = { .in = in, .header = h, .big = h->big };
 
-	elf_find_in_order(&ss, parts);
+	elf_find_in_order(&ss, sections);
 	ss.big = !ss.big;
-	if (!parts->meta.found && !parts->completion.found)
-		elf_find_in_order(&ss, parts);
+	if (!sections->meta.found && !sections->completion.found)
+		elf_find_in_order(&ss, sections);
 }
 
 /* Memory that should be in the file, and how much of it is */
@@ -118,29 +119,29 @@ static bool elf_get_pv_load(const struct bytes *in, const struct elf_phdr *p, st
 }
 
 static struct gdump_error *elf_find_pv_loads(const struct bytes *in, const struct elf_header *h,
-					     struct pv_parts *parts)
+					     struct pv_sections *sections)
 {
-	parts->loads = calloc(h->phnum + 1, sizeof(*parts->loads));
-	if (!parts->loads)
+	sections->loads = calloc(h->phnum + 1, sizeof(*sections->loads));
+	if (!sections->loads)
 		return error_nomem();
 	for (size_t i = 0; i < h->phnum; i++)
-		parts->num_loads += elf_get_pv_load(in, &h->phdrs[i],
-						    &parts->loads[parts->num_loads]);
+		sections->num_loads +=
+			elf_get_pv_load(in, &h->phdrs[i], &sections->loads[sections->num_loads]);
 	return NULL;
 }
 
 struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
 				  const struct elf_header *h, struct source **ret)
 {
-	struct pv_parts parts = { .in = in };
+	struct pv_sections sections = { .in = in };
 	struct gdump_error *err;
 
 	if (arch_by_machine(h->machine)->pv_dumps && h->is64 && h->big)
-		elf_find_sections(in, h, &parts);
-	if (!parts.meta.found && !parts.completion.found && !pv_has_cpus(&inner->image)) {
+		elf_find_sections(in, h, &sections);
+	if (!sections.meta.found && !sections.completion.found && !pv_has_cpus(&inner->image)) {
 		*ret = inner;
 		return NULL;
 	}
-	err = elf_find_pv_loads(in, h, &parts);
-	return err ? err : pv_wrap(inner, &parts, ret);
+	err = elf_find_pv_loads(in, h, &sections);
+	return err ? err : pv_wrap(inner, &sections, ret);
 }

@@ -202,7 +202,7 @@ static struct gdump_error *kdump_write_bitmap(struct kdump_writer *w, bool kept,
 	return err;
 }
 
-static struct gdump_error *kdump_place(struct writer *writer, struct batch *b)
+static void kdump_place(struct writer *writer, struct batch *b)
 {
 	struct kdump_writer *w = (struct kdump_writer *)writer;
 
@@ -210,7 +210,6 @@ static struct gdump_error *kdump_place(struct writer *writer, struct batch *b)
 	b->index = w->next_index;
 	w->next_data += b->data_len;
 	w->next_index += b->num_pages;
-	return NULL;
 }
 
 static void kdump_put_descs(const struct kdump_writer *w, const struct batch *b, unsigned char *buf)

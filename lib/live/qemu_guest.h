@@ -29,7 +29,7 @@ struct qemu {
 	struct procmem *mem;            /* QEMU's process; NULL: not to be read */
 	const struct qemu_way *way;     /* NULL: not chosen yet                 */
 	struct qemu_stream stream;
-	struct protected_dump *whole;   /* of qemu_way_protected                */
+	struct protected_dump *protected_dump;  /* of qemu_way_protected        */
 	struct snapshot *snapshot;      /* of qemu_way_snapshot                 */
 };
 

@@ -49,7 +49,7 @@ static struct gdump_error *protected_incomplete(void)
 
 static struct gdump_error *protected_usable(const struct source *s)
 {
-	if (((const struct qemu *)s)->whole->active)
+	if (((const struct qemu *)s)->protected_dump->active)
 		return NULL;
 	return error_new(GDUMP_ERR_PROTECTED,
 			 "the guest is protected, its memory encrypted: all of it can be dumped, in ELF, but nothing can be seen before its owner decrypts that");
@@ -65,7 +65,7 @@ static struct gdump_error *protected_read(struct source *s, uint64_t paddr, void
 static struct gdump_error *protected_begin(struct source *s, const struct image **image,
 					   const struct pv_dump_section **sections)
 {
-	struct protected_dump *d = ((struct qemu *)s)->whole;
+	struct protected_dump *d = ((struct qemu *)s)->protected_dump;
 
 	if (d->over)
 		return error_new(GDUMP_ERR_USAGE,
@@ -79,7 +79,7 @@ static struct gdump_error *protected_begin(struct source *s, const struct image 
 /* The names come last: are these what the sections are? */
 static struct gdump_error *protected_check_names(struct qemu *qemu)
 {
-	const struct protected_dump *d = qemu->whole;
+	const struct protected_dump *d = qemu->protected_dump;
 	char table[MAX_NAMES + 1] = "";
 	struct gdump_error *err;
 
@@ -95,7 +95,7 @@ static struct gdump_error *protected_fetch(struct source *s, size_t section, uin
 					   void *buf, size_t len)
 {
 	struct qemu *qemu = (struct qemu *)s;
-	const struct protected_dump *d = qemu->whole;
+	const struct protected_dump *d = qemu->protected_dump;
 	struct gdump_error *err = qemu_stream_bytes(qemu, d->off[section] + off, buf, len);
 
 	if (!err && section == COMPL && off + len == d->size[COMPL])
@@ -107,7 +107,7 @@ static struct gdump_error *protected_end(struct source *s)
 {
 	struct qemu *qemu = (struct qemu *)s;
 
-	qemu->whole->active = false;
+	qemu->protected_dump->active = false;
 	return qemu_stream_end(qemu);
 }
 
@@ -180,7 +180,7 @@ static struct gdump_error *protected_take_head(struct qemu *qemu)
 
 	if (!d)
 		return error_nomem();
-	qemu->whole = d;
+	qemu->protected_dump = d;
 	err = head->num_loads ? protected_read_headers(head, d) : protected_incomplete();
 	if (!err)
 		err = protected_check_sizes(head, d);
@@ -214,8 +214,8 @@ static struct gdump_error *protected_begin_stream(struct qemu *qemu)
 
 static void protected_close(struct qemu *qemu)
 {
-	free(qemu->whole);
-	qemu->whole = NULL;
+	free(qemu->protected_dump);
+	qemu->protected_dump = NULL;
 }
 
 const struct qemu_way qemu_way_protected = {

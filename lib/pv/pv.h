@@ -23,8 +23,8 @@ struct pv_section {
 	uint64_t off, size;
 };
 
-/* The parts of a protected dump that a format has found */
-struct pv_parts {
+/* What a format found of a protected dump: its sections, and where its memory is */
+struct pv_sections {
 	struct bytes *in;               /* borrowed from the inner source       */
 	struct pv_section meta, completion;     /* pv_mem_meta, pv_compl        */
 	struct pv_load *loads;          /* segments, in file order, without .off;
@@ -32,11 +32,11 @@ struct pv_parts {
 	size_t num_loads;
 };
 
-/* Create a locked source around @inner, whose memory is encrypted.  If parts are missing or
- * damaged, it cannot be unlocked.  Takes ownership of parts->loads, and of @inner unless it
+/* Create a locked source around @inner, whose memory is encrypted.  If sections are missing or
+ * damaged, it cannot be unlocked.  Takes ownership of sections->loads, and of @inner unless it
  * fails.
  */
-MUST_CHECK struct gdump_error *pv_wrap(struct source *inner, struct pv_parts *parts,
+MUST_CHECK struct gdump_error *pv_wrap(struct source *inner, struct pv_sections *sections,
 				       struct source **ret);
 
 /* Whether @image has an encrypted area of a CPU.  It need not be sealed. */

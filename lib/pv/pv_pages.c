@@ -124,7 +124,7 @@ static struct gdump_error *pv_read_part_of_page(const struct pv_run *r)
 	const size_t off = (size_t)(r->paddr - paddr);
 	const size_t len = (size_t)round_up(off + r->len, 16);
 	unsigned char page[PV_PAGE];
-	struct gdump_error *err = r->p->inner->ops->read(r->p->inner, paddr, page, len);
+	struct gdump_error *err = source_read(r->p->inner, paddr, page, len);
 
 	if (!err)
 		err = pv_decrypt(r, r->components, page, len);
@@ -136,7 +136,7 @@ static struct gdump_error *pv_read_part_of_page(const struct pv_run *r)
 /* Read whole pages, none of which is zero or invalid. */
 static struct gdump_error *pv_read_pages(const struct pv_run *r)
 {
-	struct gdump_error *err = r->p->inner->ops->read(r->p->inner, r->paddr, r->buf, r->len);
+	struct gdump_error *err = source_read(r->p->inner, r->paddr, r->buf, r->len);
 
 	for (size_t i = 0; !err && i < r->len / PV_PAGE; i++)
 		err = pv_decrypt(r, r->components + i * PV_COMPONENT, r->buf + i * PV_PAGE,
@@ -393,7 +393,7 @@ static const struct source_ops pv_ops = {
 	.close = pv_close,
 };
 
-static struct gdump_error *pv_check_section(const struct pv_parts *parts, const char *name,
+static struct gdump_error *pv_check_section(const struct pv_sections *sections, const char *name,
 					    const struct pv_section *section)
 {
 	if (!section->found)
@@ -402,56 +402,56 @@ static struct gdump_error *pv_check_section(const struct pv_parts *parts, const 
 				 "section %s is missing: the guest's owner did not allow the "
 				 "dump, or it failed",
 				 name);
-	if (!range_fits(section->off, section->size, parts->in->size))
+	if (!range_fits(section->off, section->size, sections->in->size))
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "section %s: %" PRIu64 " bytes at offset %" PRIu64 " exceed the "
 				 "file (%" PRIu64 " bytes)",
 				 name, section->size,
 				 section->off,
-				 parts->in->size);
+				 sections->in->size);
 	return NULL;
 }
 
 /* Whether the dump can be unlocked; sets p->meta and p->version. */
-static struct gdump_error *pv_check_parts(struct pv_source *p, struct pv_parts *parts)
+static struct gdump_error *pv_check_sections(struct pv_source *p, struct pv_sections *sections)
 {
 	unsigned char completion[PV_COMPLETION_SIZE] = { 0 };
-	const size_t len = (size_t)MIN(parts->completion.size, sizeof(completion));
+	const size_t len = (size_t)MIN(sections->completion.size, sizeof(completion));
 	struct cursor c = cursor_init(completion, sizeof(completion), true, true);
-	struct gdump_error *err = pv_check_section(parts, "pv_mem_meta", &parts->meta);
+	struct gdump_error *err = pv_check_section(sections, "pv_mem_meta", &sections->meta);
 
 	if (!err)
 		err = pv_meta_init(&p->meta);
 	if (err)
 		p->meta.num_loads = 0;
 	else
-		err = pv_check_section(parts, "pv_compl", &parts->completion);
+		err = pv_check_section(sections, "pv_compl", &sections->completion);
 	if (!err)
-		err = bytes_read(parts->in, parts->completion.off, completion, len);
+		err = bytes_read(sections->in, sections->completion.off, completion, len);
 	if (!err)
 		err = pv_completion_check(completion, len);
 	p->version = get_u32(&c);
 	return err;
 }
 
-struct gdump_error *pv_wrap(struct source *inner, struct pv_parts *parts, struct source **ret)
+struct gdump_error *pv_wrap(struct source *inner, struct pv_sections *sections, struct source **ret)
 {
 	struct pv_source *p = calloc(1, sizeof(*p));
 	struct gdump_error *err;
 
 	if (!p) {
-		free(parts->loads);
+		free(sections->loads);
 		return error_nomem();
 	}
 	source_init(&p->source, &pv_ops);
 	pthread_mutex_init(&p->lock, NULL);
 	p->meta = (struct pv_meta){
-		.in = parts->in, .loads = parts->loads, .num_loads = parts->num_loads,
-		.off = parts->meta.off, .size = parts->meta.size,
+		.in = sections->in, .loads = sections->loads, .num_loads = sections->num_loads,
+		.off = sections->meta.off, .size = sections->meta.size,
 	};
-	p->completion = parts->completion;
+	p->completion = sections->completion;
 	p->inner = inner;
-	p->broken = pv_check_parts(p, parts);
+	p->broken = pv_check_sections(p, sections);
 	if (p->broken && gdump_error_code(p->broken) == GDUMP_ERR_NOMEM)
 		err = TAKE_PTR(p->broken);
 	else

@@ -48,7 +48,7 @@ struct writer_ops {
 	 */
 	uint64_t (*slice_end)(struct writer *w, uint64_t pfn);
 	/* NULL: every page has its place in the file already. */
-	struct gdump_error *(*place)(struct writer *w, struct batch *b);
+	void (*place)(struct writer *w, struct batch *b);
 	struct gdump_error *(*store)(struct writer *w, const struct batch *b);
 	/* All batches are stored: write what is known only now, and set @size to the length of
 	 * the file.

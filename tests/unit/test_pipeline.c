@@ -138,23 +138,19 @@ static struct fake_source *source_create(const struct source_ops *ops, uint64_t 
 struct fake_writer {
 	struct writer writer;
 	unsigned char *file;
-	uint64_t size, next_pfn, fail_place, fail_store, slow_store, store_in_order;
+	uint64_t size, next_pfn, fail_store, slow_store, store_in_order;
 	atomic_int storing, num_lost;
 	atomic_ullong stored_pages;
 };
 
-static struct gdump_error *fake_place(struct writer *writer, struct batch *b)
+static void fake_place(struct writer *writer, struct batch *b)
 {
 	struct fake_writer *w = (struct fake_writer *)writer;
 
 	CHECK(b->num_pages && b->pages[0].pfn >= w->next_pfn);
 	w->next_pfn = b->pages[b->num_pages - 1].pfn + 1;
-	if (b->pages[0].pfn <= w->fail_place && w->fail_place < w->next_pfn)
-		return error_new(GDUMP_ERR_OS, "no place for page %llu",
-				 (unsigned long long)w->fail_place);
 	b->data_off = w->size;
 	w->size += b->data_len;
-	return NULL;
 }
 
 static bool batch_has(const struct batch *b, uint64_t pfn)
@@ -198,7 +194,7 @@ static void writer_init(struct fake_writer *w, const struct codec *codec)
 	*w = (struct fake_writer){
 		.writer = { .ops = &fake_writer_ops, .codec = codec, .level = 1 },
 		.file = calloc(1, MAX_FILE),
-		.fail_place = NEVER, .fail_store = NEVER, .slow_store = NEVER,
+		.fail_store = NEVER, .slow_store = NEVER,
 	};
 }
 
@@ -342,12 +338,8 @@ static void test_writer_fails(void)
 		w.store_in_order = i % 3 == 2;
 		/* the one before it is still at work */
 		w.slow_store = i % 2 && pfn >= BATCH_PAGES ? pfn - BATCH_PAGES : NEVER;
-		if (i % 4 == 0)
-			w.fail_place = pfn;
-		else
-			w.fail_store = pfn;
-		CHECK_ERR(run(f, &w, i % 5 + 1, NULL, &result), GDUMP_ERR_OS,
-			  i % 4 ? "disk full" : "no place");
+		w.fail_store = pfn;
+		CHECK_ERR(run(f, &w, i % 5 + 1, NULL, &result), GDUMP_ERR_OS, "disk full");
 		CHECK_INT(result.pages, pfn / BATCH_PAGES * BATCH_PAGES);
 		free(w.file);
 	}

@@ -157,12 +157,6 @@ static void shuffle(struct pusher *f, uint64_t seed)
 	}
 }
 
-static struct gdump_error *place(struct writer *w, struct batch *b)
-{
-	(void)w, (void)b;
-	return NULL;
-}
-
 static void count_buf(struct keeper *k, const unsigned char *buf)
 {
 	size_t i = 0;
@@ -217,7 +211,7 @@ static struct gdump_error *store(struct writer *writer, const struct batch *b)
 	return NULL;
 }
 
-static const struct writer_ops keeper_ops = { .place = place, .store = store };
+static const struct writer_ops keeper_ops = { .store = store };
 
 static struct keeper *keeper_create(struct pusher *f)
 {
