@@ -3,9 +3,9 @@
 /*
  * format/libvirt_save.c - "virsh save": a header, the domain's XML, QEMU's stream
  *
- * The header is in the byte order of the host that wrote it.  It names the program that
- * compressed the whole stream, but we decide by the first bytes of the stream, so a file
- * whose stream was decompressed in place can be read.
+ * The header is in the byte order of the host that wrote it.  It says which program compressed
+ * the whole stream.  This reader looks at the first bytes of the stream instead, so that it also
+ * reads a file whose stream was decompressed later while the header remained the same.
  *
  * Facts: libvirt's src/qemu/qemu_saveimage.[ch].
  */
@@ -23,7 +23,7 @@ enum { HEADER_SIZE = 92, MAGIC_SIZE = 16, MAX_VERSION = 2, MAX_XML = 64 << 20 };
 
 static const char magic_done[] = "LibvirtQemudSave", magic_part[] = "LibvirtQemudPart";
 
-/* By their first bytes */
+/* The first bytes of a compressed stream */
 static const struct {
 	const char *program, *magic;
 } compressors[] = {
@@ -58,10 +58,11 @@ static struct gdump_error *libvirt_read_header(struct bytes *in, size_t *xml_len
 	*xml_len = get_u32(&c);
 	if (!version || version > MAX_VERSION)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "libvirt save file of version %u: only 1 and 2 are known", version);
+				 "invalid version of the libvirt save file: %u; only 1 and 2 are supported",
+				 version);
 	if (*xml_len > MAX_XML || !range_fits(HEADER_SIZE, *xml_len, in->size))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "the header claims %zu bytes of XML, the file has %" PRIu64 " in all",
+				 "invalid length of the domain's XML: %zu; the whole file has %" PRIu64 " bytes",
 				 *xml_len, in->size);
 	return NULL;
 }
@@ -77,7 +78,9 @@ static struct gdump_error *libvirt_read_domain(struct bytes *in, size_t len, str
 	return err ? err : domain_parse(d, xml, len);
 }
 
-/* Decompressing may need as much space as the guest has memory: the user's business. */
+/* A compressed stream is an error: a decompressed copy may be as large as the guest's memory, and
+ * where there is space for it is the user's decision.
+ */
 static struct gdump_error *libvirt_check_stream(struct bytes *in, uint64_t pos)
 {
 	char head[8] = "";

@@ -16,8 +16,8 @@
 #include "../util/cleanup.h"
 
 enum {
-	MAX_RUN = 128,                  /* pages read at once                   */
-	PAGE_HEADER = 8,                /* between two pages in a row           */
+	MAX_RUN = 128,                  /* pages that are read at once          */
+	PAGE_HEADER = 8,                /* bytes between two pages of a block   */
 };
 
 bool savevm_bit(const struct savevm *v, uint32_t block, uint64_t n)
@@ -34,8 +34,8 @@ struct gdump_error *savevm_page_error(const struct savevm *v, uint32_t block, ui
 			 v->m.blocks[block].name, what);
 }
 
-/* The length in front of compressed data was checked when the stream was read, but the
- * file may have changed.
+/* Read the data at @pos of the file, and its length, which precedes it as @len_size bytes.  The
+ * parser checked the length, but the file may have changed since.
  */
 static struct gdump_error *savevm_read_compressed(const struct savevm *v, uint64_t pos,
 						  size_t len_size, unsigned char *buf, size_t cap,
@@ -73,10 +73,10 @@ static struct gdump_error *savevm_decompress_zlib(const struct savevm *v, uint64
 	ok = codec_zlib.decompress(state, page, size, buf, len);
 	codec_zlib.decompress_close(state);
 	return ok ? NULL : error_new(GDUMP_ERR_CORRUPT, "the page at offset %" PRIu64
-				     " of the file is not what zlib makes", pos);
+				     " of the file is invalid zlib data", pos);
 }
 
-/* An entry that is no delta */
+/* Load the page of an entry that is not a delta. */
 static struct gdump_error *savevm_load_whole(const struct savevm *v, uint64_t entry,
 					     unsigned char *page)
 {
@@ -88,7 +88,7 @@ static struct gdump_error *savevm_load_whole(const struct savevm *v, uint64_t en
 		return bytes_read(v->in, value, page, size);
 	case ENTRY_ZLIB:
 		return savevm_decompress_zlib(v, value, page);
-	default:                        /* ENTRY_NEVER has the value 0, too */
+	default:                        /* ENTRY_FILL, or ENTRY_NEVER, of which the value is 0 */
 		memset(page, (int)value, size);
 		return NULL;
 	}
@@ -111,7 +111,7 @@ static struct gdump_error *savevm_apply_delta(const struct savevm *v, uint64_t p
 	return err;
 }
 
-/* Deltas lead from the newest to the oldest, and are applied the other way round. */
+/* Each delta leads to the older one that it changes, so the last that is found is applied first. */
 static struct gdump_error *savevm_load_page(const struct savevm *v, uint64_t entry,
 					    unsigned char *page)
 {
@@ -144,7 +144,7 @@ static struct gdump_error *savevm_read_part(const struct savevm *v, uint64_t ent
 	if (entry_form(entry) == ENTRY_AT)
 		return bytes_read(v->in, entry_value(entry) + from, buf, len);
 	if (entry_form(entry) == ENTRY_NEVER && v->source.image.incomplete)
-		return error_new(GDUMP_ERR_NODATA, "the file ended before this page was in it");
+		return error_new(GDUMP_ERR_NODATA, "the file ends before this page");
 	if (entry_form(entry) <= ENTRY_FILL) {
 		memset(buf, (int)entry_value(entry), len);
 		return NULL;
@@ -158,7 +158,9 @@ static struct gdump_error *savevm_read_part(const struct savevm *v, uint64_t ent
 	return err;
 }
 
-/* How many pages from number @n on, at most @max, follow each other in the file */
+/* How many pages from number @n on, at most @max, are in consecutive places of the file.  0: page
+ * @n is not uncompressed in the file.
+ */
 static size_t savevm_run_length(const struct savevm *v, uint32_t block, uint64_t n, size_t max)
 {
 	const uint64_t first = page_index_at(&v->index, block, n);
@@ -173,8 +175,8 @@ static size_t savevm_run_length(const struct savevm *v, uint32_t block, uint64_t
 	return num;
 }
 
-/* Read them as one piece, as far as @buf goes, and close the gaps; what did not fit
- * is the last page's end.
+/* Read @num such pages with one call, and move them together over the headers between them.
+ * @buf has room for the pages only, so the end of the last page is read by a second call.
  */
 static struct gdump_error *savevm_read_run(const struct savevm *v, uint64_t pos, unsigned char *buf,
 					   size_t num)
@@ -208,7 +210,7 @@ static struct gdump_error *savevm_read_mapped(const struct savevm *v, uint32_t b
 	return NULL;
 }
 
-/* Some of [off, off + len) of a block; @len becomes how much. */
+/* Read the first part of [off, off + *len) of a block, and set *@len to the size of that part. */
 static struct gdump_error *savevm_read_some(const struct savevm *v, uint32_t block, uint64_t off,
 					    unsigned char *buf, size_t *len)
 {
@@ -235,7 +237,7 @@ static struct gdump_error *savevm_read_some(const struct savevm *v, uint32_t blo
 			     v->m.blocks[block].name) : err;
 }
 
-/* The number of the first part of a block that ends after @paddr */
+/* The number of the first range of the layout that ends after @paddr */
 static size_t savevm_range_after(const struct savevm *v, uint64_t paddr)
 {
 	const struct block_range *r = v->layout.ranges;
@@ -249,7 +251,7 @@ struct gdump_error *savevm_read(struct source *s, uint64_t paddr, void *buf, siz
 	struct gdump_error *err = NULL;
 	unsigned char *p = buf;
 
-	/* one range may be several parts of blocks, without gaps */
+	/* a range of the image may be several of the layout, without gaps */
 	for (size_t i = savevm_range_after(v, paddr); !err && len;) {
 		const struct block_range *r = &v->layout.ranges[i];
 		size_t n = (size_t)MIN(len, r->size - (paddr - r->paddr));
@@ -275,7 +277,7 @@ static enum page_state savevm_state_at(const struct savevm *v, uint32_t block, u
 										     : PAGE_THERE;
 }
 
-/* The kernel's page may be several of QEMU's. */
+/* The state of a page of the image, which may consist of several pages of the stream */
 static unsigned char savevm_page_state(const struct savevm *v, uint64_t paddr, uint64_t len)
 {
 	const size_t first = savevm_range_after(v, paddr);
@@ -301,8 +303,8 @@ static unsigned char savevm_page_state(const struct savevm *v, uint64_t paddr, u
 	return state;
 }
 
-/* How many pages from @paddr on are in memory that was never sent: a quick way over
- * it, since a stream may claim far more memory than it has.
+/* How many pages from @paddr on are certain to be in memory that was never sent.  A stream may have
+ * blocks that are far larger than all of its pages, and this finds such gaps quickly.
  */
 static uint64_t savevm_gap_at(const struct savevm *v, uint64_t paddr, uint64_t num)
 {
@@ -328,7 +330,7 @@ struct gdump_error *savevm_scan(struct source *s, uint64_t pfn, size_t num, unsi
 	const uint32_t page_size = s->image.page_size;
 	const int never = s->image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
 
-	(void)holes;                    /* they cost nothing */
+	(void)holes;                    /* they are found without reading pages */
 	for (size_t i = 0; i < num;) {
 		const uint64_t paddr = (pfn + i) * page_size;
 		const size_t gap = (size_t)savevm_gap_at(v, paddr, num - i);

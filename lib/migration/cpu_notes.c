@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * migration/cpu_notes.c - CPU notes from the states of CPUs in a stream
+ * migration/cpu_notes.c - notes about CPUs, made from the CPUs' states in a stream
  *
  * Facts: QEMU's target/i386/arch_dump.c and machine.c, target/arm/arch_dump.c and
  * machine.c; Linux's struct elf_prstatus.
@@ -18,21 +18,22 @@
 enum {
 	MAX_PRSTATUS = 512,
 	MAX_CPUS = 1 << 16,
-	PID_64 = 32, PID_32 = 24,       /* in the note                          */
-	HF_LMA = 1 << 14,               /* in hflags: long mode is active       */
+	PID_64 = 32, PID_32 = 24,       /* offset of the pid in NT_PRSTATUS     */
+	HF_LMA = 1 << 14,               /* of hflags: long mode is active       */
 };
 
-/* A number in a note, and the field it comes from.  With .segment it is element
- * .index of "segs", else element .index of .field.
+/* A number in a note: its offset and size there, and the field of the CPU's state that has its
+ * value, which is element .index of .field.  Where the elements are structs, .segment is the
+ * member's name.
  */
 struct value {
 	uint16_t off;
 	uint8_t size, index;
 	const char *field;
-	const char *segment;            /* the member                           */
+	const char *segment;            /* or NULL                              */
 };
 
-/* QEMU's order of "segs" */
+/* The elements of "segs", in QEMU's order */
 enum { ES, CS, SS, DS, FS, GS };
 
 static const struct value prstatus_x86_64[] = {
@@ -60,7 +61,7 @@ static const struct value prstatus_i386[] = {
 	{ 136, 2, SS, "segs", "selector" },
 };
 
-/* QEMU's own note, but for its segments */
+/* QEMU's own note, without its segments */
 static const struct value qemu_x86[] = {
 	{ 8, 8, 0, "regs" },    { 16, 8, 3, "regs" },   { 24, 8, 1, "regs" },
 	{ 32, 8, 2, "regs" },   { 40, 8, 6, "regs" },   { 48, 8, 7, "regs" },
@@ -74,7 +75,7 @@ static const struct value qemu_x86[] = {
 
 enum { QEMU_NOTE_SIZE = 440, QEMU_SEGMENT = 24, QEMU_SEGMENTS = 152 };
 
-/* Its segments, 24 bytes each */
+/* The segments in QEMU's note, QEMU_SEGMENT bytes each */
 static const struct {
 	const char *field;
 	uint8_t index;
@@ -83,7 +84,7 @@ static const struct {
 	{ "segs", SS }, { "ldt", 0 }, { "tr", 0 }, { "gdt", 0 }, { "idt", 0 },
 };
 
-/* All CPUs that QEMU dumps are little endian, or not handled here. */
+/* The CPUs in the table "machines" below are all little endian. */
 static void note_put_le(unsigned char *p, uint64_t v, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -104,13 +105,13 @@ static void note_put_values(unsigned char *note, const struct value *v, size_t n
 		struct field f;
 
 		if (!device_field(cpu, v[i].field, &f))
-			continue;       /* a 32-bit CPU has not all of them */
+			continue;       /* a 32-bit CPU lacks some */
 		note_put_le(note + v[i].off, v[i].segment ? field_member_number(&f, v[i].index, v[i].segment)
 						     : field_number(&f, v[i].index), v[i].size);
 	}
 }
 
-/* si_signo, times and all else in front of the registers are zero. */
+/* All members of struct elf_prstatus before the registers, except the pid, remain zero. */
 static struct gdump_error *x86_add_prstatus(struct image *image, const struct device *cpu,
 					    const struct value *values, size_t num)
 {
@@ -185,7 +186,7 @@ static struct gdump_error *arm64_add_prstatus(struct image *image, const struct 
 	device_number(cpu, "pc", &pc);
 	device_number(cpu, "cpsr", &pstate);
 	note_put_le(note + PID_64, (uint64_t)cpu->instance + 1, 4);
-	for (size_t i = 0; i <= ARM64_NUM_REGS; i++)    /* the last is sp */
+	for (size_t i = 0; i <= ARM64_NUM_REGS; i++)    /* sp follows x30 */
 		note_put_le(note + ARM64_REGS + 8 * i, field_number(&x, i), 8);
 	note_put_le(note + ARM64_REGS + 8 * 32, pc, 8);
 	note_put_le(note + ARM64_REGS + 8 * 33, pstate, 8);
@@ -227,7 +228,7 @@ static struct gdump_error *arm64_add(struct image *image, const struct device *c
 	return err;
 }
 
-/* The machines whose CPUs are known */
+/* The machines for which notes can be made */
 static const struct {
 	uint16_t machine;
 	struct gdump_error *(*add)(struct image *image, const struct device *const *cpus,
@@ -237,7 +238,7 @@ static const struct {
 	{ EM_AARCH64, arm64_add },
 };
 
-/* The kinds of notes that are made */
+/* The kinds of notes that cpu_notes_add() makes */
 static const struct {
 	uint16_t machine;
 	uint32_t type;

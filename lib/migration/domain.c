@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * migration/domain.c - what libvirt's XML of a domain says of its memory
+ * migration/domain.c - the memory in libvirt's XML of a domain
  *
- * This reads only tags and attributes: libvirt's own XML needs nothing else, and what
- * is not understood is ignored.  Wanted are
+ * The parser reads only tags and attributes, which is enough for XML that libvirt wrote, and
+ * ignores everything else.  It searches for these elements:
  *
  *     <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>
  *     <memory model='dimm'>
@@ -12,7 +12,8 @@
  *       <address type='dimm' slot='0' base='0x100000000'/>
  *     </memory>
  *
- * The memory backend of device dimm0, and so the block, is called memdimm0.
+ * The memory backend of the device dimm0 is called memdimm0, and so is its block in the
+ * stream.
  *
  * Facts: libvirt's docs/formatdomain.rst, src/qemu/qemu_alias.c.
  */
@@ -26,7 +27,7 @@
 #include "../util/bits.h"
 
 struct tag {
-	const char *name, *rest, *end;  /* rest: its attributes                 */
+	const char *name, *rest, *end;  /* rest: the attributes                 */
 	size_t name_len;
 	bool closes;                    /* </name>                              */
 };
@@ -43,7 +44,9 @@ static bool tag_is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* The next tag from @p on, or false.  Comments and declarations have no name. */
+/* Find the next tag at or after *@p, and move *@p past it; false: there is none.  The names of
+ * comments and declarations match no element.
+ */
 static bool tag_next(const char **p, const char *end, struct tag *ret)
 {
 	const char *open = memchr(*p, '<', (size_t)(end - *p)), *close;
@@ -71,7 +74,7 @@ static bool tag_is(const struct tag *t, const char *name)
 	return t->name_len == strlen(name) && !memcmp(t->name, name, t->name_len);
 }
 
-/* Copy the value of attribute @name to @buf; false: it is not there, or does not fit. */
+/* Copy the value of attribute @name to @buf; false: the tag lacks it, or it is too long. */
 static bool tag_attribute(const struct tag *t, const char *name, char *buf, size_t size)
 {
 	const size_t len = strlen(name);
@@ -117,7 +120,9 @@ static void memory_take_tag(struct memory *m, const struct tag *t)
 	m->has_base = end > base && !*end;
 }
 
-/* Saved XML may lack aliases; libvirt numbers DIMMs by slot. */
+/* XML in a file may lack aliases.  Then the name follows from the slot, by which libvirt numbers
+ * DIMMs.
+ */
 static struct gdump_error *domain_add(struct domain *d, const struct memory *m)
 {
 	struct block_addr *p;

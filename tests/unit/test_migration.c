@@ -903,7 +903,7 @@ static void test_cut(void)
 	CHECK(gdump_info(g)->incomplete);
 	CHECK(gdump_info(g)->num_excluded > 200);
 	CHECK(has_seed(g, 0, 1));
-	CHECK_ERR(gdump_read(g, 100 * PAGE, page, PAGE), GDUMP_ERR_NODATA, "ended before");
+	CHECK_ERR(gdump_read(g, 100 * PAGE, page, PAGE), GDUMP_ERR_NODATA, "ends before this page");
 	gdump_close(g);
 	blob_free(&b);
 }
