@@ -27,6 +27,7 @@ enum {
 	MAX_CHAIN = 32,                 /* of typedefs and qualifiers           */
 	MAX_DEPTH = 16,                 /* of anonymous structs                 */
 	MAX_STEPS = 1 << 14,            /* no struct has so many members        */
+	MAX_PART = 64,                  /* characters of a name in a path       */
 };
 
 enum {
@@ -213,6 +214,17 @@ static struct gdump_error *btf_open_parts(struct btf *b, uint64_t len)
 	return NULL;
 }
 
+/* The name of type @i + 1, if that is a struct or union */
+static const char *btf_struct_name(const void *owner, uint32_t i)
+{
+	const struct btf *b = owner;
+	struct btf_type t;
+
+	if (!btf_type_at(b, i + 1, &t) || (t.kind != KIND_STRUCT && t.kind != KIND_UNION))
+		return NULL;
+	return *t.name ? t.name : NULL;
+}
+
 static struct gdump_error *btf_find_records(struct btf *b)
 {
 	if (!btf_walk(b, NULL))
@@ -221,7 +233,7 @@ static struct gdump_error *btf_find_records(struct btf *b)
 	if (!b->records)
 		return error_nomem();
 	btf_walk(b, b->records);
-	return NULL;
+	return name_index_init(&b->structs, b->num, btf_struct_name, b) ? NULL : error_nomem();
 }
 
 struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, struct btf *ret)
@@ -251,6 +263,7 @@ void btf_deinit(struct btf *b)
 {
 	free(b->data);
 	free(b->records);
+	name_index_deinit(&b->structs);
 	*b = (struct btf){ 0 };
 }
 
@@ -304,16 +317,20 @@ static uint32_t btf_type_size(const struct btf *b, uint32_t number)
 
 static bool btf_find_struct(const struct btf *b, const char *name, struct btf_type *ret)
 {
-	for (uint32_t i = 1; i <= b->num; i++) {
-		if (btf_type_at(b, i, ret) && ret->kind == KIND_STRUCT && !strcmp(ret->name, name))
-			return true;
-	}
-	return false;
+	const uint32_t i = name_index_find(&b->structs, name, btf_struct_name, b);
+
+	return i != NAME_INDEX_NONE && btf_type_at(b, i + 1, ret);
 }
+
+/* A member, and the number of its type */
+struct btf_member {
+	uint64_t off;
+	uint32_t bits, type;
+};
 
 static bool btf_find_member(const struct btf *b, const struct btf_type *t, const char *member,
 			    uint64_t base, unsigned int depth, unsigned int *steps,
-			    struct btf_field *ret)
+			    struct btf_member *ret)
 {
 	for (uint32_t i = 0; i < t->num && ++*steps < MAX_STEPS; i++) {
 		const unsigned char *m = t->tail + (size_t)MEMBER * i;
@@ -323,9 +340,9 @@ static bool btf_find_member(const struct btf *b, const struct btf_type *t, const
 		struct btf_type inner;
 
 		if (!strcmp(name, member)) {
-			*ret = (struct btf_field){.off = (uint32_t)off,
-						  .size = btf_type_size(b, type)};
-			return off <= UINT32_MAX && ret->size;
+			*ret = (struct btf_member){ .off = off, .type = type,
+						    .bits = t->flag ? bits >> 24 : 0 };
+			return true;
 		}
 		if (!*name && depth < MAX_DEPTH && btf_resolve(b, type, &inner) &&
 		    (inner.kind == KIND_STRUCT || inner.kind == KIND_UNION) &&
@@ -342,10 +359,84 @@ uint32_t btf_size(const struct btf *b, const char *name)
 	return btf_find_struct(b, name, &t) ? t.size : 0;
 }
 
-bool btf_field(const struct btf *b, const char *name, const char *member, struct btf_field *ret)
+/* One part of a path: "name" or "name[index]" */
+struct btf_part {
+	char name[MAX_PART];
+	bool has_index;
+	unsigned int index;
+};
+
+/* Take the first part from @path, and advance it to the next one, or to its end. */
+static bool btf_take_part(const char **path, struct btf_part *ret)
 {
-	unsigned int steps = 0;
+	const size_t len = strcspn(*path, ".["), all = strcspn(*path, ".");
+
+	*ret = (struct btf_part){ .has_index = len < all };
+	if (!len || len >= MAX_PART)
+		return false;
+	memcpy(ret->name, *path, len);
+	if (ret->has_index)
+		ret->index = (unsigned int)strtoul(*path + len + 1, NULL, 10);
+	*path += all + ((*path)[all] == '.');
+	return true;
+}
+
+/* Go from an array to one of its elements. */
+static bool btf_take_element(const struct btf *b, unsigned int index, struct btf_member *m)
+{
 	struct btf_type t;
 
-	return btf_find_struct(b, name, &t) && btf_find_member(b, &t, member, 0, 0, &steps, ret);
+	if (!btf_resolve(b, m->type, &t) || t.kind != KIND_ARRAY ||
+	    index >= btf_get_u32(b, t.tail + 8))
+		return false;
+	m->type = btf_get_u32(b, t.tail);
+	m->off += (uint64_t)index * btf_type_size(b, m->type);
+	return true;
+}
+
+bool btf_field(const struct btf *b, const char *name, const char *member, struct btf_field *ret)
+{
+	struct btf_member m = { 0 };
+	struct btf_type t = { 0 };
+
+	if (!btf_find_struct(b, name, &t))
+		return false;
+	while (*member) {
+		unsigned int steps = 0;
+		struct btf_part part;
+
+		if ((t.kind != KIND_STRUCT && t.kind != KIND_UNION) ||
+		    !btf_take_part(&member, &part) ||
+		    !btf_find_member(b, &t, part.name, m.off, 0, &steps, &m) ||
+		    (part.has_index && !btf_take_element(b, part.index, &m)) ||
+		    m.off > UINT32_MAX || !btf_resolve(b, m.type, &t))
+			return false;
+	}
+	*ret = (struct btf_field){
+		.off = (uint32_t)m.off,
+		.size = btf_type_size(b, m.type),
+		.bits = m.bits,
+		.num = t.kind == KIND_ARRAY ? btf_get_u32(b, t.tail + 8) : 0,
+		.is_pointer = t.kind == KIND_PTR,
+	};
+	return ret->size;
+}
+
+bool btf_enumerator(const struct btf *b, const char *name, const char *enumerator, uint32_t *ret)
+{
+	for (uint32_t i = 1; i <= b->num; i++) {
+		struct btf_type t;
+
+		if (!btf_type_at(b, i, &t) || t.kind != KIND_ENUM || strcmp(t.name, name))
+			continue;
+		for (uint32_t k = 0; k < t.num; k++) {
+			const unsigned char *p = t.tail + (size_t)8 * k;
+
+			if (!strcmp(btf_string(b, btf_get_u32(b, p)), enumerator)) {
+				*ret = btf_get_u32(b, p + 4);
+				return true;
+			}
+		}
+	}
+	return false;
 }

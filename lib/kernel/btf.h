@@ -10,6 +10,7 @@
 #pragma once
 
 #include "../machine/walker.h"
+#include "../util/name_index.h"
 
 struct btf {
 	unsigned char *data;            /* the whole section                    */
@@ -23,11 +24,15 @@ struct btf {
 	size_t layout_len;
 	uint32_t *records;              /* offsets in types[], by number - 1    */
 	uint32_t num;
+	struct name_index structs;      /* structs and unions                   */
 };
 
-/* Offset and size of a member, in bytes */
+/* A member */
 struct btf_field {
-	uint32_t off, size;
+	uint32_t off, size;             /* in bytes                             */
+	uint32_t bits;                  /* of a bit-field; 0: it is none        */
+	uint32_t num;                   /* elements of an array; 0: it is none  */
+	bool is_pointer;
 };
 
 /* The length of the section whose header is at @buf; 0: that is no header. */
@@ -38,7 +43,11 @@ MUST_CHECK struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64
 					struct btf *ret);
 void btf_deinit(struct btf *b);
 
-/* The size of struct @name; 0: there is no such struct. */
+/* The size of struct or union @name; 0: there is none. */
 uint32_t btf_size(const struct btf *b, const char *name);
-/* A member of struct @name, or of an anonymous struct inside it; false: there is none. */
+/* A member of struct or union @name, or of an anonymous struct inside it; false: there is none.
+ * @member may lead into structs and arrays inside it: "thread.s[1]".
+ */
 bool btf_field(const struct btf *b, const char *name, const char *member, struct btf_field *ret);
+/* The value of an enumerator of enum @name; false: there is none. */
+bool btf_enumerator(const struct btf *b, const char *name, const char *enumerator, uint32_t *ret);

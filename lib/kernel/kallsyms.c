@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * kallsyms.c - addresses of the guest kernel's own symbols
+ * kallsyms.c - the symbols of the guest's kernel
  *
  * Theory of operation.  Names follow each other; each is a length and that many tokens,
  * bytes that stand for one of 256 pieces of text.  The first character of a name is its
@@ -43,6 +43,7 @@ struct kallsyms {
 	uint64_t num, names, offsets, base, addresses;
 	bool has_offsets, has_base, has_addresses;
 	uint16_t index[NUM_TOKENS];
+	uint16_t token_len[NUM_TOKENS];
 	char *tokens;                   /* ends with a NUL                      */
 	size_t tokens_len;
 	bool long_lengths;              /* bit 7 of a length announces a second byte: 6.1 */
@@ -74,7 +75,10 @@ static struct gdump_error *kallsyms_read_tokens(struct kallsyms *k, uint64_t tab
 	k->tokens = calloc(1, k->tokens_len + 1);
 	if (!k->tokens)
 		return error_nomem();
-	return walker_read(k->walker, table, k->tokens, k->tokens_len);
+	err = walker_read(k->walker, table, k->tokens, k->tokens_len);
+	for (unsigned int i = 0; !err && i < NUM_TOKENS; i++)
+		k->token_len[i] = (uint16_t)strnlen(k->tokens + k->index[i], MAX_TOKEN);
+	return err;
 }
 
 /* Find the parts of the table by VMCOREINFO. */
@@ -154,123 +158,151 @@ static bool kallsyms_next_name(struct kallsyms *k, char name[MAX_NAME], size_t *
 	if (!kallsyms_next_length(k, &tokens))
 		return false;
 	while (tokens--) {
-		const char *text;
 		unsigned char token;
 		size_t more;
 
 		if (!kallsyms_next_byte(k, &token))
 			return false;
-		text = k->tokens + k->index[token];
-		more = strnlen(text, k->tokens_len - k->index[token]);
+		more = k->token_len[token];
 		if (n + more <= MAX_NAME)
-			memcpy(name + n, text, more);
-		n += MIN(more, MAX_NAME);
+			memcpy(name + n, k->tokens + k->index[token], more);
+		n += more;
 	}
 	*len = n > 1 && n <= MAX_NAME ? n - 1 : 0;
 	memmove(name, name + 1, *len);
 	return true;
 }
 
-/* Find the numbers of the symbols; false: _stext is not in the table. */
-static bool kallsyms_find_numbers(struct kallsyms *k, struct ksym *stext, struct ksym *syms,
-				  size_t num)
+/* Read the names; false: there is no memory. */
+static bool kallsyms_read_names(struct kallsyms *k, struct symtab *t)
 {
 	char name[MAX_NAME];
 	size_t len;
 
 	kallsyms_rewind(k);
-	stext->seen = false;
-	for (size_t s = 0; s < num; s++)
-		syms[s].seen = false;
-	for (uint64_t i = 0; i < k->num && kallsyms_next_name(k, name, &len); i++) {
-		for (size_t s = 0; len && s <= num; s++) {
-			struct ksym *sym = s < num ? &syms[s] : stext;
-
-			/* the first of several symbols with that name */
-			if (sym->seen || strncmp(sym->name, name, len) || sym->name[len])
-				continue;
-			sym->seen = true;
-			sym->number = i;
-		}
+	for (uint32_t i = 0; i < k->num && kallsyms_next_name(k, name, &len); i++) {
+		if (len && !symtab_add(t, 0, i, name, len))
+			return false;
 	}
-	return stext->seen;
+	return true;
 }
 
-static struct gdump_error *kallsyms_address(struct kallsyms *k, enum kallsyms_form form,
-					    uint64_t number, uint64_t *ret)
+static bool kallsyms_has_form(const struct kallsyms *k, enum kallsyms_form form)
 {
-	const unsigned int word = k->image->is64 ? 8 : 4;
-	const uint64_t at = k->offsets + 4 * number;
-	struct gdump_error *err;
-	uint64_t value;
-	int32_t off;
-
-	if (form == FORM_ABSOLUTE)
-		return k->has_addresses
-			       ? walker_uint(k->walker, k->addresses + word * number, word, ret)
-			       : kallsyms_unsupported("it has no addresses");
-	if (!k->has_offsets || (form != FORM_PLACE && !k->has_base))
-		return kallsyms_unsupported("it has no addresses");
-	err = walker_uint(k->walker, at, 4, &value);
-	if (err)
-		return err;
-	off = (int32_t)(uint32_t)value;
-	if (form == FORM_PLACE)
-		*ret = at + (uint64_t)(int64_t)off;
-	else if (form == FORM_BASE)
-		*ret = k->base + value;
-	else
-		*ret = off >= 0 ? value : k->base - 1 - (uint64_t)(int64_t)off;
-	if (word == 4)
-		*ret &= UINT32_MAX;
-	return NULL;
+	switch (form) {
+	case FORM_ABSOLUTE:
+		return k->has_addresses;
+	case FORM_PLACE:
+		return k->has_offsets;
+	default:
+		return k->has_offsets && k->has_base;
+	}
 }
 
-/* The form that gives @stext its address; NUM_FORMS: none does. */
-static enum kallsyms_form kallsyms_find_form(struct kallsyms *k, const struct ksym *stext)
+/* The address in @values[number], a word or the 4 bytes of an offset */
+static uint64_t kallsyms_address(const struct kallsyms *k, enum kallsyms_form form, uint64_t value,
+				 uint64_t number)
+{
+	const uint64_t off = (uint64_t)(int64_t)(int32_t)(uint32_t)value;
+	const uint64_t mask = k->image->is64 ? UINT64_MAX : UINT32_MAX;
+
+	switch (form) {
+	case FORM_ABSOLUTE:
+		return value;
+	case FORM_PLACE:
+		return (k->offsets + 4 * number + off) & mask;
+	case FORM_BASE:
+		return (k->base + value) & mask;
+	default:
+		return (off >> 63 ? k->base - 1 - off : value) & mask;
+	}
+}
+
+/* The form that gives _stext its address; NUM_FORMS: none does. */
+static enum kallsyms_form kallsyms_find_form(struct kallsyms *k, uint64_t number, uint64_t stext)
 {
 	for (enum kallsyms_form form = 0; form < NUM_FORMS; form++) {
-		uint64_t vaddr = 0;
-		CLEANUP_ERROR struct gdump_error *err =
-			kallsyms_address(k, form, stext->number, &vaddr);
+		const unsigned int size = form == FORM_ABSOLUTE && k->image->is64 ? 8 : 4;
+		const uint64_t table = form == FORM_ABSOLUTE ? k->addresses : k->offsets;
+		CLEANUP_ERROR struct gdump_error *err = NULL;
+		uint64_t value;
 
-		if (!err && vaddr == stext->vaddr)
+		if (!kallsyms_has_form(k, form))
+			continue;
+		err = walker_uint(k->walker, table + size * number, size, &value);
+		if (!err && kallsyms_address(k, form, value, number) == stext)
 			return form;
 	}
 	return NUM_FORMS;
 }
 
-static struct gdump_error *kallsyms_find_all(struct kallsyms *k, struct ksym *syms, size_t num)
+/* Set the addresses, which are in an array in the order of the names. */
+static struct gdump_error *kallsyms_read_addresses(struct kallsyms *k, enum kallsyms_form form,
+						   struct symtab *t)
 {
-	struct ksym stext = { .name = "_stext" };
-	enum kallsyms_form form = NUM_FORMS;
-	struct gdump_error *err = kallsyms_open(k);
+	const unsigned int size = form == FORM_ABSOLUTE && k->image->is64 ? 8 : 4;
+	const uint64_t table = form == FORM_ABSOLUTE ? k->addresses : k->offsets;
+	const size_t len = t->num ? (size_t)(t->entries[t->num - 1].number + 1) * size : 0;
+	CLEANUP_FREE unsigned char *buf = malloc(len + 1);
+	struct cursor c = cursor_init(buf, len, k->image->big, true);
+	struct gdump_error *err = buf ? walker_read(k->walker, table, buf, len) : error_nomem();
+	uint64_t value = 0;
 
-	if (err)
-		return err;
-	if (!vmcoreinfo_symbol(k->image, "_stext", &stext.vaddr))
-		return kallsyms_unsupported("VMCOREINFO lacks SYMBOL(_stext)");
-	for (int old = 0; old < 2 && form == NUM_FORMS; old++) {
-		k->long_lengths = !old;
-		if (kallsyms_find_numbers(k, &stext, syms, num))
-			form = kallsyms_find_form(k, &stext);
-	}
-	if (form == NUM_FORMS)
-		return kallsyms_unsupported("no known form gives _stext its address");
-	for (size_t s = 0; !err && s < num; s++) {
-		if (syms[s].seen)
-			err = kallsyms_address(k, form, syms[s].number, &syms[s].vaddr);
+	for (uint32_t i = 0, next = 0; !err && i < t->num; i++) {
+		struct symtab_entry *e = &t->entries[i];
+
+		for (; next <= e->number; next++)
+			value = get_uint(&c, size);
+		e->vaddr = kallsyms_address(k, form, value, e->number);
 	}
 	return err;
 }
 
-struct gdump_error *kallsyms_find(struct walker *w, struct ksym *syms, size_t num)
+static const struct symtab_entry *kallsyms_find_stext(const struct symtab *t)
+{
+	for (uint32_t i = 0; i < t->num; i++) {
+		if (!strcmp(t->names + t->entries[i].name, "_stext"))
+			return &t->entries[i];
+	}
+	return NULL;
+}
+
+static struct gdump_error *kallsyms_read_all(struct kallsyms *k, struct symtab *t)
+{
+	enum kallsyms_form form = NUM_FORMS;
+	struct gdump_error *err = kallsyms_open(k);
+	uint64_t stext;
+
+	if (err)
+		return err;
+	if (!vmcoreinfo_symbol(k->image, "_stext", &stext))
+		return kallsyms_unsupported("VMCOREINFO lacks SYMBOL(_stext)");
+	for (int old = 0; old < 2 && form == NUM_FORMS; old++) {
+		const struct symtab_entry *found;
+
+		symtab_deinit(t);
+		k->long_lengths = !old;
+		if (!kallsyms_read_names(k, t))
+			return error_nomem();
+		found = kallsyms_find_stext(t);
+		if (found)
+			form = kallsyms_find_form(k, found->number, stext);
+	}
+	if (form == NUM_FORMS)
+		return kallsyms_unsupported("no known form gives _stext its address");
+	err = kallsyms_read_addresses(k, form, t);
+	return err || symtab_finish(t) ? err : error_nomem();
+}
+
+struct gdump_error *kallsyms_read(struct walker *w, struct symtab *ret)
 {
 	struct kallsyms k = { .walker = w, .image = &w->source->image };
-	struct gdump_error *err = kallsyms_find_all(&k, syms, num);
+	struct gdump_error *err;
 
+	*ret = (struct symtab){ 0 };
+	err = kallsyms_read_all(&k, ret);
 	free(k.tokens);
-	for (size_t s = 0; err && s < num; s++)
-		syms[s].vaddr = 0;
+	if (err)
+		symtab_deinit(ret);
 	return err;
 }

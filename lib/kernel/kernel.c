@@ -2,7 +2,6 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include "kernel.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "../arch/arch.h"
@@ -17,21 +16,8 @@ enum {
 	SCAN_PIECE = 256 << 10,
 	SCAN_OVERLAP = 64,
 	SCAN_STEP = 4096,               /* no page is smaller                   */
-	MAX_CPUS = 1 << 16,
+	MAX_CPUS = 1 << 13,
 	MAX_TRIES = 32,                 /* to read what looks like BTF          */
-};
-
-static const char *const names[NUM_KSYMS] = {
-	[KSYM_START_BTF] = "__start_BTF",
-	[KSYM_STOP_BTF] = "__stop_BTF",
-	[KSYM_INIT_TASK] = "init_task",
-	[KSYM_RUNQUEUES] = "runqueues",
-	[KSYM_PER_CPU_OFFSET] = "__per_cpu_offset",
-	[KSYM_NR_CPU_IDS] = "nr_cpu_ids",
-	[KSYM_CPU_ONLINE_MASK] = "__cpu_online_mask",
-	[KSYM_PANIC_CPU] = "panic_cpu",
-	[KSYM_TK_CORE] = "tk_core",             /* up to 6.19 */
-	[KSYM_TIMEKEEPER_DATA] = "timekeeper_data",
 };
 
 uint64_t kernel_get(const struct kernel *k, const unsigned char *p, uint32_t size)
@@ -65,16 +51,62 @@ bool kernel_member(struct kernel *k, uint64_t vaddr, const char *name, const cha
 	       kernel_uint(k, vaddr + field.off, field.size, ret);
 }
 
-bool kernel_percpu(struct kernel *k, enum kernel_symbol symbol, unsigned int cpu, uint64_t *ret)
+uint64_t kernel_symbol(const struct kernel *k, const char *name)
+{
+	uint64_t vaddr;
+
+	return symtab_find(&k->symbols, name, &vaddr) ? vaddr : 0;
+}
+
+bool kernel_percpu(struct kernel *k, const char *symbol, unsigned int cpu, uint64_t *ret)
 {
 	const unsigned int word = k->source->image.is64 ? 8 : 4;
+	const uint64_t var = kernel_symbol(k, symbol), offs = kernel_symbol(k, "__per_cpu_offset");
 	uint64_t off;
 
-	if (!k->symbols[symbol] || !k->symbols[KSYM_PER_CPU_OFFSET] || cpu >= MAX_CPUS ||
-	    !kernel_word(k, k->symbols[KSYM_PER_CPU_OFFSET] + word * cpu, &off))
+	if (!var || !offs || cpu >= MAX_CPUS || !kernel_word(k, offs + word * (uint64_t)cpu, &off))
 		return false;
-	*ret = k->symbols[symbol] + off;
+	*ret = var + off;
 	return true;
+}
+
+unsigned int kernel_max_cpus(struct kernel *k)
+{
+	const uint64_t vaddr = kernel_symbol(k, "nr_cpu_ids");
+	uint64_t num;
+
+	return vaddr && kernel_uint(k, vaddr, 4, &num) && num <= MAX_CPUS ? (unsigned int)num : 0;
+}
+
+/* Whether the bit of a CPU is set in a mask of CPUs. */
+static bool kernel_cpu_in(struct kernel *k, const char *mask, unsigned int cpu)
+{
+	const unsigned int bits = k->source->image.is64 ? 64 : 32;
+	const uint64_t vaddr = kernel_symbol(k, mask);
+	uint64_t word;
+
+	return vaddr && kernel_word(k, vaddr + bits / 8 * (uint64_t)(cpu / bits), &word) &&
+	       word >> cpu % bits & 1;
+}
+
+bool kernel_panic_cpu(struct kernel *k, int32_t *ret)
+{
+	const uint64_t vaddr = kernel_symbol(k, "panic_cpu");
+	uint64_t cpu;
+
+	if (!vaddr || !kernel_uint(k, vaddr, 4, &cpu) || cpu > INT32_MAX)
+		return false;
+	*ret = (int32_t)cpu;
+	return true;
+}
+
+bool kernel_uses_cpu(struct kernel *k, unsigned int cpu)
+{
+	int32_t panicked;
+
+	return cpu < MAX_CPUS && (kernel_cpu_in(k, "__cpu_online_mask", cpu) ||
+				  (kernel_cpu_in(k, "__cpu_present_mask", cpu) &&
+				   kernel_panic_cpu(k, &panicked)));
 }
 
 void kernel_scan(struct kernel *k, kernel_scan_fn *fn, void *arg)
@@ -142,7 +174,8 @@ static bool kernel_look_for_types(struct kernel *k, void *arg, uint64_t vaddr,
 
 static void kernel_find_types(struct kernel *k)
 {
-	const uint64_t start = k->symbols[KSYM_START_BTF], end = k->symbols[KSYM_STOP_BTF];
+	const uint64_t start = kernel_symbol(k, "__start_BTF");
+	const uint64_t end = kernel_symbol(k, "__stop_BTF");
 	unsigned int tries = MAX_TRIES;
 
 	if (!start || !end || !kernel_read_types(k, start, end - start))
@@ -151,27 +184,11 @@ static void kernel_find_types(struct kernel *k)
 
 static void kernel_find_symbols(struct kernel *k)
 {
-	struct ksym syms[NUM_KSYMS] = { 0 };
-	struct gdump_error *err;
+	CLEANUP_ERROR struct gdump_error *err = kallsyms_read(&k->walker, &k->symbols);
 
-	for (size_t i = 0; i < NUM_KSYMS; i++)
-		syms[i].name = names[i];
-	err = kallsyms_find(&k->walker, syms, NUM_KSYMS);
-	for (size_t i = 0; i < NUM_KSYMS; i++)
-		k->symbols[i] = syms[i].vaddr;
-	gdump_error_destroy(err);
-}
-
-static void kernel_log_found(const struct kernel *k)
-{
-	for (size_t i = 0; i < NUM_KSYMS; i++)
-		debug_log(&k->source->debug, GDUMP_DEBUG_DETAIL,
-			  "the kernel's symbol %s is at 0x%" PRIx64,
-			  names[i], k->symbols[i]);
-	debug_log(&k->source->debug, GDUMP_DEBUG_STEP,
-		  "the kernel's %s in its memory; its BTF has %u types",
-		  k->symbols[KSYM_INIT_TASK] ? "symbols were found" : "symbols were not found",
-		  k->btf.num);
+	if (err)
+		debug_log(&k->source->debug, GDUMP_DEBUG_STEP,
+			  "the kernel's symbols cannot be read: %s", gdump_error_message(err));
 }
 
 struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
@@ -186,13 +203,16 @@ struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
 	walker_init(&ret->walker, &ret->paging, s);
 	kernel_find_symbols(ret);
 	kernel_find_types(ret);
-	kernel_log_found(ret);
+	debug_log(&s->debug, GDUMP_DEBUG_STEP,
+		  "the kernel has %u symbols in its memory, and its BTF has %u types",
+		  ret->symbols.num, ret->btf.num);
 	return NULL;
 }
 
 void kernel_close(struct kernel *k)
 {
 	btf_deinit(&k->btf);
+	symtab_deinit(&k->symbols);
 	walker_deinit(&k->walker);
 	paging_deinit(&k->paging);
 }

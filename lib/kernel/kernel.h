@@ -16,7 +16,8 @@
  *     mappings.h          everything that the page tables map
  *     printk.h            the log
  *     kernel.h            (this) variables and structs by name, made of
- *         kallsyms.h          addresses of symbols
+ *         kallsyms.h          symbols, in a
+ *         symtab.h            table of symbols
  *         btf.h               offsets of members
  *     state.h, tasks.h    uptime and panic; tasks: by kernel.h
  *
@@ -26,19 +27,14 @@
 #pragma once
 
 #include "btf.h"
-
-enum kernel_symbol {
-	KSYM_START_BTF, KSYM_STOP_BTF, KSYM_INIT_TASK, KSYM_RUNQUEUES, KSYM_PER_CPU_OFFSET,
-	KSYM_NR_CPU_IDS, KSYM_CPU_ONLINE_MASK, KSYM_PANIC_CPU, KSYM_TK_CORE, KSYM_TIMEKEEPER_DATA,
-	NUM_KSYMS,
-};
+#include "symtab.h"
 
 struct kernel {
 	struct source *source;
 	struct paging paging;
 	struct walker walker;
 	struct btf btf;                 /* num 0: there is none                 */
-	uint64_t symbols[NUM_KSYMS];    /* 0: not known                         */
+	struct symtab symbols;          /* num 0: there are none                */
 };
 
 /* GDUMP_ERR_UNSUPPORTED: the page tables were not found.  A kernel without symbols or types
@@ -46,6 +42,9 @@ struct kernel {
  */
 MUST_CHECK struct gdump_error *kernel_open(struct source *s, struct kernel *ret);
 void kernel_close(struct kernel *k);
+
+/* The address of a symbol; 0: unknown. */
+uint64_t kernel_symbol(const struct kernel *k, const char *name);
 
 /* Read an integer of 1 to 8 bytes; false: it cannot be read. */
 bool kernel_uint(struct kernel *k, uint64_t vaddr, uint32_t size, uint64_t *ret);
@@ -57,7 +56,13 @@ uint64_t kernel_get(const struct kernel *k, const unsigned char *p, uint32_t siz
 bool kernel_member(struct kernel *k, uint64_t vaddr, const char *name, const char *member,
 		   uint64_t *ret);
 /* The address of a CPU's copy of a per-CPU variable; false: unknown. */
-bool kernel_percpu(struct kernel *k, enum kernel_symbol symbol, unsigned int cpu, uint64_t *ret);
+bool kernel_percpu(struct kernel *k, const char *symbol, unsigned int cpu, uint64_t *ret);
+/* One more than the highest number of a CPU; 0: unknown. */
+unsigned int kernel_max_cpus(struct kernel *k);
+/* The CPU that panicked; false: none, or it is unknown. */
+bool kernel_panic_cpu(struct kernel *k, int32_t *ret);
+/* Whether the kernel uses a CPU.  A panic stops all others, which still count. */
+bool kernel_uses_cpu(struct kernel *k, unsigned int cpu);
 
 /* Call @fn for pieces of the kernel's image from _stext on, which overlap, until it returns
  * true.  @p holds [vaddr, vaddr + len), and is valid during the call.

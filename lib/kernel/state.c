@@ -24,7 +24,8 @@ static const uint64_t second = 1000000000;
 /* The address of the timekeeper; 0: unknown. */
 static uint64_t state_find_timekeeper(const struct kernel *k)
 {
-	const uint64_t core = k->symbols[KSYM_TK_CORE], data = k->symbols[KSYM_TIMEKEEPER_DATA];
+	const uint64_t core = kernel_symbol(k, "tk_core");      /* up to 6.19 */
+	const uint64_t data = kernel_symbol(k, "timekeeper_data");
 	struct btf_field field;
 
 	/* since 6.13 it is in a struct with a name, since 7.0 in an array of these */
@@ -94,15 +95,11 @@ static void panic_info_take_record(void *arg, const struct gdump_log_record *r)
 
 static void state_find_panic(struct kernel *k, struct gdump_kernel *ret)
 {
-	uint64_t cpu, time;
+	uint64_t time;
 	size_t len;
 
 	ret->panic_cpu = -1;
-	if (k->symbols[KSYM_PANIC_CPU] && kernel_uint(k, k->symbols[KSYM_PANIC_CPU], 4, &cpu) &&
-	    cpu <= INT32_MAX) {
-		ret->panicked = true;
-		ret->panic_cpu = (int32_t)cpu;
-	}
+	ret->panicked = kernel_panic_cpu(k, &ret->panic_cpu);
 	/* Linux adds it when it starts a crash kernel */
 	ret->panicked |= vmcoreinfo_get(&k->source->image, "CRASHTIME", &len) != NULL;
 	if (vmcoreinfo_decimal(&k->source->image, "CRASHTIME", &time))

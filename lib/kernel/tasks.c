@@ -23,7 +23,6 @@
 enum {
 	MAX_TASKS = 1 << 22,
 	MAX_TASK_STRUCT = 1 << 16,
-	MAX_CPUS = 1 << 13,
 	TRIES = 5,                      /* while a running guest changes lists  */
 };
 
@@ -197,16 +196,6 @@ static bool tasks_look_for_init_task(struct kernel *k, void *arg, uint64_t vaddr
 
 /* The task that each CPU runs ---------------------------------------------- */
 
-static bool tasks_cpu_is_online(struct kernel *k, unsigned int cpu)
-{
-	const uint64_t mask = k->symbols[KSYM_CPU_ONLINE_MASK];
-	const unsigned int bits = k->source->image.is64 ? 64 : 32;
-	uint64_t word;
-
-	return mask && kernel_word(k, mask + bits / 8 * (uint64_t)(cpu / bits), &word) &&
-	       word >> cpu % bits & 1;
-}
-
 static int running_compare(const void *a, const void *b)
 {
 	const struct running *x = a, *y = b;
@@ -217,22 +206,21 @@ static int running_compare(const void *a, const void *b)
 static struct gdump_error *tasks_find_running(struct tasks *t)
 {
 	struct kernel *k = t->kernel;
-	uint64_t num, rq, task;
+	const unsigned int num = kernel_max_cpus(k);
 	struct btf_field curr;
+	uint64_t rq, task;
 
 	t->num_running = 0;
 	t->knows_running = btf_field(&k->btf, "rq", "curr", &curr) && curr.size == t->word &&
-			   k->symbols[KSYM_RUNQUEUES] && k->symbols[KSYM_NR_CPU_IDS] &&
-			   kernel_uint(k, k->symbols[KSYM_NR_CPU_IDS], 4, &num) && num &&
-			   num <= MAX_CPUS;
+			   kernel_symbol(k, "runqueues") && num;
 	if (!t->knows_running)
 		return NULL;
 	free(t->running);
-	t->running = calloc((size_t)num, sizeof(*t->running));
+	t->running = calloc(num, sizeof(*t->running));
 	if (!t->running)
 		return error_nomem();
 	for (unsigned int cpu = 0; cpu < num; cpu++) {
-		if (tasks_cpu_is_online(k, cpu) && kernel_percpu(k, KSYM_RUNQUEUES, cpu, &rq) &&
+		if (kernel_uses_cpu(k, cpu) && kernel_percpu(k, "runqueues", cpu, &rq) &&
 		    kernel_word(k, rq + curr.off, &task))
 			t->running[t->num_running++] = (struct running){.vaddr = task, .cpu = cpu};
 	}
@@ -371,7 +359,7 @@ static struct gdump_error *tasks_find_all(struct tasks *t, gdump_task_fn *fn, vo
 	for (size_t i = 0; i < s->image.num_ranges; i++)
 		memory += s->image.ranges[i].size;
 	t->max = (size_t)MIN(memory / t->size + 1, MAX_TASKS);
-	t->init_task = t->kernel->symbols[KSYM_INIT_TASK];
+	t->init_task = kernel_symbol(t->kernel, "init_task");
 	if (!t->init_task)
 		kernel_scan(t->kernel, tasks_look_for_init_task, t);
 	if (!t->init_task)
@@ -387,18 +375,25 @@ static struct gdump_error *tasks_find_all(struct tasks *t, gdump_task_fn *fn, vo
 	return err;
 }
 
-struct gdump_error *tasks_read(struct source *s, gdump_task_fn *fn, void *arg)
+struct gdump_error *tasks_of(struct kernel *k, gdump_task_fn *fn, void *arg)
 {
-	struct kernel kernel;
-	struct tasks t = { .kernel = &kernel, .word = s->image.is64 ? 8 : 4 };
-	struct gdump_error *err = kernel_open(s, &kernel);
+	struct tasks t = { .kernel = k, .word = k->source->image.is64 ? 8 : 4 };
+	struct gdump_error *err = tasks_find_all(&t, fn, arg);
 
-	if (err)
-		return error_prefix(err, "cannot find the tasks");
-	err = tasks_find_all(&t, fn, arg);
-	kernel_close(&kernel);
 	free(t.running);
 	free(t.buf);
 	free(t.found);
+	return err;
+}
+
+struct gdump_error *tasks_read(struct source *s, gdump_task_fn *fn, void *arg)
+{
+	struct kernel k;
+	struct gdump_error *err = kernel_open(s, &k);
+
+	if (err)
+		return error_prefix(err, "cannot find the tasks");
+	err = tasks_of(&k, fn, arg);
+	kernel_close(&k);
 	return err;
 }

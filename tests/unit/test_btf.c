@@ -44,20 +44,31 @@ static uint64_t make(struct fake *f)
 	const uint32_t pointer = types_add(&t, "", BTF_PTR, 0, 0);
 	const uint32_t pair = types_array(&t, fixed, 2), four = types_array(&t, pair, 2);
 	const uint32_t both = types_add(&t, "", BTF_UNION, 2, 8);
-	uint32_t inner, loop;
+	uint32_t inner, loop, deep, rows;
 
 	types_member(&t, "as_word", pointer, 0);
 	types_member(&t, "as_half", u32, 4);
 	inner = types_add(&t, "", BTF_STRUCT, 2, 16);
 	types_member(&t, "first", fixed, 0);
 	types_member(&t, "", both, 8);
-	types_add(&t, "thing", BTF_UNION, 0, 3);        /* not the struct of that name */
-	types_add(&t, "thing", BTF_STRUCT, 5, 64);
+	types_add(&t, "thing", BTF_TYPEDEF, 0, u32);    /* not the struct of that name */
+	deep = types_add(&t, "deep", BTF_STRUCT, 2, 24);
+	types_member(&t, "pad", u32, 0);
+	types_member(&t, "row", pair, 8);
+	rows = types_array(&t, deep, 3);
+	types_add(&t, "thing", BTF_STRUCT, 7, 160);
 	types_member(&t, "start", fixed, 0);
 	types_member(&t, "where", pointer, 8);
 	types_member(&t, "", inner, 16);
 	types_member(&t, "table", four, 32);
 	types_member(&t, "void", 0, 48);
+	types_member(&t, "deep", deep, 56);
+	types_member(&t, "rows", rows, 80);
+	types_add(&t, "numbers", 6, 2, 4);
+	types_u32(&t, types_string(&t, "ZERO"));
+	types_u32(&t, 0);
+	types_u32(&t, types_string(&t, "SEVEN"));
+	types_u32(&t, 7);
 	/* one whose members have sizes in bits: 3 bits at byte 5 */
 	types_add(&t, "bits", BTF_STRUCT, 1, 8);
 	t.records[t.len - 5] |= 0x80;
@@ -92,11 +103,12 @@ static void test_members(void)
 	struct btf_field field;
 	struct btf b;
 	uint64_t len = make(f);
+	uint32_t number;
 
 	CHECK_INT(btf_length(f->memory + AT, 24, false), len);
 	CHECK_INT(btf_length(f->memory + AT, 24, true), 0);
 	CHECK_OK(load(f, len, &b));
-	CHECK_INT(btf_size(&b, "thing"), 64);
+	CHECK_INT(btf_size(&b, "thing"), 160);
 	CHECK_INT(btf_size(&b, "u32"), 0);
 	CHECK_INT(btf_size(&b, "nothing"), 0);
 	check_field(&b, "start", 0, 4);
@@ -105,9 +117,22 @@ static void test_members(void)
 	check_field(&b, "as_word", 24, 8);
 	check_field(&b, "as_half", 28, 4);
 	check_field(&b, "table", 32, 16);
+	check_field(&b, "deep.row", 64, 8);
+	check_field(&b, "deep.row[1]", 68, 4);
+	check_field(&b, "rows[2].row[1]", 80 + 2 * 24 + 12, 4);
+	CHECK(!btf_field(&b, "thing", "rows[3]", &field));
+	CHECK(!btf_field(&b, "thing", "start.x", &field));
+	CHECK(!btf_field(&b, "thing", "rows.row", &field));
+	CHECK(!btf_field(&b, "thing", "deep[0]", &field));
+	CHECK(!btf_field(&b, "thing", ".deep", &field));
+	CHECK(btf_field(&b, "thing", "rows", &field) && field.num == 3 && !field.is_pointer);
+	CHECK(btf_field(&b, "thing", "where", &field) && field.is_pointer && !field.num);
+	CHECK(btf_enumerator(&b, "numbers", "SEVEN", &number) && number == 7);
+	CHECK(!btf_enumerator(&b, "numbers", "EIGHT", &number));
+	CHECK(!btf_enumerator(&b, "thing", "SEVEN", &number));
 	CHECK(!btf_field(&b, "thing", "void", &field));         /* of no size */
 	CHECK(!btf_field(&b, "thing", "nothing", &field));
-	CHECK(btf_field(&b, "bits", "flags", &field) && field.off == 5);
+	CHECK(btf_field(&b, "bits", "flags", &field) && field.off == 5 && field.bits == 3);
 	CHECK(!btf_field(&b, "circle", "nothing", &field));
 	CHECK(!btf_field(&b, "circle", "self", &field));
 	btf_deinit(&b);

@@ -51,7 +51,7 @@ static struct fake *begin(const char *info)
 	return f;
 }
 
-static struct gdump_error *find(struct fake *f, struct ksym *syms, size_t num)
+static struct gdump_error *load(struct fake *f, struct symtab *ret)
 {
 	struct paging paging;
 	struct walker w;
@@ -59,9 +59,16 @@ static struct gdump_error *find(struct fake *f, struct ksym *syms, size_t num)
 
 	CHECK(paging_of_kernel(&f->source, &paging));
 	walker_init(&w, &paging, &f->source);
-	err = kallsyms_find(&w, syms, num);
+	err = kallsyms_read(&w, ret);
 	walker_deinit(&w);
 	return err;
+}
+
+static uint64_t find(const struct symtab *t, const char *name)
+{
+	uint64_t vaddr;
+
+	return symtab_find(t, name, &vaddr) ? vaddr : 0;
 }
 
 static void fill(struct syms *s, struct fake *f, uint64_t (*encode)(uint64_t, uint64_t))
@@ -76,24 +83,61 @@ static void fill(struct syms *s, struct fake *f, uint64_t (*encode)(uint64_t, ui
 	syms_add(s, "t" LONG, base + 8);
 	syms_add(s, "T" "_stext", base);
 	syms_add(s, "D" "init_\1", base + 0x12340);
-	syms_add(s, "d" "init_task", base + 0x5555);    /* the second of that name */
+	syms_add(s, "d" "init_task", base + 0x15555);   /* the second of that name */
 	syms_add(s, "B" "init_tas", base + 0x10);
 }
 
 static void test_form(const char *info, uint64_t (*encode)(uint64_t, uint64_t), struct syms s)
 {
 	struct fake *f = begin(info);
-	struct ksym syms[] = { { .name = "init_task" }, { .name = LONG }, { .name = "per_cpu_thing" },
-			       { .name = "nothing" }, { .name = "nit_task" } };
+	struct symtab t;
 
 	fill(&s, f, encode);
-	CHECK_OK(find(f, syms, 5));
-	CHECK_INT(syms[0].vaddr, base + 0x12340);
-	CHECK_INT(syms[1].vaddr, base + 8);
-	CHECK_INT(syms[2].vaddr, encode == percpu || encode == whole ? 0x31980 : base + 0x100);
-	CHECK_INT(syms[3].vaddr, 0);
-	CHECK_INT(syms[4].vaddr, 0);
+	CHECK_OK(load(f, &t));
+	CHECK_INT(t.num, 6);
+	CHECK_INT(find(&t, "init_task"), base + 0x12340);
+	CHECK_INT(find(&t, LONG), base + 8);
+	CHECK_INT(find(&t, "per_cpu_thing"), encode == percpu || encode == whole ? 0x31980 : base + 0x100);
+	CHECK_INT(find(&t, "nothing"), 0);
+	CHECK_INT(find(&t, "nit_task"), 0);
+	symtab_deinit(&t);
 	source_close(&f->source);
+}
+
+static void check_at(const struct symtab *t, uint64_t vaddr, const char *name, uint64_t off,
+		     uint64_t size)
+{
+	struct symbol s;
+
+	if (!CHECK(symtab_at(t, vaddr, base + 0x1000, &s)))
+		return;
+	CHECK_STR(s.name, name);
+	CHECK_INT(vaddr - s.vaddr, off);
+	CHECK_INT(s.size, size);
+}
+
+/* The first of several symbols with one address, up to the next other one */
+static void test_addresses(void)
+{
+	static const struct {
+		const char *name;
+		uint64_t off;
+	} added[] = { { "b", 0x20 }, { "a", 0x10 }, { "c", 0x20 }, { "d", 0x40 }, { "a", 0x30 } };
+	struct symtab t = { .num = 0 };
+	struct symbol s;
+
+	for (uint32_t i = 0; i < 5; i++)
+		CHECK(symtab_add(&t, base + added[i].off, i, added[i].name, 1));
+	CHECK(symtab_finish(&t));
+	CHECK(!symtab_at(&t, base + 0xf, base + 0x1000, &s));
+	check_at(&t, base + 0x10, "a", 0, 0x10);
+	check_at(&t, base + 0x1f, "a", 0xf, 0x10);
+	check_at(&t, base + 0x20, "b", 0, 0x10);
+	check_at(&t, base + 0x2f, "b", 0xf, 0x10);
+	check_at(&t, base + 0x50, "d", 0x10, 0xfc0);
+	CHECK_INT(find(&t, "a"), base + 0x10);
+	CHECK_INT(find(&t, "c"), base + 0x20);
+	symtab_deinit(&t);
 }
 
 static void test_forms(void)
@@ -111,23 +155,23 @@ static void test_wrong(void)
 {
 	struct fake *f = begin(INFO OFFSETS BASE), *none = begin("PAGESIZE=4096\nNUMBER(phys_base)=0\n"
 								"SYMBOL(swapper_pg_dir)=ffffffff80001000\n");
-	struct ksym sym = { .name = "init_task" };
+	struct symtab t;
 	struct syms s = { 0 };
 
-	CHECK_ERR(find(none, &sym, 1), GDUMP_ERR_UNSUPPORTED, "lacks its address");
+	CHECK_ERR(load(none, &t), GDUMP_ERR_UNSUPPORTED, "lacks its address");
 	fill(&s, f, percpu);
 	put(f, SYMS_BASE, base + 8, 8);
-	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "_stext");
-	CHECK_INT(sym.vaddr, 0);
+	CHECK_ERR(load(f, &t), GDUMP_ERR_UNSUPPORTED, "_stext");
+	CHECK_INT(t.num, 0);
 	put(f, SYMS_BASE, base, 8);
 	put(f, SYMS_NUM, 1 << 30, 4);
-	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "too many");
+	CHECK_ERR(load(f, &t), GDUMP_ERR_UNSUPPORTED, "too many");
 	put(f, SYMS_NUM, s.num, 4);
 	put(f, SYMS_NAMES, 0xff, 1);    /* a name that swallows the others */
 	put(f, SYMS_NAMES + 1, 0xff, 1);
-	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "_stext");
+	CHECK_ERR(load(f, &t), GDUMP_ERR_UNSUPPORTED, "_stext");
 	put(f, SYMS_INDEX + 2 * 'T', 0xffff, 2);        /* a token behind all memory */
-	CHECK_ERR(find(f, &sym, 1), GDUMP_ERR_UNSUPPORTED, "");
+	CHECK_ERR(load(f, &t), GDUMP_ERR_UNSUPPORTED, "");
 	source_close(&f->source);
 	source_close(&none->source);
 }
@@ -142,10 +186,15 @@ static void test_mutations(void)
 	fill(&s, f, percpu);
 	memcpy(good, f->memory, MEMORY);
 	for (unsigned int i = 0; i < 3000; i++) {
-		struct ksym sym = { .name = "init_task" };
+		struct symtab t;
+		struct gdump_error *err;
 
 		fake_mutate(f, &seed, i % 2 ? SYMS_NAMES : SYMS_NUM, s.at, false);
-		gdump_error_destroy(find(f, &sym, 1));
+		err = load(f, &t);
+		if (!err)
+			find(&t, "init_task");
+		symtab_deinit(&t);
+		gdump_error_destroy(err);
 		memcpy(f->memory, good, MEMORY);
 	}
 	free(good);
@@ -155,6 +204,7 @@ static void test_mutations(void)
 int main(void)
 {
 	test_forms();
+	test_addresses();
 	test_wrong();
 	test_mutations();
 	return check_done();

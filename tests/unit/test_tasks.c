@@ -7,7 +7,7 @@
 
 enum {
 	MEMORY = 1 << 20, TYPES = 0x20000, INIT = 0xff000, SIGNALS = 0x40000, RQ = 0x50000,
-	OFFSETS_OF_CPUS = 0x51000, NR_CPUS = 0x51800, ONLINE = 0x51810, PANIC_CPU = 0x51820,
+	OFFSETS_OF_CPUS = 0x51000, NR_CPUS = 0x51800, ONLINE = 0x51810, PRESENT = 0x51818, PANIC_CPU = 0x51820,
 	TIME = 0x52000, STRIDE = 0x200,
 	/* in a task */
 	STATE = 8, ON_CPU = 12, CPU = 16, TASKS = 24, PID = 40, TGID = 44, NODE = 48, NAME = 64,
@@ -111,6 +111,7 @@ static void put_tasks(struct fake *f)
 	/* CPU 0 runs init, CPU 1 its idle task, CPU 2 is off */
 	put(f, NR_CPUS, 3, 4);
 	put(f, ONLINE, 3, 8);
+	put(f, PRESENT, 7, 8);
 	for (unsigned int cpu = 0; cpu < 3; cpu++)
 		put(f, OFFSETS_OF_CPUS + 8 * cpu, 0x40 * cpu, 8);
 	put(f, RQ + 8, kernel + INIT + STRIDE, 8);
@@ -148,6 +149,7 @@ static struct fake *begin(bool symbols)
 	syms_add(&s, "D__per_cpu_offset", kernel + OFFSETS_OF_CPUS);
 	syms_add(&s, "Dnr_cpu_ids", kernel + NR_CPUS);
 	syms_add(&s, "D__cpu_online_mask", kernel + ONLINE);
+	syms_add(&s, "D__cpu_present_mask", kernel + PRESENT);
 	syms_add(&s, "Dpanic_cpu", kernel + PANIC_CPU);
 	syms_add(&s, "dtk_core", kernel + TIME);
 	put_tasks(f);
@@ -183,6 +185,13 @@ static void test_tasks(void)
 {
 	struct fake *f = begin(true);
 
+	check_tasks(f, "0/0 R 0 1 swapper/1, 0/0 R 0 -1 swapper/0, 1/1 S 1 0 init, "
+		       "1/2 D 0 -1 thread, 3/3 I 1 -1 worker");
+	/* CPU 0 panics and stops the others; CPU 2 was never used */
+	put(f, ONLINE, 1, 8);
+	put(f, PRESENT, 3, 8);
+	check_tasks(f, "0/0 R 0 -1 swapper/0, 1/1 S 1 0 init, 1/2 D 0 -1 thread, 3/3 I 1 -1 worker");
+	put(f, PANIC_CPU, 0, 4);
 	check_tasks(f, "0/0 R 0 1 swapper/1, 0/0 R 0 -1 swapper/0, 1/1 S 1 0 init, "
 		       "1/2 D 0 -1 thread, 3/3 I 1 -1 worker");
 	/* a zombie, a stopped, a traced and a parked one, an older kernel */
