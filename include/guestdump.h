@@ -128,6 +128,22 @@ enum gdump_live {
 	GDUMP_LIVE_TRY,                 /* if impossible: a warning, and pause  */
 };
 
+/* Where a dump comes from.  Strings are UTF-8, and what a file says may contain anything;
+ * NULL: unknown.
+ */
+struct gdump_metadata {
+	size_t size;                    /* = sizeof this struct                 */
+	const char *guest;              /* its name                             */
+	const char *uuid;               /* of the guest                         */
+	const char *host;               /* the name of the machine it ran on    */
+	const char *vmm;                /* the program that ran it: "QEMU 7.2.22" */
+	const char *creator;            /* the program that took the dump: its name
+					 * and version                          */
+	const char *command;            /* the command line of that             */
+	uint64_t time_ms;               /* of the moment that the memory shows, in
+					 * milliseconds since 1970; 0: unknown  */
+};
+
 struct gdump_open_options {
 	size_t size;                    /* = sizeof this struct                 */
 	bool pause_guest;               /* pause a running guest                */
@@ -181,6 +197,14 @@ struct gdump_open_options {
 	 */
 	bool (*before_pause)(void *arg, uint64_t memory);
 	void *before_pause_arg;
+	/* Of a running guest: dumps get a note with this, and what the hypervisor says
+	 * about members that are NULL or 0, and time_ms is that of the pause.  creator is
+	 * the library's name and version if it is NULL.  Formats without notes cannot hold
+	 * it.  NULL: dumps get no such note.  Of a file, it is ignored: what the file says
+	 * is passed on.
+	 */
+	const struct gdump_metadata *metadata;
+	bool no_metadata;               /* forget what the file says            */
 };
 
 /* Open a dump file by its path ("-": standard input), or a running guest:
@@ -319,6 +343,8 @@ struct gdump_info {
 					 * there is no key                      */
 	bool live;                      /* it keeps running during gdump_write(),
 					 * see enum gdump_live                  */
+	const struct gdump_metadata *metadata;  /* where the dump comes from;
+					 * NULL: it does not say                */
 };
 
 GDUMP_NONNULL(1)

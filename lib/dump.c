@@ -10,6 +10,7 @@
 #include "checksum.h"
 #include "codec/codec.h"
 #include "format/format.h"
+#include "metadata.h"
 #include "output.h"
 #include "parallel.h"
 #include "write/pipeline.h"
@@ -82,6 +83,8 @@ static struct gdump_error *dump_write_outputs(struct gdump *g, const struct gdum
 	err = source_begin(g->source, &image, &sections);
 	if (err)
 		return error_prefix(err, "%s", g->where);
+	if (g->source->ops->order == READ_PUSHED)
+		g->metadata.time_ms = metadata_stamp(g->source);
 	result->lost_cpus = image->num_lost_cpus - g->source->image.num_lost_cpus;
 	err = outputs_begin(o, set, image, sections);
 	if (!err)

@@ -11,6 +11,8 @@ struct gdump {
 	struct source *source;
 	struct gdump_info info;
 	char *where;
+	struct gdump_metadata metadata;
+	char *metadata_text;            /* has its strings                      */
 };
 
 /* Check and copy the options; what the caller did not give is the default. */

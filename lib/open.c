@@ -18,6 +18,7 @@
 #include "kernel/find_vmcoreinfo.h"
 #include "kernel/uts.h"
 #include "live/live.h"
+#include "metadata.h"
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
@@ -306,6 +307,7 @@ static void open_fill_info(struct gdump *g)
 		.num_lost_cpus = image->num_lost_cpus,
 		.is_locked = source_is_locked(s),
 		.live = s->ops->order == READ_PUSHED,
+		.metadata = g->metadata_text ? &g->metadata : NULL,
 	};
 }
 
@@ -368,6 +370,19 @@ static struct gdump_error *open_clip(struct image *image, uint64_t begin, uint64
 			 " to 0x%" PRIx64, begin, begin + (length - 1), from, to);
 }
 
+/* Add what is known about a running guest, or read what a dump says; or forget it. */
+static struct gdump_error *open_metadata(struct gdump *g, const struct gdump_open_options *opt)
+{
+	struct source *s = g->source;
+	struct gdump_error *err = NULL;
+
+	if (opt->no_metadata)
+		return metadata_remove(&s->image);
+	if (s->ops->guest && opt->metadata)
+		err = metadata_add(s, opt->metadata);
+	return err ? err : metadata_read(&s->image, &g->metadata_text, &g->metadata);
+}
+
 static void open_log_image(const struct source *s, uint64_t began_us)
 {
 	const struct image *image = &s->image;
@@ -405,6 +420,8 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 		err = open_clip(&s->image, opt->begin, opt->length);
 	if (!err && opt->length)
 		err = open_recount_absent(s);
+	if (!err)
+		err = open_metadata(g, opt);
 	if (err)
 		return err;
 	open_fill_info(g);
@@ -491,6 +508,7 @@ void gdump_close(struct gdump *g)
 	if (!g)
 		return;
 	source_close(g->source);
+	free(g->metadata_text);
 	free(g->where);
 	free(g);
 }

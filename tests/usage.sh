@@ -31,7 +31,7 @@ refused "--version --json" "there is one argument too many: '--json'"
 # options that there are not
 refused "convert --formt kdump in out" "unknown option '--formt'; did you mean '--format'?"
 refused "convert --nonsense in out" "unknown option '--nonsense'"
-refused "convert --no in out" "'--no' could be any of --no-checksum, --no-confine"
+refused "convert --no in out" "'--no' could be any of --no-checksum, --no-metadata, --no-confine"
 refused "convert -Xq in out" "unknown option '-X'"
 refused "convert -c31 in out" "unknown option '-3'"
 refused "info -Xp in" "unknown option '-X'"

@@ -15,6 +15,7 @@
 #include "confine.h"
 #include "copy.h"
 #include "jobs.h"
+#include "origin.h"
 #include "plan.h"
 #include "progress.h"
 
@@ -375,6 +376,7 @@ static int cmd_copy(struct arguments *args)
 	};
 
 	args->open.pause_guest = true;
+	args->open.metadata = args->open.no_metadata ? NULL : origin();
 	args->open.parts = (const char *const *)args->words + 1;
 	args->open.num_parts = num > 2 ? (size_t)num - 2 : 0;
 	args->write.resume_guest = true;

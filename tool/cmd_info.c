@@ -7,6 +7,7 @@
 #include "confine.h"
 #include "json.h"
 #include "kernel.h"
+#include "origin.h"
 #include "plan.h"
 #include "progress.h"
 #include "tool.h"
@@ -145,6 +146,8 @@ static int print_info(struct gdump *g, const struct gdump_protection *protection
 	printf("machine     %s, %s-endian, %zu CPU%s, pages of %u bytes\n", info->arch,
 	       info->big_endian ? "big" : "little", info->num_cpus,
 	       info->num_cpus == 1 ? "" : "s", info->page_size);
+	if (info->metadata)
+		origin_print(info->metadata, info->is_guest);
 	print_protection(protection);
 	print_kernel(info);
 	printf("memory      %s in %zu range%s, %" PRIu64 " pages", size_text(bytes).text,
@@ -197,6 +200,17 @@ static json_t *json_cpus(const struct gdump *g, const struct gdump_info *info)
 		json_array_append_new(cpus, sets);
 	}
 	return cpus;
+}
+
+static json_t *json_metadata(const struct gdump_metadata *m)
+{
+	if (!m)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "guest", json_string_of(m->guest),
+			 "uuid", json_string_of(m->uuid), "host", json_string_of(m->host),
+			 "vmm", json_string_of(m->vmm), "creator", json_string_of(m->creator),
+			 "command", json_string_of(m->command),
+			 "time_ms", (json_int_t)m->time_ms);
 }
 
 static json_t *json_protection(const struct gdump_protection *p)
@@ -266,6 +280,7 @@ static int print_json_info(struct gdump *g, const struct gdump_protection *prote
 	json_t *o = json_outline(args->words[0], info);
 	int status;
 
+	json_object_set_new(o, "metadata", json_metadata(info->metadata));
 	json_object_set_new(o, "ranges", json_ranges(info));
 	json_object_set_new(o, "notes", json_notes(info));
 	json_object_set_new(o, "cpus", json_cpus(g, info));
@@ -297,6 +312,7 @@ int cmd_info(struct arguments *args)
 	confine(args, args->words, args->num_words, NULL);
 	args->open.parts = (const char *const *)args->words + 1;
 	args->open.num_parts = (size_t)args->num_words - 1;
+	args->open.metadata = origin();
 	progress_start(args->json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
 	err = gdump_open(where, &args->open, &g);
 	progress_end();

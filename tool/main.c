@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "options.h"
+#include "origin.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -179,6 +180,7 @@ int main(int argc, char **argv)
 	if (!cmd)
 		return unknown_command(argc - 1, argv + 1);
 	signals_init();
+	origin_init(argc, argv);
 	status = arguments_parse(&args, cmd, argc - 1, argv + 1);
 	return status == ARGUMENTS_GOOD ? cmd->run(&args) : status;
 }

@@ -57,6 +57,8 @@ const struct option_row option_rows[] = {
 	  CMD_COPY, "ELF with the guest's virtual addresses, for gdb" },
 	{ 0,   "no-checksum",     NULL,            TO(write.no_checksum),     parse_flag,
 	  CMD_COPY, "do not append a checksum for guestdump verify" },
+	{ 0,   "no-metadata",     NULL,            TO(open.no_metadata),      parse_flag,
+	  CMD_COPY, "do not store which guest this is, when it was dumped, where and how" },
 	{ 0,   "force",           NULL,            TO(write.force),           parse_flag,
 	  CMD_COPY, "replace OUTPUT if it exists" },
 	{ 0,   "strict-space",    NULL,            TO(strict_space),          parse_flag,

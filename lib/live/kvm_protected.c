@@ -299,6 +299,12 @@ static struct gdump_error *capture_make_image(struct capture *c)
 				      GDUMP_RANGE_RAM);
 	for (size_t cpu = 0; !err && cpu < c->guest.num_cpus; cpu++)
 		err = capture_add_cpu(c, cpu);
+	for (size_t i = 0; !err && i < from->num_notes; i++) {
+		const struct gdump_note *n = &from->notes[i];
+
+		if (n->cpu < 0)
+			err = image_add_note(&c->image, n->name, n->type, n->desc, n->size);
+	}
 	c->image.num_cpus = c->guest.num_cpus;
 	return err ? err : image_seal(&c->image);
 }

@@ -140,6 +140,37 @@ static struct gdump_error *qemu_begin_way(struct qemu *qemu)
 	return err ? err : qemu->way->begin(qemu);
 }
 
+/* The text that @command returns as @key; "" if QEMU does not know it. */
+static struct gdump_error *qemu_ask(struct qemu *qemu, const char *command, const char *key,
+				    char *ret, size_t size)
+{
+	CLEANUP_JSON json_t *value = NULL;
+	struct gdump_error *err = qmp_execute(qemu->guest.qmp, command, NULL, &value);
+	const char *text = err ? NULL : json_string_value(json_object_get(value, key));
+
+	snprintf(ret, size, "%s", text ? text : "");
+	if (!err || !qmp_refusal(qemu->guest.qmp))
+		return err;
+	gdump_error_destroy(err);
+	return NULL;
+}
+
+/* For the metadata: which guest this is. */
+static struct gdump_error *qemu_identify(struct qemu *qemu)
+{
+	struct image *image = &qemu->source.image;
+	struct gdump_error *err;
+
+	err = qemu_ask(qemu, "query-name", "name", image->guest, sizeof(image->guest));
+	if (!err)
+		err = qemu_ask(qemu, "query-uuid", "UUID", image->uuid, sizeof(image->uuid));
+	/* it is zero if the guest has none */
+	if (!image->uuid[strspn(image->uuid, "0-")])
+		image->uuid[0] = '\0';
+	snprintf(image->vmm, sizeof(image->vmm), "QEMU %s", qmp_version(qemu->guest.qmp));
+	return err;
+}
+
 static struct gdump_error *qemu_fill_image(struct qemu *qemu)
 {
 	struct image *image = &qemu->source.image;
@@ -156,6 +187,8 @@ static struct gdump_error *qemu_begin(struct qemu *qemu)
 	struct gdump_error *err;
 
 	err = guest_check(&qemu->guest);
+	if (!err && qemu->opt.metadata)
+		err = qemu_identify(qemu);
 	if (!err)
 		err = qemu_find_memory(qemu);
 	if (!err)

@@ -62,6 +62,16 @@ struct gdump_error *image_add_note(struct image *image, const char *name, uint32
 	return NULL;
 }
 
+void image_remove_note(struct image *image, size_t i)
+{
+	struct gdump_note *note = &image->notes[i];
+
+	free((char *)(uintptr_t)note->name);
+	free((void *)(uintptr_t)note->desc);
+	image->num_notes--;
+	memmove(note, note + 1, (image->num_notes - i) * sizeof(*note));
+}
+
 bool image_renew_notes(struct image *image, const struct image *from)
 {
 	size_t num = 0;

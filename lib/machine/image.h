@@ -33,6 +33,10 @@ struct image {
 	uint64_t phys_base;             /* image_seal() takes it from VMCOREINFO */
 	char release[UTS_LEN], version[UTS_LEN], nodename[UTS_LEN];
 	char detail[128];
+	/* of a running guest, if the caller asked for metadata: its name and UUID, and the
+	 * program that runs it; or ""
+	 */
+	char guest[256], uuid[40], vmm[128];
 	char warning[160];              /* for gdump_open() to report, or ""    */
 
 	/* ascending, not overlapping; adjacent ranges of one kind are merged */
@@ -62,6 +66,8 @@ MUST_CHECK struct gdump_error *image_add_range(struct image *image, uint64_t sta
 /* Copies @name and @desc. */
 MUST_CHECK struct gdump_error *image_add_note(struct image *image, const char *name,
 					      uint32_t type, const void *desc, size_t size);
+/* Remove note @i.  image_number_notes() is due then. */
+void image_remove_note(struct image *image, size_t i);
 /* Copy the CPU notes of @from, which is not sealed and has them first, over those of @image.
  * Pointers to the descriptors stay valid.  False: @from does not have the same notes, and
  * @image is unchanged.  No other thread reads notes meanwhile.

@@ -62,11 +62,11 @@ start_guest vm --arch "$arch" --mem 512M --no-vmcoreinfo --add add "$@"
 guest_console uname -rm
 GUEST_TIMEOUT=600 guest_console workload /tmp
 "$guest" qmp "$guest_dir" stop >stop.out
-"$GUESTDUMP" dump -q -E "$guest_source" vm.elf
+"$GUESTDUMP" dump -q -E --no-metadata "$guest_source" vm.elf
 # how its page tables are made
 grep -a -E '^NUMBER\((pgtable_l5_enabled|VA_BITS|TCR_EL1_T1SZ|RADIX_MMU)\)' vm.elf | sort -u || true
 for level in 1 2 4 8 16 31; do
-	"$GUESTDUMP" dump --progress plain -d $level "$guest_source" ours.$level 2>ours.out ||
+	"$GUESTDUMP" dump --no-metadata --progress plain -d $level "$guest_source" ours.$level 2>ours.out ||
 		fail "-d $level: $(cat ours.out)"
 	! grep -iE 'not filtered|contradict' ours.out || fail "level $level: see above"
 	# out of a file, where VMCOREINFO is a note

@@ -105,6 +105,17 @@ static void look_at_text(const char *text)
 		fuzz_look(text, strlen(text));
 }
 
+static void look_at_metadata(const struct gdump_metadata *m)
+{
+	look_at_text(m->guest);
+	look_at_text(m->uuid);
+	look_at_text(m->host);
+	look_at_text(m->vmm);
+	look_at_text(m->creator);
+	look_at_text(m->command);
+	fuzz_look(&m->time_ms, sizeof(m->time_ms));
+}
+
 static void look_at_info(const struct gdump *g)
 {
 	const struct gdump_info *info = gdump_info(g);
@@ -115,6 +126,8 @@ static void look_at_info(const struct gdump *g)
 	look_at_text(info->release);
 	look_at_text(info->version);
 	fuzz_look(info->vmcoreinfo, info->vmcoreinfo_size);
+	if (info->metadata)
+		look_at_metadata(info->metadata);
 	for (size_t i = 0; i < info->num_notes; i++) {
 		look_at_text(info->notes[i].name);
 		fuzz_look(info->notes[i].desc, info->notes[i].size);

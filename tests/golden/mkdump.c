@@ -232,6 +232,15 @@ static void add_line(char **text, const char *line)
 	sprintf(*text + len, "%s\n", line);
 }
 
+/* A note of the whole machine, if there is a text for it */
+static void add_text_note(struct desc *d, const char *name, uint32_t type, const char *text)
+{
+	if (!text)
+		return;
+	add_note(d, name, type, strlen(text), -1);
+	memcpy(d->notes[d->num_notes - 1].desc, text, strlen(text));
+}
+
 static void add_patch(struct desc *d, const char *where)
 {
 	struct patch *p = &d->patches[d->num_patches++];
@@ -334,6 +343,9 @@ static void parse_machine(struct desc *d, const char *key)
 	} else if (!strcmp(key, "vmcoreinfo")) {
 		set_text(text, sizeof(text));
 		add_line(&d->vmcoreinfo, text);
+	} else if (!strcmp(key, "metadata")) {
+		set_text(text, sizeof(text));
+		add_line(&d->metadata, text);
 	} else if (!strcmp(key, "release")) {
 		set_text(d->release, sizeof(d->release));
 	} else if (!strcmp(key, "version")) {
@@ -387,12 +399,8 @@ static void parse(struct desc *d, const char *path)
 		d->is64 = option(d, "class64");
 	if (!strcmp(d->format, "s390"))
 		s390_notes(d);
-	if (d->vmcoreinfo) {
-		size_t len = strlen(d->vmcoreinfo);
-
-		add_note(d, "VMCOREINFO", 0, len, -1);
-		memcpy(d->notes[d->num_notes - 1].desc, d->vmcoreinfo, len);
-	}
+	add_text_note(d, "VMCOREINFO", 0, d->vmcoreinfo);
+	add_text_note(d, "GUESTDUMP", 0x47440001, d->metadata);
 }
 
 static const struct {
@@ -441,6 +449,7 @@ static void release_all(struct desc *d, struct out *o)
 	for (size_t i = 0; i < d->num_notes; i++)
 		free(d->notes[i].desc);
 	free(d->vmcoreinfo);
+	free(d->metadata);
 	free(o->buf);
 	free(o->fields);
 }

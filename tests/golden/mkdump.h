@@ -64,7 +64,7 @@ struct desc {
 	struct note notes[MAX_ITEMS];
 	size_t num_notes;
 	int cpus;
-	char *vmcoreinfo;
+	char *vmcoreinfo, *metadata;
 	char release[65], version[65], nodename[65];
 	char options[1024];             /* " word word " of the option lines    */
 	struct patch patches[MAX_ITEMS];

@@ -13,7 +13,7 @@ set -euo pipefail
 requires python3
 
 build=$(realpath "${1:-$root/${BUILD:-build}}")
-start_guest vm
+start_guest vm -- -name web7 -uuid 21c6e1f4-0c5e-4a4b-8d3e-57c5b4f0a9d2
 mkdir "$tmp/bin" "$tmp/work" "$tmp/made"
 ln -s "$GUESTDUMP" "$tmp/bin/guestdump"
 

@@ -47,7 +47,7 @@ ours() {
 }
 
 for level in 1 2 4 8 16 31; do
-	"$GUESTDUMP" dump --progress plain -d $level "$guest_source" ours.$level 2>ours.out
+	"$GUESTDUMP" dump --no-metadata --progress plain -d $level "$guest_source" ours.$level 2>ours.out
 	makedumpfile --message-level 31 -c -d $level vm.elf theirs.$level >theirs.out 2>&1 ||
 		fail "makedumpfile -d $level: $(tail -n 5 theirs.out | tr '\r' '\n')"
 	ours ours.out >ours.count
@@ -61,7 +61,7 @@ grep -qx 'user [1-9][0-9]*' ours.count || fail "there were no user's pages to le
 # Filtered again
 "$GUESTDUMP" convert -q -d 31 ours.16 again.31
 "$GUESTDUMP" convert -q -d 31 vm.elf converted.31
-"$GUESTDUMP" dump -q -j 1 -d 31 "$guest_source" one.31
+"$GUESTDUMP" dump -q --no-metadata -j 1 -d 31 "$guest_source" one.31
 cmp ours.31 one.31 || fail "one thread leaves out something else"
 
 # Which pages, and that what is kept is what it was
@@ -170,7 +170,7 @@ PYTHON
 mkdir small
 if mount -t tmpfs -o "size=$((($(stat -c %s ours.1) + $(stat -c %s ours.31)) / 2))" none small 2>mount.err; then
 	cleanup_fn umount "$tmp/small"
-	"$GUESTDUMP" dump --progress plain -d 1,31 "$guest_source" small/dump 2>small.err ||
+	"$GUESTDUMP" dump --no-metadata --progress plain -d 1,31 "$guest_source" small/dump 2>small.err ||
 		fail "-d 1,31: $(cat small.err)"
 	grep -q 'trying level 31' small.err || fail "level 31 was not tried: $(cat small.err)"
 	cmp small/dump ours.31 || fail "-d 1,31 is not the dump of level 31"
