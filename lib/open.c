@@ -409,7 +409,7 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 	struct gdump_error *err = NULL;
 
 	s->debug = debug_of(opt);
-	if (!s->image.vmcoreinfo && s->ops->order != READ_ASCENDING && !source_is_locked(s))
+	if (!s->image.vmcoreinfo && !source_is_locked(s))
 		err = find_vmcoreinfo(s, vmcoreinfo);
 	if (err)
 		return err;

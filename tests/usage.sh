@@ -101,7 +101,6 @@ done
 # options that exclude each other
 exclude() { refused "$1 qmp:x out" "$2 exclude each other"; }
 exclude "dump --live --no-direct" "--live and --no-direct"
-exclude "dump --no-direct -E --paging" "--no-direct and --paging"
 exclude "dump --detach --dry-run" "--detach and --dry-run"
 exclude "convert -F --split 2" "--flatten and --split"
 exclude "convert -c -z" "-c and -z"

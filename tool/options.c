@@ -140,7 +140,6 @@ const struct option_row option_rows[] = {
 
 const struct exclusive_options exclusive_options[] = {
 	{ "live",    "no-direct" },
-	{ "paging",  "no-direct" },
 	{ "detach",  "dry-run"   },
 	{ "split",   "flatten"   },
 	{ 0 }

@@ -138,9 +138,9 @@ void x86_64_set_paging(struct paging *p, uint64_t root, bool la57, uint64_t mask
  */
 MUST_CHECK struct gdump_error *image_seal(struct image *image);
 
-/* The page tables of the guest's kernel, found by VMCOREINFO; false: they were not found,
- * and there is nothing to deinit.
+/* The page tables of the guest's kernel, found by VMCOREINFO.  An error says what is in the
+ * way, as one clause for all that needs page tables.
  */
-bool paging_of_kernel(struct source *s, struct paging *ret);
+MUST_CHECK struct gdump_error *paging_of_kernel(struct source *s, struct paging *ret);
 /* Those that a CPU was using, found by its notes; false: the notes do not have them. */
 bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret);

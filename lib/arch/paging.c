@@ -6,14 +6,31 @@
 #include "../machine/walker.h"
 #include "arch.h"
 
-bool paging_of_kernel(struct source *s, struct paging *ret)
+struct gdump_error *paging_of_kernel(struct source *s, struct paging *ret)
 {
 	const struct arch *arch = s->image.arch;
+	struct paging p = { .entry_size = 8, .big = s->image.big };
+	struct gdump_error *err = NULL;
+	unsigned char entry[8];
 
-	*ret = (struct paging){ .entry_size = 8, .big = s->image.big };
-	/* tables do not lie in ascending order */
-	return s->ops->order != READ_ASCENDING && s->image.vmcoreinfo && arch->paging &&
-	       arch->paging(s, ret);
+	if (!s->image.vmcoreinfo)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "there is no VMCOREINFO");
+	if (!arch->paging)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "the page tables of machine %s are not supported",
+				 arch_uname(&s->image));
+	if (!arch->paging(s, &p))
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "VMCOREINFO does not contain the address of the kernel's page "
+				 "tables");
+	if (p.levels)
+		err = source_read(s, p.root, entry, p.entry_size);
+	if (err) {
+		paging_deinit(&p);
+		return error_prefix(err, "cannot read the kernel's page tables");
+	}
+	*ret = p;
+	return NULL;
 }
 
 bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret)

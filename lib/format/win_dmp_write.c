@@ -173,16 +173,12 @@ static struct gdump_error *win_search_memory(struct win_writer *w, bool *found)
 
 static struct gdump_error *win_find_header(struct win_writer *w)
 {
-	struct source *s = w->spec->source;
 	bool found;
 	struct gdump_error *err = NULL;
 
 	if (w->spec->image->machine != EM_X86_64 || w->spec->plan->page_size != WIN_PAGE)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "format win-dmp can hold memory of Windows on x86-64 only");
-	if (s->ops->order == READ_ASCENDING)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "format win-dmp reads memory in any order, which this input does not allow; write another format and convert that");
 	found = win_find_note(w);
 	if (!found)
 		err = win_search_memory(w, &found);

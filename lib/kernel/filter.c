@@ -242,8 +242,7 @@ static bool filter_prepare(struct filter *f)
 	char text[120];
 
 	if (!image->vmcoreinfo)
-		return filter_warn(f->plan, "the dump has no VMCOREINFO to describe the kernel"),
-		       false;
+		return filter_warn(f->plan, "there is no VMCOREINFO"), false;
 	if (f->source->is_mutable && !f->plan->survey)
 		return filter_warn(f->plan, "the guest is running"), false;
 	if (!page_layout_read(image, &f->layout, &missing)) {

@@ -16,6 +16,7 @@
 #include "find_vmcoreinfo.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,9 @@ enum {
 	SCAN_PAGES = 32768,             /* most pages of a large guest are holes */
 	READ_BYTES = 256 << 10,
 };
+
+/* The most memory to search if it is slow to read: that takes ten seconds or so. */
+static const uint64_t max_slow_search = (uint64_t)4 << 30;
 
 static const char first_key[] = "OSRELEASE=";
 enum { HEAD_SIZE = NOTE_HEADER + sizeof(first_key) - 1 };
@@ -354,6 +358,16 @@ static void vmcoreinfo_log(const struct source *s, const struct vmcoreinfo_found
 			  found->doubtful ? "; others contradict it, so it is not used" : "");
 }
 
+/* Whether it would take too long to read all memory, while the guest may be paused */
+static bool vmcoreinfo_is_too_far(const struct source *s)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < s->image.num_ranges; i++)
+		size += s->image.ranges[i].size;
+	return s->ops->order == READ_ASCENDING && size > max_slow_search;
+}
+
 struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 {
 	struct vmcoreinfo_search_all all = { .source = s, .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -364,6 +378,11 @@ struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 		how = "where the guest reported it";
 	} else if (vmcoreinfo_find_by_kernel(s, &all.best)) {
 		how = "where the kernel keeps its address";
+	} else if (vmcoreinfo_is_too_far(s)) {
+		how = "without a search through all memory";
+		snprintf(s->image.warning, sizeof(s->image.warning),
+			 "memory was not searched for VMCOREINFO, as it is too large to be read "
+			 "through QEMU; start the guest with -device vmcoreinfo, or run as root");
 	} else {
 		how = "by a search through all memory";
 		err = parallel_run(0, vmcoreinfo_count_chunks(&s->image), vmcoreinfo_search_thread,

@@ -35,6 +35,7 @@ bool vmcoreinfo_at(struct source *s, uint64_t paddr, struct vmcoreinfo_found *re
 
 /* Add VMCOREINFO to the image of @s, which is sealed and has none: the one at @hint (0:
  * unknown), or else one that is found in memory.  If there is none, the image is unchanged,
- * and that is no error.  Only while one thread has the source.
+ * and that is no error.  Large memory that is slow to read is not searched, which is a warning
+ * of the image.  Only while one thread has the source.
  */
 MUST_CHECK struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint);

@@ -193,13 +193,12 @@ static void kernel_find_symbols(struct kernel *k)
 
 struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
 {
+	struct gdump_error *err;
+
 	*ret = (struct kernel){ .source = s };
-	if (!s->image.vmcoreinfo)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "the dump has no VMCOREINFO");
-	if (!paging_of_kernel(s, &ret->paging))
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "cannot find the kernel's page tables (machine "
-				 "%s)", s->image.arch->name);
+	err = paging_of_kernel(s, &ret->paging);
+	if (err)
+		return err;
 	walker_init(&ret->walker, &ret->paging, s);
 	kernel_find_symbols(ret);
 	kernel_find_types(ret);

@@ -196,6 +196,21 @@ static struct gdump_error *mappings_walk_root(struct walk *w, const struct pagin
 	return p->levels ? mappings_walk_table(w, 0, p->root, 0) : NULL;
 }
 
+/* Those of the kernel, if they can be found */
+static struct gdump_error *mappings_walk_kernel(struct walk *w, struct source *s)
+{
+	CLEANUP_ERROR struct gdump_error *why = NULL;
+	struct gdump_error *err;
+	struct paging p;
+
+	why = paging_of_kernel(s, &p);
+	if (why)
+		return NULL;
+	err = mappings_walk_root(w, &p);
+	paging_deinit(&p);
+	return err;
+}
+
 struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
 {
 	const struct image *image = &s->image;
@@ -204,19 +219,13 @@ struct gdump_error *mappings_find(struct source *s, struct mappings *ret)
 	struct paging p;
 
 	*ret = (struct mappings){ 0 };
-	if (s->ops->order == READ_ASCENDING)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "cannot walk page tables, because this input can only be read "
-				 "in ascending order");
 	for (unsigned int i = 0; !err && i < PAGING_MAX_LEVELS; i++) {
 		w.table[i] = malloc(MAX_TABLE);
 		if (!w.table[i])
 			err = error_nomem();
 	}
-	if (!err && paging_of_kernel(s, &p)) {
-		err = mappings_walk_root(&w, &p);
-		paging_deinit(&p);
-	}
+	if (!err)
+		err = mappings_walk_kernel(&w, s);
 	for (size_t cpu = 0; !err && cpu < image->num_cpus_with_notes; cpu++) {
 		if (paging_of_cpu(s, cpu, &p))
 			err = mappings_walk_root(&w, &p);

@@ -14,8 +14,8 @@ struct mappings {
 };
 
 /* Find what the page tables of the kernel and of the processes on the CPUs map, if the dump
- * leads to them.  GDUMP_ERR_UNSUPPORTED: there are too many mappings, or the source can only
- * be read in ascending order.  The caller calls mappings_deinit() after success.
+ * leads to them.  GDUMP_ERR_UNSUPPORTED: there are too many mappings.  The caller calls
+ * mappings_deinit() after success.
  */
 MUST_CHECK struct gdump_error *mappings_find(struct source *s, struct mappings *ret);
 void mappings_deinit(struct mappings *m);

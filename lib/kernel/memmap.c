@@ -174,8 +174,9 @@ struct gdump_error *memmap_read(struct source *s, uint32_t page_struct_size, uin
 	struct memmap m = { 0 };
 	struct gdump_error *err;
 
-	if (!paging_of_kernel(s, &m.paging))
-		return memmap_missing("the address of the kernel's page tables");
+	err = paging_of_kernel(s, &m.paging);
+	if (err)
+		return err;
 	err = mem_section_layout_read(&s->image, &l, &m);
 	if (!err)
 		err = error_prefix(memmap_read_roots(s, &l, page_struct_size, end_pfn, &m),

@@ -374,14 +374,9 @@ struct gdump_error *printk_read(struct source *s, gdump_log_fn *fn, void *arg)
 	struct paging paging;
 	uint64_t symbol;
 
-	if (!s->image.vmcoreinfo)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "cannot find the log: the dump has no VMCOREINFO");
-	if (!paging_of_kernel(s, &paging))
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "cannot find the log: the kernel's page tables were not found "
-				 "(machine %s)",
-				 s->image.arch->name);
+	err = paging_of_kernel(s, &paging);
+	if (err)
+		return error_prefix(err, "cannot find the log");
 	walker_init(&l.walker, &paging, s);
 	if (vmcoreinfo_symbol(&s->image, "prb", &symbol))
 		err = ring_print(&l, symbol);

@@ -39,7 +39,7 @@ void image_read_uts(struct source *s)
 	CLEANUP_ERROR struct gdump_error *err = NULL;
 	uint64_t paddr;
 
-	if (image->version[0] || s->ops->order == READ_ASCENDING || !uts_paddr(image, &paddr))
+	if (image->version[0] || !uts_paddr(image, &paddr))
 		return;
 	err = source_read(s, paddr, uts, sizeof(uts));
 	if (err || strncmp(uts[SYSNAME], "Linux", UTS_LEN) || !uts_is_text(uts[VERSION]) ||

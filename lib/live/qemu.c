@@ -12,7 +12,7 @@
  * we read ourselves, or else something is wrong with the addresses.
  *
  * Where reading the process is not allowed, or does not fit, QEMU dumps it all
- * (see qemu_stream.c): slower, but it needs nothing but the monitor.
+ * (see qemu_indirect.c): slower, but it needs nothing but the monitor.
  *
  * What can be done before the guest is paused is done before; afterwards, the
  * memory map is checked to be still the same.
@@ -94,7 +94,7 @@ static struct gdump_error *qemu_find_memory(struct qemu *qemu)
 
 /* The ways to read a guest, the best one first; the last one always works. */
 static const struct qemu_way *const ways[] = {
-	&qemu_way_snapshot, &qemu_way_protected, &qemu_way_process, &qemu_way_dump,
+	&qemu_way_snapshot, &qemu_way_protected, &qemu_way_process, &qemu_way_indirect,
 };
 
 static struct gdump_error *qemu_choose(struct qemu *qemu)

@@ -29,6 +29,7 @@ struct qemu {
 	struct procmem *mem;            /* QEMU's process; NULL: not to be read */
 	const struct qemu_way *way;     /* NULL: not chosen yet                 */
 	struct qemu_stream stream;
+	struct peek *peek;              /* see qemu_peek.h; NULL: not used yet  */
 	struct protected_dump *protected_dump;  /* of qemu_way_protected        */
 	struct snapshot *snapshot;      /* of qemu_way_snapshot                 */
 };

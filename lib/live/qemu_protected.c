@@ -208,7 +208,7 @@ static struct gdump_error *protected_begin_stream(struct qemu *qemu)
 	if (err || pv_has_cpus(&qemu->source.image))
 		return err ? err : protected_take_head(qemu);
 	/* it could be protected, but is not */
-	qemu_use(qemu, &qemu_way_dump);
+	qemu_use(qemu, &qemu_way_indirect);
 	return NULL;
 }
 

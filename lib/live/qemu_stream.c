@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * qemu_stream.c - a guest of QEMU whose memory only QEMU itself may read
+ * qemu_stream.c - reading the guest's memory out of a dump that QEMU writes into a pipe
  *
  * Theory of operation.  QEMU writes a dump into a pipe of ours, in the background (a
  * detached dump).  We read it in ascending order as memory is asked for, and discard
  * the rest.  If an address was already passed, or is far ahead, that dump is ended, and
  * another one begins at the address.
  *
- * While QEMU writes a dump, the guest is paused, whether or not we paused it.  So for a
- * guest that keeps running, each read is a dump of its own.
+ * While QEMU writes a dump, the guest is paused, whether or not we paused it.
  */
 #include "qemu_stream.h"
 
@@ -20,7 +19,6 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/debug.h"
-#include "qemu_way.h"
 
 enum {
 	FAR_AHEAD = 64 << 20,           /* from here on, a new dump is faster   */
@@ -153,11 +151,11 @@ static const struct qemu_load *qemu_stream_load(struct qemu *qemu, uint64_t padd
 }
 
 /* Begin a new dump at @paddr unless the pipe reaches it soon. */
-static struct gdump_error *qemu_stream_seek(struct qemu *qemu, uint64_t paddr, size_t len)
+static struct gdump_error *qemu_stream_seek(struct qemu *qemu, uint64_t paddr)
 {
 	const struct memory_map *map = &qemu->map.memory;
 	const struct mem_slot *last = &map->slots[map->num_slots - 1];
-	struct qemu_extent extent = { paddr, len };
+	const uint64_t end = last->paddr + (last->size - 1);
 	const struct qemu_load *l = qemu->stream.active ? qemu_stream_load(qemu, paddr) : NULL;
 	struct gdump_error *err;
 	uint64_t off;
@@ -168,9 +166,7 @@ static struct gdump_error *qemu_stream_seek(struct qemu *qemu, uint64_t paddr, s
 			return NULL;
 	}
 	err = qemu_stream_end(qemu);
-	if (!qemu->source.is_mutable)
-		extent.length = last->paddr + (last->size - 1) - paddr + 1;
-	return err ? err : qemu_stream_start(qemu, extent);
+	return err ? err : qemu_stream_start(qemu, (struct qemu_extent){ paddr, end - paddr + 1 });
 }
 
 static struct gdump_error *qemu_stream_piece(struct qemu *qemu, uint64_t paddr, unsigned char *buf,
@@ -192,7 +188,7 @@ struct gdump_error *qemu_stream_read(struct source *s, uint64_t paddr, void *buf
 	size_t n;
 
 	guest_alive(&qemu->guest);
-	err = qemu_stream_seek(qemu, paddr, len);
+	err = qemu_stream_seek(qemu, paddr);
 	while (!err && len) {
 		l = qemu_stream_load(qemu, paddr);
 		n = l && paddr >= l->paddr ?
@@ -202,8 +198,6 @@ struct gdump_error *qemu_stream_read(struct source *s, uint64_t paddr, void *buf
 		buf = (char *)buf + n;
 		len -= n;
 	}
-	if (qemu->source.is_mutable)
-		gdump_error_destroy(qemu_stream_end(qemu));
 	return err;
 }
 
@@ -222,18 +216,3 @@ struct gdump_error *qemu_stream_begin(struct qemu *qemu)
 		err = qemu_stream_end(qemu);
 	return err;
 }
-
-static const struct source_ops qemu_stream_ops = {
-	.name = "qmp",
-	.order = READ_ASCENDING,
-	.read = qemu_stream_read,
-	.guest = &qemu_guest_ops,
-	.close = qemu_close,
-};
-
-const struct qemu_way qemu_way_dump = {
-	.name = "a dump that QEMU writes",
-	.ops = &qemu_stream_ops,
-	.begin = qemu_stream_begin,
-	.end = qemu_stream_end,
-};

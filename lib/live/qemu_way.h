@@ -36,4 +36,4 @@ struct qemu_way {
 };
 
 extern const struct qemu_way qemu_way_snapshot, qemu_way_process, qemu_way_protected,
-			     qemu_way_dump;
+			     qemu_way_indirect;

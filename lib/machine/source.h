@@ -6,8 +6,8 @@
  * A source embeds struct source as its first member and fills image and ops.
  * While gdump_open() opens it, one thread has it: it may unlock() it, and adds
  * to the image what is found in memory.  From then on every function below may be
- * called from many threads at once, except on a READ_ASCENDING source, where
- * source_read() lets one in at a time and asks for ascending addresses only.
+ * called from many threads at once; source_read() lets one at a time into a
+ * READ_ASCENDING source.
  * Pausing a guest and pushing replace the contents of its notes, and set
  * is_mutable: the caller of gdump_write() leaves notes alone meanwhile.
  */
@@ -56,7 +56,8 @@ struct page_sink {
 /* How a dump gets the pages of a source. */
 enum read_order {
 	READ_ANY,               /* by read(), from many threads                 */
-	READ_ASCENDING,         /* by read(), one call at a time, by ascending address */
+	READ_ASCENDING,         /* by read(), one call at a time, by ascending address;
+				 * before, read() works as for READ_ANY, but slower */
 	READ_PUSHED,            /* by push(); until then read() works as for READ_ANY */
 };
 
@@ -177,6 +178,7 @@ struct source {
 	bool was_running;               /* it ran when we came                  */
 	bool resumed_early;                    /* it was resumed before all was read   */
 	atomic_bool is_mutable;         /* it may run while we read             */
+	atomic_bool in_order;           /* a dump is written: see READ_ASCENDING */
 	struct bytes **files;           /* that it was opened from and closes;
 					 * an array that is freed with it       */
 	size_t num_files;

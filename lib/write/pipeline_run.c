@@ -544,6 +544,7 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 	unsigned int n = 0, started = 0;
 
 	pipeline_init(&p);
+	s->in_order = p.order == READ_ASCENDING;
 	err = workers ? ring_alloc(&p) : error_nomem();
 	pthread_mutex_lock(&p.lock);
 	while (!err && n < opt->threads) {
@@ -560,6 +561,7 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 	for (unsigned int i = 0; i < started; i++)
 		pthread_join(workers[i].thread, NULL);
 	receive_err = receiver_end(&p);
+	s->in_order = false;
 	for (unsigned int i = 0; i < n; i++)
 		worker_free(&workers[i], w ? w->codec : NULL);
 	if (!err)

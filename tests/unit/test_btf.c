@@ -27,7 +27,7 @@ static struct gdump_error *load(struct fake *f, uint64_t len, struct btf *ret)
 	struct walker w;
 	struct gdump_error *err;
 
-	CHECK(paging_of_kernel(&f->source, &paging));
+	CHECK_OK(paging_of_kernel(&f->source, &paging));
 	walker_init(&w, &paging, &f->source);
 	err = btf_read(&w, kernel + AT, len, ret);
 	walker_deinit(&w);

@@ -57,7 +57,7 @@ static struct gdump_error *load(struct fake *f, struct symtab *ret)
 	struct walker w;
 	struct gdump_error *err;
 
-	CHECK(paging_of_kernel(&f->source, &paging));
+	CHECK_OK(paging_of_kernel(&f->source, &paging));
 	walker_init(&w, &paging, &f->source);
 	err = kallsyms_read(&w, ret);
 	walker_deinit(&w);

@@ -43,7 +43,7 @@ static struct fake *begin(uint16_t machine, const char *info, struct paging *p, 
 {
 	struct fake *f = fake_create(machine, MEMORY, info);
 
-	CHECK(paging_of_kernel(&f->source, p));
+	CHECK_OK(paging_of_kernel(&f->source, p));
 	walker_init(w, p, &f->source);
 	return f;
 }
@@ -177,7 +177,7 @@ static void test_hash(void)
 	set(f, 0x5000, 2, 0xc00c000000010000);
 	set(f, 0x6000, 1, 0x30000);
 	set(f, 0x6000, 2, 0xc00c000000000000);
-	CHECK(paging_of_kernel(&f->source, &p));
+	CHECK_OK(paging_of_kernel(&f->source, &p));
 	walker_init(&w, &p, &f->source);
 	check_at(&w, 0xc000000000012345, 0x12345, MEMORY - 0x12345);
 	check_at(&w, 0xc00c000000001000, 0x31000, 0xf000);
@@ -189,9 +189,9 @@ static void test_hash(void)
 	paging_deinit(&p);
 
 	set(f, 0x6000, 0, 0xc000000000005000);  /* in a circle */
-	CHECK(!paging_of_kernel(&f->source, &p));
+	CHECK_ERR(paging_of_kernel(&f->source, &p), GDUMP_ERR_UNSUPPORTED, "page tables");
 	set(f, 0x6000, 0, 0xc000000080000000);  /* outside of memory */
-	CHECK(!paging_of_kernel(&f->source, &p));
+	CHECK_ERR(paging_of_kernel(&f->source, &p), GDUMP_ERR_UNSUPPORTED, "page tables");
 	source_close(&f->source);
 }
 
@@ -201,12 +201,26 @@ static void test_unknown(void)
 	struct fake *arm = fake_create(EM_AARCH64, MEMORY,
 				       "NUMBER(VA_BITS)=99\nNUMBER(kimage_voffset)=0\n"
 				       "SYMBOL(swapper_pg_dir)=0\n");
+	struct fake *mips = fake_create(EM_MIPS, MEMORY, "PAGESIZE=4096\n");
+	struct fake *outside = fake_create(EM_X86_64, MEMORY,
+					   "SYMBOL(swapper_pg_dir)=ffffffff90000000\n"
+					   "NUMBER(phys_base)=0\n");
 	struct paging p;
 
-	CHECK(!paging_of_kernel(&f->source, &p));
-	CHECK(!paging_of_kernel(&arm->source, &p));
+	CHECK_ERR(paging_of_kernel(&f->source, &p), GDUMP_ERR_UNSUPPORTED,
+		  "VMCOREINFO does not contain the address");
+	CHECK_ERR(paging_of_kernel(&arm->source, &p), GDUMP_ERR_UNSUPPORTED,
+		  "VMCOREINFO does not contain the address");
+	CHECK_ERR(paging_of_kernel(&mips->source, &p), GDUMP_ERR_UNSUPPORTED, "not supported");
+	CHECK_ERR(paging_of_kernel(&outside->source, &p), GDUMP_ERR_NODATA,
+		  "cannot read the kernel's page tables: address");
+	outside->source.image.vmcoreinfo = NULL;
+	CHECK_ERR(paging_of_kernel(&outside->source, &p), GDUMP_ERR_UNSUPPORTED,
+		  "there is no VMCOREINFO");
 	source_close(&f->source);
 	source_close(&arm->source);
+	source_close(&mips->source);
+	source_close(&outside->source);
 }
 
 static void test_mutations(uint16_t machine, const char *info)
@@ -225,7 +239,9 @@ static void test_mutations(uint16_t machine, const char *info)
 		fake_mutate(f, &seed, 0, 0x10000, false);
 		if (i % 2)
 			fake_mutate(f, &seed, 0, 0, true);
-		if (paging_of_kernel(&f->source, &p)) {
+		CLEANUP_ERROR struct gdump_error *why = paging_of_kernel(&f->source, &p);
+
+		if (!why) {
 			walker_init(&w, &p, &f->source);
 			for (unsigned int n = 0; n < 50; n++)
 				gdump_error_destroy(walker_read(&w, random_next(&seed), buf,
