@@ -57,9 +57,19 @@ test_levels_and_kinds_add_up() {
 	local options
 	for options in "-d 1 -x user" "-x user -d 1" "-x zero -x user" "-d 16 -d 1,16 -x user"; do
 		# shellcheck disable=SC2086 # several options
-		"$GUESTDUMP" convert --dry-run --progress json $options plain >out 2>err
+		fails_with 6 "$GUESTDUMP" convert --dry-run --progress json $options plain >out 2>err
 		grep -q '"level": 9,' err || fail "$options: $(cat err)"
 	done
+}
+
+# What was asked for and could not be done at all is no success
+test_unfiltered_is_a_status() {
+	fails_with 6 "$GUESTDUMP" convert -d 31 plain unfiltered 2>err
+	grep -q 'warning: pages are not filtered: there is no VMCOREINFO' err || fail "$(cat err)"
+	"$GUESTDUMP" convert -q -d 1 plain zero 2>err || fail "level 1: $(cat err)"
+	fails_with 1 "$GUESTDUMP" info --pages plain >out
+	grep -q '^pages  *of unknown kinds: .*there is no VMCOREINFO' out || fail "$(cat out)"
+	rm unfiltered zero
 }
 
 # --- pipes ---
@@ -152,6 +162,7 @@ test_bar_fits_the_terminal() {
 test_names_on_a_terminal
 test_names_in_json
 test_levels_and_kinds_add_up
+test_unfiltered_is_a_status
 test_broken_pipe_is_no_news
 test_bar_fits_the_terminal
 test_fifo_without_reader

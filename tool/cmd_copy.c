@@ -27,6 +27,7 @@ static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned
 	if (err)
 		return err;
 	say_plan(g, plan, level);
+	c->unfiltered = plan_is_unfiltered(plan, level);
 	err = (c->args->detach ? detach_write : gdump_write)(g, plan, c->to, &c->args->write);
 	gdump_plan_destroy(plan);
 	return err;
@@ -91,11 +92,12 @@ static int dry_run(struct copy *c, struct gdump *g)
 	if (err)
 		return fail(err);
 	say_plan(g, plan, level);
+	c->unfiltered = plan_is_unfiltered(plan, level);
 	err = gdump_estimate(g, plan, &c->args->write, &bytes);
 	if (!err)
 		copy_report_estimate(plan, gdump_info(g)->num_pages, bytes);
 	gdump_plan_destroy(plan);
-	return finish_stdout(err ? fail(err) : EXIT_DONE);
+	return finish_stdout(err ? fail(err) : c->unfiltered ? EXIT_UNFILTERED : EXIT_DONE);
 }
 
 /* A gdump_write_options.resume_now: before Ctrl-Z stops us, the guest is resumed. */

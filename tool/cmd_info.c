@@ -328,6 +328,8 @@ int cmd_info(struct arguments *args)
 		err = gdump_plan_survey(g, &plan);
 	if (!err)
 		status = (args->json ? print_json_info : print_info)(g, &protection, plan, args);
+	if (!status && plan && plan_is_unfiltered(plan, 31))
+		status = EXIT_FAILED;
 	gdump_plan_destroy(plan);
 	gdump_close(g);
 	return finish_stdout(err ? fail(err) : status);

@@ -15,6 +15,7 @@ struct copy {
 	uint64_t paused_us;
 	bool resumed_early;                    /* the guest was resumed to stop us     */
 	bool look_first;                /* something is to be found out before the pause */
+	bool unfiltered;                /* a level was asked for, and could not be had */
 	double canceled_at;             /* of a live dump: seconds since the start; 0: it
 					 * was not canceled                     */
 };

@@ -86,8 +86,9 @@ int copy_report_success(const struct copy *c, const struct gdump_info *info)
 		say_summary(c, info);
 	copy_report_guest(c, info);
 	say_losses(c, info);
-	return c->result.unreadable || info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE
-									       : EXIT_DONE;
+	if (c->result.unreadable || info->incomplete || info->num_lost_cpus)
+		return EXIT_INCOMPLETE;
+	return c->unfiltered ? EXIT_UNFILTERED : EXIT_DONE;
 }
 
 int copy_report_failure(const struct copy *c, struct gdump_error *err)

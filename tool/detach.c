@@ -225,11 +225,12 @@ struct gdump_error *detach_write(struct gdump *g, const struct gdump_plan *plan,
 
 void detach_end(int status)
 {
-	const bool never_begun = detach.begun >= 0 && status;
+	const bool completed = !status || status == EXIT_UNFILTERED;
+	const bool never_begun = detach.begun >= 0 && !completed;
 	char *json = jobs_path(detach.dir, detach.id, "json");
 	char *sock = jobs_path(detach.dir, detach.id, "sock");
 
-	json_object_set_new(detach.job, "state", json_string(status ? "failed" : "completed"));
+	json_object_set_new(detach.job, "state", json_string(completed ? "completed" : "failed"));
 	json_object_set_new(detach.job, "status", json_integer(status));
 	json_object_set_new(detach.job, "ended", json_integer((json_int_t)time(NULL)));
 	if (detach.error)
@@ -240,7 +241,7 @@ void detach_end(int status)
 		jobs_write(detach.dir, detach.id, detach.job);
 	unlink(sock);
 	close(detach.listener);
-	if (!status)
+	if (completed)
 		leave_parent();
 	json_decref(detach.job);
 	free(json);

@@ -78,6 +78,15 @@ void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int
 	    text[0] ? "; omitting " : "", text);
 }
 
+bool plan_is_unfiltered(const struct gdump_plan *plan, unsigned int level)
+{
+	uint64_t omitted = 0;
+
+	for (unsigned int bit = GDUMP_DROP_CACHE; bit <= GDUMP_DROP_FREE; bit *= 2)
+		omitted += gdump_plan_dropped(plan, bit);
+	return level & ~(unsigned int)GDUMP_DROP_ZERO && gdump_plan_warning(plan) && !omitted;
+}
+
 static void print_kind(const struct gdump *g, uint64_t pages, const char *name)
 {
 	if (pages)

@@ -12,6 +12,8 @@
  * the warning of @plan, if there is one.
  */
 void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int level);
+/* Whether @level asks for kinds of pages to be omitted, and none could be recognized. */
+bool plan_is_unfiltered(const struct gdump_plan *plan, unsigned int level);
 /* Print a line for each kind of page to standard output. */
 void print_kinds(const struct gdump *g, const struct gdump_plan *plan);
 /* An object with "pages" and "bytes" for each kind. */

@@ -17,6 +17,7 @@ enum exit_status {
 	EXIT_INCOMPLETE = 3,
 	EXIT_CANCELED = 4,
 	EXIT_PROTECTED = 5,
+	EXIT_UNFILTERED = 6,            /* the dump is complete, and larger than asked for */
 };
 
 /* --- main.c: the table of commands --- */
