@@ -118,9 +118,9 @@ struct gdump_extent {
 typedef bool gdump_progress_fn(void *arg, uint64_t done, uint64_t total);
 
 /* Whether the guest keeps running during gdump_write().  The dump shows the moment
- * when gdump_write() began, or when gdump_plan_create() paused the guest to read its
- * memory; the guest is resumed within milliseconds after gdump_write() starts.  Other
- * functions called before see the running guest.
+ * when gdump_write() began, or when gdump_plan_create() was called with pages to omit; then
+ * call gdump_write() soon, because the guest waits when it writes to memory, once 256 MiB of it
+ * were sent.  Other functions called before see the running guest.
  */
 enum gdump_live {
 	GDUMP_LIVE_NO,
@@ -205,6 +205,10 @@ struct gdump_open_options {
 	 */
 	const struct gdump_metadata *metadata;
 	bool no_metadata;               /* forget what the file says            */
+	/* With live: the registers must be known before the pages come, as for the member paging
+	 * of gdump_write_options; the pause is somewhat longer.
+	 */
+	bool live_registers;
 };
 
 /* Open a dump file by its path ("-": standard input), or a running guest:

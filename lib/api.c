@@ -217,7 +217,7 @@ static struct gdump_error *api_make_plan(struct source *s, unsigned int drop, bo
 		return err;
 	plan->survey = survey;
 	if (drop)
-		err = source_pause(s);
+		err = source_pause(s, false);
 	if (!err && drop)
 		err = filter_plan(plan, s, drop);
 	if (err)

@@ -184,7 +184,7 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	if (!err)
 		err = dump_effective_plan(g, &set, &plan, &whole, &trimmed);
 	if (!err && opt.paging)
-		err = source_pause(g->source);
+		err = source_pause(g->source, true);
 	if (err)
 		return err;
 	dump_log_settings(g, &set, plan, &opt, path);

@@ -381,6 +381,7 @@ static int cmd_copy(struct arguments *args)
 	args->open.metadata = args->open.no_metadata ? NULL : origin();
 	args->open.parts = (const char *const *)args->words + 1;
 	args->open.num_parts = num > 2 ? (size_t)num - 2 : 0;
+	args->open.live_registers = args->write.paging;
 	args->write.resume_guest = true;
 	args->write.result = &c.result;
 	return copy_run(&c);

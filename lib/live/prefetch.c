@@ -101,26 +101,6 @@ static const struct mem_slot *prefetch_next_run(struct prefetch *p, size_t max, 
 	return NULL;
 }
 
-/* How @num pages of the guest at @hva are protected: each, of all its host pages, the least */
-static void prefetch_look(const struct prefetch *p, uint64_t hva, size_t num, unsigned char *wp)
-{
-	const uint64_t host = procmem_page_size(p->mem), start = round_down(hva, host);
-	const uint64_t of_host = div_up(hva + num * p->page_size - start, host);
-	unsigned char one[RUN_MAX + 1];
-
-	memset(wp, WP_NONE, num);
-	if (of_host > sizeof(one))
-		return;
-	procmem_wp_state(p->mem, start, (size_t)of_host, one);
-	for (size_t i = 0; i < num; i++) {
-		const uint64_t page = hva + i * p->page_size - start;
-
-		wp[i] = WP_PROTECTED_ZERO;
-		for (uint64_t k = page / host; k * host < page + p->page_size; k++)
-			wp[i] = MIN(wp[i], one[k]);
-	}
-}
-
 /* Read wanted pages to @buf, and put those that are as they were at the snapshot. */
 static struct gdump_error *prefetch_put_pages(struct prefetch *p, const struct mem_slot *s,
 					      uint64_t pfn, size_t num, unsigned char *buf)
@@ -138,7 +118,7 @@ static struct gdump_error *prefetch_put_pages(struct prefetch *p, const struct m
 		p->missed += num;
 		return NULL;
 	}
-	prefetch_look(p, hva, num, wp);
+	procmem_wp_least(p->mem, hva, p->page_size, num, wp);
 	for (size_t i = 0; !err && i < num; i++, buf += p->page_size) {
 		if (wp[i] == WP_NONE && !as_it_is)
 			p->missed++;
@@ -157,7 +137,7 @@ static struct gdump_error *prefetch_put_run(struct prefetch *p, const struct mem
 	unsigned char wp[RUN_MAX];
 	size_t n;
 
-	prefetch_look(p, s->hva + (p->end * p->page_size - s->paddr), num, wp);
+	procmem_wp_least(p->mem, s->hva + (p->end * p->page_size - s->paddr), p->page_size, num, wp);
 	for (size_t i = 0; !err && i < num; i += n) {
 		n = 1;
 		if (wp[i] == WP_PROTECTED_ZERO) {

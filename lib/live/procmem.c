@@ -43,6 +43,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include "../util/array.h"
@@ -507,6 +508,64 @@ void procmem_wp_state(const struct procmem *pm, uint64_t addr, size_t num, unsig
 	if (!procmem_scan_wp(pm, addr, num, wp) &&
 	    !procmem_read_tables(pm, addr, num, pagemap_wp, wp))
 		memset(wp, WP_NONE, num);
+}
+
+void procmem_wp_least(const struct procmem *pm, uint64_t addr, uint64_t size, size_t num,
+		      unsigned char *wp)
+{
+	const uint64_t end = addr + num * size;
+	unsigned char pages[512];
+	uint64_t next, first;
+	size_t n;
+
+	memset(wp, WP_PROTECTED_ZERO, num);
+	for (uint64_t page = round_down(addr, pm->page_size); page < end; ) {
+		n = (size_t)MIN(div_up(end - page, pm->page_size), (uint64_t)ARRAY_SIZE(pages));
+		procmem_wp_state(pm, page, n, pages);
+		for (size_t i = 0; i < n; i++, page = next) {
+			next = page + pm->page_size;
+			first = MAX(page, addr) - addr;
+			for (size_t k = first / size; k * size < MIN(next, end) - addr; k++)
+				wp[k] = MIN(wp[k], pages[i]);
+		}
+	}
+}
+
+bool procmem_reports_wp(const struct procmem *pm)
+{
+	struct scan_arg arg = { .size = sizeof(arg), .start = pm->page_size, .end = pm->page_size };
+	unsigned int major = 0, minor = 0;
+	struct utsname uts;
+
+	if (pm->pagemap < 0)
+		return false;
+	if (!ioctl(pm->pagemap, SCAN_PAGEMAP, &arg))
+		return true;
+	/* before Linux 5.14 the page tables that we see lack that bit */
+	return !uname(&uts) && sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 14));
+}
+
+void procmem_populate(const struct procmem *pm, uint64_t addr, uint64_t size)
+{
+	unsigned char there[512], bytes[ARRAY_SIZE(there)];
+	struct iovec from[ARRAY_SIZE(there)];
+	struct iovec to = { .iov_base = bytes };
+	size_t num, n;
+
+	for (uint64_t left = size / pm->page_size; left; left -= num, addr += num * pm->page_size) {
+		num = (size_t)MIN(left, (uint64_t)ARRAY_SIZE(there));
+		procmem_scan_tables(pm, addr, num, there);
+		n = 0;
+		for (size_t i = 0; i < num; i++) {
+			if (!there[i])
+				from[n++] = (struct iovec){ (void *)(uintptr_t)(addr + i * pm->page_size), 1 };
+		}
+		to.iov_len = n;
+		/* it only saves time: what cannot be read remains as it is */
+		if (n && process_vm_readv(pm->pid, &to, 1, from, n, 0) < 0)
+			return;
+	}
 }
 
 /* Copy from a file that we map too, without filling its holes. */

@@ -34,6 +34,15 @@ void procmem_scan(const struct procmem *pm, uint64_t addr, size_t num, unsigned 
  */
 enum wp_state { WP_NONE, WP_PROTECTED, WP_PROTECTED_ZERO };
 void procmem_wp_state(const struct procmem *pm, uint64_t addr, size_t num, unsigned char *wp);
+/* The same of @num pieces of @size bytes from @addr on, whatever that is: the least of all pages
+ * that a piece is in
+ */
+void procmem_wp_least(const struct procmem *pm, uint64_t addr, uint64_t size, size_t num,
+		      unsigned char *wp);
+/* Whether the kernel reports write protection at all */
+bool procmem_reports_wp(const struct procmem *pm);
+/* Have the process populate what is not populated of [addr, addr + size). */
+void procmem_populate(const struct procmem *pm, uint64_t addr, uint64_t size);
 /* GDUMP_ERR_REMOTE if the process has ended, GDUMP_ERR_NODATA if a page cannot be read.
  * Allocates nothing in the process.
  */

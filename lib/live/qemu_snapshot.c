@@ -15,16 +15,22 @@
  *     prefetch.c              reads most of the memory before QEMU sends it: the stream
  *                             alone would take several times as long
  *
+ *     snapshot_view.c         reads any memory of the snapshot, for a plan
+ *
  * QEMU's settings are changed before anything else, which shows whether QEMU and the host
  * can do it.  A dump of one page shows which notes of CPUs there are; while the guest
- * runs, their contents are of no use yet.  From then on there are two cases:
+ * runs, their contents are of no use yet.  Then there are three cases:
  *
- *   - Nobody reads memory before the dump.  snapshot_push() starts the snapshot, and takes
+ *   - Nobody reads memory before the dump.  snapshot_push() begins the snapshot, and takes
  *     the registers of that moment out of the stream.  QEMU's own pause is the only one.
- *   - A plan that omits pages has to read memory, or the registers are of a kind that
- *     cannot be taken out of the stream.  direct_pause() pauses the guest and reads its
- *     CPUs again, and the memory is of that moment, too, until the snapshot has
- *     begun and the guest is resumed.
+ *   - A plan that omits pages has to read memory.  snapshot_pause() begins the snapshot for it,
+ *     and the plan reads what QEMU has protected, while the guest runs.  snapshot_push() goes on
+ *     from there.
+ *   - The registers are needed before they come at the end of the stream, or are of a kind that
+ *     cannot be taken out of it.  Then direct_pause() pauses the guest and reads them, and
+ *     the guest is resumed when the snapshot has begun.  Before a snapshot, QEMU has all memory
+ *     populated, which takes the longer the less of it the guest has used: so we see to that
+ *     before the pause.
  *
  * The little memory of devices that the stream has under no clear name is read directly.
  *
@@ -49,6 +55,7 @@
 #include "snapshot_migration.h"
 #include "snapshot_pages.h"
 #include "snapshot_pipe.h"
+#include "snapshot_view.h"
 
 enum {
 	FEED_SIZE = 1 << 20,            /* of the stream, at once               */
@@ -62,10 +69,17 @@ struct snapshot {
 	struct snapshot_migration migration;
 	struct snapshot_pipe pipe;
 	/* of the snapshot that is under way */
+	struct migration stream;
+	struct migration_events events;
+	unsigned char *buf;
 	struct snapshot_pages pages;
 	struct prefetch prefetch;
+	struct snapshot_view view;
+	struct page_sink to_view;
 	const struct page_sink *to;
 	bool begun;                     /* the memory is write-protected        */
+	bool has_cpus;                  /* the notes are of its moment          */
+	bool is_viewed;                 /* memory is read through the view      */
 	unsigned char *tail;            /* the devices' states                  */
 	size_t tail_len, tail_cap;
 };
@@ -83,7 +97,7 @@ static struct gdump_error *snapshot_on_blocks(void *arg, const struct migration 
 /* With the first page, the memory is write-protected, so prefetching may begin.  A guest
  * that we paused is not resumed by newer versions of QEMU, so we do that.  QEMU may write to
  * the guest's memory for it and wait until we have read the pipe: so we do not wait
- * for its answer here.
+ * for its answer here, where nobody else reads it.
  */
 static struct gdump_error *snapshot_begin(struct snapshot *s)
 {
@@ -91,7 +105,7 @@ static struct gdump_error *snapshot_begin(struct snapshot *s)
 
 	s->begun = true;
 	prefetch_begin(&s->prefetch, qmp_pid(q));
-	return s->qemu->guest.state == GUEST_PAUSED ? qmp_post(q, "cont") : NULL;
+	return s->qemu->guest.state == GUEST_PAUSED && !s->is_viewed ? qmp_post(q, "cont") : NULL;
 }
 
 static struct gdump_error *snapshot_on_page(void *arg, const struct migration_page *page)
@@ -124,64 +138,49 @@ static struct gdump_error *snapshot_on_rest(void *arg, const unsigned char *buf,
 	return NULL;
 }
 
-/* Prefetch a little; else *@worked is false. */
+/* Pass on or prefetch a little; else *@worked is false. */
 static struct gdump_error *snapshot_prefetch(struct snapshot *s, bool *worked)
 {
-	struct gdump_error *err = prefetch_step(&s->prefetch, worked);
+	struct gdump_error *err;
 
+	if (view_is_empty(&s->view))
+		err = prefetch_step(&s->prefetch, worked);
+	else
+		err = view_give(&s->view, s->to, s->pipe.ended, worked);
 	if (!err && s->to->canceled(s->to->arg))
 		err = error_new(GDUMP_ERR_CANCELED, "canceled");
 	return err;
 }
 
-/* Feed what was moved to our own pipe. */
-static struct gdump_error *snapshot_feed(struct snapshot *s, struct migration *m,
-					 unsigned char *buf)
+/* Take what QEMU has sent.  @idle: there is nothing else to do. */
+static struct gdump_error *snapshot_step(struct snapshot *s, bool idle)
 {
-	struct gdump_error *err = NULL;
+	struct gdump_error *err = snapshot_pipe_move(&s->pipe, idle);
 	size_t len;
 
 	while (!err && s->pipe.moved) {
-		err = snapshot_pipe_read(&s->pipe, buf, FEED_SIZE, &len);
+		err = snapshot_pipe_read(&s->pipe, s->buf, FEED_SIZE, &len);
 		if (!err)
-			err = migration_feed(m, buf, len);
+			err = migration_feed(&s->stream, s->buf, len);
 	}
 	return err;
 }
 
-/* From the stream's start to its end */
-static struct gdump_error *snapshot_run(struct snapshot *s, struct migration *m)
-{
-	CLEANUP_FREE unsigned char *buf = malloc(FEED_SIZE);
-	struct gdump_error *err = buf ? NULL : error_nomem();
-	bool worked;
-
-	while (!err && !s->pipe.ended) {
-		err = snapshot_prefetch(s, &worked);
-		if (!err)
-			err = snapshot_pipe_move(&s->pipe, !worked);
-		if (!err)
-			err = snapshot_feed(s, m, buf);
-	}
-	if (!err && !m->ram_done)
-		err = migration_end(m);
-	if (!err && !m->ram_done)
-		err = error_new(GDUMP_ERR_REMOTE, "QEMU ended its snapshot too early");
-	return err;
-}
-
+/* From where the stream is to its end */
 static struct gdump_error *snapshot_take(struct snapshot *s)
 {
-	const struct migration_events events = {
-		.blocks = snapshot_on_blocks, .page = snapshot_on_page,
-		.rest = snapshot_on_rest, .arg = s,
-	};
-	struct migration m;
-	struct gdump_error *err = migration_init(&m, 0, &events);
+	struct gdump_error *err = NULL;
+	bool worked;
 
-	if (!err)
-		err = snapshot_run(s, &m);
-	migration_deinit(&m);
+	while (!err && !(s->pipe.ended && view_is_empty(&s->view))) {
+		err = snapshot_prefetch(s, &worked);
+		if (!err && !s->pipe.ended)
+			err = snapshot_step(s, !worked);
+	}
+	if (!err && !s->stream.ram_done)
+		err = migration_end(&s->stream);
+	if (!err && !s->stream.ram_done)
+		err = error_new(GDUMP_ERR_REMOTE, "QEMU ended its snapshot too early");
 	return err;
 }
 
@@ -208,29 +207,7 @@ static struct gdump_error *snapshot_take_cpus(struct snapshot *s)
 	return err;
 }
 
-/* The way ------------------------------------------------------------------- */
-
-static struct gdump_error *snapshot_start(struct snapshot *s)
-{
-	CLEANUP_FD int theirs = -1;
-	struct gdump_error *err = snapshot_pipe_open(&s->pipe, &theirs);
-
-	return err ? err : snapshot_migration_start(&s->migration, theirs, s->pipe.fd);
-}
-
-/* The stream has been read to its end. */
-static struct gdump_error *snapshot_finish(struct snapshot *s)
-{
-	struct gdump_error *err = snapshot_migration_finish(&s->migration);
-
-	if (err)
-		return err;
-	s->qemu->source.is_mutable = true;
-	err = guest_resume(&s->qemu->guest);
-	if (!err)
-		guest_was_resumed(&s->qemu->guest);
-	return err;
-}
+/* Start and end ------------------------------------------------------------- */
 
 static void snapshot_init(struct snapshot *s, const struct page_sink *to)
 {
@@ -248,58 +225,223 @@ static void snapshot_init(struct snapshot *s, const struct page_sink *to)
 	};
 }
 
+/* Have QEMU start a snapshot whose pages go to @to. */
+static struct gdump_error *snapshot_start(struct snapshot *s, const struct page_sink *to)
+{
+	static const struct migration_events events = {
+		.blocks = snapshot_on_blocks, .page = snapshot_on_page, .rest = snapshot_on_rest,
+	};
+	CLEANUP_FD int theirs = -1;
+	struct gdump_error *err;
+
+	snapshot_init(s, to);
+	s->events = events;
+	s->events.arg = s;
+	s->buf = malloc(FEED_SIZE);
+	err = s->buf ? migration_init(&s->stream, 0, &s->events) : error_nomem();
+	if (!err && s->has_cpus)
+		err = snapshot_pages_put_devices(&s->pages);
+	if (!err)
+		err = snapshot_pipe_open(&s->pipe, &theirs);
+	return err ? err : snapshot_migration_start(&s->migration, theirs, s->pipe.fd);
+}
+
+/* The stream has been read to its end. */
+static struct gdump_error *snapshot_finish(struct snapshot *s)
+{
+	struct gdump_error *err = snapshot_migration_finish(&s->migration);
+
+	if (err)
+		return err;
+	s->qemu->source.is_mutable = true;
+	err = guest_resume(&s->qemu->guest);
+	if (!err)
+		guest_was_resumed(&s->qemu->guest);
+	return err;
+}
+
 static void snapshot_deinit(struct snapshot *s)
 {
+	if (s->is_viewed)
+		view_deinit(&s->view);
+	s->view = (struct snapshot_view){ .page_size = 0 };
+	s->is_viewed = s->has_cpus = false;
 	snapshot_pages_deinit(&s->pages);
 	prefetch_end(&s->prefetch);
+	migration_deinit(&s->stream);
+	s->stream = (struct migration){ .pos = 0 };
+	free(s->buf);
+	s->buf = NULL;
 	free(s->tail);
 	s->tail = NULL;
 	s->tail_len = s->tail_cap = 0;
 }
 
-/* End a snapshot that was started, after @err; the worse error of the two. */
+/* End a snapshot that may have been started, after @err; the worse error of the two. */
 static struct gdump_error *snapshot_end(struct snapshot *s, struct gdump_error *err)
 {
-	struct gdump_error *why;
+	struct gdump_error *why = s->is_viewed ? view_stop(&s->view) : NULL;
 
-	if (err) {
-		prefetch_cancel(&s->prefetch);
-		snapshot_pipe_drain(&s->pipe);
-	}
-	why = snapshot_finish(s);
-	/* when the stream broke off, QEMU knows better why */
-	if (why && (!err || gdump_error_code(err) == GDUMP_ERR_REMOTE)) {
-		gdump_error_destroy(err);
-		return why;
-	}
+	if (why && !err)
+		err = TAKE_PTR(why);
 	gdump_error_destroy(why);
+	if (s->migration.started) {
+		if (err) {
+			prefetch_cancel(&s->prefetch);
+			snapshot_pipe_drain(&s->pipe);
+		}
+		why = snapshot_finish(s);
+		/* when the stream broke off, QEMU knows better why */
+		if (why && (!err || gdump_error_code(err) == GDUMP_ERR_REMOTE)) {
+			gdump_error_destroy(err);
+			err = TAKE_PTR(why);
+		}
+		gdump_error_destroy(why);
+	}
+	snapshot_deinit(s);
+	return error_prefix(err, "the snapshot of the running guest");
+}
+
+/* The registers are needed first: pause the guest for them, but not for longer than it must be. */
+static struct gdump_error *snapshot_take_cpus_first(struct snapshot *s)
+{
+	const struct memory_map *memory = &s->qemu->map.memory;
+	struct gdump_error *err;
+
+	for (size_t i = 0; i < memory->num_slots; i++) {
+		if (memory->slots[i].kind == GDUMP_RANGE_RAM)
+			procmem_populate(s->qemu->mem, memory->slots[i].hva, memory->slots[i].size);
+	}
+	err = direct_pause(&s->qemu->source);
+	s->has_cpus = !err;
+	return err;
+}
+
+static struct gdump_error *snapshot_collect(void *arg, bool *ended)
+{
+	struct snapshot *s = arg;
+	struct gdump_error *err = snapshot_step(s, true);
+
+	*ended = s->pipe.ended;
+	return err;
+}
+
+/* Take what QEMU sends before its snapshot begins: first, it populates the guest's memory. */
+static struct gdump_error *snapshot_await_begin(struct snapshot *s)
+{
+	const struct gdump_open_options *opt = &s->qemu->opt;
+	struct gdump_error *err = NULL;
+
+	while (!err && !s->begun && !s->pipe.ended) {
+		guest_alive(&s->qemu->guest);
+		err = snapshot_step(s, true);
+		if (!err && opt->cancel && opt->cancel(opt->cancel_arg))
+			err = error_new(GDUMP_ERR_CANCELED, "canceled");
+	}
+	if (!err && !s->begun)
+		err = error_new(GDUMP_ERR_REMOTE, "QEMU ended its snapshot too early");
+	return err;
+}
+
+/* Begin a snapshot, and let memory be read that is of its moment. */
+static struct gdump_error *snapshot_start_view(struct snapshot *s)
+{
+	struct qemu *qemu = s->qemu;
+	struct gdump_error *err;
+
+	s->view = (struct snapshot_view){
+		.memory = &qemu->map.memory, .mem = qemu->mem,
+		.page_size = qemu->source.image.page_size, .collect = snapshot_collect, .arg = s,
+	};
+	view_init(&s->view);
+	s->is_viewed = true;
+	s->to_view = view_sink(&s->view);
+	err = snapshot_start(s, &s->to_view);
+	if (!err)
+		err = snapshot_await_begin(s);
+	if (!err)
+		err = view_start(&s->view);
+	if (!err)
+		err = guest_resume(&qemu->guest);
+	return err;
+}
+
+static struct gdump_error *snapshot_pause(struct source *source, bool cpus)
+{
+	struct qemu *qemu = (struct qemu *)source;
+	struct snapshot *s = qemu->snapshot;
+	struct gdump_error *err = NULL;
+
+	if (s->is_viewed && cpus && !s->has_cpus)
+		return error_new(GDUMP_ERR_USAGE,
+				 "the registers are not known before the snapshot has ended; open the guest with live_registers");
+	if (s->is_viewed || guest_is_paused(&qemu->guest))
+		return NULL;
+	if (!view_can_work(&qemu->map.memory, qemu->mem, source->image.page_size)) {
+		err = direct_pause(source);
+		s->has_cpus = !err;
+		return err;
+	}
+	if (cpus || qemu->opt.live_registers || !cpu_notes_cover(&source->image))
+		err = snapshot_take_cpus_first(s);
+	if (!err)
+		err = snapshot_start_view(s);
+	if (err)
+		return snapshot_end(s, err);
+	source->is_mutable = false;
+	return NULL;
+}
+
+/* From here on, the pages go to @to. */
+static struct gdump_error *snapshot_redirect(struct snapshot *s, const struct page_sink *to)
+{
+	struct gdump_error *err = view_stop(&s->view);
+
+	s->to = s->pages.to = s->prefetch.to = to;
 	return err;
 }
 
 static struct gdump_error *snapshot_push(struct source *source, const struct page_sink *to)
 {
-	struct qemu *qemu = (struct qemu *)source;
-	struct snapshot *s = qemu->snapshot;
+	struct snapshot *s = ((struct qemu *)source)->snapshot;
 	struct gdump_error *err = NULL;
-	bool paused;
 
-	snapshot_init(s, to);
 	if (!cpu_notes_cover(&source->image))
-		err = direct_pause(source);
-	paused = guest_is_paused(&qemu->guest);
-	if (!err && paused)
-		err = snapshot_pages_put_devices(&s->pages);
-	if (!err)
-		err = snapshot_start(s);
+		err = snapshot_pause(source, true);
+	if (err)
+		return err;
+	err = s->is_viewed ? snapshot_redirect(s, to) : snapshot_start(s, to);
 	if (!err)
 		err = snapshot_take(s);
-	if (!err && !paused)
+	if (!err && !s->has_cpus)
 		err = snapshot_take_cpus(s);
-	if (s->migration.started)
-		err = snapshot_end(s, err);
-	snapshot_deinit(s);
-	return error_prefix(err, "the snapshot of the running guest");
+	return snapshot_end(s, err);
 }
+
+static struct gdump_error *snapshot_read(struct source *source, uint64_t paddr, void *buf,
+					 size_t len)
+{
+	struct qemu *qemu = (struct qemu *)source;
+	struct snapshot *s = qemu->snapshot;
+
+	if (!s->is_viewed || !s->begun)
+		return direct_read(source, paddr, buf, len);
+	guest_alive(&qemu->guest);
+	return view_read(&s->view, paddr, buf, len);
+}
+
+/* Nobody wants a snapshot that a plan began: read it to its end first. */
+static struct gdump_error *snapshot_resume(struct source *source)
+{
+	struct qemu *qemu = (struct qemu *)source;
+	struct snapshot *s = qemu->snapshot;
+
+	if (s->is_viewed && s->view.is_running)
+		gdump_error_destroy(snapshot_end(s, error_new(GDUMP_ERR_CANCELED, "canceled")));
+	return qemu_resume(source);
+}
+
+/* The way ------------------------------------------------------------------- */
 
 static uint64_t snapshot_stalled_us(const struct source *source)
 {
@@ -312,14 +454,12 @@ static void snapshot_close(struct qemu *qemu)
 
 	if (!s)
 		return;
-	if (s->migration.started) {
-		snapshot_pipe_drain(&s->pipe);
-		gdump_error_destroy(snapshot_migration_finish(&s->migration));
-	}
+	if (s->migration.started)
+		gdump_error_destroy(snapshot_end(s, error_new(GDUMP_ERR_CANCELED, "canceled")));
 	snapshot_pipe_close(&s->pipe);
 	snapshot_migration_restore(&s->migration);
-	mtree_deinit(&s->mtree);
 	snapshot_deinit(s);
+	mtree_deinit(&s->mtree);
 	free(s);
 	qemu->snapshot = NULL;
 }
@@ -371,8 +511,8 @@ static struct gdump_error *snapshot_prepare(struct qemu *qemu, const char **unfi
 }
 
 static const struct guest_ops snapshot_guest = {
-	.pause = direct_pause,
-	.resume = qemu_resume,
+	.pause = snapshot_pause,
+	.resume = snapshot_resume,
 	.paused_us = qemu_paused_us,
 	.overdue = qemu_overdue,
 	.torn = qemu_torn,
@@ -383,9 +523,8 @@ static const struct guest_ops snapshot_guest = {
 static const struct source_ops snapshot_ops = {
 	.name = "qmp",
 	.order = READ_PUSHED,
-	.read = direct_read,
+	.read = snapshot_read,
 	.scan = direct_scan,
-	.borrow = direct_borrow,
 	.push = snapshot_push,
 	.guest = &snapshot_guest,
 	.close = qemu_close,

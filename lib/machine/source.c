@@ -144,9 +144,9 @@ bool source_is_locked(const struct source *s)
 	return err;
 }
 
-struct gdump_error *source_pause(struct source *s)
+struct gdump_error *source_pause(struct source *s, bool cpus)
 {
-	return s->ops->guest && s->ops->guest->pause ? s->ops->guest->pause(s) : NULL;
+	return s->ops->guest && s->ops->guest->pause ? s->ops->guest->pause(s, cpus) : NULL;
 }
 
 struct gdump_error *source_resume(struct source *s)

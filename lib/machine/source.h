@@ -63,10 +63,11 @@ enum read_order {
 
 /* What a guest can do, in contrast to a file.  Members may be NULL. */
 struct guest_ops {
-	/* A guest that runs until it is dumped: pause it now, so that what is read from
-	 * here on is of the same moment as the dump.
+	/* A guest that runs until it is dumped: choose the moment of the dump now, so that what is
+	 * read from here on is of that moment; with @cpus, the notes of its CPUs as well.  Pauses
+	 * a guest that does not keep running.
 	 */
-	struct gdump_error *(*pause)(struct source *s);
+	struct gdump_error *(*pause)(struct source *s, bool cpus);
 	/* All has been read: resume a guest that we paused.  Else it does nothing. */
 	struct gdump_error *(*resume)(struct source *s);
 	/* Microseconds that the guest has been paused by us */
@@ -210,10 +211,10 @@ MUST_CHECK struct gdump_error *source_usable(const struct source *s);
  */
 MUST_CHECK struct gdump_error *source_dumpable(const struct source *s, bool whole);
 bool source_is_locked(const struct source *s);
-/* Pause a guest that would run until it is dumped: what is read from now on is of the
- * same moment as the dump.
+/* From now on, what is read of a guest that runs until it is dumped is of the same moment as the
+ * dump; with @cpus, the notes of its CPUs, too.
  */
-MUST_CHECK struct gdump_error *source_pause(struct source *s);
+MUST_CHECK struct gdump_error *source_pause(struct source *s, bool cpus);
 /* Resume a guest that we paused; nothing to do is no error. */
 MUST_CHECK struct gdump_error *source_resume(struct source *s);
 /* See struct guest_ops; a file is never either. */

@@ -6,7 +6,7 @@
 # without pause; of one that is halted, all that the usual way shows.
 # PART: one of the functions part_* below.
 #
-# test: live 600 torn moment formats filtered equal
+# test: live 600 torn moment formats filtered judged pause equal
 # test: live-memfd 600 --full --memory memfd moment equal
 # test: live-q35 600 --full --machine q35,max-ram-below-4g=256M moment equal
 # test: live-gigabytes 1200 --full --filled 524288 moment
@@ -157,6 +157,46 @@ part_filtered() {
 	[ "$(stat -c %s live.kdump)" -lt 40000000 ] || fail "level 31 makes $(stat -c %s live.kdump) bytes"
 	goes_on "with a dump level"
 	rm live.kdump
+}
+
+# What the filter read is of the moment of the dump: by the page structures in the dump, none of
+# its pages would be omitted, although the guest takes and frees pages all the time.
+part_judged() {
+	local i rounds=4
+	guest_console 'for k in 1 2; do (while :; do dd if=/dev/zero of=/tmp/f$k bs=1M count=40; cat /tmp/f$k; rm /tmp/f$k; done) >/dev/null 2>&1 & echo $!; done' >churn
+	[ -z "${GUESTDUMP_FULL:-}" ] || rounds=20
+	for i in $(seq $rounds); do
+		live -d 31 "$guest_source" live.kdump
+		"$GUESTDUMP" convert -d 31 --force live.kdump again.kdump 2>again.err || fail "$(cat again.err)"
+		grep -q 'omitting [0-9]* already missing from the input' again.err ||
+			fail "round $i: the filter read another moment: $(grep keeping again.err)"
+		live -d 31 -E --paging "$guest_source" live.elf
+		"$GUESTDUMP" convert -d 31 -E --force live.elf again.elf 2>again.err || fail "$(cat again.err)"
+		grep -q 'omitting [0-9]* already missing from the input' again.err ||
+			fail "round $i: --paging: the filter read another moment: $(grep keeping again.err)"
+	done
+	goes_on "with a plan of the same moment"
+	guest_console "kill $(tr '\r\n' '  ' <churn)" >/dev/null
+	rm live.kdump again.kdump live.elf again.elf
+}
+
+# pause_of OPTION...: in microseconds, the median of five
+pause_of() {
+	for _ in 1 2 3 4 5; do
+		"$GUESTDUMP" dump --progress json --force "$@" "$guest_source" pause.out 2>&1 | sed -n 's/.*"paused_ms": \([0-9]*\)\.\([0-9]*\).*/\1\2/p'
+	done | sort -n | sed -n 3p
+}
+
+# A plan costs no pause: QEMU's own is the only one
+part_pause() {
+	local live plan usual
+	"$GUESTDUMP" dump -vv --live -d 31 --force "$guest_source" live.kdump 2>live.err || fail "$(cat live.err)"
+	if grep '"execute":"stop"' live.err; then fail "--live -d 31 pauses the guest itself"; fi
+	live=$(pause_of --live) plan=$(pause_of --live -d 31) usual=$(pause_of -d 31)
+	echo "median pause in us: --live $live, --live -d 31 $plan, -d 31 $usual, --live -E --paging $(pause_of --live -E --paging)"
+	[ "$plan" -lt "$usual" ] || fail "--live -d 31 pauses for $plan us, -d 31 for $usual us"
+	[ "$plan" -lt $((live * 3 / 2 + 20000)) ] || fail "--live -d 31 pauses for $plan us, --live for $live us"
+	rm live.kdump pause.out
 }
 
 # same OPTION...: both ways give the same.  In a kdump the data are in the order in which

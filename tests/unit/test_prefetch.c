@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * test_prefetch.c - reading a process's memory as it was when it was write-protected
+ * test_prefetch.c - reading a process's memory as it was when it was write-protected: in order
+ * (prefetch.h), and any of it (snapshot_view.h)
  *
  * The process is a real one, and the protection the kernel's.  It has numbered pages, of
  * which every fifth was never written to, protects them and waits.  It does what it is told
@@ -23,6 +24,7 @@
 
 #include "check.h"
 #include "live/prefetch.h"
+#include "live/snapshot_view.h"
 #include "util/bits.h"
 
 enum {
@@ -307,15 +309,145 @@ static void test_parts_of_pages(void)
 	prefetch_end(&p);
 }
 
+/* What QEMU would send: nothing for a while, and then the page that has changed. */
+struct sender {
+	struct snapshot_view *view;
+	unsigned int calls;
+	bool fail;
+};
+
+static struct gdump_error *collect(void *arg, bool *ended)
+{
+	struct sender *sender = arg;
+	const struct page_sink sink = view_sink(sender->view);
+	unsigned char sent[65536];
+
+	poll(NULL, 0, 20);
+	sender->calls++;
+	if (sender->fail)
+		return error_new(GDUMP_ERR_REMOTE, "it broke off");
+	if (sender->calls == 2) {
+		fill(sent, CHANGED);
+		CHECK_OK(sink.put(sink.arg, CHANGED, sent));
+		CHECK_OK(sink.put(sink.arg, 600, NULL));
+	}
+	*ended = sender->calls == 4;
+	return NULL;
+}
+
+/* Everything is read as it was, also the page that was sent and written to; then what was
+ * collected is passed on.
+ */
+static void test_view(void)
+{
+	struct mem_slot slots[] = { { .size = PAGES * page } };
+	const struct memory_map map = { .slots = slots, .num_slots = 1 };
+	struct snapshot_view view = { .memory = &map, .page_size = (uint32_t)page,
+				      .collect = collect };
+	struct taken t = { .page_size = (uint32_t)page, .change_at = SIZE_MAX };
+	const struct page_sink to = {
+		.put = take, .wants = wants, .reserve = room, .canceled = stopped, .arg = &t,
+	};
+	struct sender sender = { .view = &view };
+	const size_t from = ROM * page + 100, len = (PAGES - ROM) * page - 300;
+	unsigned char *is = calloc(PAGES, page), *all = calloc(PAGES, page), byte;
+	struct procmem *mem = NULL;
+	struct other other;
+	bool worked;
+
+	view.arg = &sender;
+	CHECK(other_start(&other));
+	for (size_t i = 0; i < PAGES; i++) {
+		if (!is_empty(i))
+			fill(is + i * page, i);
+	}
+	slots[0].hva = (uintptr_t)other.memory;
+	CHECK_OK(procmem_open(other.pid, &mem));
+	CHECK_OK(procmem_use(mem, (uintptr_t)other.memory, PAGES * page));
+	view.mem = mem;
+	CHECK(view_can_work(&map, mem, (uint32_t)page));
+	CHECK(!view_can_work(&map, mem, (uint32_t)page * PAGES * 2));
+	CHECK(tell(&other, 's', PATIENCE) && tell(&other, 'w', PATIENCE));
+
+	view_init(&view);
+	CHECK_OK(view_start(&view));
+	CHECK_OK(view_read(&view, from, all + from, len));
+	CHECK(!memcmp(all + from, is + from, len));
+	CHECK(sender.calls >= 2);
+	CHECK_OK(view_read(&view, CHANGED * page + 99, all, 3));
+	CHECK(!memcmp(all, is + CHANGED * page + 99, 3));
+	/* what was never protected never comes */
+	CHECK_ERR(view_read(&view, 0, &byte, 1), GDUMP_ERR_NODATA, "did not come in time");
+	CHECK_OK(view_stop(&view));
+
+	t.memory = calloc(PAGES, page);
+	CHECK_OK(view_give(&view, &to, false, &worked));
+	CHECK(!worked && !view_is_empty(&view));
+	while (!view_is_empty(&view))
+		CHECK_OK(view_give(&view, &to, true, &worked));
+	check_taken(&t, CHANGED, 1);
+	CHECK_INT(t.times[600], 1);
+	view_deinit(&view);
+
+	/* a stream that breaks off */
+	view = (struct snapshot_view){ .memory = &map, .mem = mem, .page_size = (uint32_t)page,
+				       .collect = collect, .arg = &sender };
+	view_init(&view);
+	sender.fail = true;
+	CHECK_OK(view_start(&view));
+	CHECK_ERR(view_read(&view, 0, &byte, 1), GDUMP_ERR_NODATA, "did not come in time");
+	CHECK_ERR(view_stop(&view), GDUMP_ERR_REMOTE, "broke off");
+	view_deinit(&view);
+	procmem_close(mem);
+	other_end(&other);
+	free(t.memory);
+	free(all);
+	free(is);
+}
+
+/* Pages are found again, also when there are many of them. */
+static void test_store(void)
+{
+	enum { NUM = 20000 };
+	struct page_store store = { .page_size = (uint32_t)page };
+	unsigned char *data = malloc(page);
+	const struct kept_page *kept;
+	size_t i = 0, num = 0;
+
+	CHECK(!page_store_find(&store, 0) && !page_store_next(&store, &i));
+	for (uint64_t k = 0; k < NUM; k++) {
+		fill(data, (size_t)k);
+		CHECK_OK(page_store_put(&store, k * 512, k % 3 ? data : NULL));
+	}
+	fill(data, 1);
+	CHECK_OK(page_store_put(&store, 0, data));
+	for (uint64_t k = 0; k < NUM; k++) {
+		kept = page_store_find(&store, k * 512);
+		CHECK(kept && !kept->data == !(k % 3));
+		fill(data, (size_t)k);
+		CHECK(!kept || !kept->data || !memcmp(kept->data, data, page));
+	}
+	CHECK(!page_store_find(&store, 1));
+	while ((kept = page_store_next(&store, &i)))
+		num += kept_page_pfn(kept) % 512 == 0;
+	CHECK_INT(num, NUM);
+	CHECK(store.bytes > NUM / 3 * 2 * page);
+	page_store_deinit(&store);
+	CHECK_INT(store.bytes, 0);
+	free(data);
+}
+
 int main(void)
 {
 	page = (size_t)sysconf(_SC_PAGESIZE);
 	test_parts_of_pages();
+	test_store();
 	if (!test_reading((uint32_t)page, 64)) {
 		printf("SKIP: no write protection by userfaultfd(2) for this user\n");
 		return SKIP;
 	}
 	test_reading((uint32_t)page, 1);
 	test_reading((uint32_t)page * 4, 16);
+	test_view();
 	return check_done();
 }
