@@ -24,13 +24,13 @@ static char *output_name(const char *path, unsigned int num, unsigned int i)
 	return asprintf(&name, "%s-%u", path, i + 1) < 0 ? NULL : name;
 }
 
-static struct gdump_error *output_check(const char *name, const struct format *format)
+static struct gdump_error *output_check(const char *name, const struct format *format, bool force)
 {
 	const bool has_ranges = format->ranges_file && sink_is_file(name);
 	CLEANUP_FREE char *ranges = has_ranges ? ranges_path(name) : NULL;
-	struct gdump_error *err = sink_check(name);
+	struct gdump_error *err = sink_check(name, force);
 
-	return err || !ranges ? err : sink_check(ranges);
+	return err || !ranges ? err : sink_check(ranges, force);
 }
 
 /* A split dump needs a name to derive those of its files from. */
@@ -51,11 +51,10 @@ struct gdump_error *outputs_check(const char *path, const struct gdump_write_opt
 {
 	struct gdump_error *err = output_check_path(path, opt);
 
-	/* with force, existing files are replaced only when the new ones are complete */
-	for (unsigned int i = 0; !err && !opt->force && i < MAX(opt->split, 1); i++) {
+	for (unsigned int i = 0; !err && i < MAX(opt->split, 1); i++) {
 		CLEANUP_FREE char *name = output_name(path, opt->split, i);
 
-		err = name ? output_check(name, set->format) : error_nomem();
+		err = name ? output_check(name, set->format, opt->force) : error_nomem();
 	}
 	return err;
 }

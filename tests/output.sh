@@ -109,6 +109,30 @@ test_fifo_without_reader() {
 	grep -qxF 'guestdump: canceled; nothing was written' err || fail "a FIFO, canceled: $(cat err)"
 }
 
+# What cannot be written is found before the guest, which is never reached here
+test_outputs_are_checked_first() {
+	local out force
+	mkdir a-directory
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("a-socket")'
+	ln -s /dev/null a-link-to-a-device
+	ln -s elsewhere locked.incomplete
+	echo half >half.incomplete
+	for force in '' --force; do
+		for out in nowhere/out a-directory a-directory/ a-socket a-link-to-a-device plain/out locked; do
+			# shellcheck disable=SC2086 # or none
+			"$GUESTDUMP" dump $force qmp:nothing "$out" 2>err && fail "$out: a dump of nothing"
+			grep -q "^guestdump: $out[:.]" err || fail "dump $force to $out: $(cat err)"
+			[ ! -e "$out.incomplete" ] || fail "dump $force to $out leaves a file"
+		done
+	done
+	fails_with 1 "$GUESTDUMP" dump --force --split 2 qmp:nothing nowhere/out 2>err
+	grep -q '^guestdump: nowhere/out-1: cannot open its directory' err || fail "--split: $(cat err)"
+	fails_with 1 "$GUESTDUMP" dump --force qmp:nothing half 2>err
+	grep -q '^guestdump: qmp:nothing: ' err || fail "an incomplete file may be replaced: $(cat err)"
+	[ "$(cat half.incomplete)" = half ] || fail "the earlier dump was replaced by nothing"
+	rm locked.incomplete half.incomplete
+}
+
 # Of two that write to one log, lines stay whole
 test_a_message_is_one_write() {
 	requires strace
@@ -166,4 +190,5 @@ test_unfiltered_is_a_status
 test_broken_pipe_is_no_news
 test_bar_fits_the_terminal
 test_fifo_without_reader
+test_outputs_are_checked_first
 test_a_message_is_one_write

@@ -5,6 +5,7 @@
  */
 #include "sink.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,10 +43,10 @@ static struct gdump_error *sink_open_descriptor(const char *where, bool force, s
 	return sink_stream_create(sink_descriptor(where), ret);
 }
 
-static struct gdump_error *sink_check_descriptor(const char *where)
+static struct gdump_error *sink_check_descriptor(const char *where, bool force)
 {
 	struct sink *sink = NULL;
-	struct gdump_error *err = sink_open_descriptor(where, false, &sink);
+	struct gdump_error *err = sink_open_descriptor(where, force, &sink);
 
 	sink_close(sink);
 	return err;
@@ -65,30 +66,27 @@ static struct gdump_error *sink_open_device(const char *where, bool force, struc
 	return sink_device_create(where, ret);
 }
 
+static struct gdump_error *sink_check_device(const char *where, bool force)
+{
+	(void)force;
+	return access(where, W_OK) ? error_os(errno, "%s: cannot open", where) : NULL;
+}
+
 bool sink_is_file(const char *where)
 {
 	return !sink_is_descriptor(where) && !sink_is_device(where);
-}
-
-static struct gdump_error *sink_check_file(const char *where)
-{
-	struct sink *sink = NULL;
-	struct gdump_error *err = sink_file_create(where, false, &sink);
-
-	sink_close(sink);
-	return err;
 }
 
 /* The kinds of outputs; the first one that takes a name is used. */
 static const struct sink_kind {
 	bool (*takes)(const char *where);
 	struct gdump_error *(*open)(const char *where, bool force, struct sink **ret);
-	/* The error that open() would return; leaves no trace.  NULL: that cannot be known. */
-	struct gdump_error *(*check)(const char *where);
+	/* The error that open() would return, as far as it can be known; leaves no trace. */
+	struct gdump_error *(*check)(const char *where, bool force);
 } sink_kinds[] = {
 	{ sink_is_descriptor, sink_open_descriptor, sink_check_descriptor },
-	{ sink_is_device, sink_open_device, NULL },
-	{ sink_is_file, sink_file_create, sink_check_file },
+	{ sink_is_device, sink_open_device, sink_check_device },
+	{ sink_is_file, sink_file_create, sink_file_try },
 };
 
 static const struct sink_kind *sink_kind_of(const char *where)
@@ -105,9 +103,7 @@ struct gdump_error *sink_open(const char *where, bool force, struct sink **ret)
 	return sink_kind_of(where)->open(where, force, ret);
 }
 
-struct gdump_error *sink_check(const char *where)
+struct gdump_error *sink_check(const char *where, bool force)
 {
-	const struct sink_kind *kind = sink_kind_of(where);
-
-	return kind->check ? kind->check(where) : NULL;
+	return sink_kind_of(where)->check(where, force);
 }

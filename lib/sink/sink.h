@@ -41,10 +41,10 @@ struct sink {
  * "/dev/stdout", "/dev/fd/N").  @force: replace a file that exists.
  */
 MUST_CHECK struct gdump_error *sink_open(const char *where, bool force, struct sink **ret);
-/* The error that sink_open() would return without @force, as far as it can be known without
- * leaving a trace
+/* The error that sink_open() would return, as far as it can be known without leaving a trace:
+ * nothing is replaced, and no device is opened
  */
-MUST_CHECK struct gdump_error *sink_check(const char *where);
+MUST_CHECK struct gdump_error *sink_check(const char *where, bool force);
 /* Whether @where names a descriptor of this process. */
 bool sink_is_descriptor(const char *where);
 /* Whether sink_open() creates a file. */
@@ -52,6 +52,8 @@ bool sink_is_file(const char *where);
 
 /* A file that appears as @path when it is finished. */
 MUST_CHECK struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret);
+/* The error that sink_file_create() would return; no file remains or is removed. */
+MUST_CHECK struct gdump_error *sink_file_try(const char *path, bool force);
 /* A descriptor; it is borrowed. */
 MUST_CHECK struct gdump_error *sink_stream_create(int fd, struct sink **ret);
 /* The pipe or device @path; does not wait for a reader of the pipe. */

@@ -36,6 +36,7 @@ struct sink_file {
 	char *path, *temp_path;         /* as the user wrote them               */
 	const char *base, *temp;        /* their last components                */
 	bool force, done;
+	bool is_trial;                  /* nothing is written, and nothing replaced */
 
 	pthread_t flusher;
 	bool flushes;                   /* the thread runs                      */
@@ -215,23 +216,34 @@ static struct gdump_error *sink_file_check(const struct sink_file *f)
 	return NULL;
 }
 
+/* There is a PATH.incomplete: remove it, if we may. */
+static struct gdump_error *sink_file_remove_old(struct sink_file *f)
+{
+	CLEANUP_FD int old = openat(f->dir, f->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (old >= 0 && flock(old, LOCK_EX | LOCK_NB))
+		return sink_file_taken(f->temp_path, "another guestdump writes this file");
+	if (!f->force || old < 0 || fstat(old, &st) || !S_ISREG(st.st_mode))
+		return sink_file_taken(f->temp_path,
+				       "an earlier dump left this incomplete file; move it away or replace it");
+	if (f->is_trial ? faccessat(f->dir, ".", W_OK | X_OK, AT_EACCESS) :
+			  unlinkat(f->dir, f->temp, 0))
+		return error_os(errno, "%s: cannot remove", f->temp_path);
+	return NULL;
+}
+
 /* Create PATH.incomplete and lock it. */
 static struct gdump_error *sink_file_open_temp(struct sink_file *f)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	struct stat st;
 
 	f->fd = io_openat(f->dir, f->temp, flags);
 	if (f->fd < 0 && errno == EEXIST) {
-		CLEANUP_FD int old = openat(f->dir, f->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+		struct gdump_error *err = sink_file_remove_old(f);
 
-		if (old >= 0 && flock(old, LOCK_EX | LOCK_NB))
-			return sink_file_taken(f->temp_path, "another guestdump writes this file");
-		if (!f->force || old < 0 || fstat(old, &st) || !S_ISREG(st.st_mode))
-			return sink_file_taken(f->temp_path,
-					       "an earlier dump left this incomplete file; move it away or replace it");
-		if (unlinkat(f->dir, f->temp, 0))
-			return error_os(errno, "%s: cannot remove", f->temp_path);
+		if (err || f->is_trial)
+			return err;
 		f->fd = io_openat(f->dir, f->temp, flags);
 	}
 	if (f->fd < 0)
@@ -241,20 +253,25 @@ static struct gdump_error *sink_file_open_temp(struct sink_file *f)
 	return NULL;
 }
 
-struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret)
+static struct sink_file *sink_file_new(bool force)
 {
 	struct sink_file *f = calloc(1, sizeof(*f));
-	CLEANUP_SINK struct sink *owned = (struct sink *)f;
-	struct gdump_error *err;
-	const char *slash;
 
 	if (!f)
-		return error_nomem();
+		return NULL;
 	f->dir = f->fd = -1;
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->change, NULL);
 	f->sink = (struct sink){ .ops = &sink_file_ops, .seeks = true };
 	f->force = force;
+	return f;
+}
+
+static struct gdump_error *sink_file_open(struct sink_file *f, const char *path)
+{
+	struct gdump_error *err;
+	const char *slash;
+
 	f->path = strdup(path);
 	if (!f->path || asprintf(&f->temp_path, "%s.incomplete", path) < 0)
 		return error_nomem();
@@ -268,8 +285,29 @@ struct gdump_error *sink_file_create(const char *path, bool force, struct sink *
 	if (f->dir < 0)
 		return error_os(errno, "%s: cannot open its directory", path);
 	err = sink_file_check(f);
-	if (!err)
-		err = sink_file_open_temp(f);
+	return err ? err : sink_file_open_temp(f);
+}
+
+struct gdump_error *sink_file_try(const char *path, bool force)
+{
+	struct sink_file *f = sink_file_new(force);
+	CLEANUP_SINK struct sink *owned = (struct sink *)f;
+
+	if (!f)
+		return error_nomem();
+	f->is_trial = true;
+	return sink_file_open(f, path);
+}
+
+struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret)
+{
+	struct sink_file *f = sink_file_new(force);
+	CLEANUP_SINK struct sink *owned = (struct sink *)f;
+	struct gdump_error *err;
+
+	if (!f)
+		return error_nomem();
+	err = sink_file_open(f, path);
 	if (err)
 		return err;
 	flusher_start(f);
