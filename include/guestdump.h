@@ -170,7 +170,7 @@ struct gdump_open_options {
 	 * of a protected guest; it is read once and never shown.  NULL: none
 	 */
 	const char *key_file;
-	bool strict;                    /* with key_file: fail if a CPU cannot
+	bool strict;                    /* needs key_file: fail if a CPU cannot
 					 * be decrypted or a page has an invalid
 					 * state                                */
 	/* the other files of a split dump, in any order */
@@ -531,7 +531,7 @@ struct gdump_write_options {
 	const char *codec;              /* NULL: the format's default           */
 	int level;                      /* of the codec; 0: its default, unless
 					 * has_level is set                     */
-	unsigned int threads;           /* 0: one per CPU                       */
+	unsigned int threads;           /* at most 256; 0: one per CPU          */
 	bool flatten;                   /* kdump as a stream of records, as
 					 * makedumpfile -F does                 */
 	bool force;                     /* replace an existing file             */
@@ -567,7 +567,8 @@ struct gdump_write_options {
  * output).  The file gets this name only when it is complete; until then, and if
  * the dump is interrupted, its name is @path.incomplete.  Its mode is 0600.  A raw
  * file gets a description @path.ranges.  The bytes do not depend on the number of
- * threads.
+ * threads.  A guest that was paused when it was opened, and is resumed by now, is
+ * GDUMP_ERR_USAGE, because its memory is not of one moment any more.
  */
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
@@ -579,6 +580,14 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan,
  */
 GDUMP_MUST_CHECK GDUMP_NONNULL(1)
 struct gdump_error *gdump_write_check(const char *path, const struct gdump_write_options *opt);
+
+/* Remove from @plan what the format of these options cannot hold, such as firmware above the last
+ * RAM in kdump files.  gdump_write() does so by itself, but afterwards the numbers of the plan are
+ * those of the dump.  No other thread uses @plan meanwhile.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
+struct gdump_error *gdump_plan_fit(struct gdump *g, struct gdump_plan *plan,
+				   const struct gdump_write_options *opt);
 
 /* Estimate how many bytes gdump_write() would write with these options; an error if the
  * format cannot hold the memory of this machine or system.  The estimate is from a

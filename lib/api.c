@@ -16,6 +16,7 @@
 #include "kernel/printk.h"
 #include "kernel/state.h"
 #include "kernel/tasks.h"
+#include "parallel.h"
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
@@ -28,6 +29,9 @@ struct gdump_error *write_options_take(struct gdump_write_options *to,
 					    ARGS_LEAST(struct gdump_write_options, format),
 					    "gdump_write_options");
 
+	if (!err && to->threads > PARALLEL_MAX)
+		err = error_new(GDUMP_ERR_USAGE, "member threads is %u: at most %d are possible",
+				to->threads, PARALLEL_MAX);
 	if (!err && to->result)
 		err = args_check(to->result, ARGS_LEAST(struct gdump_result, pages),
 				 "gdump_result");

@@ -123,6 +123,9 @@ static struct gdump_error *dump_check_input(const struct gdump *g,
 	if (!err && g->source->resumed_early)
 		err = error_new(GDUMP_ERR_REMOTE,
 				"the guest was resumed early, so its memory is not of one moment any more; open it again");
+	if (!err && g->of_one_moment && g->source->is_mutable)
+		err = error_new(GDUMP_ERR_USAGE,
+				"the guest was resumed, so its memory is not of one moment any more; open it again");
 	if (!err && !g->source->image.num_ranges)
 		err = error_new(GDUMP_ERR_NODATA, "there is no memory to dump");
 	if (!err)
@@ -147,10 +150,30 @@ static struct gdump_error *dump_effective_plan(const struct gdump *g, const stru
 		err = plan_create(g->source, whole);
 		*plan = *whole;
 	}
-	if (!err && set->format->drops_top_device_memory) {
-		err = plan_trim(*plan, &g->source->image, trimmed);
-		*plan = *trimmed;
-	}
+	if (err || !set->format->drops_top_device_memory)
+		return err;
+	err = plan_share(*plan, trimmed);
+	if (err)
+		return err;
+	plan_trim(*trimmed, &g->source->image);
+	*plan = *trimmed;
+	return NULL;
+}
+
+struct gdump_error *gdump_plan_fit(struct gdump *g, struct gdump_plan *plan,
+				   const struct gdump_write_options *options)
+{
+	struct gdump_write_options opt;
+	struct settings set = { 0 };
+	struct gdump_error *err;
+
+	err = write_options_take(&opt, options);
+	if (!err)
+		err = settings_find(&opt, &set);
+	if (!err)
+		err = write_plan_check(g, plan);
+	if (!err && set.format->drops_top_device_memory)
+		plan_trim(plan, &g->source->image);
 	return err;
 }
 

@@ -11,6 +11,7 @@ struct gdump {
 	struct source *source;
 	struct gdump_info info;
 	char *where;
+	bool of_one_moment;             /* a guest that was paused when it was opened */
 	struct gdump_metadata metadata;
 	char *metadata_text;            /* has its strings                      */
 };

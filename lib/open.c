@@ -44,6 +44,8 @@ static struct gdump_error *open_options_take(struct gdump_open_options *to,
 	if (!err && (to->live < GDUMP_LIVE_NO || to->live > GDUMP_LIVE_TRY))
 		err = error_new(GDUMP_ERR_USAGE,
 				"member live: there is no enum gdump_live %d", to->live);
+	if (!err && to->strict && !to->key_file)
+		err = error_new(GDUMP_ERR_USAGE, "member strict needs a key_file");
 	return err;
 }
 
@@ -424,6 +426,7 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 		err = open_metadata(g, opt);
 	if (err)
 		return err;
+	g->of_one_moment = s->ops->guest && !s->is_mutable;
 	open_fill_info(g);
 	open_log_image(s, began_us);
 	return NULL;

@@ -7,8 +7,6 @@
 
 #include "util/bits.h"
 
-enum { MAX_THREADS = 256 };
-
 struct call {
 	struct parallel *p;
 	struct gdump_error *(*fn)(void *arg, struct parallel *p);
@@ -23,7 +21,7 @@ unsigned int parallel_threads(unsigned int asked)
 
 	if (!asked)
 		asked = cpus > 0 ? (unsigned int)cpus : 1;
-	return MIN(asked, MAX_THREADS);
+	return MIN(asked, PARALLEL_MAX);
 }
 
 static void *call_run(void *arg)
@@ -39,7 +37,7 @@ struct gdump_error *parallel_run(unsigned int threads, uint64_t num,
 				 void *arg)
 {
 	struct parallel p = { .num = num };
-	struct call calls[MAX_THREADS];
+	struct call calls[PARALLEL_MAX];
 	unsigned int n = 0, want = (unsigned int)MIN(parallel_threads(threads), MAX(num, 1));
 	struct gdump_error *err;
 

@@ -7,6 +7,8 @@
 
 #include "error.h"
 
+enum { PARALLEL_MAX = 256 };            /* threads                              */
+
 /* Work items 0 to num - 1 that threads take one by one. */
 struct parallel {
 	uint64_t next, num;
@@ -26,5 +28,5 @@ MUST_CHECK struct gdump_error *parallel_run(unsigned int threads, uint64_t num,
 					    struct gdump_error *(*fn)(void *arg, struct parallel *p),
 					    void *arg);
 
-/* @asked, or one per CPU, within what is sensible */
+/* @asked, or one per CPU, but at most PARALLEL_MAX */
 unsigned int parallel_threads(unsigned int asked);

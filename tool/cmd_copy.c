@@ -19,10 +19,24 @@
 #include "plan.h"
 #include "progress.h"
 
+/* Plan what the output will hold. */
+static struct gdump_error *make_plan(const struct copy *c, struct gdump *g, unsigned int level,
+				     struct gdump_plan **ret)
+{
+	struct gdump_error *err = gdump_plan_create(g, level, ret);
+
+	if (err)
+		return err;
+	err = gdump_plan_fit(g, *ret, &c->args->write);
+	if (err)
+		gdump_plan_destroy(*ret);
+	return err;
+}
+
 static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned int level)
 {
 	struct gdump_plan *plan;
-	struct gdump_error *err = gdump_plan_create(g, level, &plan);
+	struct gdump_error *err = make_plan(c, g, level, &plan);
 
 	if (err)
 		return err;
@@ -86,7 +100,7 @@ static int dry_run(struct copy *c, struct gdump *g)
 {
 	const unsigned int level = c->args->levels.levels[0];
 	struct gdump_plan *plan;
-	struct gdump_error *err = gdump_plan_create(g, level, &plan);
+	struct gdump_error *err = make_plan(c, g, level, &plan);
 	uint64_t bytes;
 
 	if (err)
@@ -253,7 +267,7 @@ static struct gdump_error *estimate(struct copy *c, struct gdump *g, uint64_t *r
 {
 	const struct level_list *list = &c->args->levels;
 	struct gdump_plan *plan;
-	struct gdump_error *err = gdump_plan_create(g, list->levels[list->num - 1], &plan);
+	struct gdump_error *err = make_plan(c, g, list->levels[list->num - 1], &plan);
 
 	if (err)
 		return err;

@@ -208,44 +208,39 @@ static uint64_t plan_ram_end(const struct gdump_plan *plan, const struct image *
 	return plan_end_pfn(plan);
 }
 
-/* A copy with its own extents that shares the bits of @plan; NULL: no memory */
-static struct gdump_plan *plan_share(const struct gdump_plan *plan)
+/* The copy has its own extents and shares the bits. */
+struct gdump_error *plan_share(const struct gdump_plan *plan, struct gdump_plan **ret)
 {
 	const size_t size = (plan->num_extents + 1) * sizeof(*plan->extents);
 	CLEANUP_PLAN struct gdump_plan *copy = malloc(sizeof(*copy));
 
 	if (!copy)
-		return NULL;
+		return error_nomem();
 	*copy = *plan;
 	copy->shares_bits = true;
 	copy->extents = malloc(size);
 	if (!copy->extents)
-		return NULL;
+		return error_nomem();
 	memcpy(copy->extents, plan->extents, size);
-	return TAKE_PTR(copy);
+	*ret = TAKE_PTR(copy);
+	return NULL;
 }
 
-struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
-			      struct gdump_plan **ret)
+void plan_trim(struct gdump_plan *plan, const struct image *image)
 {
 	const uint64_t end = plan_ram_end(plan, image);
-	CLEANUP_PLAN struct gdump_plan *trimmed = plan_share(plan);
 	struct extent *x;
 	uint64_t cut;
 
-	if (!trimmed)
-		return error_nomem();
-	for (; trimmed->num_extents; trimmed->num_extents--) {
-		x = &trimmed->extents[trimmed->num_extents - 1];
+	for (; plan->num_extents; plan->num_extents--) {
+		x = &plan->extents[plan->num_extents - 1];
 		cut = x->pfn + x->num > end ? MIN(x->pfn + x->num - end, x->num) : 0;
 		x->num -= cut;
-		trimmed->num_pages -= cut;
-		trimmed->kept -= plan_count_kept(plan, x->index + x->num, x->index + x->num + cut);
+		plan->num_pages -= cut;
+		plan->kept -= plan_count_kept(plan, x->index + x->num, x->index + x->num + cut);
 		if (x->num)
 			break;
 	}
-	*ret = TAKE_PTR(trimmed);
-	return NULL;
 }
 
 void gdump_plan_destroy(struct gdump_plan *plan)
@@ -277,11 +272,13 @@ uint64_t plan_next(const struct gdump_plan *plan, struct plan_cursor *c)
 struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,
 			      struct gdump_plan **ret)
 {
-	CLEANUP_PLAN struct gdump_plan *thin = plan_share(plan);
-	struct gdump_error *err = thin ? plan_create_bits(thin) : error_nomem();
+	CLEANUP_PLAN struct gdump_plan *thin = NULL;
+	struct gdump_error *err = plan_share(plan, &thin);
 	struct plan_cursor c = { 0 };
 	uint64_t n = 0;
 
+	if (!err)
+		err = plan_create_bits(thin);
 	if (err)
 		return err;
 	while (plan_next(plan, &c) != UINT64_MAX) {

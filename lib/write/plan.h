@@ -37,11 +37,10 @@ struct gdump_plan {
 /* A plan of all pages that @s has; see kernel/filter.h for omitting some. */
 MUST_CHECK struct gdump_error *plan_create(struct source *s, struct gdump_plan **ret);
 
-/* A copy of @plan without device memory above the last RAM.  It borrows from @plan, which
- * must outlive it.
- */
-MUST_CHECK struct gdump_error *plan_trim(const struct gdump_plan *plan, const struct image *image,
-					 struct gdump_plan **ret);
+/* A copy of @plan, which borrows from it and must not outlive it. */
+MUST_CHECK struct gdump_error *plan_share(const struct gdump_plan *plan, struct gdump_plan **ret);
+/* Remove device memory above the last RAM from @plan. */
+void plan_trim(struct gdump_plan *plan, const struct image *image);
 
 /* A copy of @plan that keeps only every @step-th page that @plan keeps. */
 MUST_CHECK struct gdump_error *plan_thin(const struct gdump_plan *plan, uint64_t step,

@@ -131,7 +131,7 @@ fi
 # The estimate: in bytes, of our own words
 for level in 1 16 31; do
 	"$GUESTDUMP" dump --dry-run -d $level "$guest_source" >dry.out 2>dry.err
-	"$GUESTDUMP" dump --dry-run -d $level --progress json "$guest_source" >dry.json 2>plan.json
+	"$GUESTDUMP" dump --dry-run -E -d $level --progress json "$guest_source" >dry.json 2>plan.json
 	/usr/bin/python3 - "$(stat -c %s ours.$level)" <<-'PYTHON' || fail "level $level: $(cat dry.out)"
 		import re
 		import sys
@@ -150,6 +150,14 @@ for level in 1 16 31; do
 		line = open("dry.err").read()
 		assert all("%d %s (" % (plan[name]["pages"], name) in line
 		           for name in ("free", "user", "cache") if plan[name]["pages"]), line
+	PYTHON
+	# what is announced for a kdump is what is in it: no firmware
+	"$GUESTDUMP" info --json ours.$level >info.json
+	/usr/bin/python3 - <<-'PYTHON' || fail "level $level: $(cat dry.out)"
+		import json
+		info = json.load(open("info.json"))
+		kept = int(open("dry.out").read().split()[0])
+		assert kept == info["pages"] - info["excluded"], (kept, info["pages"], info["excluded"])
 	PYTHON
 	echo "level $level: $(cat dry.out)"
 done

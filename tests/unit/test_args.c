@@ -78,6 +78,54 @@ static void test_enums(void)
 	CHECK_ERR(gdump_open_guest(&desc, NULL, &g), GDUMP_ERR_USAGE, "reserved 9");
 }
 
+static int vm_switch(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* What is written after the guest was resumed would be of no one moment. */
+static void test_write_after_resume(void)
+{
+	const struct gdump_slot slot = { .size = sizeof(memory), .host = memory };
+	const struct gdump_guest desc = {
+		.size = sizeof(desc), .arch = "x86_64", .slots = &slot, .num_slots = 1,
+		.pause = vm_switch, .resume = vm_switch,
+	};
+	const struct gdump_open_options open = { .size = sizeof(open), .pause_guest = true };
+	struct gdump_write_options write = { .size = sizeof(write), .format = "lime" };
+	struct gdump *g;
+
+	if (!CHECK_OK(gdump_open_guest(&desc, &open, &g)))
+		return;
+	CHECK_OK(gdump_write(g, NULL, "/dev/null", &write));
+	write.resume_guest = true;
+	CHECK_OK(gdump_write(g, NULL, "/dev/null", &write));
+	CHECK_ERR(gdump_write(g, NULL, "/dev/null", &write), GDUMP_ERR_USAGE, "was resumed");
+	gdump_close(g);
+	if (!CHECK_OK(gdump_open_guest(&desc, NULL, &g)))
+		return;
+	CHECK_OK(gdump_write(g, NULL, "/dev/null", &write));
+	CHECK_OK(gdump_write(g, NULL, "/dev/null", &write));
+	gdump_close(g);
+}
+
+/* What was asked for is done, or refused, and not silently something else. */
+static void test_limits(void)
+{
+	const struct gdump_open_options open = { .size = sizeof(open), .strict = true };
+	struct gdump_write_options write = { .size = sizeof(write), .threads = 257 };
+	struct gdump *g = open_guest(), *other;
+	uint64_t bytes;
+
+	CHECK_ERR(gdump_open("d", &open, &other), GDUMP_ERR_USAGE, "strict needs a key_file");
+	CHECK_ERR(gdump_write(g, NULL, "d", &write), GDUMP_ERR_USAGE, "threads is 257");
+	CHECK_ERR(gdump_verify(g, &write), GDUMP_ERR_USAGE, "threads is 257");
+	write.threads = 256;
+	CHECK_OK(gdump_estimate(g, NULL, &write, &bytes));
+	gdump_close(g);
+}
+
 static void test_plans(void)
 {
 	struct gdump *g = open_guest(), *other = open_guest();
@@ -93,6 +141,8 @@ static void test_plans(void)
 	CHECK(all >= sizeof(memory));
 	CHECK_INT(all, same);
 	CHECK_ERR(gdump_write(other, plan, "d", &write), GDUMP_ERR_USAGE, "another image");
+	CHECK_ERR(gdump_plan_fit(other, plan, &write), GDUMP_ERR_USAGE, "another image");
+	CHECK_OK(gdump_plan_fit(g, plan, NULL));
 	CHECK_ERR(gdump_estimate(other, plan, &write, &all), GDUMP_ERR_USAGE, "another image");
 	CHECK_ERR(gdump_job_start(g, &job, &started), GDUMP_ERR_USAGE, "no name");
 	CHECK_ERR(gdump_write(g, plan, "", &write), GDUMP_ERR_USAGE, "no name");
@@ -130,6 +180,8 @@ int main(void)
 		memory[i] = (unsigned char)(i % 251);
 	test_sizes();
 	test_enums();
+	test_write_after_resume();
+	test_limits();
 	test_plans();
 	test_null();
 	return check_done();

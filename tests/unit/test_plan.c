@@ -253,7 +253,8 @@ static void test_trim(void)
 	f->absent[1] = f->absent[9] = true;
 	plan = plan_of(f);
 	CHECK_INT(plan_end_pfn(plan), 0x21);
-	CHECK_OK(plan_trim(plan, &f->source.image, &trimmed));
+	CHECK_OK(plan_share(plan, &trimmed));
+	plan_trim(trimmed, &f->source.image);
 	CHECK_INT(plan_end_pfn(trimmed), 9);
 	CHECK_INT(trimmed->num_pages, 7);
 	CHECK_INT(gdump_plan_kept(trimmed), 6);
@@ -272,7 +273,8 @@ static void test_trim_devices_only(void)
 
 	fake_range(f, 0x4000, 0x2000, GDUMP_RANGE_DEVICE);
 	plan = plan_of(f);
-	CHECK_OK(plan_trim(plan, &f->source.image, &trimmed));
+	CHECK_OK(plan_share(plan, &trimmed));
+	plan_trim(trimmed, &f->source.image);
 	CHECK_INT(gdump_plan_kept(trimmed), 2);
 	gdump_plan_destroy(trimmed);
 	gdump_plan_destroy(plan);
