@@ -183,10 +183,10 @@ static void dump_log_settings(const struct gdump *g, const struct settings *set,
 {
 	debug_log(&g->source->debug, GDUMP_DEBUG_STEP,
 		  "%" PRIu64 " of %" PRIu64 " pages are written to %s: format %s, codec %s, "
-		  "level %d, %u threads, %" PRIu64 " bytes of buffer, %u files",
+		  "level %d, %u threads, %" PRIu64 " bytes of buffer, %u file%s",
 		  plan->kept, plan->num_pages, path, set->format->name,
 		  set->codec ? set->codec->name : "none", set->level, set->threads,
-		  dump_buffer_size(g, plan, opt), MAX(opt->split, 1));
+		  dump_buffer_size(g, plan, opt), MAX(opt->split, 1), opt->split > 1 ? "s" : "");
 }
 
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,

@@ -41,7 +41,7 @@ static struct gdump_error *output_check_path(const char *path,
 		return error_new(GDUMP_ERR_USAGE, "the output has no name");
 	if (opt->split && sink_is_descriptor(path))
 		return error_new(GDUMP_ERR_USAGE,
-				 "%s is one stream, which cannot be split; the output of a split dump needs a file name",
+				 "%s is one stream and cannot be split; name a file: its parts get the names FILE-1, FILE-2 and so on",
 				 path);
 	return NULL;
 }

@@ -33,7 +33,7 @@ test_split_into_a_descriptor() {
 	local to
 	for to in - /dev/stdout /dev/fd/7; do
 		fails_with 2 "$GUESTDUMP" convert --split 2 "${raw[@]}" raw $to 2>err >out 7>&1
-		grep -q -e "$to is one stream, which cannot be split; the output of a split dump needs a file name" err || fail "$to: $(cat err)"
+		grep -q -e "$to is one stream and cannot be split; name a file" err || fail "$to: $(cat err)"
 	done
 }
 

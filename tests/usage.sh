@@ -50,6 +50,8 @@ refused "convert -d" "option '-d' needs a value: N"
 refused "convert in out --format" "option '--format' needs a value: NAME"
 refused "convert --quiet=yes in out" "'--quiet' takes no value"
 refused "convert -C zlib:x in out" "--compress: 'x' is not a compression level"
+refused "convert -C zstd: in out" "--compress: 'zstd:' is not CODEC or CODEC:LEVEL; add a level, or omit the colon"
+refused "convert --strict in out" "--strict is about what --key decrypts: --key is missing"
 refused "convert -x user,usr in out" "--exclude: 'usr' is not zero, cache, private, user or free"
 refused "convert -d 11,32 in out" "--dump-level: '32' is not a dump level from 0 to 31"
 refused "convert -j 0 in out" "--threads: '0' is not a number from 1 to 256"
@@ -193,6 +195,8 @@ unknown "one byte" x 'unknown format (the first bytes are 78); "guestdump list" 
 unknown "no byte" "" "the file is empty: no dump was written to it"
 fails_with 1 "$GUESTDUMP" info /dev/zero 2>err
 grep -qx "guestdump: /dev/zero: this is a device, not a dump" err || fail "device: $(cat err)"
+fails_with 1 "$GUESTDUMP" info - </dev/null 2>err
+grep -qx "guestdump: -: standard input is a device, not a dump" err || fail "device: $(cat err)"
 echo x >a
 fails_with 1 "$GUESTDUMP" info a err 2>out
 tail -n 1 out | grep -qx "guestdump: several inputs are the parts of one split dump; run guestdump info once for each dump" ||

@@ -385,6 +385,8 @@ int arguments_parse(struct arguments *args, const struct command *cmd, int argc,
 		print_help(cmd);
 		return finish_stdout(EXIT_DONE);
 	}
+	if (status == ARGUMENTS_GOOD && args->open.strict && !args->open.key_file)
+		return usage_error(cmd, "--strict is about what --key decrypts: --key is missing");
 	if (status == ARGUMENTS_GOOD)
 		status = check_words(args);
 	if (status == ARGUMENTS_GOOD)

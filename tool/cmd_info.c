@@ -156,7 +156,7 @@ static int print_info(struct gdump *g, const struct gdump_protection *protection
 		printf(", %" PRIu64 " omitted (dump level %u)", info->num_excluded,
 		       info->dump_level);
 	else if (!info->is_guest)
-		printf(", none omitted (dump level %u)", info->dump_level);
+		printf(", none omitted");
 	printf("\n");
 	print_ranges(info);
 	if (plan)

@@ -120,7 +120,7 @@ const struct option_row option_rows[] = {
 	  CMD_READ, "decrypt: FILE holds the customer communication key of the protected guest's "
 	  "owner", complete_files },
 	{ 0,   "strict",          NULL,            TO(open.strict),           parse_flag,
-	  CMD_READ, "refuse an encrypted INPUT that is damaged in any part" },
+	  CMD_READ, "with --key: refuse an INPUT that is damaged in any part" },
 
 	{ .help = "General" },
 	{ 'j', "threads",         "N",             TO(write.threads),         parse_threads,

@@ -177,6 +177,8 @@ bool parse_codec(const char *text, void *to, struct bad_value *bad)
 
 	if (!name.len || name.len >= sizeof(codec->name))
 		return bad_piece(bad, name, "the name of a codec");
+	if (level && !*level)
+		return bad_piece(bad, whole(text), "CODEC or CODEC:LEVEL; add a level, or omit the colon");
 	if (level && !parse_number(level, -100, 100, &n))
 		return bad_piece(bad, whole(level), "a compression level");
 	snprintf(codec->name, sizeof(codec->name), "%.*s", (int)name.len, name.text);

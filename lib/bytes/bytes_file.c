@@ -166,7 +166,8 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 		return error_new(GDUMP_ERR_USAGE, "this is a directory, not a dump");
 	size = lseek(fd, 0, SEEK_END);
 	if (!size && S_ISCHR(st.st_mode))
-		return error_new(GDUMP_ERR_FORMAT, "this is a device, not a dump");
+		return error_new(GDUMP_ERR_FORMAT, "%s is a device, not a dump",
+				 is_stdin ? "standard input" : "this");
 	if (size < 0 && errno != ESPIPE)
 		return error_os(errno, "cannot find the end of the file");
 	if (size < 0) {

@@ -47,7 +47,7 @@ static void direct_log(const struct qemu *qemu)
 {
 	const struct debug *debug = &qemu->source.debug;
 
-	debug_log(debug, GDUMP_DEBUG_STEP, "the guest's memory is in %zu places of process %d",
+	debug_log(debug, GDUMP_DEBUG_STEP, "the guest's memory is %zu mappings of process %d",
 		  qemu->map.memory.num_slots, (int)qmp_pid(qemu->guest.qmp));
 	for (size_t i = 0; debug->fn && i < qemu->map.memory.num_slots; i++) {
 		const struct mem_slot *s = &qemu->map.memory.slots[i];
@@ -97,11 +97,11 @@ static struct gdump_error *direct_compare(struct qemu *qemu, const struct qemu_h
 	err = direct_read(&qemu->source, load->paddr, ours, len);
 	if (!err && memcmp(ours, head->buf + load->off, len))
 		err = error_new(GDUMP_ERR_NODATA,
-				"memory at 0x%" PRIx64 " in QEMU's process differs from QEMU's own dump",
+				"the page at 0x%" PRIx64 " differs between QEMU's process and QEMU's own dump",
 				load->paddr);
 	if (!err)
 		debug_log(&qemu->source.debug, GDUMP_DEBUG_DETAIL,
-			  "memory at 0x%" PRIx64 " of QEMU's process is that of its dump",
+			  "the page at 0x%" PRIx64 " is the same in QEMU's process and in QEMU's own dump",
 			  load->paddr);
 	return err;
 }

@@ -26,7 +26,7 @@ dump
 
 dump -v
 reports "this is QEMU [0-9.]+.*, process $guest_pid$"
-reports "the guest's memory is in [0-9]+ places of process $guest_pid$"
+reports "the guest's memory is [0-9]+ mappings of process $guest_pid$"
 reports 'the guest is not read by a background snapshot: --live was not asked for$'
 reports "the guest is read by access to QEMU's process$"
 reports 'the guest is not running \(paused\)'

@@ -27,7 +27,7 @@ static void test_refused(void)
 		{ { .format = "lime", .split = 2 }, "out", "cannot be split into 2 files" },
 		{ { .split = 1000000 }, "out", "cannot be split into 1000000 files" },
 		{ { .split = 2, .flatten = true }, "out", "split or flattened, not both" },
-		{ { .split = 2 }, "-", "- is one stream, which cannot be split" },
+		{ { .split = 2 }, "-", "- is one stream and cannot be split" },
 		{ { .paging = true }, "out", "format 'kdump' has no virtual addresses" },
 	};
 
