@@ -678,6 +678,69 @@ struct gdump_error *gdump_job_wait(struct gdump_job *job);
  */
 int gdump_guard(int fd);
 
+/* Guests of this host ----------------------------------------------------- */
+
+enum gdump_guest_kind {
+	GDUMP_GUEST_OTHER = 0,          /* of a program with a guest of KVM     */
+	GDUMP_GUEST_QEMU,
+	GDUMP_GUEST_FIRECRACKER,
+	GDUMP_GUEST_CLOUD_HYPERVISOR,
+	GDUMP_GUEST_CROSVM,
+	GDUMP_GUEST_KVMTOOL,
+};
+
+enum gdump_guest_state {
+	GDUMP_GUEST_UNKNOWN = 0,
+	GDUMP_GUEST_RUNNING,
+	GDUMP_GUEST_PAUSED,             /* by anyone, or its process is stopped */
+};
+
+/* One way to reach a guest. */
+struct gdump_guest_way {
+	const char *name;               /* for gdump_open()                     */
+	bool works;                     /* the guest can be opened by it, as far as
+					 * can be seen from outside             */
+	/* What works then: the guest can be paused, its registers can be read, its memory
+	 * is read from its process without the hypervisor, and GDUMP_LIVE_YES
+	 */
+	bool pauses, registers, direct, live;
+	const char *missing;            /* why anything of that does not work, a
+					 * clause; NULL: it all works           */
+};
+
+/* A running guest of this host. */
+struct gdump_host_guest {
+	const char *name;               /* may contain anything; NULL: it has none */
+	const char *uuid;               /* NULL: unknown                        */
+	int32_t pid;                    /* of its process; 0: unknown           */
+	const char *program;            /* the name of the file of its process  */
+	enum gdump_guest_kind kind;
+	bool kvm;                       /* it uses KVM; false also if unknown   */
+	enum gdump_guest_state state;
+	uint64_t memory;                /* in bytes, when it was started; 0: unknown */
+	uint32_t num_cpus;              /* 0: unknown                           */
+	size_t num_ways;
+	const struct gdump_guest_way *ways;     /* the best one first           */
+};
+typedef void gdump_host_guest_fn(void *arg, const struct gdump_host_guest *guest);
+
+struct gdump_guests_options {
+	size_t size;                    /* = sizeof this struct                 */
+	/* Ask hypervisors whether their guests run: connects to each monitor that is
+	 * free, for some milliseconds.  Otherwise nothing but /proc is read.
+	 */
+	bool ask_state;
+	gdump_debug_fn *debug;
+	void *debug_arg;
+};
+
+/* Call @fn for each running guest that this user can see, on this thread.  @opt may be NULL.
+ * The strings are valid during the call of @fn.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(2)
+struct gdump_error *gdump_guests(const struct gdump_guests_options *opt, gdump_host_guest_fn *fn,
+				 void *arg);
+
 /* What this build has ----------------------------------------------------- */
 
 struct gdump_format_info {

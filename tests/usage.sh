@@ -134,8 +134,8 @@ for command in dump convert info dmesg verify; do
 		"2 unix:./vm.sock,server=on there is no such file; did you mean qmp:./vm.sock?" \
 		"2 QMP:/run/vm.sock there is no such file; did you mean qmp:/run/vm.sock?" \
 		"2 libvirt:vm there is no such file, and \"libvirt:\" does not name a kind of running guest; a running guest is named qmp:SOCKET" \
-		"1 myvm this is neither a file nor a running guest, which is named qmp:SOCKET: No such file or directory" \
-		"1 11483 this is neither a file nor a running guest, which is named qmp:SOCKET: No such file or directory"; do
+		"1 myvm this is neither a file nor a running guest, which is named qmp:SOCKET (\"guestdump guests\" lists those of this host): No such file or directory" \
+		"1 4999999 this is neither a file nor a running guest, which is named qmp:SOCKET (\"guestdump guests\" lists those of this host): No such file or directory"; do
 		read -r status name message <<<"$row"
 		# shellcheck disable=SC2086 # perhaps nothing
 		fails_with "$status" "$GUESTDUMP" $command "$name" $output 2>err

@@ -66,9 +66,25 @@ static void complete_sockets(const struct completion *c, const char *scheme)
 		closedir(dir);
 }
 
+static void offer_guest(void *arg, const struct gdump_host_guest *g)
+{
+	char pid[16];
+
+	if (!g->num_ways || !g->ways[0].works)
+		return;
+	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
+	if (g->name && !strpbrk(g->name, "\n\t /:"))
+		offer(arg, g->name, "a running guest");
+	else
+		offer(arg, pid, "the process of a running guest");
+}
+
 void complete_guests(const struct completion *c)
 {
 	const char *scheme;
+
+	if (!strpbrk(c->word, ":/"))
+		gdump_error_destroy(gdump_guests(NULL, offer_guest, (void *)(uintptr_t)c));
 
 	for (size_t i = 0; (scheme = gdump_source_name(i)); i++) {
 		if (!strncmp(c->word, scheme, strlen(scheme)))

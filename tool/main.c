@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "guests.h"
 #include "json.h"
 #include "options.h"
 #include "origin.h"
@@ -15,7 +16,8 @@ static const struct command commands[] = {
 	{ "dump", CMD_DUMP, { { "GUEST", complete_guests }, { "OUTPUT", complete_files } },
 	  "qmp:/run/vm.sock vm.kdump", cmd_dump,
 	  "Take a dump of a running guest",
-	  "GUEST is qmp:SOCKET, the QMP socket of QEMU. OUTPUT is a file, or - for standard output." },
+	  "GUEST is qmp:SOCKET, the QMP socket of QEMU, or the name or process of a guest that "
+	  "guestdump guests lists. OUTPUT is a file, or - for standard output." },
 	{ "convert", CMD_CONVERT, { { "INPUT...", complete_files }, { "OUTPUT", complete_files } },
 	  "vm.kdump vm.elf", cmd_convert,
 	  "Write a dump file in another format",
@@ -30,6 +32,8 @@ static const struct command commands[] = {
 	  "Print the log of the guest's kernel; no vmlinux is needed", NULL },
 	{ "list", CMD_LIST, { { NULL, NULL } }, NULL, cmd_list,
 	  "Show the formats, codecs, architectures and sources of this build", NULL },
+	{ "guests", CMD_GUESTS, { { NULL, NULL } }, NULL, cmd_guests,
+	  "List the running guests of this host and how each can be reached", NULL },
 	{ "jobs", CMD_JOBS, { { NULL, NULL } }, NULL, cmd_jobs,
 	  "Show the dumps that were started with guestdump dump --detach", NULL },
 	{ "cancel", CMD_CANCEL, { { "ID", complete_jobs } }, "24442", cmd_cancel,
@@ -182,5 +186,8 @@ int main(int argc, char **argv)
 	signals_init();
 	origin_init(argc, argv);
 	status = arguments_parse(&args, cmd, argc - 1, argv + 1);
-	return status == ARGUMENTS_GOOD ? cmd->run(&args) : status;
+	if (status != ARGUMENTS_GOOD)
+		return status;
+	status = cmd->bit & CMD_GUEST ? guests_resolve(&args) : EXIT_DONE;
+	return status ? status : cmd->run(&args);
 }

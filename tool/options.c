@@ -130,7 +130,7 @@ const struct option_row option_rows[] = {
 	{ 'q', "quiet",           NULL,            TO(progress),              parse_progress,
 	  CMD_BULK, "short for --progress none", .stands_for = "none" },
 	{ 'v', "verbose",         NULL,            TO(verbosity),             parse_count,
-	  CMD_OPEN, "report on standard error what is done and why; -vv in detail" },
+	  CMD_OPEN | CMD_GUESTS, "report on standard error what is done and why; -vv in detail" },
 	{ 0,   "no-confine",      NULL,            TO(no_confine),            parse_flag,
 	  CMD_OPEN, "run without the sandbox" },
 	{ 'h', "help",            NULL,            TO(help),                  parse_flag,

@@ -19,6 +19,8 @@
 #include "../machine/source.h"
 #include "kvm.h"
 
+struct host_guest;                      /* see host_guests.h                    */
+
 /* One scheme of names of running guests */
 struct guest_scheme {
 	const char *prefix;             /* "qmp:"                               */
@@ -28,6 +30,10 @@ struct guest_scheme {
 	 */
 	struct gdump_error *(*open)(const char *name, const struct gdump_open_options *opt,
 				    struct source **ret);
+	/* Add to @g the names of this scheme by which that guest of this host can be opened,
+	 * also those that do not work now and why; NULL: its guests are not found.
+	 */
+	struct gdump_error *(*reach)(struct host_guest *g);
 };
 
 /* The @i-th scheme; NULL past the last. */
@@ -42,6 +48,8 @@ struct gdump_error *guest_name_unknown(const char *where);
 /* QEMU by the path of the socket of its QMP monitor */
 MUST_CHECK struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,
 					 struct source **ret);
+/* guest_scheme.reach */
+MUST_CHECK struct gdump_error *qemu_reach(struct host_guest *g);
 /* A guest of this process. @desc is complete, and needed only during the call. */
 MUST_CHECK struct gdump_error *embed_open(const struct gdump_guest *desc,
 					  const struct gdump_open_options *opt,

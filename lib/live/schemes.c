@@ -13,7 +13,7 @@
 #include "../util/bits.h"
 
 static const struct guest_scheme schemes[] = {
-	{ "qmp:", "qmp:SOCKET", qemu_open },
+	{ "qmp:", "qmp:SOCKET", qemu_open, qemu_reach },
 };
 
 const struct guest_scheme *guest_scheme_at(size_t i)
@@ -61,7 +61,7 @@ struct gdump_error *guest_name_unknown(const char *where)
 	const char *rest = where + len + 1, *meant;
 
 	if (!strpbrk(where, "/.:") && *where)
-		return error_os(ENOENT, "this is neither a file nor a running guest, which is named %s",
+		return error_os(ENOENT, "this is neither a file nor a running guest, which is named %s (\"guestdump guests\" lists those of this host)",
 				guest_usages().text);
 	/* one letter is rather a drive of another system */
 	if (len < 2 || where[len] != ':')

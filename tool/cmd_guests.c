@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * cmd_guests.c - guests: the running guests of this host
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "tool.h"
+
+static const char *guest_kind_name(enum gdump_guest_kind kind)
+{
+	static const char *const names[] = {
+		[GDUMP_GUEST_OTHER] = "kvm",
+		[GDUMP_GUEST_QEMU] = "qemu",
+		[GDUMP_GUEST_FIRECRACKER] = "firecracker",
+		[GDUMP_GUEST_CLOUD_HYPERVISOR] = "cloud-hypervisor",
+		[GDUMP_GUEST_CROSVM] = "crosvm",
+		[GDUMP_GUEST_KVMTOOL] = "kvmtool",
+	};
+
+	return names[kind];
+}
+
+static const char *guest_state_name(enum gdump_guest_state state)
+{
+	static const char *const names[] = {
+		[GDUMP_GUEST_UNKNOWN] = NULL,
+		[GDUMP_GUEST_RUNNING] = "running",
+		[GDUMP_GUEST_PAUSED] = "paused",
+	};
+
+	return names[state];
+}
+
+/* What a way can do, and what it is called */
+static const struct ability {
+	const char *name;
+	size_t offset;
+} abilities[] = {
+	{ "pause", offsetof(struct gdump_guest_way, pauses) },
+	{ "registers", offsetof(struct gdump_guest_way, registers) },
+	{ "direct", offsetof(struct gdump_guest_way, direct) },
+	{ "live", offsetof(struct gdump_guest_way, live) },
+};
+
+enum { NUM_ABILITIES = sizeof(abilities) / sizeof(abilities[0]) };
+
+static bool has_ability(const struct gdump_guest_way *way, size_t i)
+{
+	return *(const bool *)((const char *)way + abilities[i].offset);
+}
+
+static void print_way(const struct gdump_guest_way *way)
+{
+	const char *before = " (";
+
+	fputs("    ", stdout);
+	print_name(way->name);
+	for (size_t i = 0; way->works && i < NUM_ABILITIES; i++) {
+		if (has_ability(way, i)) {
+			printf("%s%s", before, abilities[i].name);
+			before = ", ";
+		}
+	}
+	if (way->works)
+		putchar(')');
+	putchar('\n');
+	if (!way->missing)
+		return;
+	printf("        %s: ", way->works ? "limited" : "does not work");
+	print_name(way->missing);
+	putchar('\n');
+}
+
+static void print_guest(void *arg, const struct gdump_host_guest *g)
+{
+	const char *state = guest_state_name(g->state);
+	char cpus[16] = "-";
+	size_t *num = arg;
+
+	if (!(*num)++)
+		printf("%-20s %7s  %-16s %9s  %4s  %s\n", "NAME", "PID", "KIND", "MEMORY", "CPUS", "STATE");
+	if (g->num_cpus)
+		snprintf(cpus, sizeof(cpus), "%u", g->num_cpus);
+	print_name(g->name ? g->name : "-");
+	printf("%*s %7d  %-16s %9s  %4s  %s\n",
+	       (int)(g->name && strlen(g->name) < 20 ? 20 - strlen(g->name) : g->name ? 0 : 19), "",
+	       (int)g->pid, g->kind ? guest_kind_name(g->kind) : g->program,
+	       g->memory ? size_text(g->memory).text : "-", cpus, state ? state : "-");
+	for (size_t i = 0; i < g->num_ways; i++)
+		print_way(&g->ways[i]);
+	if (!g->num_ways)
+		puts("    guestdump cannot read guests of this kind");
+}
+
+static json_t *json_way(const struct gdump_guest_way *way)
+{
+	json_t *o = json_pack("{s:o, s:b}", "name", json_string_of(way->name), "works", way->works);
+
+	for (size_t i = 0; i < NUM_ABILITIES; i++)
+		json_object_set_new(o, abilities[i].name, json_boolean(has_ability(way, i)));
+	json_object_set_new(o, "missing", json_string_of(way->missing));
+	return o;
+}
+
+static json_t *json_number_or_null(uint64_t n)
+{
+	return n ? json_integer((json_int_t)n) : json_null();
+}
+
+static void add_guest(void *arg, const struct gdump_host_guest *g)
+{
+	json_t *ways = json_array();
+
+	for (size_t i = 0; i < g->num_ways; i++)
+		json_array_append_new(ways, json_way(&g->ways[i]));
+	json_array_append_new(arg, json_pack("{s:o, s:o, s:o, s:s, s:o, s:b, s:o, s:o, s:o, s:o}",
+		"name", json_string_of(g->name), "uuid", json_string_of(g->uuid),
+		"pid", json_number_or_null((uint64_t)g->pid), "kind", guest_kind_name(g->kind),
+		"program", json_string_of(g->program), "kvm", g->kvm,
+		"state", json_string_of(guest_state_name(g->state)), "memory", json_number_or_null(g->memory),
+		"cpus", json_number_or_null(g->num_cpus), "ways", ways));
+}
+
+static int print_json_guests(const struct gdump_guests_options *opt)
+{
+	json_t *guests = json_array(), *all;
+	struct gdump_error *err = gdump_guests(opt, add_guest, guests);
+
+	if (err) {
+		json_decref(guests);
+		return fail(err);
+	}
+	all = json_pack("{s:i, s:s, s:o}", "schema", 1, "type", "guests", "guests", guests);
+	json_dumpf(all, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(all);
+	return finish_stdout(EXIT_DONE);
+}
+
+int cmd_guests(struct arguments *args)
+{
+	const struct gdump_guests_options opt = {
+		.size = sizeof(opt), .ask_state = true,
+		.debug = args->open.debug, .debug_arg = args->open.debug_arg,
+	};
+	struct gdump_error *err;
+	size_t num = 0;
+
+	if (args->json)
+		return print_json_guests(&opt);
+	err = gdump_guests(&opt, print_guest, &num);
+	if (err)
+		return fail(err);
+	if (!num)
+		say("this user can see no running guest%s", geteuid() ? "; root sees all of this host" : "");
+	return finish_stdout(EXIT_DONE);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+#include "guests.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "tool.h"
+
+struct guest_search {
+	const char *word;
+	long pid;                       /* that the word is, or 0               */
+	unsigned int found;
+	char processes[100];            /* "12, 345": those that were found     */
+	char *where;                    /* how to open the first one; NULL: it cannot be opened */
+	char *missing;                  /* why not                              */
+};
+
+static bool guest_is_meant(const struct gdump_host_guest *g, const struct guest_search *s)
+{
+	return (g->name && !strcmp(g->name, s->word)) || (s->pid && g->pid == s->pid) ||
+	       (g->uuid && !strcasecmp(g->uuid, s->word));
+}
+
+static void guest_take(void *arg, const struct gdump_host_guest *g)
+{
+	struct guest_search *s = arg;
+	const size_t len = strlen(s->processes);
+
+	if (!guest_is_meant(g, s))
+		return;
+	snprintf(s->processes + len, sizeof(s->processes) - len, "%s%d", len ? ", " : "", (int)g->pid);
+	if (s->found++)
+		return;
+	if (!g->num_ways)
+		s->missing = strdup("guestdump cannot read guests of this kind");
+	else if (g->ways[0].works)
+		s->where = strdup(g->ways[0].name);
+	else if (g->ways[0].missing && asprintf(&s->missing, "%s: %s", g->ways[0].name,
+						g->ways[0].missing) < 0)
+		s->missing = NULL;
+}
+
+/* Exactly one guest must be meant, and it must be possible to open it. */
+static int guest_judge(const struct guest_search *s)
+{
+	if (s->found > 1) {
+		say("%s: %u guests have this name (processes %s); use the number of a process, or a name that guestdump guests shows",
+		    s->word, s->found, s->processes);
+		return EXIT_USAGE;
+	}
+	if (s->found && !s->where) {
+		say("%s: the guest of process %s cannot be opened: %s", s->word, s->processes,
+		    s->missing ? s->missing : "the reason is unknown");
+		return EXIT_FAILED;
+	}
+	return EXIT_DONE;
+}
+
+int guests_resolve(struct arguments *args)
+{
+	struct guest_search s = { .word = args->words[0] };
+	struct gdump_error *err;
+	struct stat st;
+	int status;
+
+	if (is_guest(s.word) || strpbrk(s.word, "/:") || !strcmp(s.word, "-") || !stat(s.word, &st))
+		return EXIT_DONE;
+	if (!parse_number(s.word, 1, INT32_MAX, &s.pid))
+		s.pid = 0;
+	err = gdump_guests(NULL, guest_take, &s);
+	status = err ? fail(err) : guest_judge(&s);
+	free(s.missing);
+	if (status || !s.where)
+		return status;
+	/* it lives as long as the command line */
+	args->words[0] = s.where;
+	if (args->verbosity)
+		say("debug: %s is %s", s.word, s.where);
+	return EXIT_DONE;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * guests.h - running guests by the names and processes that guestdump guests lists
+ */
+#pragma once
+
+#include "arguments.h"
+
+/* If the first operand of @args is neither a file nor a name with a scheme, but the name, the UUID
+ * or the process of a running guest of this host, replace it by the best way to that guest. An
+ * error, after a message: it is that of several guests, or of one that cannot be reached.
+ * Returns EXIT_DONE or the exit status.
+ */
+int guests_resolve(struct arguments *args);
