@@ -349,6 +349,9 @@ struct gdump_info {
 					 * see enum gdump_live                  */
 	const struct gdump_metadata *metadata;  /* where the dump comes from;
 					 * NULL: it does not say                */
+	const char *run_state;          /* of a guest, as the hypervisor calls it:
+					 * "running", "guest-panicked", ...; NULL:
+					 * unknown, or a file                   */
 };
 
 GDUMP_NONNULL(1)

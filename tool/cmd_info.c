@@ -10,6 +10,7 @@
 #include "origin.h"
 #include "plan.h"
 #include "progress.h"
+#include "run_state.h"
 #include "tool.h"
 
 static const char *kind_name(uint32_t kind)
@@ -142,7 +143,8 @@ static int print_info(struct gdump *g, const struct gdump_protection *protection
 	print_escaped(info->detail, strlen(info->detail));
 	printf("%s\n", info->incomplete ? ", INCOMPLETE: it was cut short" : "");
 	if (info->is_guest)
-		printf("state       %s\n", info->was_running ? "running" : "not running");
+		printf("state       %srunning%s\n", info->was_running ? "" : "not ",
+		       run_state_text(info).text);
 	printf("machine     %s, %s-endian, %zu CPU%s, pages of %u bytes\n", info->arch,
 	       info->big_endian ? "big" : "little", info->num_cpus,
 	       info->num_cpus == 1 ? "" : "s", info->page_size);

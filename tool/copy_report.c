@@ -5,6 +5,7 @@
 
 #include "copy.h"
 #include "progress.h"
+#include "run_state.h"
 
 static void print_json(const struct copy *c, const struct gdump_info *info)
 {
@@ -39,7 +40,7 @@ void copy_report_guest(const struct copy *c, const struct gdump_info *info)
 	if (info->was_running)
 		say("guest resumed after a pause of %s", ms_text(c->paused_us).text);
 	else
-		say("guest was already paused; it stays paused");
+		say("guest was not running, and stays so%s", run_state_text(info).text);
 	if (info->live && c->result.stalled_us)
 		say("longest stall of QEMU's snapshot: %s", ms_text(c->result.stalled_us).text);
 }

@@ -83,6 +83,11 @@ static void print_panic(const struct gdump_kernel *k)
 	if (k->panic_cpu >= 0)
 		printf(" (on CPU %" PRId32 ")", k->panic_cpu);
 	printf("\n");
+	if (!k->crash_time)
+		return;
+	printf("            a crash kernel was started at ");
+	print_time(k->crash_time);
+	printf("; this is the kernel that panicked\n");
 }
 
 static int by_running_cpu(const void *a, const void *b)

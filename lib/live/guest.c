@@ -193,6 +193,7 @@ struct gdump_error *guest_check(struct guest *g)
 	if (err)
 		return err;
 	g->state = running ? GUEST_RUNNING : GUEST_NOT_RUNNING;
+	snprintf(g->run_state, sizeof(g->run_state), "%s", status);
 	for (size_t i = 0; i < ARRAY_SIZE(unfit); i++)
 		if (!strcmp(status, unfit[i].status))
 			return error_new(GDUMP_ERR_REMOTE, "%s", unfit[i].message);

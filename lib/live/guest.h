@@ -24,6 +24,7 @@ struct guest {
 	bool allow_encrypted;           /* dump what only the guest can read    */
 	bool may_be_protected;          /* by the Ultravisor of s390x           */
 	enum guest_state state;
+	char run_state[32];             /* what QEMU called it at first         */
 	uint64_t pause_us;              /* when the command was sent            */
 	uint64_t paused_us;             /* from there to the answer to cont     */
 	struct pause_limit limit;
@@ -31,7 +32,7 @@ struct guest {
 	atomic_bool torn;               /* by the guard, which was reported     */
 };
 
-/* Set @g->state to what QEMU reports.  An error if the guest cannot be dumped now, or at
+/* Set @g->state and ->run_state to what QEMU reports.  An error if the guest cannot be dumped now, or at
  * all.
  */
 MUST_CHECK struct gdump_error *guest_check(struct guest *g);

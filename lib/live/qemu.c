@@ -196,6 +196,7 @@ static struct gdump_error *qemu_begin(struct qemu *qemu)
 	if (err)
 		return err;
 	s->was_running = qemu->guest.state == GUEST_RUNNING;
+	snprintf(s->run_state, sizeof(s->run_state), "%s", qemu->guest.run_state);
 	s->is_mutable = s->was_running && (!qemu->opt.pause_guest || qemu->way->live);
 	if (s->was_running && qemu->mem && qemu->opt.pause_guest && qemu->opt.before_pause &&
 	    qemu->opt.before_pause(qemu->opt.before_pause_arg, memory_map_size(&qemu->map.memory)))

@@ -177,6 +177,7 @@ struct source {
 	struct image image;
 	struct debug debug;
 	bool was_running;               /* it ran when we came                  */
+	char run_state[32];             /* what the hypervisor called that; "": unknown */
 	bool resumed_early;                    /* it was resumed before all was read   */
 	atomic_bool is_mutable;         /* it may run while we read             */
 	atomic_bool in_order;           /* a dump is written: see READ_ASCENDING */

@@ -70,6 +70,7 @@ static void test_not_running(void)
 	guest_open(&g, &f);
 	CHECK_OK(guest_check(&g));
 	CHECK(g.state == GUEST_NOT_RUNNING);
+	CHECK_STR(g.run_state, "guest-panicked");
 	CHECK_OK(guest_pause(&g));
 	CHECK_OK(guest_resume(&g));
 	CHECK_INT(guest_paused_us(&g), 0);
