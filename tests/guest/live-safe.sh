@@ -11,6 +11,8 @@
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/guest/child.sh
+. "$(dirname "$0")/child.sh"
 
 requires /usr/bin/python3 gcc
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,15 +31,6 @@ settings() { "$guest" qmp "$guest_dir" query-migrate-capabilities query-migrate-
 migration() {
 	"$guest" qmp "$guest_dir" query-migrate |
 		/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin).get("status", "none"))'
-}
-
-# wait_for SECONDS COMMAND...
-wait_for() {
-	local end=$((SECONDS + $1 + 1))
-	while ! "${@:2}"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
 }
 
 migration_over() { case $(migration) in completed | none | failed | cancelled) ;; *) return 1 ;; esac; }
@@ -61,9 +54,6 @@ begin() {
 	env --default-signal=INT,QUIT "$GUESTDUMP" dump --live --progress plain "$@" "$guest_source" out.kdump 2>dump.err &
 	child=$!
 }
-# shellcheck disable=SC2317 # called at the end
-end_child() { [ -z "${child:-}" ] || kill -9 "$child" 2>/dev/null; }
-cleanup_fn end_child
 
 snapshot_runs() { [ "$(migration)" = active ] || ! kill -0 "$child" 2>/dev/null; }
 

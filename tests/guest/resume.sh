@@ -14,6 +14,8 @@
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/guest/child.sh
+. "$(dirname "$0")/child.sh"
 
 kills=20
 if [ "${1:-}" = --kills ]; then
@@ -41,18 +43,6 @@ start_dump() {
 	child=$!
 }
 
-# shellcheck disable=SC2317 # called at the end
-end_child() { [ -z "${child:-}" ] || kill -9 "$child" 2>/dev/null; }
-cleanup_fn end_child
-
-# end_dump STATUS WHAT: wait for it
-end_dump() {
-	local status=0
-	{ wait "$child"; } 2>/dev/null || status=$?
-	child=
-	[ "$status" = "$1" ] || fail "$2: exit status $status instead of $1: $(cat dump.err)"
-}
-
 # dump_fails STATUS PATTERN ARGUMENT...: with a message that has PATTERN
 dump_fails() {
 	local status=0
@@ -62,16 +52,6 @@ dump_fails() {
 	grep -q -e "$2" dump.err || fail "no word of '$2' after dump ${*:3}: $(cat dump.err)"
 }
 
-# wait_for SECONDS COMMAND...
-wait_for() {
-	local end=$((SECONDS + $1 + 1))
-	while ! "${@:2}"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
-	done
-}
-
-is_status() { [ "$(guest_status)" = "$1" ]; }
 none_left() { [ -z "$(tagged)" ]; }
 
 # check WHAT [STATUS]: all is well with the guest, and with us

@@ -11,32 +11,11 @@
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/guest/child.sh
+. "$(dirname "$0")/child.sh"
 
 start_guest vm --mem 512M
 cd "$tmp"
-
-# shellcheck disable=SC2317 # called at the end
-end_child() { [ -z "${child:-}" ] || kill -9 "$child" 2>/dev/null; }
-cleanup_fn end_child
-
-# wait_for SECONDS COMMAND...
-wait_for() {
-	local end=$((SECONDS + $1 + 1))
-	while ! "${@:2}"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
-}
-
-is_status() { [ "$(guest_status)" = "$1" ]; }
-
-# end_dump STATUS WHAT
-end_dump() {
-	local status=0
-	wait "$child" || status=$?
-	child=
-	[ "$status" = "$1" ] || fail "$2: exit status $status instead of $1: $(cat dump.err)"
-}
 
 # Standard error is a full pipe, from the first byte on
 part_pipe() {
