@@ -546,6 +546,35 @@ bool procmem_reports_wp(const struct procmem *pm)
 	       (major > 5 || (major == 5 && minor >= 14));
 }
 
+/* Whether a page that the process reads for the first time takes memory that it does not have yet */
+static bool area_allocates(const struct area *a, bool private)
+{
+	return a->kind == AREA_SHARED || (private && a->kind == AREA_PRIVATE && !a->ino);
+}
+
+uint64_t procmem_count_unpopulated(const struct procmem *pm, uint64_t addr, uint64_t size,
+				   bool private)
+{
+	unsigned char there[4096];
+	uint64_t ret = 0;
+	size_t n;
+
+	for (uint64_t left = size / pm->page_size; left; left -= n, addr += n * pm->page_size) {
+		const struct area *a = procmem_area(pm, addr);
+
+		if (!a)
+			break;
+		n = (size_t)MIN((a->end - addr) / pm->page_size, left);
+		if (!area_allocates(a, private))
+			continue;
+		n = MIN(n, ARRAY_SIZE(there));
+		procmem_scan(pm, addr, n, there);
+		for (size_t i = 0; i < n; i++)
+			ret += there[i] ? 0 : pm->page_size;
+	}
+	return ret;
+}
+
 void procmem_populate(const struct procmem *pm, uint64_t addr, uint64_t size)
 {
 	unsigned char there[512], bytes[ARRAY_SIZE(there)];

@@ -41,6 +41,11 @@ void procmem_wp_least(const struct procmem *pm, uint64_t addr, uint64_t size, si
 		      unsigned char *wp);
 /* Whether the kernel reports write protection at all */
 bool procmem_reports_wp(const struct procmem *pm);
+/* How many bytes of [addr, addr + size), which procmem_use() has seen, procmem_populate() would
+ * make the host allocate; @private: reading private memory does so, too.
+ */
+uint64_t procmem_count_unpopulated(const struct procmem *pm, uint64_t addr, uint64_t size,
+				   bool private);
 /* Have the process populate what is not populated of [addr, addr + size). */
 void procmem_populate(const struct procmem *pm, uint64_t addr, uint64_t size);
 /* GDUMP_ERR_REMOTE if the process has ended, GDUMP_ERR_NODATA if a page cannot be read.

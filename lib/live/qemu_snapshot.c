@@ -49,6 +49,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/warn.h"
+#include "host_memory.h"
 #include "prefetch.h"
 #include "qemu_direct.h"
 #include "qemu_way.h"
@@ -464,6 +465,25 @@ static void snapshot_close(struct qemu *qemu)
 	qemu->snapshot = NULL;
 }
 
+/* A snapshot makes QEMU touch all memory: what the guest has never used is allocated then, if it is
+ * shared.  Find out whether the host has that much, or it may have to end QEMU.
+ */
+static struct gdump_error *snapshot_check_memory(const struct qemu *qemu)
+{
+	const struct memory_map *memory = &qemu->map.memory;
+	const bool private = host_memory_reading_allocates();
+	struct host_memory host;
+	uint64_t need = 0;
+
+	host_memory_of("", qmp_pid(qemu->guest.qmp), &host);
+	if (host.available >= memory_map_size(memory))
+		return NULL;
+	for (size_t i = 0; i < memory->num_slots; i++)
+		need += procmem_count_unpopulated(qemu->mem, memory->slots[i].hva,
+						  memory->slots[i].size, private);
+	return host_memory_check(&host, need);
+}
+
 static struct gdump_error *snapshot_try(struct qemu *qemu)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
@@ -475,10 +495,12 @@ static struct gdump_error *snapshot_try(struct qemu *qemu)
 		.qemu = qemu, .migration.guest = &qemu->guest, .pipe = SNAPSHOT_PIPE_NONE,
 	};
 	qemu->snapshot = s;
-	err = snapshot_migration_prepare(&s->migration);
+	err = snapshot_check_memory(qemu);
+	if (!err)
+		err = snapshot_migration_prepare(&s->migration);
 	if (!err)
 		err = mtree_parse(qemu->map.mtree, &qemu->opt, &s->mtree);
-	return error_prefix(err, "a snapshot of the running guest");
+	return error_prefix(err, "cannot take a snapshot of the running guest");
 }
 
 /* QEMU can do it before the guest is paused, or not at all. */
@@ -497,7 +519,7 @@ static struct gdump_error *snapshot_prepare(struct qemu *qemu, const char **unfi
 		err = snapshot_try(qemu);
 	else
 		err = error_new(GDUMP_ERR_REMOTE,
-				"a snapshot of the running guest: its memory cannot be read directly");
+				"cannot take a snapshot of the running guest: its memory cannot be read directly");
 	if (!err)
 		return NULL;
 	snapshot_close(qemu);

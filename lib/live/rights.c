@@ -24,17 +24,22 @@ static bool rights_have_ptrace(void)
 	       (data[CAP_SYS_PTRACE / 32].effective >> CAP_SYS_PTRACE % 32 & 1);
 }
 
-/* 0 where the kernel has no Yama */
-static int rights_yama_scope(void)
+/* The number in a file of /proc/sys; @missing where there is none, as the kernel lacks the feature */
+static int rights_sysctl(const char *path, int missing)
 {
-	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
-	int scope = 0;
+	FILE *f = fopen(path, "re");
+	int value;
 
-	if (f && fscanf(f, "%d", &scope) != 1)
-		scope = 0;
+	if (!f || fscanf(f, "%d", &value) != 1)
+		value = missing;
 	if (f)
 		fclose(f);
-	return scope;
+	return value;
+}
+
+static int rights_yama_scope(void)
+{
+	return rights_sysctl("/proc/sys/kernel/yama/ptrace_scope", 0);
 }
 
 struct gdump_error *rights_explain(pid_t pid, int errnum)
@@ -65,4 +70,35 @@ struct gdump_error *rights_explain(pid_t pid, int errnum)
 				"(CAP_SYS_PTRACE)", (int)pid, scope);
 	return error_os(errnum, "process %d is protected against its own user, as it was started "
 			"with more rights: run as root (CAP_SYS_PTRACE)", (int)pid);
+}
+
+/* The effective user and capabilities of a process; false: we cannot see them. */
+static bool rights_of(pid_t pid, unsigned int *user, uint64_t *caps)
+{
+	char path[32], line[256];
+	bool has_user = false, has_caps = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = pid > 0 ? fopen(path, "re") : NULL;
+	while (f && fgets(line, sizeof(line), f)) {
+		has_user |= sscanf(line, "Uid: %*u %u", user) == 1;
+		has_caps |= sscanf(line, "CapEff: %" SCNx64, caps) == 1;
+	}
+	if (f)
+		fclose(f);
+	return has_user && has_caps;
+}
+
+struct gdump_error *rights_explain_uffd(pid_t pid)
+{
+	unsigned int user;
+	uint64_t caps;
+
+	if (!rights_of(pid, &user, &caps) || caps >> CAP_SYS_PTRACE & 1 ||
+	    rights_sysctl("/proc/sys/vm/unprivileged_userfaultfd", 1))
+		return NULL;
+	return error_new(GDUMP_ERR_REMOTE,
+			 "QEMU runs as user %u, which may not use userfaultfd(2): set sysctl vm.unprivileged_userfaultfd=1, or let that user open /dev/userfaultfd (QEMU 8.0 and newer)",
+			 user);
 }

@@ -13,3 +13,5 @@
  * right that is missing, as far as it can be found out.
  */
 struct gdump_error *rights_explain(pid_t pid, int errnum);
+/* Why process @pid may not use userfaultfd(2), and what helps; NULL: it may, or we cannot see it. */
+struct gdump_error *rights_explain_uffd(pid_t pid);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../util/clock.h"
+#include "rights.h"
 
 #define CAPABILITY "background-snapshot"
 
@@ -79,7 +80,7 @@ struct gdump_error *snapshot_migration_prepare(struct snapshot_migration *m)
 		"{\"capability\":\"" CAPABILITY "\",\"state\":false}]}";
 	struct qmp *q = m->guest->qmp;
 	bool was_on = false;
-	struct gdump_error *err = capability_get(q, &was_on);
+	struct gdump_error *err = capability_get(q, &was_on), *why;
 
 	if (!err)
 		err = migration_check_blockers(q);
@@ -90,7 +91,12 @@ struct gdump_error *snapshot_migration_prepare(struct snapshot_migration *m)
 	if (err)
 		return err;
 	m->set = true;
-	return capability_set(q, true);
+	err = capability_set(q, true);
+	why = err && qmp_refusal(q) ? rights_explain_uffd(qmp_pid(q)) : NULL;
+	if (!why)
+		return err;
+	gdump_error_destroy(err);
+	return why;
 }
 
 static struct gdump_error *migration_query(struct qmp *q, json_t **json, const char **status)

@@ -7,7 +7,7 @@
 # final name unless it is whole.  PART: one of the functions part_* below.
 #
 # test: live-cancel 600 signals kill disk pipe again quit
-# test: live-refused 300 refused memory
+# test: live-refused 300 refused memory allocates rights
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -235,6 +235,67 @@ part_memory() {
 		blocked) refused 'nvme' ;;
 		esac
 	done
+}
+
+shmem_kib() { sed -n 's/^RssShmem:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$guest_pid/status"; }
+
+# shellcheck disable=SC2317 # called at the end
+leave_group() {
+	while read -r pid; do echo "$pid" >"${1%/*}/cgroup.procs"; done <"$1/cgroup.procs"
+	rmdir "$1"
+}
+
+# Shared memory that the guest has never used: more than the host has, and, where we can make a control
+# group, more than that may have
+part_allocates() {
+	local total group=/sys/fs/cgroup/memory/guestdump-test.$$ before
+	total=$(sed -n 's/^MemTotal:[^0-9]*\([0-9]*\) kB/\1/p' /proc/meminfo)
+	start_guest large --mem "$((total / 1024 + 512))M" --memory memfd --append mem=256M
+	settings >before
+	before=$(shmem_kib)
+	dump_fails 1 --live
+	grep 'cannot take a snapshot of the running guest: QEMU would allocate [0-9]* MiB that the guest has never used, and the host has [0-9]* MiB available' dump.err ||
+		fail "more memory than the host has: $(cat dump.err)"
+	[ "$(shmem_kib)" -lt $((before + 65536)) ] || fail "$(shmem_kib) KiB are allocated, before it were $before"
+	check "more memory than the host has"
+	"$guest" stop "$guest_dir"
+	[ -e /sys/fs/cgroup/memory/cgroup.procs ] || { echo "left out: a control group (needs version 1)"; return; }
+
+	start_guest group --mem 1G --memory memfd
+	settings >before
+	if ! { mkdir "$group" && echo 100M >"$group/memory.limit_in_bytes" && echo "$guest_pid" >"$group/cgroup.procs"; } 2>/dev/null; then
+		rmdir "$group" 2>/dev/null || true
+		echo "left out: a control group (needs root, and version 1)"
+		return
+	fi
+	cleanup_fn leave_group "$group"
+	before=$(shmem_kib)
+	refused "that the guest has never used, and its control group /[^ ]* has [0-9]* MiB available"
+	[ "$(shmem_kib)" -lt $((before + 65536)) ] || fail "$(shmem_kib) KiB are allocated, before it were $before"
+	echo -1 >"$group/memory.limit_in_bytes"
+	"$GUESTDUMP" dump --live -q --force "$guest_source" out.kdump 2>dump.err || fail "without a limit: $(cat dump.err)"
+	check "without a limit"
+	"$guest" stop "$guest_dir"
+}
+
+# QEMU as a user that may not use userfaultfd(2): QEMU says that the kernel cannot do it
+part_rights() {
+	local qemu
+	qemu=$(command -v qemu-system-x86_64)
+	if [ "$(id -u)" != 0 ] || [ "$(cat /proc/sys/vm/unprivileged_userfaultfd)" != 0 ]; then
+		echo "left out: QEMU of another user (needs root, and vm.unprivileged_userfaultfd=0)"
+		return
+	fi
+	mkdir user
+	cat >user/qemu-system-x86_64 <<-WRAPPER
+		#!/bin/sh
+		chown -R 65534 "$tmp/user/vm"
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups $qemu "\$@"
+	WRAPPER
+	chmod 755 . user user/qemu-system-x86_64
+	PATH=$tmp/user:$PATH start_guest user/vm --mem 256M
+	settings >before
+	refused 'cannot take a snapshot of the running guest: QEMU runs as user 65534, which may not use userfaultfd(2): set sysctl vm.unprivileged_userfaultfd=1'
 }
 
 for part; do

@@ -163,6 +163,7 @@ part_filtered() {
 # its pages would be omitted, although the guest takes and frees pages all the time.
 part_judged() {
 	local i rounds=4
+	# shellcheck disable=SC2016 # for the guest's shell
 	guest_console 'for k in 1 2; do (while :; do dd if=/dev/zero of=/tmp/f$k bs=1M count=40; cat /tmp/f$k; rm /tmp/f$k; done) >/dev/null 2>&1 & echo $!; done' >churn
 	[ -z "${GUESTDUMP_FULL:-}" ] || rounds=20
 	for i in $(seq $rounds); do
