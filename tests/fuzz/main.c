@@ -29,6 +29,7 @@ static const struct target {
 	{ "monitor", fuzz_monitor, true },
 	{ "mtree", fuzz_mtree, true },
 	{ "stream", fuzz_stream, false },
+	{ "silent", fuzz_silent, false },
 };
 
 static const struct target *target;
