@@ -522,6 +522,17 @@ struct gdump_result {
 					 * live guest waited for the library    */
 	bool has_checksum;              /* gdump_verify(): there is one, and it is
 					 * right                                */
+	/* gdump_verify(): memory that may be wrong, as the bytes of the file that it comes
+	 * from are broken; ascending.  Freed with gdump_result_deinit()
+	 */
+	struct gdump_range *damaged;
+	size_t num_damaged;
+	/* What is broken are headers or tables, on which all memory depends.  A dump that
+	 * gdump_write() makes of it is marked incomplete.
+	 */
+	bool tables_damaged;
+	char *tables_error;             /* what is wrong with them, or NULL; freed with
+					 * gdump_result_deinit()                */
 };
 
 /* Free the strings of a result that a function has filled, not the struct. */
@@ -564,6 +575,9 @@ struct gdump_write_options {
 	 */
 	gdump_cancel_fn *resume_now;
 	void *resume_now_arg;
+	bool salvage;                   /* of a file with a checksum: read all of it
+					 * first; pages that it shows to be broken
+					 * are lost                             */
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard

@@ -59,6 +59,10 @@ void write_result(struct gdump_result *to, const struct gdump_result *result)
 		free(result->partial_path);
 	if (!RESULT_HAS(size, first_error))
 		free(result->first_error);
+	if (!RESULT_HAS(size, num_damaged))
+		free(result->damaged);
+	if (!RESULT_HAS(size, tables_error))
+		free(result->tables_error);
 }
 
 void gdump_result_deinit(struct gdump_result *result)
@@ -70,6 +74,15 @@ void gdump_result_deinit(struct gdump_result *result)
 	if (RESULT_HAS(result->size, first_error)) {
 		free(result->first_error);
 		result->first_error = NULL;
+	}
+	if (RESULT_HAS(result->size, num_damaged)) {
+		free(result->damaged);
+		result->damaged = NULL;
+		result->num_damaged = 0;
+	}
+	if (RESULT_HAS(result->size, tables_error)) {
+		free(result->tables_error);
+		result->tables_error = NULL;
 	}
 }
 

@@ -7,12 +7,11 @@
 
 #include <inttypes.h>
 
-#include "checksum.h"
 #include "codec/codec.h"
+#include "damage.h"
 #include "format/format.h"
 #include "metadata.h"
 #include "output.h"
-#include "parallel.h"
 #include "write/pipeline.h"
 #include "settings.h"
 #include "util/bits.h"
@@ -189,6 +188,17 @@ static void dump_log_settings(const struct gdump *g, const struct settings *set,
 		  dump_buffer_size(g, plan, opt), MAX(opt->split, 1), opt->split > 1 ? "s" : "");
 }
 
+/* A dump that is made of a damaged one must not look as if it were whole. */
+static struct gdump_error *dump_avoid_damage(struct gdump *g, const struct gdump_write_options *opt,
+					     const struct settings *set,
+					     struct gdump_result *result)
+{
+	struct gdump_error *err = damage_avoid(g->source, opt->salvage, set->threads, result);
+
+	g->info.incomplete = g->source->image.incomplete;
+	return error_prefix(err, "%s", g->where);
+}
+
 struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, const char *path,
 				const struct gdump_write_options *options)
 {
@@ -211,6 +221,9 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	if (err)
 		return err;
 	dump_log_settings(g, &set, plan, &opt, path);
+	err = dump_avoid_damage(g, &opt, &set, &result);
+	if (err)
+		return err;
 	err = outputs_open(&o, path, &opt, &set, g->source, plan);
 	if (!err)
 		err = dump_write_outputs(g, plan, &o, &set, &opt, &result);
@@ -223,48 +236,20 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	return err;
 }
 
-/* Verify file @i.  A split dump has a checksum if each of its files has one. */
-static struct gdump_error *dump_verify_checksum(const struct source *s, size_t i,
-						unsigned int threads, struct gdump_result *result)
-{
-	bool there;
-	struct gdump_error *err = checksum_verify(s->files[i], threads, &there);
-
-	result->has_checksum = there && (!i || result->has_checksum);
-	return err;
-}
-
 struct gdump_error *gdump_verify(struct gdump *g, const struct gdump_write_options *options)
 {
 	const struct gdump_info *info = gdump_info(g);
 	struct gdump_write_options opt;
 	struct gdump_result result = { 0 };
-	CLEANUP_PLAN struct gdump_plan *plan = NULL;
-	struct pipeline_options run;
-	struct gdump_error *err;
+	struct gdump_error *err = write_options_take(&opt, options);
 
-	err = write_options_take(&opt, options);
 	if (err)
 		return err;
-	run = (struct pipeline_options){
-		.threads = parallel_threads(opt.threads),
-		.progress = opt.progress, .progress_arg = opt.progress_arg, .pull = true,
-	};
 	err = source_usable(g->source);
 	if (!err && !info->num_ranges && !info->incomplete)
 		err = error_new(GDUMP_ERR_CORRUPT, "it holds no memory");
 	if (!err)
-		err = plan_create(g->source, &plan);
-	if (!err)
-		err = pipeline_run(g->source, plan, NULL, &run, &result);
-	if (!err && result.unreadable)
-		err = error_new(GDUMP_ERR_CORRUPT, "%" PRIu64 " pages are broken; the first: %s",
-				result.unreadable,
-				result.first_error ? result.first_error : "unknown");
-	if (!err && g->source->ops->verify)
-		err = g->source->ops->verify(g->source);
-	for (size_t i = 0; !err && i < g->source->num_files; i++)
-		err = dump_verify_checksum(g->source, i, run.threads, &result);
+		err = damage_find(g->source, &opt, &result);
 	write_result(opt.result, &result);
 	return error_prefix(err, "%s", g->where);
 }

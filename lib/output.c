@@ -100,6 +100,7 @@ static struct gdump_error *output_open(struct output *out, const char *path,
 				       const struct gdump_write_options *opt,
 				       const struct format *format, const struct source *s)
 {
+	const struct gdump_plan *plan = out->spec.plan;
 	struct gdump_error *err = sink_open(path, opt->force, &out->sink);
 
 	if (!err && format->seeks && (opt->flatten || !out->sink->seeks))
@@ -107,7 +108,7 @@ static struct gdump_error *output_open(struct output *out, const char *path,
 	if (!err && s->ops->order == READ_PUSHED && !out->sink->seeks)
 		err = sink_spool_create(TAKE_PTR(out->sink), opt->spool_dir, &out->sink);
 	if (!err && !opt->no_checksum && format->takes_trailer && format->takes_trailer(&s->image))
-		err = sink_checksum_create(TAKE_PTR(out->sink), &out->sink);
+		err = sink_checksum_create(TAKE_PTR(out->sink), plan->kept * plan->page_size, &out->sink);
 	if (!err && format->ranges_file && out->sink->partial_path)
 		err = output_open_ranges(out, path, opt->force);
 	out->spec.sink = out->sink;

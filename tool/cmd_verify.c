@@ -11,6 +11,37 @@
 #include "progress.h"
 #include "tool.h"
 
+enum { MAX_PRINTED = 16 };
+
+static json_t *json_damaged(const struct gdump_result *r)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < r->num_damaged; i++)
+		json_array_append_new(a, json_pack("{s:I, s:I}", "start",
+						   (json_int_t)r->damaged[i].start, "size",
+						   (json_int_t)r->damaged[i].size));
+	return a;
+}
+
+/* The memory of a broken dump that may be wrong */
+static void print_damaged(const char *path, const struct gdump_result *r)
+{
+	if (r->tables_damaged) {
+		print_name(path);
+		printf(": headers or tables are damaged: any page may be wrong\n");
+	}
+	for (size_t i = 0; i < r->num_damaged && i < MAX_PRINTED; i++) {
+		print_name(path);
+		printf(": memory 0x%" PRIx64 "-0x%" PRIx64 " may be wrong\n", r->damaged[i].start,
+		       r->damaged[i].start + (r->damaged[i].size - 1));
+	}
+	if (r->num_damaged > MAX_PRINTED) {
+		print_name(path);
+		printf(": so may %zu other ranges of memory: see --json\n", r->num_damaged - MAX_PRINTED);
+	}
+}
+
 static void print_json_verdict(const char *path, const struct gdump_result *r,
 			       const struct gdump_info *info, const struct gdump_error *err)
 {
@@ -24,6 +55,9 @@ static void print_json_verdict(const char *path, const struct gdump_result *r,
 			"pages", (json_int_t)r->pages, "zero", (json_int_t)r->zero,
 			"broken", (json_int_t)r->unreadable, "excluded", (json_int_t)info->num_excluded,
 			"page_size", (json_int_t)info->page_size));
+	if (info)
+		json_object_update_new(o, json_pack("{s:o, s:b}", "damaged", json_damaged(r),
+						    "tables_damaged", r->tables_damaged));
 	json_dumpf(o, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(o);
@@ -53,13 +87,15 @@ static int verify_opened(const struct arguments *args, const char *path, struct 
 	progress_start(args->progress, path, info->page_size);
 	err = gdump_verify(g, &opt);
 	progress_end();
-	gdump_result_deinit(&result);
 	if (args->json)
 		print_json_verdict(path, &result, info, err);
+	else if (err)
+		print_damaged(path, &result);
+	else
+		print_verdict(path, &result, info);
+	gdump_result_deinit(&result);
 	if (err)
 		return fail(err);
-	if (!args->json)
-		print_verdict(path, &result, info);
 	return info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 

@@ -75,7 +75,10 @@ static void say_losses(const struct copy *c, const struct gdump_info *info)
 	if (r->lost_cpus)
 		say("the registers of %" PRIu64 " of %zu CPUs are missing from %s: its format has no place for them",
 		    r->lost_cpus, info->num_cpus, c->to);
-	if (info->incomplete)
+	if (r->tables_error)
+		say("the headers or tables of %s are damaged, so any page of %s may be wrong: %s",
+		    c->from, c->to, r->tables_error);
+	else if (info->incomplete)
 		say("%s was cut short itself, so %s is incomplete as well", c->from, c->to);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../arch/arch.h"
+#include "format.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
@@ -35,6 +36,7 @@ static struct gdump_error *elf_header_parse_ident(const unsigned char *buf, size
 		return elf_header_corrupt("the byte order is neither little nor big endian");
 	h->is64 = buf[EI_CLASS] == ELFCLASS64;
 	h->big = buf[EI_DATA] == ELFDATA2MSB;
+	h->has_checksum = !memcmp(buf + ELF_MARK_OFF, CHECKSUM_MARK, CHECKSUM_MARK_SIZE);
 	return NULL;
 }
 

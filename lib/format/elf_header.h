@@ -24,6 +24,7 @@ struct elf_phdr {
 /* What of an ELF header matters, of either class */
 struct elf_header {
 	bool is64, big;
+	bool has_checksum;              /* there is CHECKSUM_MARK               */
 	uint16_t type, machine, phentsize, shentsize, shnum, shstrndx;
 	uint32_t flags;
 	uint64_t phoff, shoff;
@@ -33,6 +34,9 @@ struct elf_header {
 
 /* How makedumpfile marks a dump that ran out of space, in e_flags. */
 enum { ELF_INCOMPLETE = 1 };
+
+/* The last bytes of e_ident are padding, which readers ignore: there we put CHECKSUM_MARK. */
+enum { ELF_MARK_OFF = EI_NIDENT - 4 };
 
 /* No header is larger. */
 enum { ELF_HEADER_MAX = sizeof(Elf64_Ehdr) };

@@ -22,18 +22,18 @@ enum { PROOF_CHUNK = 65536, PROOF_FOOTER = 64 };
 void elf_proof_deinit(struct elf_proof *p)
 {
 	pieces_deinit(&p->named);
+	pieces_deinit(&p->heads);
 	pieces_deinit(&p->loads);
 }
 
 struct gdump_error *elf_proof_add(struct elf_proof *p, bool is_load, uint64_t paddr,
 				  uint64_t size, uint64_t off)
 {
-	struct gdump_error *err = NULL;
+	struct gdump_error *err;
 
 	if (!size)
 		return NULL;
-	if (is_load)
-		err = pieces_add(&p->loads, paddr, size, off);
+	err = is_load ? pieces_add(&p->loads, paddr, size, off) : pieces_add(&p->heads, 0, size, off);
 	return err ? err : pieces_add(&p->named, 0, size, off);
 }
 
@@ -186,4 +186,33 @@ struct gdump_error *elf_proof_check(struct elf_proof *p, struct bytes *in)
 	if (err || p->has_sections || elf_has_checksum(in))
 		return err;
 	return elf_check_all_named(p, in);
+}
+
+/* Add the memory of a load whose bytes are @broken. */
+static struct gdump_error *elf_affected_load(const struct piece *x, const struct spans *broken,
+					     struct damage *to)
+{
+	for (size_t i = spans_from(broken, x->off); i < broken->num; i++) {
+		const struct span *b = &broken->list[i];
+		const uint64_t skip = b->start > x->off ? b->start - x->off : 0;
+
+		if (skip >= x->size)
+			break;
+		if (!spans_add(&to->memory, x->paddr + skip,
+			       MIN(x->size, b->start + b->size - x->off) - skip))
+			return error_nomem();
+	}
+	return NULL;
+}
+
+struct gdump_error *elf_proof_affected(const struct elf_proof *p, const struct spans *broken,
+				       struct damage *to)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; i < p->heads.num; i++)
+		to->tables |= spans_touch(broken, p->heads.list[i].off, p->heads.list[i].size);
+	for (size_t i = 0; !err && i < p->loads.num; i++)
+		err = elf_affected_load(&p->loads.list[i], broken, to);
+	return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * elf_proof.h - what gdump_verify() checks of an ELF core beside its pages
+ * elf_proof.h - whether the headers of an ELF core agree with it
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 
 struct elf_proof {
 	struct pieces named;            /* bytes that headers name; no addresses */
+	struct pieces heads;            /* of these, headers and notes          */
 	struct pieces loads;            /* memory, as in the program headers     */
 	bool has_sections;              /* they may name bytes too               */
 };
@@ -18,4 +19,7 @@ MUST_CHECK struct gdump_error *elf_proof_add(struct elf_proof *p, bool is_load, 
 					     uint64_t size, uint64_t off);
 /* One thread at a time, when all has been added. */
 MUST_CHECK struct gdump_error *elf_proof_check(struct elf_proof *p, struct bytes *in);
+/* As in struct source_ops. */
+MUST_CHECK struct gdump_error *elf_proof_affected(const struct elf_proof *p,
+						  const struct spans *broken, struct damage *to);
 void elf_proof_deinit(struct elf_proof *p);

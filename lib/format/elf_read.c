@@ -116,11 +116,22 @@ static struct gdump_error *elf_name_rest(struct elf_source *e, const struct elf_
 	return err;
 }
 
-static struct gdump_error *elf_verify(struct source *s)
+static struct gdump_error *elf_verify(struct source *s, struct damage *to)
+{
+	struct elf_source *e = (struct elf_source *)s;
+	struct gdump_error *err = s->image.incomplete ? NULL : elf_proof_check(&e->proof, e->base.in);
+
+	to->tables |= err != NULL;
+	return err;
+}
+
+static struct gdump_error *elf_affected(struct source *s, const struct bytes *file,
+					const struct spans *broken, struct damage *to)
 {
 	struct elf_source *e = (struct elf_source *)s;
 
-	return s->image.incomplete ? NULL : elf_proof_check(&e->proof, e->base.in);
+	(void)file;
+	return elf_proof_affected(&e->proof, broken, to);
 }
 
 static void elf_source_close(struct source *s)
@@ -138,6 +149,7 @@ static const struct source_ops elf_source_ops = {
 	.scan = pieces_source_scan,
 	.gap = pieces_source_gap,
 	.verify = elf_verify,
+	.affected = elf_affected,
 	.close = elf_source_close,
 };
 
@@ -159,6 +171,7 @@ static struct gdump_error *elf_read_all(struct elf_source *e, struct elf_header 
 	if (err)
 		return err;
 	image->incomplete |= (h->flags & ELF_INCOMPLETE) != 0;
+	image->has_checksum = h->has_checksum;
 	err = elf_read_memory(e, h);
 	if (!err)
 		err = elf_name_rest(e, h);

@@ -338,7 +338,11 @@ static void elf_put_ehdr(const struct elf_writer *w, struct cursor *c, bool comp
 	const bool xnum = n >= PN_XNUM;
 	const size_t ehdr = elf_ehdr_size(w->is64), phdr = elf_phdr_size(w->is64);
 
-	put_bytes(c, ident, sizeof(ident));
+	put_bytes(c, ident, ELF_MARK_OFF);
+	if (w->sink->checksums)
+		put_bytes(c, CHECKSUM_MARK, CHECKSUM_MARK_SIZE);
+	else
+		put_zeros(c, CHECKSUM_MARK_SIZE);
 	put_u16(c, ET_CORE);
 	put_u16(c, w->image->machine);
 	put_u32(c, EV_CURRENT);

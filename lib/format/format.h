@@ -11,6 +11,9 @@
 
 struct ranges;
 
+#define CHECKSUM_MARK "GSUM"
+enum { CHECKSUM_MARK_SIZE = 4 };
+
 struct format {
 	const char *name, *summary;
 	bool seeks;             /* create() needs a seekable sink or a flat one */
@@ -44,7 +47,8 @@ struct format {
 	/* Make a writer.  NULL: the format is only read. */
 	struct gdump_error *(*create)(const struct write_spec *spec, struct writer **ret);
 	/* Whether a checksum may follow the last byte of a file with this image, because
-	 * readers ignore what is there.  NULL: never.
+	 * readers ignore what is there.  NULL: never.  If the sink ->checksums, the file
+	 * has CHECKSUM_MARK in its header, where other readers ignore it too.
 	 */
 	bool (*takes_trailer)(const struct image *image);
 };

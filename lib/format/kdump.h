@@ -73,6 +73,12 @@ static inline struct kdump_layout kdump_layout(const struct kdump_header *h, uin
 	return l;
 }
 
+/* The end of the main header's block is padding, which readers ignore: there is CHECKSUM_MARK. */
+static inline uint64_t kdump_mark_off(const struct kdump_header *h)
+{
+	return h->block_size - CHECKSUM_MARK_SIZE;
+}
+
 static inline size_t kdump_sub_size(bool is64, bool padded)
 {
 	return is64 ? 104 : padded ? 96 : 80;

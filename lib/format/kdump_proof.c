@@ -6,7 +6,8 @@
  * A bit that is lost in a bitmap shifts the descriptors of all pages after it, and so gives
  * each of them the contents of another page.  All writers put page data right after the
  * descriptors, without a gap, and let no two pages share data but for one zero page at its
- * beginning.  What is cheap is checked when the file is opened, the rest by kdump_verify().
+ * beginning.  What is cheap is checked when the file is opened, the rest by kdump_verify(),
+ * which reads the table of descriptors once.
  */
 #include "kdump_source.h"
 
@@ -18,7 +19,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
-enum { PROOF_DESCS = 4096, PROOF_CHUNK = 65536 };
+enum { PROOF_DESCS = 4096, PROOF_CHUNK = 65536, PROOF_RUN = 128 };
 
 /* Bytes of page data */
 struct kdump_extent {
@@ -221,38 +222,132 @@ static int kdump_extent_by_start(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-/* Fail unless each byte of page data belongs to one page. */
-static struct gdump_error *kdump_verify_part(const struct kdump_source *k,
-					     const struct kdump_part *part)
+/* Add the memory of block @pfn. */
+static bool kdump_affect(const struct kdump_source *k, uint64_t pfn, struct damage *to)
 {
-	__attribute__((__cleanup__(kdump_extents_cleanup))) struct kdump_extents x = { 0 };
-	struct gdump_error *err = kdump_find_extents(k, part, &x);
+	const uint64_t bs = k->header.block_size;
 
-	if (err)
-		return err;
-	if (x.num)
-		qsort(x.list, x.num, sizeof(*x.list), kdump_extent_by_start);
-	for (size_t i = 1; i < x.num; i++) {
-		const uint64_t end = x.list[i - 1].end, start = x.list[i].start;
+	return spans_add(&to->memory, pfn * bs, bs);
+}
 
-		if (start < end)
-			return error_new(GDUMP_ERR_CORRUPT,
-					 "kdump descriptors: two pages have the same data at offset 0x%" PRIx64,
-					 start);
-		if (start > end)
-			return error_new(GDUMP_ERR_CORRUPT,
-					 "kdump descriptors: no page has the data at offset 0x%" PRIx64 " to 0x%" PRIx64,
-					 end, start);
+/* Whether a block depends on the @broken bytes: its descriptor is the @index-th of the table. */
+static bool kdump_is_affected(const struct kdump_source *k, const struct kdump_part *part,
+			      uint64_t index, const struct kdump_desc *d, const struct spans *broken)
+{
+	if (spans_touch(broken, k->layout.desc + index * KDUMP_DESC_SIZE, KDUMP_DESC_SIZE))
+		return true;
+	/* the page of zeros is known to be zero */
+	return !kdump_is_shared_zero(k, part, d) && spans_touch(broken, d->off, d->size);
+}
+
+/* Add the memory of the @num blocks, next to each other, whose descriptors begin at @index and
+ * that depend on @broken bytes.
+ */
+static struct gdump_error *kdump_affect_run(const struct kdump_source *k,
+					    const struct kdump_part *part, uint64_t pfn, size_t num,
+					    uint64_t index, const struct spans *broken,
+					    struct damage *to)
+{
+	struct kdump_desc d[PROOF_RUN];
+	struct gdump_error *err = kdump_read_table(k, part, index, num, d);
+
+	for (size_t i = 0; !err && i < num; i++) {
+		if (kdump_is_affected(k, part, index + i, &d[i], broken) &&
+		    !kdump_affect(k, pfn + i, to))
+			err = error_nomem();
 	}
+	return err;
+}
+
+static struct gdump_error *kdump_affect_part(const struct kdump_source *k,
+					     const struct kdump_part *part,
+					     const struct spans *broken, struct damage *to)
+{
+	const uint64_t end = MIN(part->end, k->max_mapnr);
+	struct gdump_error *err = NULL;
+	uint64_t index = 0;
+
+	if (broken->num && broken->list[0].start < k->layout.desc)
+		to->tables = true;
+	for (uint64_t pfn = part->start, n; !err && pfn < end; pfn += n) {
+		n = kdump_count_absent(k, pfn, end - pfn);
+		if (n)
+			continue;
+		n = kdump_count_there(k, pfn, (size_t)MIN(end - pfn, PROOF_RUN));
+		err = kdump_affect_run(k, part, pfn, (size_t)n, index, broken, to);
+		index += n;
+	}
+	return err;
+}
+
+struct gdump_error *kdump_affected(struct source *s, const struct bytes *file,
+				   const struct spans *broken, struct damage *to)
+{
+	const struct kdump_source *k = (const struct kdump_source *)s;
+	struct gdump_error *err = NULL;
+
+	for (size_t i = 0; !err && i < k->num_parts; i++) {
+		if (k->parts[i].in == file)
+			err = kdump_affect_part(k, &k->parts[i], broken, to);
+	}
+	return err;
+}
+
+/* The bytes that several pages have, or if there are none, an error if no page has some */
+static struct gdump_error *kdump_find_shared(const struct kdump_extents *x, struct spans *shared)
+{
+	struct gdump_error *err = NULL;
+	uint64_t end = x->num ? x->list[0].end : 0;
+
+	for (size_t i = 1; i < x->num; i++) {
+		const struct kdump_extent *e = &x->list[i];
+
+		if (e->start < end && !spans_add(shared, e->start, MIN(e->end, end) - e->start))
+			return error_nomem();
+		if (e->start > end && !err)
+			err = error_new(GDUMP_ERR_CORRUPT,
+					"kdump descriptors: no page has the data at offset 0x%" PRIx64 " to 0x%" PRIx64,
+					end, e->start);
+		end = MAX(end, e->end);
+	}
+	if (!shared->num)
+		return err;
+	gdump_error_destroy(err);
+	spans_sort(shared);
 	return NULL;
 }
 
-struct gdump_error *kdump_verify(struct source *s)
+/* Fail unless each byte of page data belongs to one page. */
+static struct gdump_error *kdump_verify_part(const struct kdump_source *k,
+					     const struct kdump_part *part, struct damage *to)
+{
+	__attribute__((__cleanup__(kdump_extents_cleanup))) struct kdump_extents x = { 0 };
+	CLEANUP_SPANS struct spans shared = { 0 };
+	struct gdump_error *err = kdump_find_extents(k, part, &x);
+
+	if (x.num)
+		qsort(x.list, x.num, sizeof(*x.list), kdump_extent_by_start);
+	if (!err)
+		err = kdump_find_shared(&x, &shared);
+	if (err) {
+		to->tables = true;
+		return err;
+	}
+	if (!shared.num)
+		return NULL;
+	err = kdump_affect_part(k, part, &shared, to);
+	return err ? err : error_new(GDUMP_ERR_CORRUPT,
+				     "kdump descriptors: two pages have the same data at offset 0x%" PRIx64,
+				     shared.list[0].start);
+}
+
+struct gdump_error *kdump_verify(struct source *s, struct damage *to)
 {
 	struct kdump_source *k = (struct kdump_source *)s;
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && !s->image.incomplete && i < k->num_parts; i++)
-		err = kdump_verify_part(k, &k->parts[i]);
+		err = kdump_verify_part(k, &k->parts[i], to);
+	spans_sort(&to->memory);
 	return err;
 }

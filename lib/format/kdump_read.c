@@ -184,6 +184,7 @@ static const struct source_ops kdump_source_ops = {
 	.scan = kdump_scan,
 	.gap = kdump_gap,
 	.verify = kdump_verify,
+	.affected = kdump_affected,
 	.close = kdump_source_close,
 };
 
@@ -268,6 +269,15 @@ static void kdump_set_absent(struct kdump_source *k)
 	image->num_absent = div_up(blocks * bs, image->page_size);
 }
 
+static struct gdump_error *kdump_read_mark(struct kdump_source *k)
+{
+	char mark[CHECKSUM_MARK_SIZE];
+	struct gdump_error *err = bytes_read(k->in, kdump_mark_off(&k->header), mark, sizeof(mark));
+
+	k->source.image.has_checksum = !err && !memcmp(mark, CHECKSUM_MARK, sizeof(mark));
+	return error_prefix(err, "kdump header");
+}
+
 static struct gdump_error *kdump_read_all(struct kdump_source *k)
 {
 	struct gdump_error *err = kdump_read_headers(k->in, &k->header, &k->sub);
@@ -280,7 +290,9 @@ static struct gdump_error *kdump_read_all(struct kdump_source *k)
 	k->in = k->parts[0].in;
 	k->layout = kdump_layout(&k->header, k->max_mapnr, 0);
 	kdump_fill_image(k);
-	err = kdump_read_notes(k);
+	err = kdump_read_mark(k);
+	if (!err)
+		err = kdump_read_notes(k);
 	if (!err)
 		err = kdump_read_bitmap(k);
 	if (!err)

@@ -80,7 +80,9 @@ MUST_CHECK struct gdump_error *kdump_check_top(const struct kdump_source *k);
 MUST_CHECK struct gdump_error *kdump_check_count(struct kdump_source *k);
 
 /* Of struct source_ops. */
-struct gdump_error *kdump_verify(struct source *s);
+struct gdump_error *kdump_verify(struct source *s, struct damage *to);
+struct gdump_error *kdump_affected(struct source *s, const struct bytes *file,
+				   const struct spans *broken, struct damage *to);
 struct gdump_error *kdump_read(struct source *s, uint64_t paddr, void *buf, size_t len);
 struct gdump_error *kdump_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
 			       bool holes);

@@ -165,6 +165,8 @@ static struct gdump_error *kdump_write_headers(struct kdump_writer *w, bool comp
 	if (!complete || w->spec->image->incomplete || w->writer.incomplete)
 		h.status |= KDUMP_INCOMPLETE;
 	kdump_put_main(&c, &h);
+	if (w->sink->checksums)
+		memcpy(buf + kdump_mark_off(&h), CHECKSUM_MARK, CHECKSUM_MARK_SIZE);
 	kdump_fill_sub(w, buf + h.block_size);
 	return sink_write(w->sink, 0, buf, size);
 }

@@ -28,6 +28,7 @@ struct image {
 	uint64_t num_absent;            /* pages of ranges that the input lacks */
 	uint64_t time;                  /* of the dump, in seconds since 1970; 0:
 					 * unknown                              */
+	bool has_checksum;              /* the header says that one is at the end of each file */
 	bool no_vmemmap;                /* the struct pages were omitted        */
 	bool decrypted;                 /* the dump was of a protected guest    */
 	uint64_t phys_base;             /* image_seal() takes it from VMCOREINFO */

@@ -29,15 +29,25 @@ void source_close(struct source *s)
 	if (!s)
 		return;
 	free(s->files);
+	spans_deinit(&s->damaged);
 	image_deinit(&s->image);
 	pthread_mutex_destroy(&s->lock);
 	s->ops->close(s);
+}
+
+static bool source_is_damaged(const struct source *s, uint64_t paddr, uint64_t len)
+{
+	return s->damaged.num && spans_touch(&s->damaged, paddr, len);
 }
 
 static struct gdump_error *source_read_locked(struct source *s, uint64_t paddr, void *buf,
 					      size_t len)
 {
 	struct gdump_error *err;
+
+	if (source_is_damaged(s, paddr, len))
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "memory at 0x%" PRIx64 " is damaged in the input", paddr);
 
 	if (s->ops->order != READ_ASCENDING)
 		return s->ops->read(s, paddr, buf, len);
@@ -116,15 +126,23 @@ struct gdump_error *source_has(struct source *s, uint64_t paddr, size_t len)
 struct gdump_error *source_scan(struct source *s, uint64_t pfn, size_t num, unsigned char *state,
 				bool holes)
 {
-	if (s->ops->scan)
-		return s->ops->scan(s, pfn, num, state, holes);
-	memset(state, PAGE_THERE, num);
-	return NULL;
+	const uint64_t size = s->image.page_size;
+
+	if (!s->ops->scan) {
+		memset(state, PAGE_THERE, num);
+		return NULL;
+	}
+	/* what is damaged may be a hole only because of that: it has to be read */
+	return s->ops->scan(s, pfn, num, state, holes && !source_is_damaged(s, pfn * size, num * size));
 }
 
 uint64_t source_gap(struct source *s, uint64_t pfn, uint64_t num, enum page_state *state)
 {
-	return num && s->ops->gap ? s->ops->gap(s, pfn, num, state) : 0;
+	const uint64_t size = s->image.page_size;
+
+	if (!num || !s->ops->gap || source_is_damaged(s, pfn * size, num * size))
+		return 0;
+	return s->ops->gap(s, pfn, num, state);
 }
 
 struct gdump_error *source_usable(const struct source *s)
@@ -186,10 +204,32 @@ const void *source_borrow(struct source *s, uint64_t paddr, size_t len)
 {
 	const struct gdump_range *r;
 
-	if (!s->ops->borrow || s->is_mutable)
+	if (!s->ops->borrow || s->is_mutable || source_is_damaged(s, paddr, len))
 		return NULL;
 	r = image_range_at(&s->image, paddr);
 	if (!r || !range_fits(paddr - r->start, len, r->size))
 		return NULL;
 	return s->ops->borrow(s, paddr, len);
+}
+
+bool source_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag, void *buf,
+		   struct stored_page *ret)
+{
+	const uint64_t size = s->image.page_size;
+
+	return s->ops->stored && !source_is_damaged(s, pfn * size, num * size) &&
+	       s->ops->stored(s, pfn, num, flag, buf, ret);
+}
+
+struct gdump_error *source_affected(struct source *s, const struct bytes *file,
+				    const struct spans *broken, struct damage *to)
+{
+	struct gdump_error *err = NULL;
+
+	if (s->ops->affected)
+		err = s->ops->affected(s, file, broken, to);
+	else
+		to->tables = true;
+	spans_sort(&to->memory);
+	return err;
 }

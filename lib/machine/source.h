@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "../util/debug.h"
+#include "../util/spans.h"
 #include "image.h"
 
 struct source;
@@ -51,6 +52,12 @@ struct page_sink {
 	/* Whether the dump was canceled; to be asked while waiting. */
 	bool (*canceled)(void *arg);
 	void *arg;
+};
+
+/* What of a dump may be wrong, as something in its file is. */
+struct damage {
+	struct spans memory;            /* guest-physical                       */
+	bool tables;                    /* headers, notes or tables, which all memory depends on */
 };
 
 /* How a dump gets the pages of a source. */
@@ -161,10 +168,15 @@ struct source_ops {
 	 * it.  Once; memory is read() before, if at all.
 	 */
 	struct gdump_error *(*push)(struct source *s, const struct page_sink *to);
-	/* For gdump_verify(), when all pages have been read: read what read() does not
-	 * touch, and fail unless all of it agrees.  May be NULL.
+	/* Fail unless what read() does not look at agrees: cheap, as it is called for each
+	 * dump that is converted.  @to: what may be wrong then, sorted.  May be NULL.
 	 */
-	struct gdump_error *(*verify)(struct source *s);
+	struct gdump_error *(*verify)(struct source *s, struct damage *to);
+	/* Add to @to what may be wrong if these bytes of a file of the source are.  NULL:
+	 * all of it.
+	 */
+	struct gdump_error *(*affected)(struct source *s, const struct bytes *file,
+					const struct spans *broken, struct damage *to);
 	const struct guest_ops *guest;  /* NULL: it is a file                   */
 	const struct encryption_ops *encryption;        /* NULL: memory is plain */
 	const struct pv_dump_ops *pv_dump;      /* NULL: it is no protected guest */
@@ -184,6 +196,8 @@ struct source {
 	struct bytes **files;           /* that it was opened from and closes;
 					 * an array that is freed with it       */
 	size_t num_files;
+	struct spans damaged;           /* guest-physical memory that must not be used, sorted:
+					 * reading it is GDUMP_ERR_CORRUPT      */
 	pthread_mutex_t lock;           /* of a READ_ASCENDING source           */
 };
 
@@ -229,6 +243,12 @@ MUST_CHECK struct gdump_error *source_begin(struct source *s, const struct image
 /* The dump is over.  @resume: also resume a guest that was needed until now. */
 MUST_CHECK struct gdump_error *source_end(struct source *s, bool resume);
 const void *source_borrow(struct source *s, uint64_t paddr, size_t len);
+/* See struct source_ops; false if the source has no stored pages. */
+bool source_stored(struct source *s, uint64_t pfn, size_t num, uint32_t flag, void *buf,
+		   struct stored_page *ret);
+/* See struct source_ops. */
+MUST_CHECK struct gdump_error *source_affected(struct source *s, const struct bytes *file,
+					       const struct spans *broken, struct damage *to);
 
 static inline void source_cleanup(struct source **s)
 {

@@ -350,10 +350,11 @@ static struct gdump_error *pv_protection(struct source *s, struct gdump_protecti
 }
 
 /* Completion data and areas were checked when it was unlocked. */
-static struct gdump_error *pv_verify(struct source *s)
+static struct gdump_error *pv_verify(struct source *s, struct damage *to)
 {
 	struct pv_source *p = (struct pv_source *)s;
 
+	(void)to;
 	return p->lost ? pv_copy_error(p->lost) : NULL;
 }
 

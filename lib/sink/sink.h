@@ -32,6 +32,7 @@ struct sink_ops {
 struct sink {
 	const struct sink_ops *ops;
 	bool seeks;
+	bool checksums;                 /* a checksum follows what is written   */
 	bool keep;                      /* close() without finish(): keep the
 					 * partial file instead of deleting it  */
 	const char *partial_path;       /* of that file; NULL: there is none    */
@@ -66,11 +67,12 @@ MUST_CHECK struct gdump_error *sink_flat_create(struct sink *inner, struct sink 
 MUST_CHECK struct gdump_error *sink_spool_create(struct sink *inner, const char *dir,
 						 struct sink **ret);
 
-/* A checksum at the end of the file that is written to @inner, which it owns from now on, also
+/* A checksum at the end of the file of about @size bytes that is written to @inner, which it owns from now on, also
  * if this fails.  Only the bytes at offset 0 may be written again: with the same length, or
  * before anything else.
  */
-MUST_CHECK struct gdump_error *sink_checksum_create(struct sink *inner, struct sink **ret);
+MUST_CHECK struct gdump_error *sink_checksum_create(struct sink *inner, uint64_t size,
+					    struct sink **ret);
 
 static inline struct gdump_error *sink_write(struct sink *s, uint64_t off,
 					     const void *buf, size_t len)

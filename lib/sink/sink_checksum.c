@@ -79,16 +79,17 @@ static const struct sink_ops sink_checksum_ops = {
 	.close = sink_checksum_close,
 };
 
-struct gdump_error *sink_checksum_create(struct sink *inner, struct sink **ret)
+struct gdump_error *sink_checksum_create(struct sink *inner, uint64_t size,
+					struct sink **ret)
 {
 	struct sink_checksum *c = calloc(1, sizeof(*c));
 
-	if (!c || !(c->sum = checksum_create())) {
+	if (!c || !(c->sum = checksum_create(size))) {
 		sink_close(inner);
 		free(c);
 		return error_nomem();
 	}
-	c->sink = (struct sink){ .ops = &sink_checksum_ops, .seeks = inner->seeks,
+	c->sink = (struct sink){ .ops = &sink_checksum_ops, .seeks = inner->seeks, .checksums = true,
 				 .partial_path = inner->partial_path };
 	c->inner = inner;
 	*ret = &c->sink;

@@ -16,6 +16,7 @@ struct pipeline_options {
 					 * push them too: this is no dump       */
 	uint64_t buffer;                /* bytes that may be read ahead of compression,
 					 * so that all_read() is called sooner  */
+	struct spans *lost;             /* the memory of lost pages is added; NULL: it is not */
 	gdump_progress_fn *progress;
 	void *progress_arg;
 	struct gdump_error *(*all_read)(void *arg);     /* called once; may be NULL */

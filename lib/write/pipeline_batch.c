@@ -182,8 +182,7 @@ static bool batch_take_run(struct pipeline_worker *w, struct ring_entry *e, size
 
 	/* an error here happens again in batch_read(), which reports it */
 	if (err || memchr(w->state, PAGE_ABSENT, n) ||
-	    !source->ops->stored(source, b->pages[i].pfn, n, flag, e->buf + b->data_len,
-				 w->stored))
+	    !source_stored(source, b->pages[i].pfn, n, flag, e->buf + b->data_len, w->stored))
 		return false;
 	for (size_t k = 0; k < n; k++) {
 		const struct stored_page *from = &w->stored[k];

@@ -194,6 +194,20 @@ static bool worker_place(struct pipeline_worker *w)
 	return some;
 }
 
+/* Lock held: note where the lost pages of a batch are.  Without memory, they are only counted. */
+static void pipeline_note_lost(struct pipeline *p, const struct batch *b)
+{
+	const uint64_t size = p->plan->page_size;
+
+	if (!p->opt->lost || !b->num_lost)
+		return;
+	for (size_t i = 0; i < b->num_pages; i++) {
+		if (b->pages[i].kind == PAGE_LOST &&
+		    !spans_add(p->opt->lost, b->pages[i].pfn * size, size))
+			return;
+	}
+}
+
 /* Lock held: free the entries of batches that are stored, from the oldest on; an entry that
  * failed keeps its error.
  */
@@ -204,6 +218,7 @@ static void pipeline_count_stored(struct pipeline *p)
 		struct ring_entry *e = entry_at(p, p->stored);
 
 		e->state = ENTRY_FREE;
+		pipeline_note_lost(p, &e->batch);
 		p->result->pages += e->count.pages;
 		p->result->zero += e->count.zero;
 		p->result->compressed += e->count.compressed;
