@@ -22,10 +22,10 @@ check() {
 	local format=$1 begin=$2 length=$3 bytes=$4 pages=$5
 	"$GUESTDUMP" convert -q --force -f "$format" --begin "$begin" --length "$length" \
 		"$tmp/in.elf" "$tmp/out"
-	"$GUESTDUMP" info --json "$tmp/out" | python3 -c '
+	guestdump_json info --json "$tmp/out" | python3 -c '
 import json, sys
-ranges = json.load(sys.stdin)["ranges"]
-got = [sum(r["size"] for r in ranges), sum((r["start"] + r["size"] - 1) // 4096 - r["start"] // 4096 + 1 for r in ranges)]
+ranges = [(int(r["start"], 16), r["size"]) for r in json.load(sys.stdin)["ranges"]]
+got = [sum(size for start, size in ranges), sum((start + size - 1) // 4096 - start // 4096 + 1 for start, size in ranges)]
 want = [int(sys.argv[1], 0), int(sys.argv[2])]
 got == want or sys.exit(f"{got} instead of {want}")' "$bytes" "$pages" || fail "$*"
 	"$GUESTDUMP" verify -q "$tmp/out" >/dev/null

@@ -50,7 +50,7 @@ test_program() {
 	[ -z "$("$GUESTDUMP" complete dump -- -k)" ] || fail "dump has no -k"
 	"$GUESTDUMP" complete dump --force | grep -qP '^--force\treplace OUTPUT' || fail "no description"
 	# formats and codecs are those of the library, whatever they are
-	"$GUESTDUMP" list --json >list.json
+	guestdump_json list --json >list.json
 	format=$(python3 -c 'import json; print(*(f["name"] for f in json.load(open("list.json"))["formats"] if f["writes"]))')
 	# shellcheck disable=SC2086 # a list
 	offers "convert -f ''" $format

@@ -19,6 +19,10 @@
 #   fails_with STATUS COMMAND...
 #                            fail unless COMMAND ends with exactly STATUS
 #
+#   valid_json FILE...       fail unless each line is an object of guestdump-1.schema.json
+#   guestdump_json ARGUMENT...
+#                            guestdump, whose standard output has to be valid JSON
+#
 #   $GUESTDUMP               the program under test
 #   $root                    the source tree
 
@@ -92,4 +96,16 @@ fails_with() {
 	shift
 	"$@" || status=$?
 	[ $status = "$want" ] || fail "exit status $status instead of $want: $*"
+}
+
+valid_json() { /usr/bin/python3 "$root/tests/tools/valid_json.py" "$@" || fail "this JSON is not valid"; }
+
+guestdump_json() {
+	local status=0 out
+	out=$(mktemp "$tmp/json.XXXXXX")
+	"$GUESTDUMP" "$@" >"$out" || status=$?
+	valid_json "$out"
+	cat "$out"
+	rm "$out"
+	return $status
 }

@@ -140,7 +140,7 @@ test_info() {
 	try info -r -k key sealed
 	grep -v "^protected\|^pages\|^sealed" out >decrypted
 	"$GUESTDUMP" info -r plain | grep -v ^plain | diff - decrypted || fail "info differs"
-	"$GUESTDUMP" info --json sealed | python3 -c '
+	guestdump_json info --json sealed | python3 -c '
 import json, sys
 p = json.load(sys.stdin)["protection"]
 assert (p["kind"], p["version"], p["decrypted"]) == ("IBM Secure Execution", 1, False), p

@@ -108,7 +108,7 @@ exclude "convert -F --split 2" "--flatten and --split"
 exclude "convert -c -z" "-c and -z"
 exclude "convert -l --compress zstd:3" "-l and --compress"
 exclude "convert -f kdump -E" "--format and -E"
-exclude "convert -q --progress json" "--quiet and --progress"
+exclude "convert -q --progress bar" "--quiet and --progress"
 fails_with 1 "$GUESTDUMP" dump --live=try --no-direct -d 1 -x free -q -q qmp:x new 2>err
 grep -q "cannot connect" err || fail "options that go together: $(cat err)"
 

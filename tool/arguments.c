@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "options.h"
 #include "suggest.h"
 #include "tool.h"
@@ -389,7 +390,9 @@ int arguments_parse(struct arguments *args, const struct command *cmd, int argc,
 		return usage_error(cmd, "--strict is about what --key decrypts: --key is missing");
 	if (status == ARGUMENTS_GOOD)
 		status = check_words(args);
-	if (status == ARGUMENTS_GOOD)
+	if (status == ARGUMENTS_GOOD) {
 		finish_options(args);
+		json_output_set(args->json, args->progress == PROGRESS_JSON);
+	}
 	return status;
 }

@@ -24,6 +24,7 @@ struct arguments {
 	enum progress_style progress;
 	bool dry_run, detach, strict_space;
 	bool json, pages, registers, tasks, callers;
+	long watch;                     /* the number of a job; 0: none         */
 	bool no_confine;
 	unsigned int verbosity;         /* enum gdump_debug_level; 0: none      */
 	bool help;

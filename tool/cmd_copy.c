@@ -14,6 +14,7 @@
 
 #include "confine.h"
 #include "copy.h"
+#include "failure.h"
 #include "jobs.h"
 #include "origin.h"
 #include "plan.h"
@@ -185,6 +186,7 @@ static int copy_opened(struct copy *c, struct gdump *g)
 	resume_err = gdump_resume(g);
 	c->paused_us = gdump_paused_us(g);
 	progress_end();
+	copy_report_pause(c, info);
 	if (c->canceled_at > 0)
 		copy_report_canceled(c);
 	if (!err && !resume_err)
@@ -298,9 +300,12 @@ static int look(struct copy *c)
 	gdump_error_destroy(err);
 	if (err || needed <= there)
 		return EXIT_DONE;
-	say("%s%s: the dump needs about %s, and %s are free", c->args->strict_space ? "" : "warning: ",
-	    c->to, size_text(needed).text, size_text(there).text);
-	return c->args->strict_space ? EXIT_FAILED : EXIT_DONE;
+	if (c->args->strict_space)
+		return failed(FAILURE_NO_SPACE, 0, "%s: the dump needs about %s, and %s are free", c->to,
+			      size_text(needed).text, size_text(there).text);
+	warn("%s: the dump needs about %s, and %s are free", c->to, size_text(needed).text,
+	     size_text(there).text);
+	return EXIT_DONE;
 }
 
 /* Open the input; a guest is looked at before it is paused where that may be of use. Returns an
@@ -336,10 +341,8 @@ static int copy_guarded(struct copy *c)
 	struct gdump *g;
 	int status;
 
-	if (canceled(NULL)) {
-		say("canceled; nothing was written");
-		return EXIT_CANCELED;
-	}
+	if (canceled(NULL))
+		return failed(FAILURE_CANCELED, 0, "canceled; nothing was written");
 	if (is_guest(c->from))
 		open->guard_fd = guard_start();
 	stderr_defer();
@@ -373,6 +376,7 @@ static int copy_run(struct copy *c)
 	if (status >= 0)
 		return status;          /* we are the parent */
 	confine(args, args->words, args->num_words - (c->to != NULL), c->to);
+	copy_report_start(c);
 	fifo = wait_for_reader(c->to, args->progress);
 	status = copy_guarded(c);
 	if (args->detach)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,16 +31,15 @@ static void print_record(void *arg, const struct gdump_log_record *r)
 
 static void print_json_record(void *arg, const struct gdump_log_record *r)
 {
-	json_t *o;
+	const int64_t number = r->caller & INT32_MAX;
+	const bool is_cpu = r->caller >> 31;
 
 	(void)arg;
-	o = json_pack("{s:I, s:f, s:i, s:i, s:I, s:o}", "seq", (json_int_t)r->seq,
-		      "time", (double)r->time_ns / 1e9, "level", (int)r->level,
-		      "facility", (int)r->facility, "caller", (json_int_t)r->caller, "text",
-		      json_text(r->text, r->len));
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(13));
-	putchar('\n');
-	json_decref(o);
+	json_line(stdout, "record", json_pack(
+		"{s:o, s:f, s:i, s:i, s:o, s:o, s:o}", "seq", json_count(r->seq),
+		"seconds", (double)r->time_ns / 1e9, "level", (int)r->level,
+		"facility", (int)r->facility, "thread", json_index(is_cpu ? -1 : number),
+		"cpu", json_index(is_cpu ? number : -1), "text", json_text(r->text, r->len)));
 }
 
 int cmd_dmesg(struct arguments *args)

@@ -106,9 +106,9 @@ static json_t *json_way(const struct gdump_guest_way *way)
 	return o;
 }
 
-static json_t *json_number_or_null(uint64_t n)
+static json_t *json_count_or_null(uint64_t n)
 {
-	return n ? json_integer((json_int_t)n) : json_null();
+	return n ? json_count(n) : json_null();
 }
 
 static void add_guest(void *arg, const struct gdump_host_guest *g)
@@ -119,25 +119,22 @@ static void add_guest(void *arg, const struct gdump_host_guest *g)
 		json_array_append_new(ways, json_way(&g->ways[i]));
 	json_array_append_new(arg, json_pack("{s:o, s:o, s:o, s:s, s:o, s:b, s:o, s:o, s:o, s:o}",
 		"name", json_string_of(g->name), "uuid", json_string_of(g->uuid),
-		"pid", json_number_or_null((uint64_t)g->pid), "kind", guest_kind_name(g->kind),
+		"pid", json_count_or_null((uint64_t)g->pid), "kind", guest_kind_name(g->kind),
 		"program", json_string_of(g->program), "kvm", g->kvm,
-		"state", json_string_of(guest_state_name(g->state)), "memory", json_number_or_null(g->memory),
-		"cpus", json_number_or_null(g->num_cpus), "ways", ways));
+		"state", json_string_of(guest_state_name(g->state)), "memory", json_count_or_null(g->memory),
+		"num_cpus", json_count_or_null(g->num_cpus), "ways", ways));
 }
 
 static int print_json_guests(const struct gdump_guests_options *opt)
 {
-	json_t *guests = json_array(), *all;
+	json_t *guests = json_array();
 	struct gdump_error *err = gdump_guests(opt, add_guest, guests);
 
 	if (err) {
 		json_decref(guests);
-		return fail(err);
+		return finish_stdout(fail(err));
 	}
-	all = json_pack("{s:i, s:s, s:o}", "schema", 1, "type", "guests", "guests", guests);
-	json_dumpf(all, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(all);
+	json_line(stdout, "guests", json_pack("{s:o}", "guests", guests));
 	return finish_stdout(EXIT_DONE);
 }
 

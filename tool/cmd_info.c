@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "confine.h"
-#include "json.h"
+#include "failure.h"
+#include "info.h"
 #include "kernel.h"
 #include "origin.h"
 #include "plan.h"
 #include "progress.h"
 #include "run_state.h"
-#include "tool.h"
 
 static const char *kind_name(uint32_t kind)
 {
@@ -130,9 +130,9 @@ static void print_protection(const struct gdump_protection *p)
 	       " invalid\n", p->encrypted, p->shared, p->zero, p->invalid);
 }
 
-static int print_info(struct gdump *g, const struct gdump_protection *protection,
-		      const struct gdump_plan *plan, const struct arguments *args)
+static int print_info(const struct info_found *found, const struct arguments *args)
 {
+	struct gdump *g = found->g;
 	const struct gdump_info *info = gdump_info(g);
 	uint64_t bytes = 0;
 
@@ -150,7 +150,7 @@ static int print_info(struct gdump *g, const struct gdump_protection *protection
 	       info->num_cpus == 1 ? "" : "s", info->page_size);
 	if (info->metadata)
 		origin_print(info->metadata, info->is_guest);
-	print_protection(protection);
+	print_protection(&found->protection);
 	print_kernel(info);
 	printf("memory      %s in %zu range%s, %" PRIu64 " pages", size_text(bytes).text,
 	       info->num_ranges, info->num_ranges == 1 ? "" : "s", info->num_pages);
@@ -161,178 +161,52 @@ static int print_info(struct gdump *g, const struct gdump_protection *protection
 		printf(", none omitted");
 	printf("\n");
 	print_ranges(info);
-	if (plan)
-		print_kinds(g, plan);
+	if (found->plan)
+		print_kinds(g, found->plan);
 	print_notes(info);
 	print_registers(g, info, args->registers);
 	return print_guest_kernel(g, args->tasks);
 }
 
-/* The object for a set of registers; the general ones are called "registers". */
-static json_t *json_set(json_t *sets, const char *name)
+/* Find out what is to be printed, and print it. Returns an exit status. */
+static int info_run(struct info_found *found, const struct arguments *args)
 {
-	const char *key = strcmp(name, "general") ? name : "registers";
-
-	if (!json_object_get(sets, key))
-		json_object_set_new(sets, key, json_object());
-	return json_object_get(sets, key);
-}
-
-static json_t *json_cpus(const struct gdump *g, const struct gdump_info *info)
-{
-	json_t *cpus = json_array();
-	struct gdump_register r;
-	char hex[40];
-
-	for (size_t cpu = 0; cpu < info->num_cpus; cpu++) {
-		json_t *sets = json_pack("{s:{}}", "registers"), *set = NULL;
-		const char *name = NULL;
-
-		for (size_t i = 0; gdump_register_at(g, cpu, i, &r); i++) {
-			if (name != r.set)
-				set = json_set(sets, r.set);
-			name = r.set;
-			if (r.high)
-				snprintf(hex, sizeof(hex), "0x%" PRIx64 "%016" PRIx64, r.high,
-					 r.value);
-			else
-				snprintf(hex, sizeof(hex), "0x%" PRIx64, r.value);
-			json_object_set_new(set, r.name, json_string(hex));
-		}
-		json_array_append_new(cpus, sets);
-	}
-	return cpus;
-}
-
-static json_t *json_metadata(const struct gdump_metadata *m)
-{
-	if (!m)
-		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "guest", json_string_of(m->guest),
-			 "uuid", json_string_of(m->uuid), "host", json_string_of(m->host),
-			 "vmm", json_string_of(m->vmm), "creator", json_string_of(m->creator),
-			 "command", json_string_of(m->command),
-			 "time_ms", (json_int_t)m->time_ms);
-}
-
-static json_t *json_protection(const struct gdump_protection *p)
-{
-	if (!p->kind)
-		return json_null();
-	return json_pack("{s:s, s:I, s:b, s:s?, s:I, s:I, s:I, s:I}", "kind", p->kind,
-			 "version", (json_int_t)p->version, "decrypted", p->decrypted,
-			 "problem", p->problem, "encrypted", (json_int_t)p->encrypted,
-			 "shared", (json_int_t)p->shared, "zero", (json_int_t)p->zero,
-			 "invalid", (json_int_t)p->invalid);
-}
-
-static json_t *json_ranges(const struct gdump_info *info)
-{
-	json_t *ranges = json_array();
-
-	for (size_t i = 0; i < info->num_ranges; i++) {
-		const struct gdump_range *r = &info->ranges[i];
-
-		json_array_append_new(ranges, json_pack("{s:I, s:I, s:s}",
-							"start", (json_int_t)r->start,
-							"size", (json_int_t)r->size,
-							"kind", kind_name(r->kind)));
-	}
-	return ranges;
-}
-
-static json_t *json_notes(const struct gdump_info *info)
-{
-	json_t *notes = json_array();
-
-	for (size_t i = 0; i < info->num_notes; i++) {
-		const struct gdump_note *n = &info->notes[i];
-
-		json_array_append_new(notes, json_pack("{s:o, s:I, s:i, s:I}",
-						       "name", json_string_of(n->name),
-						       "type", (json_int_t)n->type,
-						       "cpu", (int)n->cpu,
-						       "size", (json_int_t)n->size));
-	}
-	return notes;
-}
-
-/* The outline: what costs nothing to know */
-static json_t *json_outline(const char *where, const struct gdump_info *info)
-{
-	return json_pack("{s:o, s:s, s:o, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:I, s:I, s:i, s:I, s:I}",
-			 "input", json_string_of(where), "format", info->format,
-			 "detail", json_string_of(info->detail), "arch", info->arch,
-			 "page_size", (int)info->page_size, "big_endian", info->big_endian,
-			 "is_64bit", info->is_64bit, "incomplete", info->incomplete,
-			 "is_guest", info->is_guest, "was_running", info->was_running,
-			 "release", json_string_of(info->release),
-			 "version", json_string_of(info->version),
-			 "pages", (json_int_t)info->num_pages,
-			 "excluded", (json_int_t)info->num_excluded,
-			 "dump_level", (int)info->dump_level,
-			 "phys_base", (json_int_t)info->phys_base,
-			 "lost_cpus", (json_int_t)info->num_lost_cpus);
-}
-
-static int print_json_info(struct gdump *g, const struct gdump_protection *protection,
-			   const struct gdump_plan *plan, const struct arguments *args)
-{
-	const struct gdump_info *info = gdump_info(g);
-	json_t *o = json_outline(args->words[0], info);
+	struct gdump_error *err = gdump_protection(found->g, &found->protection);
 	int status;
 
-	json_object_set_new(o, "metadata", json_metadata(info->metadata));
-	json_object_set_new(o, "ranges", json_ranges(info));
-	json_object_set_new(o, "notes", json_notes(info));
-	json_object_set_new(o, "cpus", json_cpus(g, info));
-	json_object_set_new(o, "protection", json_protection(protection));
-	if (info->vmcoreinfo)
-		json_object_set_new(o, "vmcoreinfo",
-				    json_text(info->vmcoreinfo, info->vmcoreinfo_size));
-	if (plan) {
-		json_object_set_new(o, "page_kinds", json_kinds(g, plan));
-		json_object_set_new(o, "page_kinds_warning",
-				    json_string_of(gdump_plan_warning(plan)));
-	}
-	status = json_guest_kernel(g, args->tasks, o);
-	json_dumpf(o, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(o);
+	if (!err && args->pages)
+		err = gdump_plan_survey(found->g, &found->plan);
+	if (err)
+		return fail(err);
+	status = (args->json ? info_print_json : print_info)(found, args);
+	if (!status && found->plan && plan_is_unfiltered(found->plan, 31))
+		return failed(FAILURE_UNSUPPORTED, 0, "%s: the kinds of pages are unknown: %s",
+			      args->words[0], gdump_plan_warning(found->plan));
 	return status;
 }
 
 int cmd_info(struct arguments *args)
 {
-	struct gdump_protection protection = { .size = sizeof(protection) };
+	struct info_found found = { .protection.size = sizeof(found.protection) };
 	const char *where = args->words[0];
-	struct gdump_plan *plan = NULL;
 	struct gdump_error *err;
-	int status = EXIT_DONE;
-	struct gdump *g;
+	int status;
 
 	confine(args, args->words, args->num_words, NULL);
 	args->open.parts = (const char *const *)args->words + 1;
 	args->open.num_parts = (size_t)args->num_words - 1;
 	args->open.metadata = origin();
 	progress_start(args->json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
-	err = gdump_open(where, &args->open, &g);
+	err = gdump_open(where, &args->open, &found.g);
 	progress_end();
-	if (err && args->num_words > 1) {
+	if (err) {
 		status = fail(err);
-		say("several inputs are the parts of one split dump; run guestdump info once for each dump");
-		return status;
+		if (args->num_words > 1)
+			say("several inputs are the parts of one split dump; run guestdump info once for each dump");
+		return finish_stdout(status);
 	}
-	if (err)
-		return fail(err);
-	err = gdump_protection(g, &protection);
-	if (!err && args->pages)
-		err = gdump_plan_survey(g, &plan);
-	if (!err)
-		status = (args->json ? print_json_info : print_info)(g, &protection, plan, args);
-	if (!status && plan && plan_is_unfiltered(plan, 31))
-		status = EXIT_FAILED;
-	gdump_plan_destroy(plan);
-	gdump_close(g);
-	return finish_stdout(err ? fail(err) : status);
+	status = info_run(&found, args);
+	gdump_plan_destroy(found.plan);
+	gdump_close(found.g);
+	return finish_stdout(status);
 }

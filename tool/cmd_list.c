@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
 #include "tool.h"
 
 static int print_json_lists(void)
 {
 	json_t *formats = json_array(), *codecs = json_array(), *arches = json_array(),
-	       *sources = json_array(), *all;
+	       *sources = json_array();
 	struct gdump_format_info f;
 	struct gdump_codec_info c;
 	const char *name;
@@ -25,11 +25,9 @@ static int print_json_lists(void)
 		json_array_append_new(arches, json_string(name));
 	for (size_t i = 0; (name = gdump_source_name(i)); i++)
 		json_array_append_new(sources, json_string(name));
-	all = json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", gdump_version(), "formats", formats,
-			"codecs", codecs, "architectures", arches, "sources", sources);
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(all);
+	json_line(stdout, "list", json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", gdump_version(),
+					    "formats", formats, "codecs", codecs, "architectures",
+					    arches, "sources", sources));
 	return finish_stdout(EXIT_DONE);
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "confine.h"
+#include "failure.h"
 #include "json.h"
 #include "progress.h"
 #include "tool.h"
@@ -18,9 +18,9 @@ static json_t *json_damaged(const struct gdump_result *r)
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < r->num_damaged; i++)
-		json_array_append_new(a, json_pack("{s:I, s:I}", "start",
-						   (json_int_t)r->damaged[i].start, "size",
-						   (json_int_t)r->damaged[i].size));
+		json_array_append_new(a, json_pack("{s:o, s:o}", "start",
+						   json_address(r->damaged[i].start), "size",
+						   json_count(r->damaged[i].size)));
 	return a;
 }
 
@@ -42,25 +42,26 @@ static void print_damaged(const char *path, const struct gdump_result *r)
 	}
 }
 
+/* @r and @info are NULL if @path could not be opened, @f if it is good. */
 static void print_json_verdict(const char *path, const struct gdump_result *r,
-			       const struct gdump_info *info, const struct gdump_error *err)
+			       const struct gdump_info *info, const struct failure *f, int status)
 {
-	json_t *o = json_pack("{s:o, s:b, s:o}", "input", json_string_of(path), "ok", !err, "error",
-			      json_string_of(err ? gdump_error_message(err) : NULL));
+	json_t *o = json_pack("{s:o, s:b, s:i, s:o}", "input", json_string_of(path), "ok", !f,
+			      "status", status, "error", f ? failure_json(f) : json_null());
 
-	if (info)
-		json_object_update_new(o, json_pack(
-			"{s:b, s:b, s:I, s:I, s:I, s:I, s:I}", "incomplete", info->incomplete,
-			"checksum", r->has_checksum,
-			"pages", (json_int_t)r->pages, "zero", (json_int_t)r->zero,
-			"broken", (json_int_t)r->unreadable, "excluded", (json_int_t)info->num_excluded,
-			"page_size", (json_int_t)info->page_size));
-	if (info)
-		json_object_update_new(o, json_pack("{s:o, s:b}", "damaged", json_damaged(r),
-						    "tables_damaged", r->tables_damaged));
-	json_dumpf(o, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(o);
+	json_object_update_new(o, json_pack(
+		"{s:o, s:o}", "incomplete", info ? json_boolean(info->incomplete) : json_null(),
+		"checksum", info ? json_boolean(r->has_checksum) : json_null()));
+	json_object_update_new(o, json_pack(
+		"{s:o, s:o, s:o, s:o, s:o}", "pages", info ? json_count(r->pages) : json_null(),
+		"zero", info ? json_count(r->zero) : json_null(),
+		"unreadable", info ? json_count(r->unreadable) : json_null(),
+		"omitted", info ? json_count(info->num_excluded) : json_null(),
+		"page_size", info ? json_count(info->page_size) : json_null()));
+	json_object_update_new(o, json_pack(
+		"{s:o, s:o}", "damaged", info ? json_damaged(r) : json_null(), "tables_damaged",
+		info ? json_boolean(r->tables_damaged) : json_null()));
+	json_line(stdout, "verify", o);
 }
 
 static void print_verdict(const char *path, const struct gdump_result *r,
@@ -76,27 +77,49 @@ static void print_verdict(const char *path, const struct gdump_result *r,
 	printf("%s\n", r->has_checksum ? "checksum valid" : "no checksum");
 }
 
+/* The verdict has the error; there is no other object for it. */
+static int report_bad(const struct arguments *args, const char *path, const struct gdump_result *r,
+		      const struct gdump_info *info, struct gdump_error *err)
+{
+	struct failure f = failure_of(err);
+	const int status = failure_say(&f);
+
+	if (args->json)
+		print_json_verdict(path, r, info, &f, status);
+	else if (r)
+		print_damaged(path, r);
+	failure_deinit(&f);
+	return status;
+}
+
+static int report_good(const struct arguments *args, const char *path, const struct gdump_result *r,
+		       const struct gdump_info *info)
+{
+	const int status = info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE : EXIT_DONE;
+
+	if (args->json)
+		print_json_verdict(path, r, info, NULL, status);
+	else
+		print_verdict(path, r, info);
+	return status;
+}
+
 static int verify_opened(const struct arguments *args, const char *path, struct gdump *g)
 {
 	const struct gdump_info *info = gdump_info(g);
 	struct gdump_result result = { .size = sizeof(result) };
 	struct gdump_write_options opt = args->write;
 	struct gdump_error *err;
+	int status;
 
 	opt.result = &result;
 	progress_start(args->progress, path, info->page_size);
 	err = gdump_verify(g, &opt);
 	progress_end();
-	if (args->json)
-		print_json_verdict(path, &result, info, err);
-	else if (err)
-		print_damaged(path, &result);
-	else
-		print_verdict(path, &result, info);
+	status = err ? report_bad(args, path, &result, info, err) :
+		       report_good(args, path, &result, info);
 	gdump_result_deinit(&result);
-	if (err)
-		return fail(err);
-	return info->incomplete || info->num_lost_cpus ? EXIT_INCOMPLETE : EXIT_DONE;
+	return status;
 }
 
 enum { IS_PART = -1 };
@@ -119,11 +142,8 @@ static int verify_files(const struct arguments *args, char **files, int num, boo
 		gdump_error_destroy(err);
 		return IS_PART;
 	}
-	if (err) {
-		if (args->json)
-			print_json_verdict(path, NULL, NULL, err);
-		return fail(err);
-	}
+	if (err)
+		return report_bad(args, path, NULL, NULL, err);
 	status = verify_opened(args, path, g);
 	gdump_close(g);
 	return status;

@@ -28,6 +28,10 @@ int copy_report_success(const struct copy *c, const struct gdump_info *info);
  * exit status.
  */
 int copy_report_failure(const struct copy *c, struct gdump_error *err);
+/* The beginning, for programs */
+void copy_report_start(const struct copy *c);
+/* How long the guest was paused, for programs */
+void copy_report_pause(const struct copy *c, const struct gdump_info *info);
 /* Whether the guest runs again, and how long it was paused */
 void copy_report_guest(const struct copy *c, const struct gdump_info *info);
 /* A live dump was canceled. */

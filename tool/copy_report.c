@@ -2,24 +2,51 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "copy.h"
+#include "event.h"
+#include "failure.h"
+#include "json.h"
 #include "progress.h"
 #include "run_state.h"
 
-static void print_json(const struct copy *c, const struct gdump_info *info)
+void copy_report_start(const struct copy *c)
+{
+	if (!events_are_wanted())
+		return;
+	event_put("start", json_pack("{s:s, s:s, s:o, s:o, s:o}", "command", c->args->command->name,
+				     "version", gdump_version(), "input", json_string_of(c->from),
+				     "output", json_string_of(c->to), "start_time",
+				     json_count((uint64_t)time(NULL))));
+}
+
+void copy_report_pause(const struct copy *c, const struct gdump_info *info)
+{
+	if (!info->is_guest || !events_are_wanted())
+		return;
+	event_put("pause", json_pack("{s:b, s:o, s:o}", "was_running", info->was_running, "run_state",
+				     json_string_of(info->run_state), "paused_seconds",
+				     json_seconds_of_us(c->paused_us)));
+}
+
+static void put_done(const struct copy *c, const struct gdump_info *info, int status)
 {
 	const struct gdump_result *r = &c->result;
+	json_t *o = json_pack("{s:i, s:o, s:o, s:o}", "status", status, "output",
+			      json_string_of(c->to), "bytes", json_count(r->bytes), "page_size",
+			      json_count(info->page_size));
 
-	fprintf(stderr, "{\"event\": \"done\", \"pages\": %" PRIu64 ", \"zero\": %" PRIu64
-		", \"compressed\": %" PRIu64 ", \"uncompressed\": %" PRIu64
-		", \"unreadable\": %" PRIu64 ", \"zero_filled\": %" PRIu64
-		", \"page_size\": %" PRIu32 ", \"bytes\": %" PRIu64
-		", \"seconds\": %.3f, \"paused_ms\": %.3f, \"stalled_ms\": %.3f}\n",
-		r->pages, r->zero, r->compressed, r->uncompressed, r->unreadable, r->zero_filled,
-		info->page_size, r->bytes, progress_seconds(), (double)c->paused_us / 1000,
-		(double)r->stalled_us / 1000);
-	fflush(stderr);
+	json_object_update_new(o, json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o}", "pages", json_count(r->pages), "zero",
+		json_count(r->zero), "compressed", json_count(r->compressed), "uncompressed",
+		json_count(r->uncompressed), "unreadable", json_count(r->unreadable),
+		"zero_filled", json_count(r->zero_filled)));
+	json_object_update_new(o, json_pack(
+		"{s:o, s:o, s:o}", "seconds", json_seconds(progress_seconds()), "paused_seconds",
+		json_seconds_of_us(c->paused_us), "stalled_seconds",
+		json_seconds_of_us(r->stalled_us)));
+	event_put("done", o);
 }
 
 /* Milliseconds; short times with one decimal */
@@ -35,7 +62,7 @@ static struct ms_text ms_text(uint64_t us)
 
 void copy_report_guest(const struct copy *c, const struct gdump_info *info)
 {
-	if (!info->is_guest || progress_is_quiet() || progress_is_json())
+	if (!info->is_guest || progress_is_quiet() || events_are_json())
 		return;
 	if (info->was_running)
 		say("guest resumed after a pause of %s", ms_text(c->paused_us).text);
@@ -59,57 +86,70 @@ static void say_summary(const struct copy *c, const struct gdump_info *info)
 	    r->pages, r->zero, r->compressed, r->uncompressed);
 }
 
-static void say_losses(const struct copy *c, const struct gdump_info *info)
+static void warn_of_losses(const struct copy *c, const struct gdump_info *info)
 {
 	const struct gdump_result *r = &c->result;
 
 	if (r->unreadable)
-		say("%" PRIu64 " pages could not be read and are missing from %s; the first: %s",
+		warn("%" PRIu64 " pages could not be read and are missing from %s; the first: %s",
 		    r->unreadable, c->to, r->first_error ? r->first_error : "unknown");
 	if (r->zero_filled)
-		say("%" PRIu64 " pages are missing from the input and are zero in %s: its format cannot omit them",
+		warn("%" PRIu64 " pages are missing from the input and are zero in %s: its format cannot omit them",
 		    r->zero_filled, c->to);
 	if (info->num_lost_cpus)
-		say("the registers of %zu of %zu CPUs could not be read and are zero in %s",
+		warn("the registers of %zu of %zu CPUs could not be read and are zero in %s",
 		    info->num_lost_cpus, info->num_cpus, c->to);
 	if (r->lost_cpus)
-		say("the registers of %" PRIu64 " of %zu CPUs are missing from %s: its format has no place for them",
+		warn("the registers of %" PRIu64 " of %zu CPUs are missing from %s: its format has no place for them",
 		    r->lost_cpus, info->num_cpus, c->to);
 	if (r->tables_error)
-		say("the headers or tables of %s are damaged, so any page of %s may be wrong: %s",
-		    c->from, c->to, r->tables_error);
+		warn("the headers or tables of %s are damaged, so any page of %s may be wrong: %s",
+		     c->from, c->to, r->tables_error);
 	else if (info->incomplete)
-		say("%s was cut short itself, so %s is incomplete as well", c->from, c->to);
+		warn("%s was cut short itself, so %s is incomplete as well", c->from, c->to);
 }
 
 int copy_report_success(const struct copy *c, const struct gdump_info *info)
 {
-	if (progress_is_json())
-		print_json(c, info);
-	else if (!progress_is_quiet())
+	int status = c->unfiltered ? EXIT_UNFILTERED : EXIT_DONE;
+
+	if (!progress_is_quiet() && !events_are_json())
 		say_summary(c, info);
-	copy_report_guest(c, info);
-	say_losses(c, info);
 	if (c->result.unreadable || info->incomplete || info->num_lost_cpus)
-		return EXIT_INCOMPLETE;
-	return c->unfiltered ? EXIT_UNFILTERED : EXIT_DONE;
+		status = EXIT_INCOMPLETE;
+	copy_report_guest(c, info);
+	warn_of_losses(c, info);
+	if (events_are_wanted())
+		put_done(c, info, status);
+	return status;
 }
 
-int copy_report_failure(const struct copy *c, struct gdump_error *err)
+static void say_partial(const struct copy *c)
 {
 	const unsigned int split = c->args->write.split;
 	const char *partial = c->result.partial_path;
-	int status = fail(err);
 
-	if (!partial)
-		return status;
 	if (split > 1)
 		say("%s to %s-%u.incomplete contain the %" PRIu64 " pages that were written, and are marked as incomplete",
 		    partial, c->to, split, c->result.pages);
 	else
 		say("%s contains the %" PRIu64 " pages that were written, and is marked as incomplete",
 		    partial, c->result.pages);
-	return status == EXIT_FAILED ? EXIT_INCOMPLETE : status;
+}
+
+int copy_report_failure(const struct copy *c, struct gdump_error *err)
+{
+	struct failure f = failure_of(err);
+	int status;
+
+	f.partial = c->result.partial_path;
+	f.partial_pages = c->result.pages;
+	if (f.partial && f.status == EXIT_FAILED)
+		f.status = EXIT_INCOMPLETE;
+	status = failure_report(&f);
+	if (f.partial && !events_are_json())
+		say_partial(c);
+	return status;
 }
 
 void copy_report_canceled(const struct copy *c)
@@ -122,9 +162,10 @@ void copy_report_estimate(const struct gdump_plan *plan, uint64_t pages, uint64_
 {
 	const uint64_t kept = gdump_plan_kept(plan);
 
-	if (progress_is_json())
-		printf("{\"event\": \"estimate\", \"pages\": %" PRIu64 ", \"kept\": %" PRIu64
-		       ", \"bytes\": %" PRIu64 "}\n", pages, kept, bytes);
+	if (events_are_json())
+		json_line(stdout, "estimate", json_pack("{s:o, s:o, s:o}", "pages", json_count(pages),
+							"kept", json_count(kept), "bytes",
+							json_count(bytes)));
 	else
 		printf("%" PRIu64 " of %" PRIu64 " pages would be kept; about %s\n", kept, pages,
 		       size_text(bytes).text);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,34 +22,60 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "event.h"
+#include "failure.h"
 #include "jobs.h"
 #include "json.h"
 #include "progress.h"
 
-enum { TICK_MS = 50, PATIENCE_MS = 500 };
+enum { TICK_MS = 50, PATIENCE_MS = 500, MAX_WARNINGS = 20 };
 
 static struct {
 	char *dir;
 	long id;
 	int begun;                      /* the pipe to the parent; -1: it has ended */
 	int listener;
+	pthread_mutex_t lock;           /* for job: events come from many threads */
 	json_t *job;
-	char *error;                    /* why it failed                        */
-} detach = { .begun = -1, .listener = -1 };
+} detach = { .begun = -1, .listener = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static json_t *describe(const char *from, const char *to)
+/* A job that has just begun */
+static json_t *job_new(long id, const char *from, const char *to)
 {
 	char *cwd = *to == '/' ? NULL : getcwd(NULL, 0), *path = NULL;
 	json_t *job;
 
 	if (asprintf(&path, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", to) < 0)
 		path = NULL;
-	job = json_pack("{s:I, s:s, s:o, s:o, s:I}", "id", (json_int_t)detach.id, "state", "active",
-			"guest", json_string_of(from), "output", json_string_of(path ? path : to),
-			"started", (json_int_t)time(NULL));
+	job = json_pack("{s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:n, s:n}", "schema", JSON_SCHEMA,
+			"id", (int)id, "state", "active", "version", gdump_version(), "input", json_string_of(from), "output",
+			json_string_of(path ? path : to), "start_time",
+			json_count((uint64_t)time(NULL)), "end_time", "status");
+	json_object_update_new(job, json_pack("{s:n, s:n, s:n, s:n, s:n, s:[], s:n, s:n}", "done", "total",
+					      "was_running", "run_state", "paused_seconds", "warnings", "result",
+					      "error"));
 	free(cwd);
 	free(path);
 	return job;
+}
+
+/* An event_fn: what of an event a job keeps */
+static void record_event(const char *type, const json_t *members)
+{
+	json_t *copy = json_deep_copy(members), *warnings;
+
+	pthread_mutex_lock(&detach.lock);
+	warnings = json_object_get(detach.job, "warnings");
+	if (!strcmp(type, "warning") && json_array_size(warnings) < MAX_WARNINGS)
+		json_array_append(warnings, json_object_get(copy, "message"));
+	else if (!strcmp(type, "pause"))
+		json_object_update(detach.job, copy);
+	else if (!strcmp(type, "done"))
+		json_object_set(detach.job, "result", copy);
+	else if (!strcmp(type, "error"))
+		json_object_set(detach.job, "error", copy);
+	pthread_mutex_unlock(&detach.lock);
+	json_decref(copy);
 }
 
 static bool job_listen(void)
@@ -68,8 +95,8 @@ static bool job_listen(void)
 		errno = ENAMETOOLONG;
 	}
 	if (!good)
-		say("%s: cannot create the job's socket: %s", path ? path : detach.dir,
-		    strerror(errno));
+		failed(FAILURE_SYSTEM, errno, "%s: cannot create the job's socket: %s",
+		       path ? path : detach.dir, strerror(errno));
 	free(path);
 	return good;
 }
@@ -83,19 +110,29 @@ static void child_prepare(const char *from, const char *to)
 	detach.dir = jobs_dir();
 	if (!detach.dir)
 		exit(EXIT_FAILED);
-	detach.job = describe(from, to);
-	if (!detach.job || !job_listen())
+	detach.job = job_new(detach.id, from, to);
+	if (!job_listen())
 		exit(EXIT_FAILED);
+	events_observe(record_event);
 	rc = jobs_write(detach.dir, detach.id, detach.job);
 	if (rc) {
-		say("%s: cannot write the job's file: %s", detach.dir, strerror(rc));
+		failed(FAILURE_SYSTEM, rc, "%s: cannot write the job's file: %s", detach.dir,
+		       strerror(rc));
 		detach_end(EXIT_FAILED);
 		exit(EXIT_FAILED);
 	}
 }
 
+static void print_job(long id, const char *from, const char *to)
+{
+	if (events_are_json())
+		json_line(stdout, "job", job_new(id, from, to));
+	else
+		printf("%ld\n", id);
+}
+
 /* Wait for the child. Prints its id when it has begun; returns the exit status. */
-static int parent_wait(pid_t pid, int begun)
+static int parent_wait(pid_t pid, int begun, const char *from, const char *to)
 {
 	char byte;
 	ssize_t n;
@@ -105,7 +142,7 @@ static int parent_wait(pid_t pid, int begun)
 		n = read(begun, &byte, 1);
 	} while (n < 0 && errno == EINTR && !canceled(NULL));
 	if (n == 1) {
-		printf("%ld\n", (long)pid);
+		print_job(pid, from, to);
 		return finish_stdout(EXIT_DONE);
 	}
 	if (n < 0)
@@ -120,19 +157,15 @@ int detach_start(const char *from, const char *to)
 	int fds[2];
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC)) {
-		say("cannot make a pipe: %s", strerror(errno));
-		return EXIT_FAILED;
-	}
+	if (pipe2(fds, O_CLOEXEC))
+		return failed(FAILURE_SYSTEM, errno, "cannot make a pipe: %s", strerror(errno));
 	fflush(NULL);
 	pid = fork();
-	if (pid < 0) {
-		say("cannot start a process: %s", strerror(errno));
-		return EXIT_FAILED;
-	}
+	if (pid < 0)
+		return failed(FAILURE_SYSTEM, errno, "cannot start a process: %s", strerror(errno));
 	close(fds[pid ? 1 : 0]);
 	if (pid)
-		return parent_wait(pid, fds[0]);
+		return parent_wait(pid, fds[0], from, to);
 	detach.begun = fds[1];
 	child_prepare(from, to);
 	return -1;
@@ -160,8 +193,21 @@ static void leave_parent(void)
 
 static void set_status(const struct gdump_job_status *status)
 {
-	json_object_set_new(detach.job, "done", json_integer((json_int_t)status->done));
-	json_object_set_new(detach.job, "total", json_integer((json_int_t)status->total));
+	pthread_mutex_lock(&detach.lock);
+	json_object_set_new(detach.job, "done", json_count(status->done));
+	json_object_set_new(detach.job, "total", json_count(status->total));
+	pthread_mutex_unlock(&detach.lock);
+}
+
+/* The job as JSON text, to be freed */
+static char *job_answer(void)
+{
+	char *ret;
+
+	pthread_mutex_lock(&detach.lock);
+	ret = json_dumps(detach.job, 0);
+	pthread_mutex_unlock(&detach.lock);
+	return ret;
 }
 
 /* Answer a client, without waiting for a slow one. */
@@ -177,7 +223,7 @@ static void serve(struct gdump_job *job, const struct gdump_job_status *status)
 		if (!strcmp(word, "cancel\n"))
 			gdump_job_cancel(job);
 		set_status(status);
-		answer = json_dumps(detach.job, 0);
+		answer = job_answer();
 		if (answer)
 			send(p.fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
 		free(answer);
@@ -199,8 +245,8 @@ struct gdump_error *detach_write(struct gdump *g, const struct gdump_plan *plan,
 						   .plan = plan, .write = &write };
 	struct gdump_job_status status = { .size = sizeof(status) };
 	struct pollfd p = { .fd = detach.listener, .events = POLLIN };
-	struct gdump_job *job;
 	struct gdump_error *err;
+	struct gdump_job *job;
 	bool begun = false;
 
 	write.progress = progress_or_signal;
@@ -217,24 +263,22 @@ struct gdump_error *detach_write(struct gdump *g, const struct gdump_plan *plan,
 		begun = true;
 	}
 	set_status(&status);
-	err = gdump_job_wait(job);
-	free(detach.error);
-	detach.error = err ? strdup(gdump_error_message(err)) : NULL;
-	return err;
+	return gdump_job_wait(job);
 }
 
 void detach_end(int status)
 {
-	const bool completed = !status || status == EXIT_UNFILTERED;
+	/* then OUTPUT is there, even if it is incomplete */
+	const bool completed = json_is_object(json_object_get(detach.job, "result"));
 	const bool never_begun = detach.begun >= 0 && !completed;
 	char *json = jobs_path(detach.dir, detach.id, "json");
 	char *sock = jobs_path(detach.dir, detach.id, "sock");
 
-	json_object_set_new(detach.job, "state", json_string(completed ? "completed" : "failed"));
+	events_observe(NULL);
+	json_object_set_new(detach.job, "state", json_string(
+		completed ? "completed" : status == EXIT_CANCELED ? "canceled" : "failed"));
 	json_object_set_new(detach.job, "status", json_integer(status));
-	json_object_set_new(detach.job, "ended", json_integer((json_int_t)time(NULL)));
-	if (detach.error)
-		json_object_set_new(detach.job, "error", json_string_of(detach.error));
+	json_object_set_new(detach.job, "end_time", json_count((uint64_t)time(NULL)));
 	if (never_begun)
 		unlink(json);           /* the parent reports it */
 	else
@@ -247,5 +291,4 @@ void detach_end(int status)
 	free(json);
 	free(sock);
 	free(detach.dir);
-	free(detach.error);
 }

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "failure.h"
 #include "tool.h"
 
 struct guest_search {
@@ -47,16 +48,12 @@ static void guest_take(void *arg, const struct gdump_host_guest *g)
 /* Exactly one guest must be meant, and it must be possible to open it. */
 static int guest_judge(const struct guest_search *s)
 {
-	if (s->found > 1) {
-		say("%s: %u guests have this name (processes %s); use the number of a process, or a name that guestdump guests shows",
-		    s->word, s->found, s->processes);
-		return EXIT_USAGE;
-	}
-	if (s->found && !s->where) {
-		say("%s: the guest of process %s cannot be opened: %s", s->word, s->processes,
-		    s->missing ? s->missing : "the reason is unknown");
-		return EXIT_FAILED;
-	}
+	if (s->found > 1)
+		return failed(FAILURE_USAGE, 0, "%s: %u guests have this name (processes %s); use the number of a process, or a name that guestdump guests shows",
+			      s->word, s->found, s->processes);
+	if (s->found && !s->where)
+		return failed(FAILURE_UNSUPPORTED, 0, "%s: the guest of process %s cannot be opened: %s",
+			      s->word, s->processes, s->missing ? s->missing : "the reason is unknown");
 	return EXIT_DONE;
 }
 

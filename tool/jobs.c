@@ -15,7 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 2000, KEEP_SECONDS = 24 * 3600 };
+#include "failure.h"
+#include "json.h"
+
+enum { ANSWER_MS = 2000, KEEP_SECONDS = 24 * 3600, MAX_ANSWER = 1 << 18 };
 
 #define SYSTEM_DIR "/run/guestdump"
 
@@ -40,10 +43,12 @@ char *jobs_dir(void)
 	if (!dir)
 		return NULL;
 	if (mkdir(dir, 0700) && errno != EEXIST) {
-		say("%s: cannot create this directory for jobs: %s", dir, strerror(errno));
+		failed(FAILURE_SYSTEM, errno, "%s: cannot create this directory for jobs: %s", dir,
+		       strerror(errno));
 	} else if (lstat(dir, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
 		   st.st_mode & 077) {
-		say("%s must be a directory of this user that nobody else may enter", dir);
+		failed(FAILURE_NO_PERMISSION, 0,
+		       "%s must be a directory of this user that nobody else may enter", dir);
 	} else {
 		return dir;
 	}
@@ -102,7 +107,7 @@ static int job_connect(const char *dir, long id)
 
 json_t *jobs_ask(const char *dir, long id, const char *word, bool *gone)
 {
-	char line[8192];
+	static char line[MAX_ANSWER];
 	size_t len = 0;
 	struct pollfd p = { .fd = job_connect(dir, id), .events = POLLIN };
 	ssize_t n = 1;
@@ -125,48 +130,80 @@ json_t *jobs_ask(const char *dir, long id, const char *word, bool *gone)
 static void job_died(const char *dir, long id, json_t *job)
 {
 	char *sock = jobs_path(dir, id, "sock");
+	struct failure f = failure_new(FAILURE_KILLED, 0, "the process of the job was killed");
 
 	json_object_set_new(job, "state", json_string("failed"));
-	json_object_set_new(job, "error", json_string("it was killed"));
+	json_object_set_new(job, "end_time", json_count((uint64_t)time(NULL)));
+	json_object_set_new(job, "status", json_integer(f.status));
+	json_object_set_new(job, "error", failure_json(&f));
+	failure_deinit(&f);
 	jobs_write(dir, id, job);
 	if (sock)
 		unlink(sock);
 	free(sock);
 }
 
-static bool is_state(const json_t *job, const char *state)
+const char *job_text(const json_t *job, const char *key)
 {
-	const char *s = json_string_value(json_object_get(job, "state"));
+	const char *s = json_string_value(json_object_get(job, key));
 
-	return s && !strcmp(s, state);
+	return s ? s : "";
+}
+
+uint64_t job_number(const json_t *job, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(job, key));
+}
+
+/* Read the file of a job; NULL: there is none in the form of this version. */
+static json_t *job_read(const char *path)
+{
+	json_t *job = json_load_file(path, 0, NULL);
+
+	if (job && job_number(job, "schema") == JSON_SCHEMA)
+		return job;
+	json_decref(job);
+	return NULL;
+}
+
+bool job_is_active(const json_t *job)
+{
+	return !strcmp(job_text(job, "state"), "active");
+}
+
+/* What @job, which was active when its file was written, is now. Releases it. */
+static json_t *job_update(const char *dir, long id, const char *path, json_t *job)
+{
+	bool gone;
+	json_t *now = jobs_ask(dir, id, "query", &gone);
+
+	if (!now && !gone)
+		return job;             /* it is busy */
+	json_decref(job);
+	if (now)
+		return now;
+	/* it may have ended in between */
+	now = job_read(path);
+	if (now && job_is_active(now))
+		job_died(dir, id, now);
+	return now;
 }
 
 /* The state of a job: by the job itself if it runs, else from its file; NULL: there is none. */
 static json_t *job_load(const char *dir, const char *name, long id)
 {
 	char *path = NULL;
-	json_t *job = NULL, *live;
+	json_t *job;
 	struct stat st;
-	bool gone;
+	bool is_file;
 
 	if (asprintf(&path, "%s/%s", dir, name) < 0)
 		return NULL;
-	if (!lstat(path, &st) && S_ISREG(st.st_mode))
-		job = json_load_file(path, 0, NULL);
-	if (job && is_state(job, "active")) {
-		live = jobs_ask(dir, id, "query", &gone);
-		/* it may have ended in between */
-		if (!live && gone) {
-			json_decref(job);
-			job = json_load_file(path, 0, NULL);
-			if (job && is_state(job, "active"))
-				job_died(dir, id, job);
-		}
-		if (live) {
-			json_decref(job);
-			job = live;
-		}
-	} else if (job && time(NULL) - st.st_mtime > KEEP_SECONDS) {
+	is_file = !lstat(path, &st) && S_ISREG(st.st_mode);
+	job = is_file ? job_read(path) : NULL;
+	if (job && job_is_active(job)) {
+		job = job_update(dir, id, path, job);
+	} else if (is_file && time(NULL) - st.st_mtime > KEEP_SECONDS) {
 		unlink(path);
 		json_decref(job);
 		job = NULL;
@@ -213,4 +250,25 @@ void jobs_each(jobs_fn *fn, void *arg)
 	if (!dir || jobs_in(dir, fn, arg))
 		jobs_in(SYSTEM_DIR, fn, arg);
 	free(dir);
+}
+
+static json_t *job_find_in(const char *dir, long id)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%ld.json", id);
+	return job_load(dir, name, id);
+}
+
+json_t *jobs_find(long id, char **dir)
+{
+	json_t *job;
+
+	*dir = session_dir();
+	job = *dir ? job_find_in(*dir, id) : NULL;
+	if (job)
+		return job;
+	free(*dir);
+	*dir = strdup(SYSTEM_DIR);
+	return *dir ? job_find_in(*dir, id) : NULL;
 }

@@ -10,6 +10,9 @@
  *     ID.sock     while it runs: a line "query" or "cancel" is answered with the description
  *                 and the progress
  *
+ * The description is the object of a job in guestdump-json(5), with the version of its form: those
+ * of other versions of guestdump are ignored.
+ *
  * A job that was killed leaves a socket without a server: jobs_each() then marks the job as
  * failed and removes the socket.
  */
@@ -32,10 +35,30 @@ int jobs_write(const char *dir, long id, const json_t *job);
 /* Call @fn for each job until it returns false. */
 typedef bool jobs_fn(void *arg, const char *dir, const json_t *job);
 void jobs_each(jobs_fn *fn, void *arg);
+/* The job @id, which is released by json_decref(), and its directory, which is to be freed. NULL:
+ * there is no such job.
+ */
+json_t *jobs_find(long id, char **dir);
+bool job_is_active(const json_t *job);
+/* A member of a job; "" or 0 if it is null */
+const char *job_text(const json_t *job, const char *key);
+uint64_t job_number(const json_t *job, const char *key);
 /* Send @word to the job @id in @dir. Returns its answer, or NULL if there is none; then @gone is
  * whether the process has vanished.
  */
 json_t *jobs_ask(const char *dir, long id, const char *word, bool *gone);
+
+/* --- job_watch.c --- */
+
+/* Follow the job @id until it ends: show its progress, or with @json print its events on standard
+ * output. Returns its exit status.
+ */
+int job_watch(long id, bool json);
+
+/* --- cmd_jobs.c --- */
+
+/* Print a job for people. */
+void job_print(const json_t *job);
 
 /* --- detach.c: the process that has become a job --- */
 

@@ -161,52 +161,61 @@ int print_guest_kernel(struct gdump *g, bool all)
 
 static json_t *json_task(const struct gdump_task *t)
 {
-	char vaddr[24];
+	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "pid", (int)t->pid, "tgid",
+			 (int)t->tgid, "state", json_text(&t->state, 1), "cpu", json_index(t->cpu),
+			 "running_cpu", json_index(t->running_cpu), "address",
+			 json_address(t->vaddr), "name", json_string_of(t->name));
+}
 
-	snprintf(vaddr, sizeof(vaddr), "0x%" PRIx64, t->vaddr);
-	return json_pack("{s:i, s:i, s:s#, s:i, s:i, s:s, s:o}", "pid", (int)t->pid, "tgid",
-			 (int)t->tgid, "state", &t->state, 1, "cpu", (int)t->cpu, "running_cpu",
-			 (int)t->running_cpu, "address", vaddr, "name",
-			 json_text(t->name, strlen(t->name)));
+struct json_tasks {
+	json_t *list;
+	bool all;                       /* not only those that were running     */
+};
+
+static void add_task(void *arg, const struct gdump_task *task)
+{
+	const struct json_tasks *t = arg;
+
+	if (t->all || task->running_cpu >= 0)
+		json_array_append_new(t->list, json_task(task));
 }
 
 static json_t *json_panic(const struct gdump_kernel *k)
 {
 	if (!k->panicked)
 		return json_null();
-	return json_pack("{s:o, s:i, s:I}", "message", json_text(k->panic, strlen(k->panic)), "cpu",
-			 (int)k->panic_cpu, "crash_time", (json_int_t)k->crash_time);
+	return json_pack("{s:o, s:o, s:o}", "message", json_string_of(k->panic), "cpu",
+			 json_index(k->panic_cpu), "crash_time",
+			 k->crash_time ? json_count(k->crash_time) : json_null());
 }
 
+/* @k is NULL if nothing is known. */
 static void add_kernel(const struct gdump_kernel *k, json_t *o)
 {
-	json_object_set_new(o, "uptime", k->has_uptime ? json_integer((json_int_t)k->uptime) :
-							  json_null());
-	json_object_set_new(o, "uptime_is_lower_bound", json_boolean(k->uptime_is_lower_bound));
-	json_object_set_new(o, "boot_time", k->boot_time ? json_integer((json_int_t)k->boot_time) :
-							    json_null());
-	json_object_set_new(o, "panic", json_panic(k));
+	const bool has_uptime = k && k->has_uptime;
+
+	json_object_set_new(o, "uptime_seconds", has_uptime ? json_count(k->uptime) : json_null());
+	json_object_set_new(o, "uptime_is_lower_bound",
+			    json_boolean(has_uptime && k->uptime_is_lower_bound));
+	json_object_set_new(o, "boot_time",
+			    k && k->boot_time ? json_count(k->boot_time) : json_null());
+	json_object_set_new(o, "panic", k ? json_panic(k) : json_null());
 }
 
-int json_guest_kernel(struct gdump *g, bool all, json_t *o)
+struct gdump_error *json_guest_kernel(struct gdump *g, bool all, json_t *o)
 {
 	struct gdump_kernel kernel = { .size = sizeof(kernel) };
 	struct gdump_error *err = gdump_kernel(g, &kernel);
-	json_t *list = json_array();
-	struct tasks t = { 0 };
+	struct json_tasks t = { json_array(), all };
 
-	if (!err) {
-		add_kernel(&kernel, o);
-		err = gdump_tasks(g, take_task, &t);
+	add_kernel(err ? NULL : &kernel, o);
+	if (!err)
+		err = gdump_tasks(g, add_task, &t);
+	json_object_set_new(o, all ? "tasks" : "running_tasks", err ? json_null() : json_incref(t.list));
+	json_decref(t.list);
+	if (err && !all) {
+		gdump_error_destroy(err);
+		return NULL;
 	}
-	for (size_t i = 0; i < t.num; i++) {
-		if (all || t.list[i].running_cpu >= 0)
-			json_array_append_new(list, json_task(&t.list[i]));
-	}
-	if (err)
-		json_decref(list);
-	else
-		json_object_set_new(o, all ? "tasks" : "running", list);
-	free(t.list);
-	return t.full ? EXIT_FAILED : not_known(err, all);
+	return err;
 }

@@ -13,5 +13,7 @@
  * its tasks. Returns the exit status: it is a failure if @tasks cannot be read.
  */
 int print_guest_kernel(struct gdump *g, bool tasks);
-/* The same as members of @o, the object of a dump. */
-int json_guest_kernel(struct gdump *g, bool tasks, json_t *o);
+/* The same as members of @o, the object of a dump. With @tasks, the reason why they are unknown is
+ * an error.
+ */
+GDUMP_MUST_CHECK struct gdump_error *json_guest_kernel(struct gdump *g, bool tasks, json_t *o);

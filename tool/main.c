@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include "event.h"
+#include "failure.h"
 #include "guests.h"
 #include "json.h"
 #include "options.h"
@@ -84,21 +86,18 @@ static int missing_command(int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		const char *advice = *argv[i] == '-' ? foreign_advice(argv[i]) : NULL;
 
-		if (advice && (i == 0 || argv[i][1] == '-' || argv[i][1] == 'R')) {
-			say("'%s' is not a command; %s", argv[i], advice);
-			return EXIT_USAGE;
-		}
+		if (advice && (i == 0 || argv[i][1] == '-' || argv[i][1] == 'R'))
+			return failed(FAILURE_USAGE, 0, "'%s' is not a command; %s", argv[i], advice);
 		is_guest_named |= is_guest(argv[i]);
 		if (used < sizeof(words))
 			used += (size_t)snprintf(words + used, sizeof(words) - used, " %s", argv[i]);
 	}
-	if (argc == 1) {
-		say("there is no option '%s' without a command; guestdump --help lists the commands", argv[0]);
-		return EXIT_USAGE;
-	}
-	say("the command comes first: guestdump %s%s%s", is_guest_named ? "dump" : "convert",
-	    used < sizeof(words) ? words : " ", used < sizeof(words) ? "" : "...");
-	return EXIT_USAGE;
+	if (argc == 1)
+		return failed(FAILURE_USAGE, 0, "there is no option '%s' without a command; guestdump --help lists the commands",
+			      argv[0]);
+	return failed(FAILURE_USAGE, 0, "the command comes first: guestdump %s%s%s",
+		      is_guest_named ? "dump" : "convert", used < sizeof(words) ? words : " ",
+		      used < sizeof(words) ? "" : "...");
 }
 
 static int unknown_command(int argc, char **argv)
@@ -111,16 +110,13 @@ static int unknown_command(int argc, char **argv)
 	if (*name == '-')
 		return missing_command(argc, argv);
 	if (best.name)
-		say("'%s' is not a command; did you mean '%s'?", name, best.name);
-	else
-		say("'%s' is not a command; guestdump --help lists them", name);
-	return EXIT_USAGE;
+		return failed(FAILURE_USAGE, 0, "'%s' is not a command; did you mean '%s'?", name, best.name);
+	return failed(FAILURE_USAGE, 0, "'%s' is not a command; guestdump --help lists them", name);
 }
 
 static int too_many(const char *word)
 {
-	say("there is one argument too many: '%s'", word);
-	return EXIT_USAGE;
+	return failed(FAILURE_USAGE, 0, "there is one argument too many: '%s'", word);
 }
 
 static int print_version(int argc, char **argv)
@@ -167,6 +163,23 @@ static bool run_special(int argc, char **argv, int *status)
 	return false;
 }
 
+/* Errors in the command line are printed as JSON, too, wherever the option for it is. */
+static void json_find_out(const struct command *cmd, int argc, char **argv)
+{
+	bool json = false, events = false;
+
+	for (int i = 0; i < argc && strcmp(argv[i], "--"); i++) {
+		json |= !strcmp(argv[i], "--json");
+		events |= !strcmp(argv[i], "--progress=json") ||
+			  (!strcmp(argv[i], "--progress") && i + 1 < argc && !strcmp(argv[i + 1], "json"));
+	}
+	/* where OUTPUT may be standard output, --json is short for --progress json */
+	if (cmd && cmd->bit & CMD_COPY)
+		json_output_set(false, json || events);
+	else
+		json_output_set(json, events && cmd && cmd->bit & CMD_BULK);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments args;
@@ -181,6 +194,7 @@ int main(int argc, char **argv)
 	if (run_special(argc - 1, argv + 1, &status))
 		return status;
 	cmd = command_find(argv[1]);
+	json_find_out(cmd, argc - 2, argv + 2);
 	if (!cmd)
 		return unknown_command(argc - 1, argv + 1);
 	signals_init();

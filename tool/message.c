@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "event.h"
+#include "failure.h"
+#include "json.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -58,16 +61,12 @@ void print_name(const char *name)
 	put_escaped(stdout, name, strlen(name), false);
 }
 
-static void __attribute__((__format__(__printf__, 2, 0)))
-message(const struct command *usage_of, const char *fmt, va_list ap)
+/* @prefix in front of it; NULL @text: there was no memory for it */
+static void print_message(const char *prefix, const char *text, const struct command *usage_of)
 {
-	char *text;
-
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
 	flockfile(stderr);
 	progress_clear();
-	fputs("guestdump: ", stderr);
+	fprintf(stderr, "guestdump: %s", prefix);
 	if (text)
 		put_escaped(stderr, text, strlen(text), false);
 	else
@@ -80,66 +79,101 @@ message(const struct command *usage_of, const char *fmt, va_list ap)
 	}
 	fflush(stderr);
 	funlockfile(stderr);
-	free(text);
+}
+
+/* A message for people, or the event @type */
+static void put_message(const char *type, const char *prefix, const char *text)
+{
+	if (events_are_wanted())
+		event_put(type, json_pack("{s:o}", "message", json_string_of(text ? text : "out of memory")));
+	if (!events_are_json())
+		print_message(prefix, text, NULL);
+}
+
+static char * __attribute__((__format__(__printf__, 1, 0))) text_of(const char *fmt, va_list ap)
+{
+	char *ret;
+
+	return vasprintf(&ret, fmt, ap) < 0 ? NULL : ret;
 }
 
 void say(const char *fmt, ...)
 {
 	va_list ap;
+	char *text;
 
 	va_start(ap, fmt);
-	message(NULL, fmt, ap);
+	text = text_of(fmt, ap);
 	va_end(ap);
+	put_message("message", "", text);
+	free(text);
+}
+
+void warn(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = text_of(fmt, ap);
+	va_end(ap);
+	put_message("warning", "warning: ", text);
+	free(text);
 }
 
 int usage_error(const struct command *cmd, const char *fmt, ...)
 {
 	va_list ap;
+	char *text;
+	struct failure f;
 
 	va_start(ap, fmt);
-	message(cmd, fmt, ap);
+	text = text_of(fmt, ap);
 	va_end(ap);
+	f = failure_new(FAILURE_USAGE, 0, "%s", text ? text : "out of memory");
+	failure_put(&f, true);
+	if (!events_are_json())
+		print_message("", text, cmd);
+	failure_deinit(&f);
+	free(text);
 	return EXIT_USAGE;
 }
 
 void say_warning(void *arg, const char *warning)
 {
 	(void)arg;
-	say("warning: %s", warning);
+	warn("%s", warning);
+}
+
+static double ms_since_start(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return 1e3 * (double)(now.tv_sec - began.tv_sec) + 1e-6 * (double)(now.tv_nsec - began.tv_nsec);
 }
 
 void say_debug(void *arg, enum gdump_debug_level level, const char *text)
 {
 	const unsigned int *verbosity = arg;
-	struct timespec now;
+	const double ms = ms_since_start();
+	char prefix[48];
 
 	if ((unsigned int)level > *verbosity)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	say("debug: %.1f ms: %s", 1e3 * (double)(now.tv_sec - began.tv_sec) +
-	    1e-6 * (double)(now.tv_nsec - began.tv_nsec), text);
+	snprintf(prefix, sizeof(prefix), "debug: %.1f ms: ", ms);
+	if (events_are_json())
+		event_put("debug", json_pack("{s:o, s:o}", "message", json_string_of(text),
+					     "seconds", json_seconds(ms / 1e3)));
+	else
+		print_message(prefix, text, NULL);
 }
 
 int fail(struct gdump_error *err)
 {
-	enum gdump_code code = gdump_error_code(err);
+	struct failure f = failure_of(err);
 
-	say("%s%s", gdump_error_message(err),
-	    gdump_error_errno(err) == EEXIST ? " (--force)" : "");
-	gdump_error_destroy(err);
-	switch (code) {
-	case GDUMP_ERR_USAGE:
-		return EXIT_USAGE;
-	case GDUMP_ERR_CANCELED:
-		if (signals_limit())
-			say("%s", signals_limit());
-		return signals_limit() ? EXIT_FAILED : EXIT_CANCELED;
-	case GDUMP_ERR_NOKEY:
-	case GDUMP_ERR_PROTECTED:
-		return EXIT_PROTECTED;
-	default:
-		return EXIT_FAILED;
-	}
+	return failure_report(&f);
 }
 
 static bool is_nobody_reading(void)
@@ -154,8 +188,13 @@ int finish_stdout(int status)
 	errno = 0;
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
-	if (!is_nobody_reading())
-		say("cannot write to standard output: %s", errno ? strerror(errno) : "an earlier write failed");
+	if (!is_nobody_reading()) {
+		struct failure f = failure_new(FAILURE_SYSTEM, errno, "cannot write to standard output: %s",
+					       errno ? strerror(errno) : "an earlier write failed");
+
+		failure_say(&f);
+		failure_deinit(&f);
+	}
 	return status ? status : EXIT_FAILED;
 }
 

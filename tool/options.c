@@ -108,6 +108,9 @@ const struct option_row option_rows[] = {
 	  CMD_INFO, "all tasks of the guest's kernel: threads and processes" },
 	{ 0,   "callers",         NULL,            TO(callers),               parse_flag,
 	  CMD_DMESG, "the thread or CPU that each record is from" },
+	{ 0,   "watch",           "ID",            TO(watch),                 parse_job,
+	  CMD_JOBS, "follow this job until it ends; the exit status is that of the job",
+	  complete_jobs },
 	{ 0,   "json",            NULL,            TO(json),                  parse_flag,
 	  CMD_SHOW, "the output as JSON" },
 
@@ -129,6 +132,8 @@ const struct option_row option_rows[] = {
 	  CMD_BULK, "number of threads; default: one for each CPU", .alias = "num-threads" },
 	{ 0,   "progress",        "STYLE",         TO(progress),              parse_progress,
 	  CMD_BULK, "auto, bar, plain, json or none, on standard error", complete_progress },
+	{ 0,   "json",            NULL,            TO(progress),              parse_progress,
+	  CMD_COPY, "short for --progress json", .stands_for = "json" },
 	{ 'q', "quiet",           NULL,            TO(progress),              parse_progress,
 	  CMD_BULK, "short for --progress none", .stands_for = "none" },
 	{ 'v', "verbose",         NULL,            TO(verbosity),             parse_count,

@@ -23,7 +23,7 @@ enum {
 	CMD_GUEST = CMD_DUMP | CMD_INFO | CMD_DMESG,                    /* of guests    */
 	CMD_OPEN = CMD_DUMP | CMD_READ,
 	CMD_BULK = CMD_COPY | CMD_VERIFY,                               /* of all pages */
-	CMD_SHOW = CMD_INFO | CMD_VERIFY | CMD_DMESG | CMD_LIST | CMD_JOBS |
+	CMD_SHOW = CMD_INFO | CMD_VERIFY | CMD_DMESG | CMD_LIST | CMD_JOBS | CMD_CANCEL |
 		   CMD_GUESTS,
 };
 

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "event.h"
+#include "json.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -29,29 +31,27 @@ static struct size_text bytes_of(const struct gdump *g, uint64_t pages)
 
 static json_t *json_pages(const struct gdump *g, uint64_t pages)
 {
-	return json_pack("{s:I, s:I}", "pages", (json_int_t)pages, "bytes",
-			 (json_int_t)(pages * gdump_info(g)->page_size));
+	return json_pack("{s:o, s:o}", "pages", json_count(pages), "bytes",
+			 json_count(pages * gdump_info(g)->page_size));
 }
 
-json_t *json_kinds(const struct gdump *g, const struct gdump_plan *plan)
+json_t *json_page_kinds(const struct gdump *g, const struct gdump_plan *plan)
 {
 	json_t *o = json_pack("{s:o}", "kept", json_pages(g, gdump_plan_kept(plan)));
 
 	for (size_t i = 0; i < NUM_KINDS; i++)
 		json_object_set_new(o, kinds[i].key,
 				    json_pages(g, gdump_plan_dropped(plan, kinds[i].why)));
-	return o;
+	return json_pack("{s:o, s:o}", "page_kinds", o, "page_kinds_warning",
+			 json_string_of(gdump_plan_warning(plan)));
 }
 
-static void say_json(const struct gdump *g, const struct gdump_plan *plan, unsigned int level)
+static void put_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int level)
 {
-	json_t *o = json_pack("{s:s, s:i, s:o, s:s?}", "event", "plan", "level", (int)level, "plan",
-			      json_kinds(g, plan), "warning", gdump_plan_warning(plan));
+	json_t *o = json_page_kinds(g, plan);
 
-	json_dumpf(o, stderr, 0);
-	fputc('\n', stderr);
-	fflush(stderr);
-	json_decref(o);
+	json_object_set_new(o, "dump_level", json_count(level));
+	event_put("plan", o);
 }
 
 void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int level)
@@ -61,10 +61,10 @@ void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int
 	size_t len = 0;
 
 	if (gdump_plan_warning(plan))
-		say("warning: %s", gdump_plan_warning(plan));
-	if (progress_is_json())
-		say_json(g, plan, level);
-	if (!level || progress_is_quiet() || progress_is_json())
+		warn("%s", gdump_plan_warning(plan));
+	if (events_are_wanted())
+		put_plan(g, plan, level);
+	if (!level || progress_is_quiet() || events_are_json())
 		return;
 	for (size_t i = 0; i < NUM_KINDS; i++) {
 		const uint64_t n = gdump_plan_dropped(plan, kinds[i].why);

@@ -16,5 +16,7 @@ void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int
 bool plan_is_unfiltered(const struct gdump_plan *plan, unsigned int level);
 /* Print a line for each kind of page to standard output. */
 void print_kinds(const struct gdump *g, const struct gdump_plan *plan);
-/* An object with "pages" and "bytes" for each kind. */
-json_t *json_kinds(const struct gdump *g, const struct gdump_plan *plan);
+/* The members "page_kinds", with "pages" and "bytes" for each kind, and "page_kinds_warning", why
+ * the kinds are unknown, or null
+ */
+json_t *json_page_kinds(const struct gdump *g, const struct gdump_plan *plan);

@@ -2,7 +2,6 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include "progress.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "event.h"
+#include "json.h"
 #include "tool.h"
 
 enum { MIN_BAR = 5, MAX_WIDTH = 100 };
@@ -72,11 +73,6 @@ void progress_start(enum progress_style style, const char *what, uint32_t page_s
 	progress.start = now();
 	/* a bar is shown at once, lines every few seconds */
 	progress.shown = style == PROGRESS_PLAIN ? progress.start : 0;
-}
-
-bool progress_is_json(void)
-{
-	return progress.style == PROGRESS_JSON;
 }
 
 bool progress_is_quiet(void)
@@ -144,51 +140,47 @@ static void show_bar(uint64_t done, uint64_t total, double seconds)
 }
 
 /* Bytes of an input whose size is unknown */
-static void show_spool(uint64_t done, double seconds)
+static void show_spool(uint64_t done)
 {
-	const char *const text = "guestdump: %s: %s read into a temporary file";
-
-	if (progress.style == PROGRESS_JSON) {
-		fprintf(stderr,
-			"{\"event\": \"spool\", \"done\": %" PRIu64 ", \"seconds\": %.3f}\n",
-			done, seconds);
-		return;
-	}
 	if (progress.style == PROGRESS_NONE)
 		return;
 	if (progress.style == PROGRESS_BAR)
 		fputs("\r\033[K", stderr);
-	fprintf(stderr, text, progress.what, size_text(done).text);
+	fprintf(stderr, "guestdump: %s: %s read into a temporary file", progress.what,
+		size_text(done).text);
 	progress.bar_is_up = progress.style == PROGRESS_BAR;
 	if (!progress.bar_is_up)
 		fputc('\n', stderr);
 }
 
+static void show_plain(uint64_t done, uint64_t total)
+{
+	fprintf(stderr, "guestdump: %s: %s of %s (%d%%)\n", progress.what,
+		size_text(done * progress.page_size).text, size_text(total * progress.page_size).text,
+		(int)(100 * done / total));
+}
+
+/* @total is 0 while an input of unknown size is copied. */
+static void put_progress(uint64_t done, uint64_t total, double seconds)
+{
+	const uint64_t unit = total ? progress.page_size : 1;
+
+	event_put("progress", json_pack("{s:s, s:o, s:o, s:o}", "phase", total ? "pages" : "input",
+					"done", json_count(done * unit), "total",
+					total ? json_count(total * unit) : json_null(),
+					"seconds", json_seconds(seconds)));
+}
+
 static void show(uint64_t done, uint64_t total, double seconds)
 {
-	const uint64_t bytes = done * progress.page_size, all = total * progress.page_size;
-
-	if (!total) {
-		show_spool(done, seconds);
-		return;
-	}
-	switch (progress.style) {
-	case PROGRESS_BAR:
+	if (progress.style == PROGRESS_JSON)
+		put_progress(done, total, seconds);
+	else if (!total)
+		show_spool(done);
+	else if (progress.style == PROGRESS_BAR)
 		show_bar(done, total, seconds);
-		break;
-	case PROGRESS_PLAIN:
-		fprintf(stderr, "guestdump: %s: %s of %s (%d%%)\n", progress.what,
-			size_text(bytes).text, size_text(all).text,
-			(int)(100 * done / total));
-		break;
-	case PROGRESS_JSON:
-		fprintf(stderr,
-			"{\"event\": \"progress\", \"done\": %" PRIu64 ", \"total\": %" PRIu64
-			", \"seconds\": %.3f}\n", bytes, all, seconds);
-		break;
-	default:
-		break;
-	}
+	else if (progress.style == PROGRESS_PLAIN)
+		show_plain(done, total);
 }
 
 bool progress_show(void *arg, uint64_t done, uint64_t total)

@@ -16,14 +16,12 @@ enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON
 const char *progress_style_name(size_t i);
 /* See values.h: parses an enum progress_style */
 parse_fn parse_progress;
-/* @what is shown in front of the progress; it is borrowed. */
+/* @what is shown in front of the progress; it is borrowed. PROGRESS_JSON is for events: event.h. */
 void progress_start(enum progress_style style, const char *what, uint32_t page_size);
 /* A gdump_progress_fn: returns true if canceled. */
 bool progress_show(void *arg, uint64_t done, uint64_t total);
 void progress_end(void);
 /* Erase the bar, before another message is printed. Call it with stderr locked. */
 void progress_clear(void);
-/* Whether progress and results are printed as JSON lines */
-bool progress_is_json(void);
 bool progress_is_quiet(void);
 double progress_seconds(void);

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "tool.h"
 
 enum {
@@ -113,12 +114,13 @@ static bool queue_add(const char *text, size_t len)
 /* Lock held */
 static void queue_put(const char *text, size_t len)
 {
-	char note[96];
+	static const char plain[] = "guestdump: %lu messages are missing here: standard error was not read\n";
+	static const char json[] = "{\"schema\":1,\"type\":\"warning\",\"message\":\"%lu events are missing here: standard error was not read\"}\n";
+	char note[160];
 	int n;
 
 	if (queue.dropped) {
-		n = snprintf(note, sizeof(note), "guestdump: %lu messages are missing here: standard error was not read\n",
-			     queue.dropped);
+		n = snprintf(note, sizeof(note), events_are_json() ? json : plain, queue.dropped);
 		if (queue_add(note, (size_t)n))
 			queue.dropped = 0;
 	}

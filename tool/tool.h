@@ -67,8 +67,10 @@ void print_usage(FILE *out, const struct command *cmd);
 void descriptors_init(void);
 /* Call it first: debug messages count time from here, and each message is one write(). */
 void messages_init(void);
-/* "guestdump: <message>" on standard error; safe from many threads */
+/* "guestdump: <message>" on standard error, or the event "message"; safe from many threads */
 void say(const char *fmt, ...) __attribute__((__format__(__printf__, 1, 2)));
+/* "guestdump: warning: <message>", or the event "warning" */
+void warn(const char *fmt, ...) __attribute__((__format__(__printf__, 1, 2)));
 /* The same for a warning of the library */
 void say_warning(void *arg, const char *message);
 /* A gdump_debug_fn: "guestdump: debug: <milliseconds> ms: <message>", if @level is at most the

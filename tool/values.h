@@ -51,6 +51,7 @@ parse_fn parse_length;          /* the same, above 0                            
 parse_fn parse_threads;         /* unsigned int                                 */
 parse_fn parse_files;           /* unsigned int                                 */
 parse_fn parse_seconds;         /* unsigned int: becomes milliseconds           */
+parse_fn parse_job;             /* long: the number of a job                    */
 parse_fn parse_codec;           /* struct codec_choice                          */
 parse_fn parse_levels;          /* struct level_list: a list such as "11,31"; the last one counts */
 parse_fn parse_exclude;         /* struct level_list: adds a list such as "user,free" */

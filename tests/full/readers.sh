@@ -80,7 +80,7 @@ qemu_dump() {
 		"protocol": "file:'"$tmp/$2"'", "format": "'"$1"'"}}' >qemu.out || fail "QEMU: $(cat qemu.out)"
 }
 
-mapfile -t codecs < <("$GUESTDUMP" list --json |
+mapfile -t codecs < <(guestdump_json list --json |
 	/usr/bin/python3 -c 'import json, sys
 for codec in json.load(sys.stdin)["codecs"]:
     if codec["library"]: print(codec["name"])')
@@ -256,8 +256,8 @@ make() {
 	"$makedumpfile" "$@" made >make.out 2>&1 || fail "makedumpfile $*: $(tail -n 3 make.out)"
 }
 excluded() {
-	"$GUESTDUMP" info --json "$1" |
-		/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["excluded"])'
+	guestdump_json info --json "$1" |
+		/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["omitted"])'
 }
 make -R <stream.flat
 convert stream.flat rearranged

@@ -131,7 +131,9 @@ fi
 # The estimate: in bytes, of our own words
 for level in 1 16 31; do
 	"$GUESTDUMP" dump --dry-run -d $level "$guest_source" >dry.out 2>dry.err
-	"$GUESTDUMP" dump --dry-run -E -d $level --progress json "$guest_source" >dry.json 2>plan.json
+	guestdump_json dump --dry-run -E -d $level --json "$guest_source" >dry.json 2>events.json
+	valid_json events.json
+	grep '"type":"plan"' events.json >plan.json
 	/usr/bin/python3 - "$(stat -c %s ours.$level)" <<-'PYTHON' || fail "level $level: $(cat dry.out)"
 		import re
 		import sys
@@ -141,7 +143,7 @@ for level in 1 16 31; do
 	PYTHON
 	/usr/bin/python3 - <<-'PYTHON' || fail "level $level: $(cat plan.json dry.json)"
 		import json
-		plan = json.load(open("plan.json"))["plan"]
+		plan = json.load(open("plan.json"))["page_kinds"]
 		estimate = json.load(open("dry.json"))
 		for kind in plan.values():
 		    assert kind["bytes"] == 4096 * kind["pages"]
@@ -152,7 +154,7 @@ for level in 1 16 31; do
 		           for name in ("free", "user", "cache") if plan[name]["pages"]), line
 	PYTHON
 	# what is announced for a kdump is what is in it: no firmware
-	"$GUESTDUMP" info --json ours.$level >info.json
+	guestdump_json info --json ours.$level >info.json
 	/usr/bin/python3 - <<-'PYTHON' || fail "level $level: $(cat dry.out)"
 		import json
 		info = json.load(open("info.json"))
@@ -163,13 +165,13 @@ for level in 1 16 31; do
 done
 
 # The same by info, with the guest running, and from a file
-"$GUESTDUMP" info --json --pages vm.elf >info.json
+guestdump_json info --json --pages vm.elf >info.json
 "$GUESTDUMP" info --pages "$guest_source" | sed -n 's/^  *\([0-9][0-9]*\) .*iB  \(free\|user\|cache\)$/\2 \1/p' |
 	sort >info.count
 grep -v ' 0$' ours.count | grep -v private | cmp - info.count || fail "info --pages: $(cat info.count)"
 /usr/bin/python3 - <<-'PYTHON' || fail "info --json --pages: see above"
 	import json
-	info, plan = json.load(open("info.json")), json.load(open("plan.json"))["plan"]
+	info, plan = json.load(open("info.json")), json.load(open("plan.json"))["page_kinds"]
 	assert not info["page_kinds_warning"]
 	assert {k: v["pages"] for k, v in info["page_kinds"].items()} == {k: v["pages"] for k, v in plan.items()}
 PYTHON

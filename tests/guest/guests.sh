@@ -13,7 +13,7 @@ name=gd-$$
 
 # the member @1 of the guest, as Python writes it; its ways are w
 guest() {
-	"$GUESTDUMP" guests --json | python3 -c '
+	guestdump_json guests --json | python3 -c '
 import json, sys
 all = json.load(sys.stdin)
 assert all["schema"] == 1 and all["type"] == "guests"
@@ -30,7 +30,7 @@ is() {
 }
 
 is "$guest_pid" 'g["pid"]'
-is "qemu running 268435456 2" '"{kind} {state} {memory} {cpus}".format(**g)'
+is "qemu running 268435456 2" '"{kind} {state} {memory} {num_cpus}".format(**g)'
 is True "w['$guest_source']['works'] and w['$guest_source']['direct']"
 "$GUESTDUMP" guests >"$tmp/table"
 grep -A1 "^$name .* $guest_pid  qemu .*256.0 MiB     2  running" "$tmp/table" | grep -q "qmp:$guest_dir" ||

@@ -27,14 +27,17 @@ detach() {
 	[[ $id =~ ^[0-9]+$ ]] || fail "dump --detach says '$id'"
 }
 
-# member NAME: of job $id
+# member NAME[.NAME]: of job $id
 member() {
 	timeout 20 "$GUESTDUMP" jobs --json >jobs.json
+	valid_json jobs.json
 	python3 - "$id" "$1" <<-'EOF'
 		import json, sys
-		for job in json.load(open("jobs.json")):
+		for job in json.load(open("jobs.json"))["jobs"]:
 		    if job["id"] == int(sys.argv[1]):
-		        print(job.get(sys.argv[2], ""))
+		        for name in sys.argv[2].split("."):
+		            job = job[name] if job else None
+		        print("null" if job is None else json.dumps(job) if isinstance(job, (bool, list, dict)) else job)
 	EOF
 }
 
@@ -45,7 +48,7 @@ ends() {
 		[ $SECONDS -lt $end ] || fail "the job does not end"
 		sleep 0.1
 	done
-	[ "$(member state)" = "$1" ] || fail "state $(member state), not $1: $(member error)"
+	[ "$(member state)" = "$1" ] || fail "state $(member state), not $1: $(member error.message)"
 }
 
 runs() {
@@ -61,11 +64,11 @@ mode() { stat -c %a "$1"; }
 test_query() {
 	detach "${slow[@]}" "$guest_source" one.kdump
 	[ "$(member state)" = active ] || fail "state $(member state)"
-	[ "$(member guest)" = "$guest_source" ] || fail "guest $(member guest)"
+	[ "$(member input)" = "$guest_source" ] || fail "guest $(member input)"
 	[ "$(member output)" = "$tmp/one.kdump" ] || fail "output $(member output)"
 	[ "$(member total)" -ge $((1 << 30)) ] || fail "total $(member total)"
 	[ "$(member 'done')" -lt "$(member total)" ] || fail "done $(member 'done')"
-	"$GUESTDUMP" jobs | grep -q "^$id  active  .* of 1.0 GiB  qmp:.* to .*/one.kdump$" ||
+	"$GUESTDUMP" jobs | grep -q "^$id  *active  *[0-9]*% of 1.0 GiB  *-  *-  *qmp:.* to .*/one.kdump$" ||
 		fail "jobs: $("$GUESTDUMP" jobs)"
 	[ "$(mode run/guestdump)" = 700 ] || fail "the folder has mode $(mode run/guestdump)"
 	[ "$(mode "run/guestdump/$id.json")" = 600 ] || fail "the file"
@@ -75,14 +78,16 @@ test_query() {
 
 test_cancel() {
 	timeout 100 "$GUESTDUMP" cancel "$id" || fail "cancel"
-	ends failed
-	[ "$(member error)" = canceled ] || fail "error $(member error)"
+	ends canceled
+	[ "$(member error.name)" = canceled ] || fail "error $(member error)"
+	[ "$(member error.partial)" = one.kdump.incomplete ] || fail "error $(member error)"
+	[ "$(member was_running)" = true ] || fail "was_running $(member was_running)"
 	[ "$(member status)" = 4 ] || fail "status $(member status)"
 	[ ! -e one.kdump ] || fail "canceled, but the output is there"
 	fails_with 3 "$GUESTDUMP" verify -q one.kdump.incomplete >/dev/null
 	[ ! -e "run/guestdump/$id.sock" ] || fail "the socket stays"
-	fails_with 1 "$GUESTDUMP" cancel "$id" 2>/dev/null
-	fails_with 1 "$GUESTDUMP" cancel 4000000 2>/dev/null
+	fails_with 1 guestdump_json cancel --json "$id" 2>/dev/null | grep -q '"name":"job-ended"' || fail "job-ended"
+	fails_with 1 guestdump_json cancel --json 4000000 2>/dev/null | grep -q '"name":"no-job"' || fail "no-job"
 	fails_with 2 "$GUESTDUMP" cancel x 2>/dev/null
 	runs "after cancel"
 	rm one.kdump.incomplete
@@ -92,15 +97,45 @@ test_completed() {
 	detach "$guest_source" two.kdump
 	ends completed
 	[ "$(member 'done')" = "$(member total)" ] || fail "completed, but not all is done"
+	[ "$(member result.bytes)" = "$(stat -c %s two.kdump)" ] || fail "size: $(member result)"
+	[ "$(member status)" = 0 ] || fail "status $(member status)"
+	[ "$(member error)" = null ] || fail "error $(member error)"
+	[ "$(member result.paused_seconds)" = "$(member paused_seconds)" ] || fail "pause: $(member result)"
+	"$GUESTDUMP" jobs | grep -q "^$id  *completed  *100% of 1.0 GiB  *[0-9]* ms  *[0-9.]* MiB  *qmp:.* to .*/two.kdump$" ||
+		fail "jobs: $("$GUESTDUMP" jobs)"
 	"$GUESTDUMP" verify -q two.kdump >/dev/null
 	runs "completed"
+}
+
+# Whoever watches a job sees its events, whether it has ended or not, and ends as it does
+test_watch() {
+	local status=0
+	detach "$guest_source" watched.kdump
+	timeout 120 "$GUESTDUMP" jobs --watch "$id" --json >events || status=$?
+	[ $status = 0 ] || fail "jobs --watch: exit status $status"
+	valid_json events
+	[ "$(grep -o '"type":"[a-z]*"' events | uniq | tr -d '\n')" = \
+		'"type":"start""type":"progress""type":"pause""type":"done"' ] || fail "events: $(cat events)"
+	"$GUESTDUMP" jobs --watch "$id" 2>/dev/null | grep -q "^$id  *completed" || fail "jobs --watch"
+	detach "${slow[@]}" "$guest_source" again.kdump
+	timeout 120 "$GUESTDUMP" jobs --watch "$id" --json >events &
+	sleep 1
+	guestdump_json cancel --json "$id" >canceled || fail "cancel --json"
+	grep -q '"type":"job","id":'"$id"',"state":"canceled"' canceled || fail "cancel --json: $(cat canceled)"
+	wait $! || status=$?
+	[ $status = 4 ] || fail "jobs --watch of a job that was canceled: exit status $status"
+	valid_json events
+	tail -n 1 events | grep -q '"type":"error","name":"canceled"' || fail "events: $(cat events)"
+	fails_with 1 "$GUESTDUMP" jobs --watch 4000000 2>/dev/null
+	runs "watched"
+	rm watched.kdump again.kdump.incomplete
 }
 
 test_killed() {
 	detach "${slow[@]}" "$guest_source" three.kdump
 	kill -9 "$id"
 	ends failed
-	[ "$(member error)" = "it was killed" ] || fail "killed: $(member error)"
+	[ "$(member error.name)" = killed ] || fail "killed: $(member error)"
 	[ ! -e "run/guestdump/$id.sock" ] || fail "killed: the socket stays"
 	runs "killed"
 }
@@ -130,7 +165,9 @@ test_disk_full() {
 	cleanup_fn umount "$tmp/full"
 	detach "${slow[@]}" "$guest_source" full/vm
 	ends failed
-	[[ $(member error) == *"No space left"* ]] || fail "disk full: $(member error)"
+	[[ $(member error.message) == *"No space left"* ]] || fail "disk full: $(member error)"
+	[ "$(member error.name) $(member error.errno) $(member status)" = "no-space ENOSPC 3" ] ||
+		fail "disk full: $(member error)"
 	runs "disk full"
 }
 
@@ -144,6 +181,7 @@ test_forgotten() {
 test_query
 test_cancel
 test_completed
+test_watch
 test_killed
 test_refused
 test_disk_full

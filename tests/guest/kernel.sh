@@ -25,8 +25,8 @@ uptime, btime = float(lines[0].split()[0]), int(lines[1].split()[1])
 # a thread of the kernel has a longer name, too, elsewhere
 inside = {int(line.split(" ", 1)[0]): line.split(" ", 1)[1][:15] for line in lines[2:]}
 bad = []
-if not uptime - 5 < info["uptime"] <= uptime + 30 or info["uptime_is_lower_bound"]:
-    bad.append("uptime is %s; inside, it was %s" % (info["uptime"], uptime))
+if not uptime - 5 < info["uptime_seconds"] <= uptime + 30 or info["uptime_is_lower_bound"]:
+    bad.append("uptime is %s; inside, it was %s" % (info["uptime_seconds"], uptime))
 if abs(info["boot_time"] - btime) > 1:
     bad.append("booted at %s; inside, it was %s" % (info["boot_time"], btime))
 if info["panic"]:
@@ -40,10 +40,10 @@ for pid in set(inside) | set(outside):
         bad.append("task %d is %s; inside, it was %s" % (pid, names[1], names[0]))
 if len(outside) < 30 or "sleeper" not in outside.values():
     bad.append("found only %s" % sorted(outside.values()))
-running = [task for task in info["tasks"] if task["running_cpu"] >= 0]
+running = [task for task in info["tasks"] if task["running_cpu"] is not None]
 if sorted(task["running_cpu"] for task in running) != [0, 1]:
     bad.append("CPUs run %s" % running)
-print("%d tasks, %s s" % (len(outside), info["uptime"]))
+print("%d tasks, %s s" % (len(outside), info["uptime_seconds"]))
 print("\n".join(bad), file=sys.stderr)
 sys.exit(bool(bad))
 PYTHON
@@ -56,7 +56,7 @@ guest_console 'mkfifo /tmp/f
 guest_console 'cat /proc/uptime; grep btime /proc/stat
 	for p in /proc/[0-9]*; do echo "${p#/proc/} $(cat $p/comm)"; done' >inside
 guest_console dmesg >log
-"$GUESTDUMP" info --json --tasks "$guest_source" >info.json
+guestdump_json info --json --tasks "$guest_source" >info.json
 same_kernel
 "$GUESTDUMP" info "$guest_source" >info.txt
 grep -q '^booted  .* UTC, 00:0' info.txt || fail "no time of boot: $(cat info.txt)"
@@ -65,7 +65,7 @@ grep -q '^  CPU 1 *runs ' info.txt || fail "nothing runs on CPU 1: $(cat info.tx
 
 # every kind of file; the guest stands still, so that all are of one moment
 "$guest" qmp "$guest_dir" stop >stop.out
-"$GUESTDUMP" info --json --tasks "$guest_source" >info.json
+guestdump_json info --json --tasks "$guest_source" >info.json
 same_kernel
 "$GUESTDUMP" dump -q -d 31 "$guest_source" kdump
 "$GUESTDUMP" dump -q -E "$guest_source" elf
@@ -83,7 +83,7 @@ for files in kdump elf flat lime raw 'split-1 split-2'; do
 	[ "${files% *}" = "$files" ] || continue
 	"$GUESTDUMP" dmesg "$files" >our.log
 	same_log our.log
-	"$GUESTDUMP" dmesg --json "$files" >json.log
+	guestdump_json dmesg --json "$files" >json.log
 	python3 - <<'PYTHON' || fail "$files: dmesg --json differs"
 import json
 import sys
@@ -111,11 +111,11 @@ done
 "$GUESTDUMP" info "$guest_source" >info.txt
 grep -q '^panic       sysrq triggered crash (on CPU [01])$' info.txt || fail "no panic: $(cat info.txt)"
 "$GUESTDUMP" dump -q -d 31 "$guest_source" panic
-"$GUESTDUMP" info --json panic | python3 -c '
+guestdump_json info --json panic | python3 -c '
 import json, sys
 info = json.load(sys.stdin)
 assert info["panic"]["message"] == "sysrq triggered crash" and info["panic"]["cpu"] in (0, 1), info["panic"]
-assert info["panic"]["cpu"] in [t["running_cpu"] for t in info["running"] if t["name"] == "sh"], info["running"]
+assert info["panic"]["cpu"] in [t["running_cpu"] for t in info["running_tasks"] if t["name"] == "sh"], info["running_tasks"]
 ' || fail "the dump does not tell of the panic"
 "$GUESTDUMP" dmesg panic >our.log
 grep -q 'Kernel panic - not syncing: sysrq triggered crash' our.log || fail "dmesg does not tell of the panic"

@@ -31,8 +31,9 @@ part_pipe() {
 	exec 9<&-
 	end_dump 0 "nobody reads standard error"
 	wait
-	grep -q '"event": "done"' dump.err || fail "nobody read standard error: no result: $(cat dump.err)"
-	grep -q '"event": "plan"' dump.err || fail "messages are lost: $(cat dump.err)"
+	valid_json dump.err
+	grep -q '"type":"done"' dump.err || fail "nobody read standard error: no result: $(cat dump.err)"
+	grep -q '"type":"plan"' dump.err || fail "messages are lost: $(cat dump.err)"
 	rm vm.out full
 }
 

@@ -26,10 +26,10 @@ cmp "$tmp/elf.kdump" "$tmp/kdump-zlib.kdump"
 cmp "$tmp/elf.elf" "$tmp/kdump-zlib.elf"
 
 # the release in init_uts_ns, and where it is
-read -r release address < <("$GUESTDUMP" info --json "$tmp/elf" | python3 -c '
+read -r release address < <(guestdump_json info --json "$tmp/elf" | python3 -c '
 import json, re, sys
 info = json.load(sys.stdin)
 value = lambda key, base: int(re.search(re.escape(key) + "=(\\w+)", info["vmcoreinfo"]).group(1), base)
-print(info["release"], hex(value("SYMBOL(init_uts_ns)", 16) + value("OFFSET(uts_namespace.name)", 10) + 130))')
+print(info["kernel_release"], hex(value("SYMBOL(init_uts_ns)", 16) + value("OFFSET(uts_namespace.name)", 10) + 130))')
 gdb-multiarch -nx -batch -ex "core-file $tmp/elf.elf" -ex "x/s $address" 2>&1 | tee "$tmp/gdb" |
 	grep -qF "\"$release\"" || fail "gdb: $(cat "$tmp/gdb")"

@@ -36,7 +36,7 @@ done
 # what is left out is the same, whatever the input was
 for dump in "${dumps[@]}"; do
 	make "filtered.$dump" -c -d 31 "$dump"
-	"$GUESTDUMP" info --json "filtered.$dump" |
-		/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["excluded"])' >"excluded.$dump"
+	guestdump_json info --json "filtered.$dump" |
+		/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["omitted"])' >"excluded.$dump"
 	echo "$dump: $(cat "excluded.$dump") pages are left out at level 31"
 done

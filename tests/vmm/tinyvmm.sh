@@ -32,7 +32,7 @@ said_all() {
 # shows FILE LINE: registers and counters of FILE are those of lines LINE and LINE + 1
 shows() {
 	"$GUESTDUMP" verify -q "$1" >/dev/null
-	"$GUESTDUMP" info --json "$1" >json
+	guestdump_json info --json "$1" >json
 	"$GUESTDUMP" convert -q --force -f raw "$1" raw
 	sed -n "$2,$(($2 + 1))p" said | python3 -c '
 import json, re, struct, sys
