@@ -209,6 +209,11 @@ struct gdump_open_options {
 	 * of gdump_write_options; the pause is somewhat longer.
 	 */
 	bool live_registers;
+	/* If the dump has several kernels: which one it is about, by its release, or the id of
+	 * its build or its KERNELOFFSET, as in VMCOREINFO.  NULL: the one that crashed, or that
+	 * the CPUs run
+	 */
+	const char *kernel;
 };
 
 /* Open a dump file by its path ("-": standard input), or a running guest:

@@ -15,7 +15,7 @@
 #include "dump.h"
 #include "format/format.h"
 #include "format/ranges.h"
-#include "kernel/find_vmcoreinfo.h"
+#include "kernel/choose_vmcoreinfo.h"
 #include "kernel/uts.h"
 #include "live/live.h"
 #include "metadata.h"
@@ -412,8 +412,10 @@ static struct gdump_error *gdump_complete(struct gdump *g, const struct gdump_op
 	struct gdump_error *err = NULL;
 
 	s->debug = debug_of(opt);
-	if (!s->image.vmcoreinfo && !source_is_locked(s))
-		err = find_vmcoreinfo(s, vmcoreinfo);
+	s->kernel = opt->kernel;
+	if (!source_is_locked(s))
+		err = choose_vmcoreinfo(s, vmcoreinfo);
+	s->kernel = NULL;
 	if (err)
 		return err;
 	if (s->image.warning[0])

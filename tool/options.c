@@ -121,6 +121,9 @@ const struct option_row option_rows[] = {
 	{ 0,   "range",           "ADDR:SIZE[@OFFSET]", TO(extents),          parse_extent,
 	  CMD_READ, "INPUT is raw and holds SIZE bytes of memory from ADDR on at OFFSET "
 	  "(default: ADDR); may be given several times" },
+	{ 0,   "kernel",          "NAME",          TO(open.kernel),           parse_text,
+	  CMD_OPEN, "of several kernels in the memory: the one with this release, build id or "
+	  "KERNELOFFSET" },
 	{ 'k', "key",             "FILE",          TO(open.key_file),         parse_key,
 	  CMD_READ, "decrypt: FILE holds the customer communication key of the protected guest's "
 	  "owner", complete_files },

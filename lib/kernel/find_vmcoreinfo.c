@@ -25,6 +25,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
+#include "../util/text.h"
 #include "../machine/walker.h"
 #include "uts.h"
 #include "../machine/vmcoreinfo.h"
@@ -95,7 +96,7 @@ static bool vmcoreinfo_is_of_cpu(struct source *s, const struct image *image)
 	return same;
 }
 
-static enum vmcoreinfo_trust vmcoreinfo_rate(struct source *s, const struct vmcoreinfo_found *found)
+enum vmcoreinfo_trust vmcoreinfo_rate(struct source *s, const struct vmcoreinfo_found *found)
 {
 	struct image image = s->image;
 	char release[UTS_LEN], uts[3][UTS_LEN];
@@ -116,6 +117,44 @@ static enum vmcoreinfo_trust vmcoreinfo_rate(struct source *s, const struct vmco
 	return vmcoreinfo_is_of_cpu(s, &image) ? TRUST_CPU : TRUST_RELEASE;
 }
 
+/* Its line @key, as text; false: it has none. */
+static bool vmcoreinfo_line(const struct vmcoreinfo_found *found, const char *key, char *buf,
+			    size_t size)
+{
+	const struct image image = { .vmcoreinfo = found->text, .vmcoreinfo_size = found->size };
+
+	return vmcoreinfo_string(&image, key, buf, size);
+}
+
+bool vmcoreinfo_is_named(const struct vmcoreinfo_found *found, const char *kernel)
+{
+	static const char *const keys[] = { "OSRELEASE", "BUILD-ID", "KERNELOFFSET" };
+	char value[128];
+
+	for (size_t i = 0; kernel && i < ARRAY_SIZE(keys); i++) {
+		if (vmcoreinfo_line(found, keys[i], value, sizeof(value)) && !strcmp(value, kernel))
+			return true;
+	}
+	return !kernel;
+}
+
+void vmcoreinfo_warn_of_two(struct source *s, const struct vmcoreinfo_found *a,
+			    const struct vmcoreinfo_found *b, const char *result)
+{
+	char x[48] = "?", y[48] = "?";
+
+	vmcoreinfo_line(a, "OSRELEASE", x, sizeof(x));
+	vmcoreinfo_line(b, "OSRELEASE", y, sizeof(y));
+	if (!strcmp(x, y)) {
+		vmcoreinfo_line(a, "KERNELOFFSET", x, sizeof(x));
+		vmcoreinfo_line(b, "KERNELOFFSET", y, sizeof(y));
+	}
+	text_clean(x);
+	text_clean(y);
+	snprintf(s->image.warning, sizeof(s->image.warning),
+		 "there are two kernels, %s and %s; %s; choose with --kernel", x, y, result);
+}
+
 static bool vmcoreinfo_read_text(struct source *s, uint64_t paddr, size_t size,
 				 struct vmcoreinfo_found *ret)
 {
@@ -128,7 +167,7 @@ static bool vmcoreinfo_read_text(struct source *s, uint64_t paddr, size_t size,
 	*ret = (struct vmcoreinfo_found){
 		.text = text, .size = strnlen(text, size), .paddr = paddr, .big = s->image.big,
 	};
-	if (err || !vmcoreinfo_is_text(text, ret->size)) {
+	if (err || !vmcoreinfo_is_text(text, ret->size) || !vmcoreinfo_is_named(ret, s->kernel)) {
 		free(text);
 		ret->text = NULL;
 		return false;
@@ -157,19 +196,35 @@ bool vmcoreinfo_at(struct source *s, uint64_t paddr, struct vmcoreinfo_found *re
 	return !err && vmcoreinfo_read_note(s, paddr, head, ret);
 }
 
+static void vmcoreinfo_free(struct vmcoreinfo_found *found)
+{
+	free(found->text);
+	free(found->rival);
+	*found = (struct vmcoreinfo_found){ 0 };
+}
+
+/* Another candidate has the same evidence as the best one. */
+static void vmcoreinfo_take_rival(struct vmcoreinfo_found *best, struct vmcoreinfo_found *found)
+{
+	const bool same = best->size == found->size && !memcmp(best->text, found->text, found->size);
+
+	if (!best->rival && (found->rival || !same)) {
+		best->rival_size = same ? found->rival_size : found->size;
+		best->rival = same ? TAKE_PTR(found->rival) : TAKE_PTR(found->text);
+	}
+	vmcoreinfo_free(found);
+}
+
 static void vmcoreinfo_take_better(struct vmcoreinfo_found *best, struct vmcoreinfo_found *found)
 {
-	const bool same = best->text && best->size == found->size &&
-			  !memcmp(best->text, found->text, found->size);
-
 	if (!best->text || found->trust > best->trust) {
-		free(best->text);
+		vmcoreinfo_free(best);
 		*best = *found;
-		return;
+	} else if (found->trust == best->trust) {
+		vmcoreinfo_take_rival(best, found);
+	} else {
+		vmcoreinfo_free(found);
 	}
-	if (found->trust == best->trust)
-		best->doubtful |= found->doubtful || !same;
-	free(found->text);
 }
 
 /* The state of one thread */
@@ -334,8 +389,7 @@ static bool vmcoreinfo_find_by_kernel(struct source *s, struct vmcoreinfo_found 
 		return false;
 	if (ret->trust != TRUST_FORM)
 		return true;
-	free(ret->text);
-	*ret = (struct vmcoreinfo_found){ 0 };
+	vmcoreinfo_free(ret);
 	return false;
 }
 
@@ -355,7 +409,7 @@ static void vmcoreinfo_log(const struct source *s, const struct vmcoreinfo_found
 		debug_log(&s->debug, GDUMP_DEBUG_STEP,
 			  "a VMCOREINFO of %zu bytes was found at 0x%" PRIx64 " %s; %s%s",
 			  found->size, found->paddr, how, trust[found->trust],
-			  found->doubtful ? "; others contradict it, so it is not used" : "");
+			  found->rival ? "; others contradict it, so it is not used" : "");
 }
 
 /* Whether it would take too long to read all memory, while the guest may be paused */
@@ -389,8 +443,14 @@ struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 				   &all);
 	}
 	vmcoreinfo_log(s, &all.best, how);
-	if (!err && all.best.text && !all.best.doubtful)
+	if (!err && all.best.rival) {
+		const struct vmcoreinfo_found rival = { .text = all.best.rival,
+							.size = all.best.rival_size };
+
+		vmcoreinfo_warn_of_two(s, &all.best, &rival, "none is used");
+	} else if (!err && all.best.text) {
 		err = vmcoreinfo_add_note(s, &all.best);
-	free(all.best.text);
+	}
+	vmcoreinfo_free(&all.best);
 	return err;
 }

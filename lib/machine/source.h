@@ -188,6 +188,8 @@ struct source {
 	const struct source_ops *ops;
 	struct image image;
 	struct debug debug;
+	const char *kernel;             /* while it is opened: which kernel it is about; NULL: by
+					 * proof                                */
 	bool was_running;               /* it ran when we came                  */
 	char run_state[32];             /* what the hypervisor called that; "": unknown */
 	bool resumed_early;                    /* it was resumed before all was read   */

@@ -3,7 +3,7 @@
 #include "fake_kernel.h"
 
 #include "arch/arch.h"
-#include "kernel/find_vmcoreinfo.h"
+#include "kernel/choose_vmcoreinfo.h"
 #include "machine/vmcoreinfo.h"
 
 enum { MEMORY = 1 << 20, TOP = 0x1000, MIDDLE = 0x2000, LOW = 0x3000,
@@ -54,16 +54,83 @@ static void add_cpu(struct fake *f, uint64_t paddr)
 	CHECK_OK(image_add_note(&f->source.image, "QEMU", 0, note, sizeof(note)));
 }
 
-/* Look for it; @release: of the one that must be found, NULL: none. */
-static void check_found(struct fake *f, const char *release)
+/* Of @kernel (NULL: any), choose it among notes and memory; @release: of the one that must be
+ * found, NULL: none.
+ */
+static void check_chosen(struct fake *f, const char *kernel, const char *release, bool warns)
 {
 	char got[64] = "";
 
+	f->source.kernel = kernel;
 	CHECK_OK(image_seal(&f->source.image));
-	CHECK_OK(find_vmcoreinfo(&f->source, 0));
+	CHECK_OK(choose_vmcoreinfo(&f->source, 0));
 	CHECK_INT(vmcoreinfo_string(&f->source.image, "OSRELEASE", got, sizeof(got)), release != NULL);
-	if (release)
-		CHECK_STR(got, release);
+	CHECK_STR(got, release ? release : "");
+	CHECK_STR(f->source.image.release, release ? release : "");
+	CHECK_INT(strstr(f->source.image.warning, "there are two kernels, ") != NULL, warns);
+	source_close(&f->source);
+}
+
+static void check_found(struct fake *f, const char *release)
+{
+	check_chosen(f, NULL, release, false);
+}
+
+static void check_none(struct fake *f)
+{
+	check_chosen(f, NULL, NULL, true);
+}
+
+/* Memory with notes beside it, as a file has them */
+static struct fake *with_notes(const char *a, const char *b)
+{
+	struct fake *f = memory();
+
+	CHECK_OK(image_add_note(&f->source.image, "VMCOREINFO", 0, a, strlen(a)));
+	CHECK_OK(image_add_note(&f->source.image, "VMCOREINFO", 0, b, strlen(b)));
+	return f;
+}
+
+static void test_notes(void)
+{
+	struct fake *f;
+
+	/* the memory has no kernel that fits: the first one */
+	check_chosen(with_notes(gone, "OSRELEASE=1\n"), NULL, "4.19.0-gone", true);
+	/* twice the same */
+	check_chosen(with_notes(first, first), NULL, "6.1.0-first", false);
+	/* the second one is proved */
+	check_chosen(with_notes(gone, second), NULL, "5.10.0-second", false);
+	check_chosen(with_notes(first, crashed), NULL, "6.1.0-first", false);
+	/* both are in memory, and the CPUs run one, or none */
+	f = with_notes(first, second);
+	add_cpu(f, 0);
+	check_chosen(f, NULL, "5.10.0-second", false);
+	check_chosen(with_notes(first, second), NULL, "6.1.0-first", true);
+}
+
+static void test_by_name(void)
+{
+	struct fake *f;
+
+	check_chosen(with_notes(first, second), "5.10.0-second", "5.10.0-second", false);
+	check_chosen(with_notes(first, second), "6.1.0-first", "6.1.0-first", false);
+	/* in memory only */
+	f = with_notes(first, first);
+	put_note(f, 0x90000, second);
+	check_chosen(f, "5.10.0-second", "5.10.0-second", false);
+	f = memory();
+	put_note(f, 0x80000, first);
+	put_note(f, 0x90000, second);
+	check_chosen(f, "6.1.0-first", "6.1.0-first", false);
+	/* by its place */
+	f = with_notes("OSRELEASE=6\nKERNELOFFSET=2000000\n", "OSRELEASE=6\nKERNELOFFSET=4000000\n");
+	check_chosen(f, "4000000", "6", false);
+	/* none */
+	f = with_notes(first, second);
+	f->source.kernel = "5.10";
+	CHECK_OK(image_seal(&f->source.image));
+	CHECK_ERR(choose_vmcoreinfo(&f->source, 0), GDUMP_ERR_USAGE, "no VMCOREINFO of a kernel '5.10'");
 	source_close(&f->source);
 }
 
@@ -92,7 +159,7 @@ int main(void)
 	f = memory();
 	put_note(f, 0x80000, first);
 	put_note(f, 0x90000, second);
-	check_found(f, NULL);
+	check_none(f);
 
 	/* but by the CPUs */
 	f = memory();
@@ -104,7 +171,7 @@ int main(void)
 	put_note(f, 0x80000, first);
 	put_note(f, 0x90000, second);
 	add_cpu(f, 0x1000);             /* in neither's place */
-	check_found(f, NULL);
+	check_none(f);
 
 	/* or when the other one is what collects the dump of the first */
 	f = memory();
@@ -112,5 +179,7 @@ int main(void)
 	put_note(f, 0x90000, second);
 	add_cpu(f, 0);
 	check_found(f, "6.1.0-first");
+	test_notes();
+	test_by_name();
 	return check_done();
 }
