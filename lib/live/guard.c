@@ -16,7 +16,8 @@
  *        without its braces; with the connection, answered with 'G'
  *     N  the setting has been put back
  *     S  a snapshot, or a protected guest's dump, is about to come out of the pipe that
- *        goes along; what follows is the name that QEMU has for the other end
+ *        goes along; what follows is as for P, and the name that QEMU has for the other end
+ *     C  the same of a dump that QEMU may be left to break off
  *     E  it is over
  *     H  the other process makes progress
  *
@@ -215,6 +216,7 @@ struct guard {
 	unsigned int stall_ms, max_ms;  /* see struct pause_limit               */
 	uint64_t pause_us, heard_us, stopped_us;        /* since when; 0: it is not */
 	char pipe_name[64];
+	bool may_break;                 /* if nobody has the pipe open any more */
 	char undo[MAX_UNDO];            /* "": no setting is changed            */
 };
 
@@ -248,8 +250,13 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 		g->undo[0] = '\0';
 		guard_forget_monitor(g);
 		return;
-	case 'S': case 'E':
-		snprintf(g->pipe_name, sizeof(g->pipe_name), "%.63s", text + 1);
+	case 'S': case 'C':
+		g->may_break = text[0] == 'C';
+		if (sscanf(text + 1, "%d %u %u %63s", &g->pid, &g->stall_ms, &g->max_ms, g->pipe_name) != 4)
+			g->pid = 0;
+		guard_keep(&g->pipe, fd);
+		return;
+	case 'E':
 		guard_keep(&g->pipe, fd);
 		return;
 	}
@@ -257,8 +264,8 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 	send(control, "G", 1, MSG_NOSIGNAL);
 }
 
-/* Resume the guest; put back what was changed. */
-static int guard_act(struct guard *g)
+/* Resume the guest; put back what was changed.  @gone: the other process is */
+static int guard_act(struct guard *g, bool gone)
 {
 	char close_it[128];
 	int ret = 0;
@@ -269,6 +276,8 @@ static int guard_act(struct guard *g)
 			 "\"execute\":\"closefd\",\"arguments\":{\"fdname\":\"%s\"}", g->pipe_name);
 		guard_execute(g->monitor, close_it);
 	}
+	if (g->pipe >= 0 && gone && g->may_break)
+		guard_keep(&g->pipe, -1);
 	if (g->pipe >= 0)
 		guard_drain(g->pipe);
 	if (g->paused)
@@ -324,7 +333,7 @@ static void guard_watch(struct guard *g, int control)
 	if (!g->pid || (!g->paused && g->pipe < 0) || !guard_is_overdue(g, why, sizeof(why)))
 		return;
 	send(control, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT);
-	failed = guard_act(g);
+	failed = guard_act(g, false);
 	send(control, failed ? "F" : "D", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	g->heard_us = clock_us();
 	if (failed)
@@ -359,5 +368,5 @@ int gdump_guard(int fd)
 		guard_note(&g, fd, text, got);
 	} while (true);
 	/* the connection ends with this process */
-	return guard_act(&g);
+	return guard_act(&g, true);
 }

@@ -30,6 +30,7 @@
 #include "../util/fdpass.h"
 
 enum {
+	GUARD_LIMITS = 48,              /* bytes of a process and its limits  */
 	PATIENCE = 4,                   /* times the usual time-out             */
 	RETRY_US = 10000000,            /* while a dump is about to end         */
 	GUARD_MS = 10000,               /* until the guard is ready             */
@@ -303,16 +304,23 @@ static struct gdump_error *guest_stop(struct guest *g)
 	return err;
 }
 
+/* The start of a message to the guard: whom to watch, and for how long the guest may wait */
+static void guest_put_limits(const struct guest *g, char what, char text[GUARD_LIMITS])
+{
+	snprintf(text, GUARD_LIMITS, "%c%d %u %u", what, (int)getpid(), g->limit.stall_ms,
+		 g->limit.max_ms);
+}
+
 struct gdump_error *guest_pause(struct guest *g)
 {
 	struct gdump_error *err = NULL;
-	char text[64];
+	char text[GUARD_LIMITS];
 
 	if (g->state == GUEST_NOT_RUNNING)
 		g->state = GUEST_PAUSED_BY_OTHERS;
 	if (g->state != GUEST_RUNNING)
 		return NULL;
-	snprintf(text, sizeof(text), "P%d %u %u", (int)getpid(), g->limit.stall_ms, g->limit.max_ms);
+	guest_put_limits(g, 'P', text);
 	if (g->guard_fd > 0)
 		err = guest_call_guard(g, text);
 	if (err)
@@ -402,13 +410,15 @@ struct gdump_error *guest_resume(struct guest *g)
 	return NULL;
 }
 
-struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd)
+struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd, bool may_break)
 {
-	char text[65];
+	char text[GUARD_LIMITS + 65];
 
 	if (g->guard_fd <= 0)
 		return NULL;
-	snprintf(text, sizeof(text), "%s%s", name ? "S" : "E", name ? name : "");
+	guest_put_limits(g, !name ? 'E' : may_break ? 'C' : 'S', text);
+	if (name)
+		snprintf(text + strlen(text), 65, " %s", name);
 	return guest_send_guard(g, text, fd);
 }
 
@@ -430,7 +440,7 @@ void guest_guard_undone(struct guest *g)
 
 void guest_was_resumed(struct guest *g)
 {
-	gdump_error_destroy(guest_guard_pipe(g, NULL, -1));
+	gdump_error_destroy(guest_guard_pipe(g, NULL, -1, false));
 	/* QEMU's events also cover what we did not see: its work before and after */
 	g->paused_us = qmp_stopped_us(g->qmp);
 }

@@ -69,9 +69,11 @@ void guest_guard_undone(struct guest *g);
 
 /* What QEMU has to be able to write to its end comes out of @fd: the guard reads it if we
  * are killed.  @name: what QEMU calls the other end as long as it has not begun, of less than
- * 64 bytes; NULL: it is over.
+ * 64 bytes; NULL: it is over.  @may_break: if we are gone, rather than stopped, QEMU may find the
+ * pipe closed.
  */
-MUST_CHECK struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd);
+MUST_CHECK struct gdump_error *guest_guard_pipe(struct guest *g, const char *name, int fd,
+						bool may_break);
 /* QEMU has paused it, or kept it paused, for a snapshot, and resumed it since. */
 void guest_was_resumed(struct guest *g);
 /* For how long we have paused it until now, in microseconds */

@@ -35,3 +35,14 @@ struct gdump_error *pause_limit_check(const struct pause_limit *l, uint64_t paus
 				 l->stall_ms / 1000.0);
 	return NULL;
 }
+
+struct gdump_error *pause_limit_check_wait(const struct pause_limit *l, uint64_t waited_us)
+{
+	const unsigned int limit = l->max_ms && l->max_ms < l->stall_ms ? l->max_ms : l->stall_ms;
+
+	if (waited_us / 1000 < limit)
+		return NULL;
+	return error_new(GDUMP_ERR_REMOTE,
+			 "the guest waited for its snapshot to be read for %.1f s, so the rest of it was discarded",
+			 limit / 1000.0);
+}

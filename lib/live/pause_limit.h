@@ -23,3 +23,8 @@ struct pause_limit pause_limit_of(const struct gdump_open_options *opt);
 bool pause_limit_note(struct pause_limit *l, uint64_t progress);
 /* Why a guest that has been paused for @paused_us must be resumed now, or NULL. */
 MUST_CHECK struct gdump_error *pause_limit_check(const struct pause_limit *l, uint64_t paused_us);
+/* The same of a snapshot that has not been read for @waited_us, so that a guest may wait that runs
+ * otherwise.
+ */
+MUST_CHECK struct gdump_error *pause_limit_check_wait(const struct pause_limit *l,
+						      uint64_t waited_us);

@@ -201,7 +201,7 @@ static struct gdump_error *dump_pipe(struct qmp *q, struct qemu_head *h)
 	 * writes into it is read from the guest, and allocated there
 	 */
 	fcntl(fds[0], F_SETPIPE_SZ, h->cut ? 4096 : PIPE_SIZE);
-	err = h->guarded ? guest_guard_pipe(h->guarded, FD_NAME, fds[0]) : NULL;
+	err = h->guarded ? guest_guard_pipe(h->guarded, FD_NAME, fds[0], h->may_break) : NULL;
 	if (!err)
 		err = qmp_send_fd(q, FD_NAME, fds[1]);
 	close(fds[1]);

@@ -23,6 +23,7 @@ struct qemu_head {
 	bool cut;                       /* close the pipe when we have it all   */
 	struct guest *guarded;          /* whose guard reads all of it if we cannot;
 					 * NULL: that is not needed             */
+	bool may_break;                 /* it need not, if we are gone          */
 	bool done;                      /* the head is complete                 */
 	unsigned char *buf;
 	size_t len, cap;                /* bytes received, allocated            */

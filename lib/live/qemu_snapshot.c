@@ -48,6 +48,7 @@
 #include "../migration/cpu_notes.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/clock.h"
 #include "../util/warn.h"
 #include "host_memory.h"
 #include "prefetch.h"
@@ -174,6 +175,9 @@ static struct gdump_error *snapshot_take(struct snapshot *s)
 	bool worked;
 
 	while (!err && !(s->pipe.ended && view_is_empty(&s->view))) {
+		/* QEMU populates the memory first, and we have nothing to do */
+		if (!s->begun)
+			guest_alive(&s->qemu->guest);
 		err = snapshot_prefetch(s, &worked);
 		if (!err && !s->pipe.ended)
 			err = snapshot_step(s, !worked);
@@ -286,6 +290,12 @@ static struct gdump_error *snapshot_end(struct snapshot *s, struct gdump_error *
 	if (why && !err)
 		err = TAKE_PTR(why);
 	gdump_error_destroy(why);
+	/* the guard has read the rest, or is about to */
+	why = guest_await_guard(&s->qemu->guest);
+	if (why) {
+		gdump_error_destroy(err);
+		err = TAKE_PTR(why);
+	}
 	if (s->migration.started) {
 		if (err) {
 			prefetch_cancel(&s->prefetch);
@@ -449,6 +459,20 @@ static uint64_t snapshot_stalled_us(const struct source *source)
 	return ((const struct qemu *)source)->snapshot->pipe.stalled_us;
 }
 
+/* A guest that runs waits when it writes to a page, and nobody reads what QEMU sends. */
+static struct gdump_error *snapshot_overdue(struct source *source, uint64_t progress)
+{
+	struct qemu *qemu = (struct qemu *)source;
+	const struct snapshot *s = qemu->snapshot;
+	const uint64_t looked_us = s->pipe.looked_us;
+	struct gdump_error *err = qemu_overdue(source, progress);
+
+	if (!looked_us)
+		return err;
+	gdump_error_destroy(err);
+	return pause_limit_check_wait(&qemu->guest.limit, clock_us() - looked_us);
+}
+
 static void snapshot_close(struct qemu *qemu)
 {
 	struct snapshot *s = qemu->snapshot;
@@ -536,7 +560,7 @@ static const struct guest_ops snapshot_guest = {
 	.pause = snapshot_pause,
 	.resume = snapshot_resume,
 	.paused_us = qemu_paused_us,
-	.overdue = qemu_overdue,
+	.overdue = snapshot_overdue,
 	.torn = qemu_torn,
 	.stalled_us = snapshot_stalled_us,
 };

@@ -31,8 +31,8 @@ static struct gdump_error *qemu_stream_start(struct qemu *qemu, struct qemu_exte
 
 	qemu_head_deinit(&qemu->stream.head);
 	qemu->stream.active = true;
-	if (qemu->guest.may_be_protected)
-		qemu->stream.head.guarded = &qemu->guest;
+	qemu->stream.head.guarded = &qemu->guest;
+	qemu->stream.head.may_break = !qemu->guest.may_be_protected;
 	err = qemu_dump_start(qemu->guest.qmp, extent, &qemu->stream.head);
 	if (!err)
 		debug_log(&qemu->source.debug, GDUMP_DEBUG_DETAIL,
@@ -68,13 +68,15 @@ struct gdump_error *qemu_stream_end(struct qemu *qemu)
 		return NULL;
 	qemu->stream.active = false;
 	/* QEMU 7.2 does not report a failed dump to the firmware, and then the guest could
-	 * never run again: so let the dump succeed
+	 * never run again: so let the dump of a protected guest succeed
 	 */
-	if (qemu->stream.head.guarded)
+	if (qemu->stream.head.may_break)
+		gdump_error_destroy(guest_guard_pipe(&qemu->guest, NULL, -1, false));
+	else
 		qemu_stream_drain(qemu);
 	err = qemu_dump_end(qemu->guest.qmp, &qemu->stream.head);
-	if (qemu->stream.head.guarded)
-		gdump_error_destroy(guest_guard_pipe(&qemu->guest, NULL, -1));
+	if (!qemu->stream.head.may_break)
+		gdump_error_destroy(guest_guard_pipe(&qemu->guest, NULL, -1, false));
 	return err;
 }
 

@@ -141,7 +141,7 @@ static struct gdump_error *migration_wait(struct qmp *q, json_t **done)
 struct gdump_error *snapshot_migration_start(struct snapshot_migration *m, int theirs, int ours)
 {
 	struct qmp *q = m->guest->qmp;
-	struct gdump_error *err = guest_guard_pipe(m->guest, SNAPSHOT_FD, ours);
+	struct gdump_error *err = guest_guard_pipe(m->guest, SNAPSHOT_FD, ours, false);
 
 	if (!err)
 		err = qmp_send_fd(q, SNAPSHOT_FD, theirs);

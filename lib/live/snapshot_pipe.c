@@ -113,6 +113,7 @@ struct gdump_error *snapshot_pipe_move(struct snapshot_pipe *p, bool idle)
 		pipe_nap(p);
 	n = splice(p->fd, NULL, p->inner[1], NULL, PIPE_SIZE_ROOT, SPLICE_F_NONBLOCK);
 	p->empty = n < 0;
+	p->looked_us = n ? clock_us() : 0;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? NULL :
 			error_os(errno, "cannot move QEMU's snapshot from pipe to pipe");

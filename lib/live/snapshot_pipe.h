@@ -15,6 +15,7 @@ struct snapshot_pipe {
 	size_t moved;                   /* bytes in it                          */
 	bool empty;                     /* QEMU had sent nothing, last time     */
 	bool ended;                     /* QEMU has closed its end              */
+	_Atomic uint64_t looked_us;     /* when we looked last; 0: QEMU does not wait for us */
 	uint64_t moved_us;              /* when something came last; 0: not yet */
 	uint64_t stalled_us;            /* the longest time that we did not look */
 	unsigned int nap_us;            /* before we look again                 */

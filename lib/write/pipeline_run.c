@@ -408,14 +408,13 @@ static struct gdump_error *pipeline_overdue(struct pipeline *p)
 	progress = p->claimed + p->placed + p->stored;
 	pthread_mutex_unlock(&p->lock);
 	err = source_overdue(p->source, progress);
-	/* a source that pushes has resumed the guest, and a protected guest is resumed when its
-	 * dump ends
-	 */
-	if (p->order == READ_PUSHED || p->source->ops->pv_dump || p->source->resumed_early) {
+	/* a protected guest is resumed when its dump ends */
+	if (p->source->ops->pv_dump || p->source->resumed_early) {
 		gdump_error_destroy(err);
 		return NULL;
 	}
-	if (!err && opt->resume_now && opt->resume_now(opt->resume_now_arg))
+	/* a guest whose memory is pushed runs */
+	if (!err && p->order != READ_PUSHED && opt->resume_now && opt->resume_now(opt->resume_now_arg))
 		err = error_new(GDUMP_ERR_REMOTE,
 				"the guest had to be resumed before all memory was read");
 	return err;
@@ -453,7 +452,8 @@ static struct gdump_error *pipeline_resume_early(struct pipeline *p, struct gdum
 		gdump_error_destroy(why);
 	else
 		p->cut = why;
-	return source_resume(p->source);
+	/* a source that pushes does that when it notices that nobody takes its pages */
+	return p->order == READ_PUSHED ? NULL : source_resume(p->source);
 }
 
 /* While the workers run, the calling thread reports progress, asks whether to cancel, and calls

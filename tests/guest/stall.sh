@@ -5,15 +5,18 @@
 # tests/guest/stall.sh [PART...]
 #
 # A dump that makes no progress does not leave its guest paused: whatever stalls, the guest is
-# resumed.  PART: one of the functions part_* below; default: all.
+# resumed.  PART: one of the functions part_* below, or WAY/STALL; default: all but the table.
 #
 # test: stall 300
+# test: stall-table 1800 --full table
+# test: stall-minute 600 --full minute
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/guest/child.sh
 . "$(dirname "$0")/child.sh"
 
+[ "${1:-}" != --full ] || { requires_full; shift; }
 start_guest vm --mem 512M
 cd "$tmp"
 
@@ -180,9 +183,200 @@ part_before() {
 	grep -q 'warning: small/vm: the dump needs about' dump.err || fail "no warning: $(cat dump.err)"
 }
 
+# The table: all ways to dump, and all that can stall.  Whatever it is, the guest runs and answers
+# within the limit, and the dump is complete, or incomplete and says why.
+ways=(direct no-direct live live-31 split pipe)
+stalls=(tstp stop terminal stderr consumer disk codec max-pause)
+
+# held.py terminal|stderr COMMAND...: standard error takes nothing until the file go-on is there
+held=$tmp/held.py
+cat >"$held" <<'END'
+import os, pty, subprocess, sys, termios, time
+if sys.argv[1] == "terminal":
+    there, here = pty.openpty()
+    termios.tcflow(here, termios.TCOOFF)
+else:
+    there, here = os.pipe()
+    os.set_blocking(here, False)
+    try:
+        while True:
+            os.write(here, b"x" * 4096)
+    except BlockingIOError:
+        pass
+    os.set_blocking(here, True)
+dump = subprocess.Popen(sys.argv[2:], stderr=here)
+while not os.path.exists("go-on"):
+    time.sleep(0.1)
+if sys.argv[1] == "terminal":
+    termios.tcflow(here, termios.TCOON)
+os.close(here)
+with open("dump.err", "wb") as log:
+    try:
+        while True:
+            text = os.read(there, 65536)
+            if not text:
+                break
+            log.write(text)
+    except OSError:
+        pass
+sys.exit(dump.wait())
+END
+
+# A file system of which all writers wait while it is frozen
+make_disk() {
+	[ ! -e disk ] || return 0
+	truncate -s 700M disk.img && mkfs.ext4 -q disk.img && mkdir disk &&
+		mount -o loop disk.img disk || return 1
+	cleanup_fn umount disk
+	cleanup_fn thaw
+}
+thaw() { fsfreeze -u disk 2>/dev/null || true; }
+
+migration() {
+	"$guest" qmp "$guest_dir" query-migrate |
+		python3 -c 'import json, sys; print(json.load(sys.stdin).get("status", "none"))'
+}
+is_over() { ! kill -0 "$child" 2>/dev/null; }
+has_begun() { is_over || is_status paused || [ "$(migration)" = active ]; }
+answers() { [ "$(GUEST_TIMEOUT=5 guest_console 'echo here' 2>/dev/null)" = here ] && is_status running; }
+
+# begin_cell WAY STALL: sets $child
+begin_cell() {
+	local options=(-j 1 -C zlib:9) before=() out=vm.out
+	case $1 in
+	no-direct) options+=(--no-direct) ;;
+	live) options+=(--live) ;;
+	live-31) options+=(--live -d 31) ;;
+	split) options+=(--split 2) ;;
+	pipe) out=- ;;
+	esac
+	case $2 in
+	consumer) options+=(--max-pause 2) ;;
+	disk) options+=(--max-pause 2) out=disk/vm.out ;;
+	max-pause) options+=(--max-pause 1) ;;
+	terminal) options+=(--progress bar) before=(/usr/bin/python3 "$held" terminal) ;;
+	stderr) options+=(--progress json) before=(/usr/bin/python3 "$held" stderr) ;;
+	esac
+	if [ $out = - ]; then
+		mkfifo pipe
+		cat <pipe >vm.out &
+		consumer=$!
+		"${before[@]}" "$GUESTDUMP" dump "${options[@]}" "$guest_source" - >pipe 2>dump.err &
+	else
+		"${before[@]}" "$GUESTDUMP" dump "${options[@]}" "$guest_source" $out 2>dump.err &
+	fi
+	child=$!
+}
+
+# let_stall STALL, let_go STALL
+let_stall() {
+	case $1 in
+	tstp) kill -TSTP "$child" ;;
+	stop) kill -STOP "$child" ;;
+	consumer) kill -STOP "$consumer" ;;
+	disk) fsfreeze -f disk ;;
+	esac
+}
+let_go() {
+	case $1 in
+	tstp | stop) kill -CONT "$child" ;;
+	consumer) kill -CONT "$consumer" ;;
+	disk) fsfreeze -u disk ;;
+	terminal | stderr) : >go-on ;;
+	esac
+}
+# a Ctrl-Z that came in the meantime may stop it again
+goes_to_its_end() { kill -CONT "$child" 2>/dev/null || true; is_over; }
+
+# end_cell STATUS WHAT: what is left is whole, or says that it is not
+end_cell() {
+	local file dir=. want
+	[ ! -e disk/vm.out ] && [ ! -e disk/vm.out.incomplete ] || dir=disk
+	case $1 in
+	0) want=0 ;;
+	1 | 3)
+		want=3
+		grep -q 'resumed\|discarded' dump.err || fail "$2: status $1 without a reason: $(cat dump.err)"
+		[ "$1" = 3 ] || { rm -f vm.out; return; }
+		;;
+	*) fail "$2: status $1: $(cat dump.err)" ;;
+	esac
+	if [ -e $dir/vm.out-1 ] || [ -e $dir/vm.out-1.incomplete ]; then
+		fails_with $want "$GUESTDUMP" verify -q $dir/vm.out-* >verify.out 2>&1
+	else
+		for file in "$dir"/vm.out*; do
+			fails_with $want "$GUESTDUMP" verify -q "$file" >verify.out 2>&1
+		done
+	fi
+	rm -f $dir/vm.out*
+}
+
+cell() {
+	local way=$1 stall=$2 what="$1, $2" status=0 began=$SECONDS
+	case $stall in
+	consumer) [ "$way" = pipe ] || return 0 ;;
+	disk)
+		[ "$way" != pipe ] || return 0
+		make_disk || { echo "$what: left out (needs root, ext4 and a loop device)"; return 0; }
+		;;
+	esac
+	consumer=
+	begin_cell "$way" "$stall"
+	wait_for 60 has_begun || fail "$what: nothing begins: the guest is $(guest_status): $(cat dump.err)"
+	let_stall "$stall"
+	wait_for 60 answers || fail "$what: the guest is $(guest_status), and gives no answer"
+	echo "$what: the guest answers after $((SECONDS - began)) s"
+	let_go "$stall"
+	wait_for 120 goes_to_its_end || fail "$what: the dump does not end: $(cat dump.err)"
+	wait "$child" || status=$?
+	child=
+	[ -z "$consumer" ] || wait "$consumer"
+	case $stall in
+	terminal | stderr | codec) [ $status = 0 ] || fail "$what: status $status: $(cat dump.err)" ;;
+	esac
+	end_cell $status "$what"
+	rm -f go-on pipe
+	wait_for 10 answers || fail "$what: at the end, the guest is $(guest_status)"
+	echo "$what: status $status after $((SECONDS - began)) s"
+}
+
+part_table() {
+	local way stall
+	for way in "${ways[@]}"; do
+		for stall in "${stalls[@]}"; do
+			cell "$way" "$stall"
+		done
+	done
+}
+
+# The limit that holds without --max-pause, waited out once
+part_minute() {
+	local way
+	for way in '' --no-direct; do
+		mkfifo pipe
+		exec 8<>pipe
+		"$GUESTDUMP" dump -q $way "$guest_source" - >pipe 2>dump.err 8>&- &
+		child=$!
+		wait_for 60 is_status paused || fail "a minute $way: the guest is $(guest_status)"
+		sleep 40
+		is_status paused || fail "a minute $way: the guest is $(guest_status) too early"
+		wait_for 60 is_status running || fail "a minute $way: the guest is $(guest_status)"
+		exec 9<pipe 8>&-
+		cat <&9 >/dev/null &
+		exec 9<&-
+		end_dump 1 "a minute $way"
+		wait
+		grep -q 'resumed after 60.0 s without progress' dump.err || fail "a minute $way: $(cat dump.err)"
+		rm pipe
+	done
+}
+
 [ $# -gt 0 ] || set -- pipe terminal ctrl_z stop max_pause before
 for part; do
 	SECONDS=0
-	"part_$part"
+	case $part in
+	*/*) cell "${part%/*}" "${part#*/}" ;;
+	*) "part_$part" ;;
+	esac
 	echo "$part: passed in $SECONDS s"
 done

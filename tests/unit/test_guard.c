@@ -227,7 +227,7 @@ static int snapshot[2];
 
 static void begin_snapshot(struct guest *g)
 {
-	CHECK_OK(guest_guard_pipe(g, "a-pipe", snapshot[0]));
+	CHECK_OK(guest_guard_pipe(g, "a-pipe", snapshot[0], false));
 	/* only the guard is to read from it */
 	close(snapshot[0]);
 	close(snapshot[1]);
@@ -261,6 +261,32 @@ static void test_snapshot(void)
 		  { .expect = GUARD_CONT, .reply = OK });
 	scene_kill(&s, 0);
 	pthread_join(writer, NULL);
+}
+
+static void begin_dump(struct guest *g)
+{
+	CHECK_OK(guest_guard_pipe(g, "a-pipe", snapshot[0], true));
+	close(snapshot[0]);
+	close(snapshot[1]);
+}
+
+/* QEMU ends a dump whose reader is gone: it is not read, which takes the longer the larger it is. */
+static void test_break(void)
+{
+	static const char bytes[1 << 20];
+	struct scene s;
+
+	CHECK(!pipe2(snapshot, O_CLOEXEC));
+	signal(SIGPIPE, SIG_IGN);
+	scene_open(&s, begin_dump);
+	close(snapshot[0]);
+	FAKE_PLAY(&s.fake, STEP_STOP,
+		  { .expect = "\"closefd\",\"arguments\":{\"fdname\":\"a-pipe\"}",
+		    .reply = REFUSE("GenericError", "File descriptor named 'x' not found") },
+		  { .expect = GUARD_CONT, .reply = OK });
+	scene_kill(&s, 0);
+	CHECK(write(snapshot[1], bytes, sizeof(bytes)) < 0 && errno == EPIPE);
+	close(snapshot[1]);
 }
 
 /* What came of a guest that its guard has resumed: a byte for scene_kill() when all is so. */
@@ -349,6 +375,7 @@ int main(void)
 	test_undo_only();
 	test_undone();
 	test_snapshot();
+	test_break();
 	test_stalled();
 	test_overlong();
 	return check_done();
