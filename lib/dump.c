@@ -89,6 +89,7 @@ static struct gdump_error *dump_write_outputs(struct gdump *g, const struct gdum
 	if (!err)
 		err = dump_write_pages(g, plan, o, set, opt, result);
 	end_err = source_end(g->source, opt->resume_guest);
+	g->source->moment_ms = 0;
 	if (err && end_err)
 		err = error_prefix(err, "%s", gdump_error_message(end_err));
 	else if (end_err)

@@ -111,7 +111,7 @@ static uint64_t metadata_moment(const struct source *s)
 	const struct guest_ops *guest = s->ops->guest;
 	const uint64_t paused_us = guest && guest->paused_us ? guest->paused_us(s) : 0;
 
-	return clock_wall_ms() - paused_us / 1000;
+	return s->moment_ms ? s->moment_ms : clock_wall_ms() - paused_us / 1000;
 }
 
 /* A value ends with its line. */

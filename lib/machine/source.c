@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../util/bits.h"
+#include "../util/clock.h"
 
 void source_init(struct source *s, const struct source_ops *ops)
 {
@@ -164,7 +165,14 @@ bool source_is_locked(const struct source *s)
 
 struct gdump_error *source_pause(struct source *s, bool cpus)
 {
-	return s->ops->guest && s->ops->guest->pause ? s->ops->guest->pause(s, cpus) : NULL;
+	struct gdump_error *err;
+
+	if (!s->ops->guest || !s->ops->guest->pause)
+		return NULL;
+	err = s->ops->guest->pause(s, cpus);
+	if (!err && !s->moment_ms)
+		s->moment_ms = clock_wall_ms();
+	return err;
 }
 
 struct gdump_error *source_resume(struct source *s)

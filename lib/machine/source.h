@@ -192,6 +192,8 @@ struct source {
 					 * proof                                */
 	bool was_running;               /* it ran when we came                  */
 	char run_state[32];             /* what the hypervisor called that; "": unknown */
+	uint64_t moment_ms;             /* since 1970: when source_pause() chose the moment
+					 * of the next dump; 0: not yet         */
 	bool resumed_early;                    /* it was resumed before all was read   */
 	atomic_bool is_mutable;         /* it may run while we read             */
 	atomic_bool in_order;           /* a dump is written: see READ_ASCENDING */

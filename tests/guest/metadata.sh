@@ -42,9 +42,9 @@ before=$(date +%s)
 expect slow "guestdump dump -q -C none --begin 0 --length 64M $guest_source -" "$before" $((before + 2))
 
 before=$(date +%s)
-"$GUESTDUMP" dump -q --live -E "$guest_source" live.elf
+"$GUESTDUMP" dump -q --live -d 31 -E "$guest_source" live.elf
 after=$(date +%s)
-expect live.elf "guestdump dump -q --live -E $guest_source live.elf" "$before" "$after"
+expect live.elf "guestdump dump -q --live -d 31 -E $guest_source live.elf" "$before" "$after"
 
 # of the guest that runs
 "$GUESTDUMP" info "$guest_source" >info.out
@@ -53,7 +53,7 @@ grep -qx "guest       web 7, $uuid" info.out || fail "info of a guest: $(cat inf
 
 # a conversion is not a dump
 "$GUESTDUMP" convert -q live.elf live.kdump
-expect live.kdump "guestdump dump -q --live -E $guest_source live.elf" "$before" "$after"
+expect live.kdump "guestdump dump -q --live -d 31 -E $guest_source live.elf" "$before" "$after"
 
 "$GUESTDUMP" convert -q --no-metadata live.elf none.elf
 says_nothing none.elf
