@@ -391,9 +391,10 @@ static void open_log_image(const struct source *s, uint64_t began_us)
 	const struct image *image = &s->image;
 
 	debug_log(&s->debug, GDUMP_DEBUG_STEP,
-		  "the image was opened as %s in %.1f ms: machine %s, pages of %u bytes, %zu ranges, %zu CPUs, kernel %s",
+		  "the image was opened as %s in %.1f ms: machine %s, pages of %u bytes, %zu range%s, %zu CPU%s, kernel %s",
 		  s->ops->name, (double)(clock_us() - began_us) / 1000, arch_uname(image),
-		  image->page_size, image->num_ranges, image->num_cpus,
+		  image->page_size, image->num_ranges, image->num_ranges == 1 ? "" : "s",
+		  image->num_cpus, image->num_cpus == 1 ? "" : "s",
 		  image->release[0] ? image->release : "unknown");
 	for (size_t i = 0; i < image->num_ranges; i++)
 		debug_log(&s->debug, GDUMP_DEBUG_DETAIL,
