@@ -17,7 +17,7 @@ start_guest vm -- -name web7 -uuid 21c6e1f4-0c5e-4a4b-8d3e-57c5b4f0a9d2
 mkdir "$tmp/bin" "$tmp/work" "$tmp/made"
 ln -s "$GUESTDUMP" "$tmp/bin/guestdump"
 
-"$GUESTDUMP" dump "$guest_source" "$tmp/made/vm.kdump" 2>"$tmp/err" || fail "$(cat "$tmp/err")"
+(cd "$tmp/made" && "$GUESTDUMP" dump "$guest_source" vm.kdump) 2>"$tmp/err" || fail "$(cat "$tmp/err")"
 grep -q warning "$tmp/err" && skip "the pages show a user that may read QEMU's process"
 "$GUESTDUMP" dump -q -E "$guest_source" "$tmp/made/vm.elf"
 "$GUESTDUMP" convert -q -f raw "$tmp/made/vm.elf" "$tmp/made/vm.raw"
