@@ -80,6 +80,9 @@ static uint32_t btf_get_u32(const struct btf *b, const unsigned char *p)
 
 static const char *btf_string(const struct btf *b, uint32_t off)
 {
+	if (b->base && off < b->base->strings_len)
+		return btf_string(b->base, off);
+	off -= b->base ? (uint32_t)b->base->strings_len : 0;
 	return off < b->strings_len ? b->strings + off : "";
 }
 
@@ -111,12 +114,22 @@ static bool btf_find_tail(const struct btf *b, unsigned int kind, struct btf_tai
 	return true;
 }
 
+/* The number of the first type that is not of the base */
+static uint32_t btf_first(const struct btf *b)
+{
+	return b->base ? b->base->num + 1 : 1;
+}
+
 /* Get the type of that number; false: there is none. */
 static bool btf_type_at(const struct btf *b, uint32_t number, struct btf_type *ret)
 {
-	if (!number || number > b->num)
+	const uint32_t first = btf_first(b);
+
+	if (b->base && number < first)
+		return btf_type_at(b->base, number, ret);
+	if (number < first || number - first >= b->num)
 		return false;
-	*ret = btf_parse(b, b->types + b->records[number - 1]);
+	*ret = btf_parse(b, b->types + b->records[number - first]);
 	return true;
 }
 
@@ -214,13 +227,13 @@ static struct gdump_error *btf_open_parts(struct btf *b, uint64_t len)
 	return NULL;
 }
 
-/* The name of type @i + 1, if that is a struct or union */
+/* The name of the @i-th type that is not of the base, if that is a struct or union */
 static const char *btf_struct_name(const void *owner, uint32_t i)
 {
 	const struct btf *b = owner;
 	struct btf_type t;
 
-	if (!btf_type_at(b, i + 1, &t) || (t.kind != KIND_STRUCT && t.kind != KIND_UNION))
+	if (!btf_type_at(b, btf_first(b) + i, &t) || (t.kind != KIND_STRUCT && t.kind != KIND_UNION))
 		return NULL;
 	return *t.name ? t.name : NULL;
 }
@@ -236,19 +249,12 @@ static struct gdump_error *btf_find_records(struct btf *b)
 	return name_index_init(&b->structs, b->num, btf_struct_name, b) ? NULL : error_nomem();
 }
 
-struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, struct btf *ret)
+struct gdump_error *btf_take(void *data, size_t len, bool big, bool is64,
+			     const struct btf *base, struct btf *ret)
 {
-	struct btf b = { .big = w->source->image.big, .is64 = w->source->image.is64 };
-	struct gdump_error *err = NULL;
+	struct btf b = { .base = base, .data = data, .big = big, .is64 = is64 };
+	struct gdump_error *err = btf_open_parts(&b, len);
 
-	if (len < HEADER || len > MAX_BTF)
-		return btf_corrupt("its size is not plausible");
-	b.data = malloc((size_t)len);
-	if (!b.data)
-		return error_nomem();
-	err = walker_read(w, start, b.data, (size_t)len);
-	if (!err)
-		err = btf_open_parts(&b, len);
 	if (!err)
 		err = btf_find_records(&b);
 	if (err) {
@@ -257,6 +263,21 @@ struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, str
 	}
 	*ret = b;
 	return NULL;
+}
+
+struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, struct btf *ret)
+{
+	const struct image *image = &w->source->image;
+	CLEANUP_FREE unsigned char *data = NULL;
+	struct gdump_error *err;
+
+	if (len < HEADER || len > MAX_BTF)
+		return btf_corrupt("its size is not plausible");
+	data = malloc((size_t)len);
+	if (!data)
+		return error_nomem();
+	err = walker_read(w, start, data, (size_t)len);
+	return err ? err : btf_take(TAKE_PTR(data), (size_t)len, image->big, image->is64, NULL, ret);
 }
 
 void btf_deinit(struct btf *b)
@@ -319,7 +340,9 @@ static bool btf_find_struct(const struct btf *b, const char *name, struct btf_ty
 {
 	const uint32_t i = name_index_find(&b->structs, name, btf_struct_name, b);
 
-	return i != NAME_INDEX_NONE && btf_type_at(b, i + 1, ret);
+	if (i == NAME_INDEX_NONE)
+		return b->base && btf_find_struct(b->base, name, ret);
+	return btf_type_at(b, btf_first(b) + i, ret);
 }
 
 /* A member, and the number of its type */
@@ -424,7 +447,7 @@ bool btf_field(const struct btf *b, const char *name, const char *member, struct
 
 bool btf_enumerator(const struct btf *b, const char *name, const char *enumerator, uint32_t *ret)
 {
-	for (uint32_t i = 1; i <= b->num; i++) {
+	for (uint32_t i = 1; i < btf_first(b) + b->num; i++) {
 		struct btf_type t;
 
 		if (!btf_type_at(b, i, &t) || t.kind != KIND_ENUM || strcmp(t.name, name))

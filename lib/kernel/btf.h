@@ -13,6 +13,8 @@
 #include "../util/name_index.h"
 
 struct btf {
+	const struct btf *base;         /* of a module: the kernel's, whose types and
+					 * strings come first; NULL: none       */
 	unsigned char *data;            /* the whole section                    */
 	bool big, is64;
 	bool wide;                      /* kinds have 7 bits; see @layout       */
@@ -41,6 +43,11 @@ uint64_t btf_length(const unsigned char *buf, size_t len, bool big);
 /* Read the section at [start, start + len).  GDUMP_ERR_CORRUPT: it is not valid. */
 MUST_CHECK struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len,
 					struct btf *ret);
+/* The same of a section at @data, which must be allocated and is owned from now on, also after
+ * an error.  @big and @is64 are of the machine; @base of a module's must outlive it.
+ */
+MUST_CHECK struct gdump_error *btf_take(void *data, size_t len, bool big, bool is64,
+					const struct btf *base, struct btf *ret);
 void btf_deinit(struct btf *b);
 
 /* The size of struct or union @name; 0: there is none. */

@@ -14,7 +14,8 @@ struct types {
 	size_t len;
 	char strings[4096];
 	size_t strings_len;
-	uint32_t num;
+	uint32_t num;                   /* with those of the base               */
+	size_t base_len;                /* of the base's strings                */
 };
 
 static inline void types_u32(struct types *t, uint32_t v)
@@ -31,7 +32,7 @@ static inline uint32_t types_string(struct types *t, const char *s)
 		return 0;
 	strcpy(t->strings + at, s);
 	t->strings_len = at + strlen(s) + 1;
-	return (uint32_t)at;
+	return (uint32_t)(t->base_len + at);
 }
 
 /* A record; its number */

@@ -139,6 +139,50 @@ static void test_members(void)
 	source_close(&f->source);
 }
 
+/* Types of a module: a struct with members of the kernel's types and of its own, and one that hides
+ * the kernel's of the same name
+ */
+static void test_module(void)
+{
+	struct fake *f = begin();
+	struct btf kernel_types = { 0 }, module = { 0 };
+	struct types t = { .len = 0 };
+	struct btf_field field;
+	unsigned char *data;
+	uint32_t own;
+	uint64_t len;
+
+	CHECK_OK(load(f, make(f), &kernel_types));
+	t.num = kernel_types.num;
+	t.base_len = kernel_types.strings_len;
+	own = types_int(&t, "own", 2);
+	types_add(&t, "of_module", BTF_STRUCT, 3, 16);
+	types_member(&t, "u32", 2, 4);          /* the kernel's typedef */
+	types_member(&t, "own", own, 8);
+	types_member(&t, "far", kernel_types.num + 1000, 12);
+	types_add(&t, "deep", BTF_STRUCT, 1, 8);
+	types_member(&t, "own", own, 6);
+	len = types_put(f, AT, &t);
+	data = malloc(len);
+	if (!data)
+		exit(1);
+	memcpy(data, f->memory + AT, len);
+	CHECK_OK(btf_take(data, len, false, true, &kernel_types, &module));
+	CHECK_INT(btf_size(&module, "of_module"), 16);
+	CHECK(btf_field(&module, "of_module", "u32", &field) && field.off == 4 && field.size == 4);
+	CHECK(btf_field(&module, "of_module", "own", &field) && field.off == 8 && field.size == 2);
+	CHECK(!btf_field(&module, "of_module", "far", &field) || !field.size);
+	CHECK(btf_field(&module, "deep", "own", &field) && field.off == 6);
+	CHECK(!btf_field(&module, "deep", "row", &field));
+	CHECK_INT(btf_size(&module, "thing"), 160);
+	CHECK(btf_field(&module, "thing", "where", &field) && field.off == 8 && field.size == 8);
+	CHECK_INT(btf_size(&kernel_types, "of_module"), 0);
+	CHECK_INT(btf_size(&kernel_types, "deep"), 24);
+	btf_deinit(&module);
+	btf_deinit(&kernel_types);
+	source_close(&f->source);
+}
+
 static void test_wrong(void)
 {
 	static const struct {
@@ -234,6 +278,7 @@ static void test_mutations(void)
 int main(void)
 {
 	test_members();
+	test_module();
 	test_wrong();
 	test_layout();
 	test_mutations();
