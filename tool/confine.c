@@ -67,7 +67,7 @@ struct rights {
 	char *const *inputs;
 	int num_inputs;
 	const char *directory, *spool;  /* where files are made, NULL: nowhere */
-	bool guest;
+	bool guest, stops_vmm;
 };
 
 /* Allow the accesses @allowed to @path, which may be NULL or missing. Returns false if it exists
@@ -154,7 +154,7 @@ static const char *confine_files(const struct rights *r, int *abi)
  * architecture are skipped.
  */
 static const char *const never[] = {
-	"execve", "execveat", "ptrace", "process_vm_writev", "kcmp",
+	"execve", "execveat", "process_vm_writev", "kcmp",
 	"bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "open_by_handle_at",
 	"mount", "umount", "umount2", "move_mount", "open_tree", "fsopen", "fsmount", "fspick",
 	"mount_setattr", "pivot_root", "chroot", "unshare", "setns", "swapon", "swapoff",
@@ -172,6 +172,9 @@ static const char *const never_with_files[] = {
 	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
 	"process_vm_readv", "pidfd_open", "pidfd_getfd", "fork", "vfork",
 };
+
+/* Calls that only stopping a VMM needs */
+static const char *const never_without_pid[] = { "ptrace" };
 
 static bool refuse(scmp_filter_ctx ctx, const char *const *names, size_t num)
 {
@@ -194,6 +197,9 @@ static const char *confine_calls(const struct rights *r)
 	if (good && !r->guest)
 		good = refuse(ctx, never_with_files,
 			      sizeof(never_with_files) / sizeof(*never_with_files));
+	if (good && !r->stops_vmm)
+		good = refuse(ctx, never_without_pid,
+			      sizeof(never_without_pid) / sizeof(*never_without_pid));
 	good = good && !seccomp_load(ctx);
 	seccomp_release(ctx);
 	return good ? NULL : "the kernel has no seccomp filters";
@@ -247,7 +253,7 @@ void confine(struct arguments *args, char *const *inputs, int num_inputs, const 
 	char directory[PATH_MAX];
 	const struct rights r = {
 		.key_file = args->open.key_file, .inputs = inputs, .num_inputs = num_inputs,
-		.guest = is_guest(inputs[0]),
+		.guest = is_guest(inputs[0]), .stops_vmm = !strncmp(inputs[0], "pid:", 4),
 		.directory = directory_of(to, directory, sizeof(directory)),
 		/* for a copy of standard input, if that cannot be seeked */
 		.spool = strcmp(inputs[0], "-") ? NULL : args->open.spool_dir,

@@ -18,8 +18,9 @@ static const struct command commands[] = {
 	{ "dump", CMD_DUMP, { { "GUEST", complete_guests }, { "OUTPUT", complete_files } },
 	  "qmp:/run/vm.sock vm.kdump", cmd_dump,
 	  "Take a dump of a running guest",
-	  "GUEST is qmp:SOCKET, the QMP socket of QEMU, or the name or process of a guest that "
-	  "guestdump guests lists. OUTPUT is a file, or - for standard output." },
+	  "GUEST is qmp:SOCKET, the QMP socket of QEMU, pid:N, the process of a guest of KVM, or the "
+	  "name or process of a guest that guestdump guests lists. OUTPUT is a file, or - for standard "
+	  "output." },
 	{ "convert", CMD_CONVERT, { { "INPUT...", complete_files }, { "OUTPUT", complete_files } },
 	  "vm.kdump vm.elf", cmd_convert,
 	  "Write a dump file in another format",

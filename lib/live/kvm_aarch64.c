@@ -25,6 +25,7 @@ enum {
 	(KVM_REG_ARM64 | KVM_REG_ARM_CORE | (size) | KVM_REG_ARM_CORE_REG(member))
 
 const char *const kvm_arch = "aarch64";
+const struct kvm_sync *const kvm_sync = NULL;
 
 static struct gdump_error *kvm_aarch64_get_reg(kvm_ioctl_fn *fn, int fd, uint64_t id, void *ret)
 {

@@ -3,6 +3,7 @@
 #include "kvm.h"
 
 const char *const kvm_arch = NULL;
+const struct kvm_sync *const kvm_sync = NULL;
 
 struct gdump_error *kvm_add_notes(kvm_ioctl_fn *fn, int fd, size_t cpu, struct image *image)
 {

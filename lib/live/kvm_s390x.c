@@ -24,6 +24,7 @@
 enum { PRSTATUS_SIZE = 336, FPREGS_SIZE = 136, RUN_SIZE = 4096 };
 
 const char *const kvm_arch = "s390x";
+const struct kvm_sync *const kvm_sync = NULL;
 
 struct cpu {
 	size_t index;

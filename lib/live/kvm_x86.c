@@ -10,6 +10,7 @@
 
 #include <elf.h>
 #include <linux/kvm.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "../util/bits.h"
@@ -143,3 +144,52 @@ struct gdump_error *kvm_add_notes(kvm_ioctl_fn *fn, int fd, size_t cpu, struct i
 		err = kvm_x86_add_qemu(image, &regs, &sregs, kvm_x86_kernel_gs_base(fn, fd));
 	return err;
 }
+
+enum { SYNC_WANTED = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS };
+
+static uint64_t kvm_x86_sync_request(void *arg)
+{
+	struct kvm_run *run = arg;
+	const uint64_t before = run->kvm_valid_regs;
+
+	memset(&run->s.regs, 0, offsetof(struct kvm_sync_regs, events));
+	__atomic_store_n(&run->kvm_valid_regs, before | SYNC_WANTED, __ATOMIC_SEQ_CST);
+	return before;
+}
+
+static void kvm_x86_sync_end(void *arg, uint64_t before)
+{
+	struct kvm_run *run = arg;
+
+	__atomic_store_n(&run->kvm_valid_regs, before, __ATOMIC_SEQ_CST);
+}
+
+/* Bit 1 of RFLAGS is always set. */
+static bool kvm_x86_sync_is_stored(const void *arg)
+{
+	const struct kvm_run *run = arg;
+
+	return run->s.regs.regs.rflags & 2;
+}
+
+/* The registers of the FPU, and the kernel's GS base, are not among them. */
+static struct gdump_error *kvm_x86_sync_add_notes(const void *arg, size_t cpu,
+						  struct image *image)
+{
+	const struct kvm_run *run = arg;
+	const struct kvm_regs regs = run->s.regs.regs;
+	const struct kvm_sregs sregs = run->s.regs.sregs;
+	struct gdump_error *err = kvm_x86_add_prstatus(image, cpu, &regs, &sregs);
+
+	return err ? err : kvm_x86_add_qemu(image, &regs, &sregs, 0);
+}
+
+static const struct kvm_sync kvm_x86_sync = {
+	.size = sizeof(struct kvm_run),
+	.request = kvm_x86_sync_request,
+	.end = kvm_x86_sync_end,
+	.is_stored = kvm_x86_sync_is_stored,
+	.add_notes = kvm_x86_sync_add_notes,
+};
+
+const struct kvm_sync *const kvm_sync = &kvm_x86_sync;

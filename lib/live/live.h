@@ -50,6 +50,10 @@ MUST_CHECK struct gdump_error *qemu_open(const char *path, const struct gdump_op
 					 struct source **ret);
 /* guest_scheme.reach */
 MUST_CHECK struct gdump_error *qemu_reach(struct host_guest *g);
+/* A guest of KVM by the number of its VMM's process */
+MUST_CHECK struct gdump_error *pid_open(const char *name, const struct gdump_open_options *opt,
+					struct source **ret);
+MUST_CHECK struct gdump_error *pid_reach(struct host_guest *g);
 /* A guest of this process. @desc is complete, and needed only during the call. */
 MUST_CHECK struct gdump_error *embed_open(const struct gdump_guest *desc,
 					  const struct gdump_open_options *opt,

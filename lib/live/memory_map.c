@@ -29,6 +29,20 @@ uint64_t memory_map_size(const struct memory_map *map)
 	return ret;
 }
 
+static bool mem_slot_equals(const struct mem_slot *a, const struct mem_slot *b)
+{
+	return a->paddr == b->paddr && a->size == b->size && a->hva == b->hva && a->kind == b->kind;
+}
+
+bool memory_map_equals(const struct memory_map *a, const struct memory_map *b)
+{
+	size_t i = 0;
+
+	while (i < a->num_slots && i < b->num_slots && mem_slot_equals(&a->slots[i], &b->slots[i]))
+		i++;
+	return i == a->num_slots && i == b->num_slots;
+}
+
 struct gdump_error *memory_map_to_image(const struct memory_map *map, struct image *image)
 {
 	struct gdump_error *err = NULL;

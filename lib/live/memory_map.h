@@ -28,6 +28,7 @@ struct memory_map {
 size_t memory_map_find(const struct memory_map *map, uint64_t paddr);
 /* Bytes in all slots */
 uint64_t memory_map_size(const struct memory_map *map);
+bool memory_map_equals(const struct memory_map *a, const struct memory_map *b);
 /* Add the slots to the image's ranges. */
 MUST_CHECK struct gdump_error *memory_map_to_image(const struct memory_map *map,
 						   struct image *image);

@@ -14,6 +14,7 @@
 
 static const struct guest_scheme schemes[] = {
 	{ "qmp:", "qmp:SOCKET", qemu_open, qemu_reach },
+	{ "pid:", "pid:N", pid_open, pid_reach },
 };
 
 const struct guest_scheme *guest_scheme_at(size_t i)

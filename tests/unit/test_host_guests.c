@@ -180,7 +180,7 @@ static void check_all(const struct seen *seen)
 	CHECK(!seen->all[i].kvm);
 	CHECK(strstr(seen->missing[i], "qmp:/var/lib/libvirt/qemu/monitor.sock another program"));
 	check_guest(seen, 6000001, "fc7", GDUMP_GUEST_FIRECRACKER, 0, 0);
-	CHECK_INT(seen->all[find(seen, 6000001)].num_ways, 0);
+	CHECK_INT(seen->all[find(seen, 6000001)].num_ways, 1);
 	check_guest(seen, 6000002, "", GDUMP_GUEST_CLOUD_HYPERVISOR, 512, 3);
 	check_guest(seen, 6000003, "kt", GDUMP_GUEST_KVMTOOL, 192, 2);
 	check_guest(seen, 6000004, "", GDUMP_GUEST_CROSVM, 256, 5);

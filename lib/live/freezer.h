@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * freezer.h - stopping all threads of another process
+ *
+ * The process notices nothing but that time has passed, and nor does its parent.  If this process
+ * ends in any way, the kernel resumes the other.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "../error.h"
+
+struct freezer;
+
+/* Stop all threads of process @pid; *@ret: until freezer_close().  @timeout_ms: how long to wait for
+ * each.  GDUMP_ERR_OS: we may not, or one does not stop; then all run again.
+ */
+MUST_CHECK struct gdump_error *freezer_open(pid_t pid, unsigned int timeout_ms,
+					    struct freezer **ret);
+/* Resume them; from any thread.  NULL is fine. */
+void freezer_close(struct freezer *f);

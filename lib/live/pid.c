@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * pid.c - a guest of KVM by its process, with no help from its VMM
+ *
+ * The host's kernel says where the guest's memory is (kvm_slots.c), which is then read as any
+ * other process's (procmem.c).  The guest is paused by stopping all threads of the VMM (freezer.c);
+ * its CPUs leave registers behind when they stop (kvm_vcpus.c).  If this process ends, the kernel
+ * resumes the VMM.
+ *
+ * What runs outside of the VMM may still write memory meanwhile: the kernel's vhost threads, the
+ * processes of vhost-user devices, devices that were passed to the guest.  We warn of these.
+ */
+#include "live.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "../arch/arch.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "../util/clock.h"
+#include "../util/process_name.h"
+#include "../util/warn.h"
+#include "freezer.h"
+#include "host_guests.h"
+#include "host_kernel.h"
+#include "kvm_slots.h"
+#include "kvm_vcpus.h"
+#include "pause_limit.h"
+
+enum { FREEZE_MS = 5000 };
+
+/* For how long a VMM runs before it is stopped once more: its CPUs may all have been outside of KVM */
+static const unsigned int sync_waits_ms[] = { 5, 20, 80 };
+
+struct pid_guest {
+	struct source source;
+	struct gdump_open_options opt;
+	pid_t pid;
+	struct kvm_slots *slots;
+	struct kvm_vcpus vcpus;
+	struct memory_map map;
+	struct procmem *mem;
+	struct freezer *freezer;        /* NULL: the guest runs                 */
+	struct pause_limit limit;
+	uint64_t pause_us, paused_us;
+};
+
+static struct gdump_error *pid_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	const struct pid_guest *g = (const struct pid_guest *)s;
+
+	return memory_map_read(&g->map, g->mem, paddr, buf, len);
+}
+
+static struct gdump_error *pid_scan(struct source *s, uint64_t pfn, size_t num,
+				    unsigned char *state, bool holes)
+{
+	const struct pid_guest *g = (const struct pid_guest *)s;
+	const struct page_scan scan = { .pfn = pfn, .num = num,
+					.page_size = s->image.page_size, .state = state };
+
+	memset(state, PAGE_THERE, num);
+	if (holes)
+		memory_map_scan(&g->map, g->mem, &scan);
+	return NULL;
+}
+
+static const void *pid_borrow(struct source *s, uint64_t paddr, size_t len)
+{
+	const struct pid_guest *g = (const struct pid_guest *)s;
+
+	return memory_map_borrow(&g->map, g->mem, paddr, len, s->image.page_size);
+}
+
+static struct gdump_error *pid_resume(struct source *s)
+{
+	struct pid_guest *g = (struct pid_guest *)s;
+
+	if (!g->freezer)
+		return NULL;
+	freezer_close(TAKE_PTR(g->freezer));
+	g->paused_us += clock_us() - g->pause_us;
+	s->is_mutable = true;
+	debug_log(&s->debug, GDUMP_DEBUG_STEP, "the guest is resumed after %.1f ms",
+		  (double)g->paused_us / 1000);
+	return NULL;
+}
+
+static uint64_t pid_paused_us(const struct source *s)
+{
+	const struct pid_guest *g = (const struct pid_guest *)s;
+
+	return g->paused_us + (g->freezer ? clock_us() - g->pause_us : 0);
+}
+
+static struct gdump_error *pid_overdue(struct source *s, uint64_t progress)
+{
+	struct pid_guest *g = (struct pid_guest *)s;
+
+	pause_limit_note(&g->limit, progress);
+	return g->freezer ? pause_limit_check(&g->limit, clock_us() - g->pause_us) : NULL;
+}
+
+static void pid_close(struct source *s)
+{
+	struct pid_guest *g = (struct pid_guest *)s;
+
+	gdump_error_destroy(pid_resume(s));
+	procmem_close(g->mem);
+	memory_map_deinit(&g->map);
+	kvm_vcpus_deinit(&g->vcpus);
+	kvm_slots_close(g->slots);
+	free(g);
+}
+
+static const struct guest_ops pid_guest_ops = {
+	.resume = pid_resume,
+	.paused_us = pid_paused_us,
+	.overdue = pid_overdue,
+};
+
+static const struct source_ops pid_ops = {
+	.name = "pid",
+	.read = pid_read,
+	.scan = pid_scan,
+	.borrow = pid_borrow,
+	.guest = &pid_guest_ops,
+	.close = pid_close,
+};
+
+static struct gdump_error *pid_parse(struct pid_guest *g, const char *name)
+{
+	char *end;
+	const long pid = strtol(name, &end, 10);
+
+	if (end == name || *end || pid <= 0 || pid > INT32_MAX)
+		return error_new(GDUMP_ERR_USAGE, "'%.40s' is not the number of a process", name);
+	g->pid = (pid_t)pid;
+	return NULL;
+}
+
+/* The guest of KVM has the host's kind of CPUs. */
+static struct gdump_error *pid_take_machine(struct image *image)
+{
+	const struct arch *arch;
+	struct utsname host;
+
+	uname(&host);
+	arch = arch_by_name(host.machine, &image->big);
+	if (!arch)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "architecture '%s' is unknown", host.machine);
+	image->machine = arch->machine;
+	image->is64 = arch->is64;
+	return NULL;
+}
+
+/* Find the guest's memory in the process. */
+static struct gdump_error *pid_find_memory(struct pid_guest *g)
+{
+	CLEANUP_PROCMEM struct procmem *mem = NULL;
+	struct memory_map map = { 0 };
+	bool has_private;
+	struct gdump_error *err = kvm_slots_read(g->slots, &map, &has_private);
+
+	if (!err && has_private && !g->opt.allow_encrypted)
+		err = error_new(GDUMP_ERR_PROTECTED,
+				"some of the memory is private to the guest (guest_memfd), and cannot be read from outside");
+	if (!err)
+		err = procmem_open(g->pid, &mem);
+	for (size_t i = 0; !err && i < map.num_slots; i++)
+		err = procmem_use(mem, map.slots[i].hva, map.slots[i].size);
+	if (err) {
+		memory_map_deinit(&map);
+		return err;
+	}
+	memory_map_deinit(&g->map);
+	procmem_close(g->mem);
+	g->map = map;
+	g->mem = TAKE_PTR(mem);
+	return NULL;
+}
+
+/* Whether the process has other memory by now than it had when we looked */
+static struct gdump_error *pid_check_memory(const struct pid_guest *g)
+{
+	struct memory_map now = { 0 };
+	bool has_private;
+	struct gdump_error *err = kvm_slots_read(g->slots, &now, &has_private);
+
+	if (!err && !memory_map_equals(&now, &g->map))
+		err = error_new(GDUMP_ERR_REMOTE,
+				"the guest's memory map changed during preparation; try again");
+	memory_map_deinit(&now);
+	return err;
+}
+
+static struct gdump_error *pid_pause(struct pid_guest *g)
+{
+	const uint64_t began_us = clock_us();
+	struct gdump_error *err = freezer_open(g->pid, FREEZE_MS, &g->freezer);
+
+	if (err)
+		return error_prefix(err, "cannot pause the guest");
+	g->pause_us = began_us;
+	debug_log(&g->source.debug, GDUMP_DEBUG_STEP, "the threads of process %d stopped within %.1f ms",
+		  (int)g->pid, (double)(clock_us() - began_us) / 1000);
+	return NULL;
+}
+
+/* Pause the guest so that its CPUs leave their registers behind.  A CPU that is in the VMM just now
+ * may not; then try again.
+ */
+static struct gdump_error *pid_pause_with_registers(struct pid_guest *g)
+{
+	struct gdump_error *err;
+
+	for (size_t i = 0;; i++) {
+		kvm_vcpus_begin_sync(&g->vcpus);
+		err = pid_pause(g);
+		if (err || kvm_vcpus_stored(&g->vcpus) == g->vcpus.num ||
+		    i == ARRAY_SIZE(sync_waits_ms))
+			return err;
+		err = pid_resume(&g->source);
+		if (err)
+			return err;
+		nanosleep(&(struct timespec){ .tv_nsec = sync_waits_ms[i] * 1000000L }, NULL);
+	}
+}
+
+static struct gdump_error *pid_take_cpus(struct pid_guest *g)
+{
+	struct gdump_error *err = pid_pause_with_registers(g);
+
+	if (!err)
+		err = pid_check_memory(g);
+	if (!err)
+		err = kvm_vcpus_add_notes(&g->vcpus, &g->source.image);
+	kvm_vcpus_end_sync(&g->vcpus);
+	if (!err && !g->opt.pause_guest)
+		err = pid_resume(&g->source);
+	return err;
+}
+
+static void pid_warn_of_registers(const struct pid_guest *g, const struct gdump_error *why)
+{
+	const size_t lost = g->source.image.num_lost_cpus;
+
+	if (why)
+		warn_caller(&g->opt, "the registers of the CPUs are missing: %s",
+			    gdump_error_message(why));
+	else if (lost)
+		warn_caller(&g->opt, "the registers of %zu of %zu CPUs are missing: they were outside of KVM, as the VMM has paused the guest or emulates a device",
+			    lost, g->vcpus.num);
+}
+
+static struct gdump_error *pid_find_guest(struct pid_guest *g, struct gdump_error **why)
+{
+	char pid[16];
+	struct gdump_error *err;
+
+	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
+	err = kvm_vcpus_open(g->pid, &g->vcpus, why);
+	if (!err && !g->vcpus.num_vms)
+		err = error_new(GDUMP_ERR_NODATA,
+				"process %d (%s) has no virtual machine of KVM; a guest that QEMU emulates is named qmp:SOCKET",
+				(int)g->pid, process_name("/proc", pid).text);
+	if (!err)
+		err = kvm_slots_open(g->pid, &g->slots);
+	return err ? err : pid_find_memory(g);
+}
+
+static void pid_fill_image(struct pid_guest *g)
+{
+	struct image *image = &g->source.image;
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
+	image->num_cpus = g->vcpus.num;
+	snprintf(image->detail, sizeof(image->detail), "%s, process %d, through KVM",
+		 process_name("/proc", pid).text, (int)g->pid);
+}
+
+static struct gdump_error *pid_check_options(const struct pid_guest *g)
+{
+	if (g->opt.no_direct)
+		return error_new(GDUMP_ERR_USAGE,
+				 "the memory is read from process %d, which --no-direct excludes",
+				 (int)g->pid);
+	if (g->opt.pause_guest && g->opt.live == GDUMP_LIVE_YES)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "--live needs the help of a VMM, which pid: does without; dump the guest while it is paused");
+	if (g->opt.pause_guest && g->opt.live == GDUMP_LIVE_TRY)
+		warn_caller(&g->opt, "the guest is paused, since --live needs the help of a VMM");
+	return NULL;
+}
+
+static struct gdump_error *pid_begin(struct pid_guest *g, struct gdump_error **why)
+{
+	struct source *s = &g->source;
+	struct gdump_error *err = pid_check_options(g);
+
+	if (!err)
+		err = pid_find_guest(g, why);
+	if (!err)
+		err = memory_map_to_image(&g->map, &s->image);
+	if (err)
+		return err;
+	if (g->opt.pause_guest && g->opt.before_pause &&
+	    g->opt.before_pause(g->opt.before_pause_arg, memory_map_size(&g->map)))
+		return error_new(GDUMP_ERR_CANCELED, "canceled before the guest was paused");
+	s->was_running = true;
+	err = pid_take_cpus(g);
+	s->is_mutable = !g->freezer;
+	pid_fill_image(g);
+	return err ? err : image_seal(&s->image);
+}
+
+struct gdump_error *pid_open(const char *name, const struct gdump_open_options *opt,
+			     struct source **ret)
+{
+	CLEANUP_ERROR struct gdump_error *why = NULL;
+	CLEANUP_SOURCE struct source *s = NULL;
+	struct pid_guest *g = calloc(1, sizeof(*g));
+	struct gdump_error *err;
+
+	if (!g)
+		return error_nomem();
+	s = &g->source;
+	source_init(s, &pid_ops);
+	s->debug = debug_of(opt);
+	g->opt = *opt;
+	g->limit = pause_limit_of(opt);
+	err = pid_parse(g, name);
+	if (!err)
+		err = pid_take_machine(&s->image);
+	if (!err)
+		err = pid_begin(g, &why);
+	if (err)
+		return err;
+	pid_warn_of_registers(g, why);
+	*ret = TAKE_PTR(s);
+	return NULL;
+}
+
+struct gdump_error *pid_reach(struct host_guest *g)
+{
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	char name[24];
+	struct gdump_guest_way way = { .name = name };
+
+	if (!g->process->kvm)
+		return NULL;
+	snprintf(name, sizeof(name), "pid:%d", (int)g->process->pid);
+	err = host_kernel_may_read();
+	way.works = way.pauses = way.direct = !err;
+	way.registers = way.works && kvm_sync;
+	way.missing = err ? gdump_error_message(err) :
+		      kvm_sync ? "--live is not possible by process" :
+		      "--live and the registers are not possible by process";
+	return host_guest_add(g, &way);
+}

@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
+#
+# tests/full/kvm.sh - guests of KVM: VMMs that dump their own guests, and guests by the number of
+# their process
+#
+# Where this machine has no /dev/kvm, a guest that QEMU emulates has one: its CPUs have AMD's SVM,
+# Debian's kernel has the modules, and this machine's files are there, read-only.
+# test: kvm 2400
+set -euo pipefail
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+requires_full
+[ "$(uname -m)" = x86_64 ] || skip "is for hosts of x86_64"
+requires qemu-system-x86_64 cpio
+build=$(realpath "$(dirname "$GUESTDUMP")/..")
+[ -x "$build/tests/vmm/test_pid" ] || fail "there is no $build/tests/vmm/test_pid"
+tmpdir
+mkdir -p "$tmp/tree/lib/kvm" "$tmp/share"
+
+# in insmod's order
+number=100
+for module in $("$guest" modules x86_64 kvm-amd 9pnet_virtio 9p virtio_pci); do
+	cp "$module" "$tmp/tree/lib/kvm/$((number++))-${module##*/}"
+done
+read -r _ _ cache < <("$guest" prepare x86_64)
+cp "$cache/kernel" "$cache/initrd.gz" "$tmp/share"
+
+share() { echo "local,path=$1,mount_tag=$2,security_model=none,multidevs=remap${3:-}"; }
+start_guest host --mem 1536M --append mitigations=off --add "$tmp/tree" --wait 600 -- \
+	-accel tcg,thread=multi -cpu max -virtfs "$(share / root ,readonly=on)" \
+	-virtfs "$(share "$build" build ,readonly=on)" -virtfs "$(share "$tmp/share" share)"
+export GUEST_TIMEOUT=900
+
+# A script, since the console has short lines only
+cat >"$tmp/share/mount" <<'EOF'
+set -e
+for d in proc sys dev; do mount --bind /$d /h/$d; done
+mount -t tmpfs tmp /h/tmp
+mount -t tmpfs run /h/run
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=loose,ro build /h/mnt
+mount --bind /share /h/srv
+EOF
+guest_console 'for m in /lib/kvm/*.ko; do insmod $m || true; done; mkdir /h /share'
+guest_console 'mount -t 9p -o trans=virtio,version=9p2000.L,cache=none share /share'
+guest_console 'mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose,ro root /h'
+guest_console 'sh /share/mount; ls /dev/kvm' || fail "the guest has no KVM"
+
+# on_host WORD...: run there; its output and status
+on_host() { guest_console "chroot /h env HOME=/tmp $* 2>&1"; }
+
+for test in kvm pid; do
+	on_host "/mnt/tests/vmm/test_$test" >out || fail "test_$test: $(cat out)"
+done
+
+cat >"$tmp/share/qemu" <<'EOF'
+# a guest of QEMU and KVM: what pid: reads is what QEMU dumps
+set -e
+gd=/mnt/tool/guestdump
+cd /tmp
+setsid qemu-system-x86_64 -accel kvm -cpu host -m 192M -smp 2 -display none -nodefaults -no-reboot \
+	-serial file:console -qmp unix:/tmp/qmp,server=on,wait=off -pidfile pid \
+	-kernel /srv/kernel -initrd /srv/initrd.gz \
+	-append "console=ttyS0 panic=-1 mitigations=off" >qemu.log 2>&1 </dev/null &
+for i in $(seq 600); do
+	! grep -aqs GUEST-READY console || break
+	sleep 1
+done
+tail -n 1 console
+guest=pid:$(cat pid)
+$gd dump -q -d 31 "$guest" small.kdump
+$gd verify -q small.kdump
+$gd info --json small.kdump >info.json
+python3 -c '
+import json
+info = json.load(open("info.json"))
+assert len(info["cpus"]) == 2, info["cpus"]
+for cpu in info["cpus"]:
+    assert int(cpu["registers"]["rip"], 16), cpu
+assert info["tasks"], info'
+$gd dmesg "$guest" | grep -q GUESTDUMP || $gd dmesg "$guest" | grep -q "Linux version"
+printf "%s\n" '{"execute":"qmp_capabilities"}' '{"execute":"stop"}' |
+	python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect("/tmp/qmp")
+f = s.makefile("rw")
+for line in sys.stdin:
+    f.write(line)
+    f.flush()
+    while "return" not in f.readline():
+        pass'
+# paused by QEMU, its CPUs are not in KVM
+status=0
+$gd dump -q -E "$guest" pid.elf || status=$?
+[ $status = 3 ]
+$gd dump -q -E qmp:/tmp/qmp qmp.elf
+for f in pid qmp; do
+	$gd convert -q -f raw $f.elf $f.raw
+	rm $f.elf
+done
+cmp pid.raw qmp.raw
+kill "$(cat pid)"
+EOF
+on_host sh /srv/qemu >out || fail "a guest of QEMU and KVM: $(cat out)"

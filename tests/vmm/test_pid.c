@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * test_pid.c - a guest of another process, which does not help: memory and registers are those of
+ * KVM, and whatever happens to the one who looks, the VMM goes on
+ */
+#include "../unit/check.h"
+#include "tiny.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LOST_SIGHT_MS = 20000 };
+
+static char where[32];
+static pid_t vmm;
+
+/* A VMM with a guest, in a process of its own */
+static pid_t start_vmm(void)
+{
+	static struct tiny t;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe(ready))
+		exit(1);
+	pid = fork();
+	if (!pid) {
+		byte = tiny_start(&t, 0) && tiny_counts(&t, 0) ? '+' : '-';
+		if (write(ready[1], &byte, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (pid < 0 || read(ready[0], &byte, 1) != 1 || byte != '+')
+		exit(1);
+	close(ready[0]);
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static struct gdump *open_vmm(bool pause_guest)
+{
+	const struct gdump_open_options opt = { .size = sizeof(opt), .pause_guest = pause_guest };
+	struct gdump *g = NULL;
+
+	CHECK_OK(gdump_open(where, &opt, &g));
+	if (!g)
+		exit(check_done());
+	return g;
+}
+
+static uint64_t count_of(struct gdump *g)
+{
+	uint64_t n = 0;
+
+	CHECK_OK(gdump_read(g, TINY_COUNTER, &n, sizeof(n)));
+	return n;
+}
+
+/* Whether the guest's CPU 0 counts on: it runs. */
+static bool counts(struct gdump *g)
+{
+	const uint64_t from = count_of(g);
+
+	for (int ms = 0; ms < LOST_SIGHT_MS; ms += 10) {
+		if (count_of(g) != from)
+			return true;
+		poll(NULL, 0, 10);
+	}
+	return false;
+}
+
+static bool runs(void)
+{
+	struct gdump *g = open_vmm(false);
+	const bool ret = counts(g);
+
+	gdump_close(g);
+	return ret;
+}
+
+static uint64_t reg(const struct gdump *g, size_t cpu, const char *set, const char *name)
+{
+	struct gdump_register r;
+
+	for (size_t i = 0; gdump_register_at(g, cpu, i, &r); i++) {
+		if (!strcmp(r.name, name) && !strcmp(r.set, set))
+			return r.value;
+	}
+	CHECK_STR(name, "a register");
+	return 0;
+}
+
+/* CPU 1 has halted: its thread is in the VMM, and so KVM stores nothing. */
+static void check_registers(const struct gdump *g)
+{
+	const uint64_t rip = reg(g, 0, "general", "rip");
+
+	CHECK_INT(gdump_info(g)->num_cpus, TINY_CPUS);
+	CHECK_INT(gdump_info(g)->num_lost_cpus, 1);
+	CHECK_INT(reg(g, 0, "general", "r12"), TINY_R12(0));
+	CHECK_INT(reg(g, 0, "general", "r13"), ~TINY_R12(0));
+	CHECK_INT(reg(g, 0, "general", "fs_base"), TINY_FS_BASE);
+	CHECK_INT(reg(g, 0, "control", "cr3"), TINY_PML4);
+	CHECK_INT(reg(g, 0, "control", "cs_sel"), 8);
+	CHECK(rip == TINY_CODE + 20 || rip == TINY_CODE + 28);
+	CHECK_INT(reg(g, 1, "general", "rip"), 0);
+}
+
+static void check_memory(struct gdump *g)
+{
+	const struct gdump_info *info = gdump_info(g);
+	unsigned char page[4096];
+	char text[12];
+	size_t bad = 0;
+
+	CHECK_INT(info->num_ranges, 2);
+	CHECK_INT(info->ranges[0].start, 0);
+	CHECK_INT(info->ranges[0].size, TINY_LOW_SIZE);
+	CHECK_INT(info->ranges[1].start, TINY_HIGH_PADDR);
+	CHECK_INT(info->ranges[1].size, TINY_HIGH_SIZE);
+	for (uint32_t i = 1 << 20; i < 2 << 20; i += 8192) {
+		CHECK_OK(gdump_read(g, i, page, sizeof(page)));
+		for (uint32_t k = 0; k < sizeof(page); k++)
+			bad += page[k] != (unsigned char)(i / 4096 + k * 7);
+	}
+	CHECK_INT(bad, 0);
+	CHECK_OK(gdump_read(g, TINY_HIGH_PADDR + 12345, text, sizeof(text)));
+	CHECK_STR(text, "high memory");
+	CHECK_ERR(gdump_read(g, TINY_LOW_SIZE, page, sizeof(page)), GDUMP_ERR_NODATA, "0x400000");
+}
+
+static void test_running(void)
+{
+	struct gdump *g = open_vmm(false);
+
+	CHECK(gdump_info(g)->is_guest && gdump_info(g)->was_running);
+	check_registers(g);
+	check_memory(g);
+	CHECK(counts(g));
+	gdump_close(g);
+}
+
+static void test_paused(void)
+{
+	struct gdump *g = open_vmm(true);
+	const uint64_t count = count_of(g);
+
+	check_registers(g);
+	check_memory(g);
+	poll(NULL, 0, 100);
+	CHECK_INT(count_of(g), count);
+	CHECK(gdump_paused_us(g) >= 100000);
+	CHECK_OK(gdump_resume(g));
+	CHECK(counts(g));
+	gdump_close(g);
+	CHECK(runs());
+}
+
+/* What is written is what the guest had while it was paused. */
+static void test_write(void)
+{
+	char dir[] = "/tmp/gd-test-pid.XXXXXX", path[64];
+	struct gdump_result result = { .size = sizeof(result) };
+	const struct gdump_write_options opt = { .size = sizeof(opt), .resume_guest = true,
+						 .result = &result };
+	struct gdump *g = open_vmm(true), *file = NULL;
+	const uint64_t count = count_of(g);
+
+	CHECK(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/kdump", dir);
+	CHECK_OK(gdump_write(g, NULL, path, &opt));
+	CHECK_INT(result.lost_cpus, 0);
+	gdump_result_deinit(&result);
+	gdump_close(g);
+	CHECK(runs());
+	CHECK_OK(gdump_open(path, NULL, &file));
+	if (file) {
+		CHECK_INT(count_of(file), count);
+		check_memory(file);
+		CHECK_INT(reg(file, 0, "general", "r12"), TINY_R12(0));
+	}
+	gdump_close(file);
+	unlink(path);
+	CHECK(!rmdir(dir));
+}
+
+/* One who pauses the guest is killed in the middle. */
+static void test_killed(void)
+{
+	for (int i = 0; i < 10; i++) {
+		int ready[2];
+		char byte;
+		pid_t pid;
+
+		CHECK(!pipe(ready));
+		pid = fork();
+		if (!pid) {
+			open_vmm(true);
+			if (write(ready[1], "+", 1) != 1)
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		close(ready[1]);
+		if (i % 2)      /* it is about to pause, or has */
+			poll(NULL, 0, 30 * i);
+		else
+			CHECK_INT(read(ready[0], &byte, 1), 1);
+		close(ready[0]);
+		end_process(pid);
+		CHECK(runs());
+	}
+}
+
+/* The one who started the VMM is not told that it stopped. */
+static void test_unnoticed(void)
+{
+	struct gdump *g = open_vmm(true);
+	int status;
+
+	CHECK_INT(waitpid(vmm, &status, WNOHANG | WUNTRACED | WCONTINUED), 0);
+	gdump_close(g);
+	CHECK_INT(waitpid(vmm, &status, WNOHANG | WUNTRACED | WCONTINUED), 0);
+}
+
+static void test_refused(void)
+{
+	const struct gdump_open_options live = { .size = sizeof(live), .pause_guest = true,
+						 .live = GDUMP_LIVE_YES };
+	const struct gdump_open_options paused = { .size = sizeof(paused), .pause_guest = true };
+	const struct gdump_open_options slow = { .size = sizeof(slow), .no_direct = true };
+	struct gdump *g = NULL;
+	char self[32];
+
+	snprintf(self, sizeof(self), "pid:%d", (int)getpid());
+	CHECK_ERR(gdump_open(self, NULL, &g), GDUMP_ERR_NODATA, "no virtual machine of KVM");
+	CHECK_ERR(gdump_open("pid:", NULL, &g), GDUMP_ERR_USAGE, "not the number of a process");
+	CHECK_ERR(gdump_open("pid:12x", NULL, &g), GDUMP_ERR_USAGE, "not the number of a process");
+	CHECK_ERR(gdump_open("pid:0", NULL, &g), GDUMP_ERR_USAGE, "not the number of a process");
+	CHECK_ERR(gdump_open("pid:4194305", NULL, &g), GDUMP_ERR_OS, "");
+	CHECK_ERR(gdump_open(where, &live, &g), GDUMP_ERR_UNSUPPORTED, "--live");
+	CHECK_ERR(gdump_open(where, &slow, &g), GDUMP_ERR_USAGE, "--no-direct");
+	/* a debugger is there already */
+	CHECK(!ptrace(PTRACE_SEIZE, vmm, NULL, NULL));
+	CHECK_ERR(gdump_open(where, &paused, &g), GDUMP_ERR_OS, "is traced by process");
+	CHECK(!ptrace(PTRACE_INTERRUPT, vmm, NULL, NULL));
+	CHECK_INT(waitpid(vmm, NULL, __WALL), vmm);
+	CHECK(!ptrace(PTRACE_DETACH, vmm, NULL, NULL));
+	CHECK(runs());
+}
+
+int main(void)
+{
+	if (access("/dev/kvm", R_OK | W_OK) || geteuid()) {
+		puts("SKIP: needs /dev/kvm, and root");
+		return 77;
+	}
+	vmm = start_vmm();
+	snprintf(where, sizeof(where), "pid:%d", (int)vmm);
+	test_running();
+	test_paused();
+	test_write();
+	test_unnoticed();
+	test_killed();
+	test_refused();
+	end_process(vmm);
+	return check_done();
+}
