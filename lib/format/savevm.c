@@ -11,7 +11,8 @@
  *
  * A stream ends early when the host goes down while it saves the guest: pages that did
  * not get into it are absent.  In a complete stream, pages that were never sent are
- * zero.
+ * zero, but QEMU sends each page at least once, so such a stream is incomplete: either its
+ * addresses were damaged, or the guest reported free pages (free page hinting).
  *
  * Facts: see the headers of migration/; for mapped-ram QEMU's docs/devel/migration/mapped-ram.rst.
  */
@@ -19,6 +20,7 @@
 #include "savevm_source.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +32,7 @@
 #include "../util/cleanup.h"
 
 enum {
-	DESCRIPTION_FIRST = 1 << 20,    /* where the description is looked for: */
-	DESCRIPTION_MOST = 64 << 20,    /* so far from the end, and then so far */
+	DEVICE_BYTES = 4 << 20,         /* read after the RAM, and then as many */
 	MAX_DEVICE_BYTES = 256 << 20,
 	MAX_EARLY_BYTES = 16 << 20,
 	READ_SIZE = 1 << 20,            /* of the stream, at once               */
@@ -48,19 +49,27 @@ static void savevm_drop_devices(struct savevm *v)
 	free(v->early);
 	free(v->late);
 	v->early = v->late = NULL;
+	v->early_len = v->late_len = 0;
+}
+
+/* Forget the stream. */
+static void savevm_drop_stream(struct savevm *v)
+{
+	savevm_drop_devices(v);
+	for (size_t i = 0; v->bitmaps && i < v->m.num_blocks; i++)
+		free(v->bitmaps[i]);
+	free(v->bitmaps);
+	v->bitmaps = NULL;
+	page_index_deinit(&v->index);
+	migration_deinit(&v->m);
 }
 
 static void savevm_close(struct source *s)
 {
 	struct savevm *v = (struct savevm *)s;
 
-	savevm_drop_devices(v);
-	for (size_t i = 0; v->bitmaps && i < v->m.num_blocks; i++)
-		free(v->bitmaps[i]);
-	free(v->bitmaps);
-	page_index_deinit(&v->index);
+	savevm_drop_stream(v);
 	placement_deinit(&v->layout);
-	migration_deinit(&v->m);
 	bytes_close(v->in);
 	free(v);
 }
@@ -132,7 +141,8 @@ static struct gdump_error *savevm_on_device(void *arg, uint64_t pos, uint64_t le
 			  (size_t)MIN(len + STREAM_FOOTER_SIZE, v->in->size - pos));
 }
 
-static struct gdump_error *savevm_read_stream(struct savevm *v, uint64_t pos)
+/* Read the RAM of the stream at @pos.  @page_size is used where the stream does not say it. */
+static struct gdump_error *savevm_read_ram(struct savevm *v, uint64_t pos, uint32_t page_size)
 {
 	const struct migration_events events = {
 		.blocks = savevm_on_blocks, .page = savevm_on_page, .device = savevm_on_device, .arg = v,
@@ -141,8 +151,7 @@ static struct gdump_error *savevm_read_stream(struct savevm *v, uint64_t pos)
 	struct migration *m = &v->m;
 	struct gdump_error *err = buf ? migration_init(m, pos, &events) : error_nomem();
 
-	if (v->devices.page_size)
-		m->page_size = v->devices.page_size;
+	m->page_size = page_size;
 	while (!err && !m->ram_done) {
 		size_t len;
 
@@ -158,44 +167,77 @@ static struct gdump_error *savevm_read_stream(struct savevm *v, uint64_t pos)
 	return err;
 }
 
-static struct gdump_error *savevm_describe(struct savevm *v, uint64_t pos)
+/* Read @len bytes after the RAM, and find the description in them. */
+static struct gdump_error *savevm_read_late(struct savevm *v, uint64_t pos, size_t len)
 {
-	static const size_t sizes[] = { DESCRIPTION_FIRST, DESCRIPTION_MOST };
-	const uint64_t have = v->in->size - MIN(pos, v->in->size);
+	struct gdump_error *err;
+
+	free(v->late);
+	v->late_len = len;
+	v->late = malloc(len + 1);
+	if (!v->late)
+		return error_nomem();
+	err = bytes_read(v->in, pos, v->late, len);
+	return err ? err : devices_describe(&v->devices, v->late, len);
+}
+
+/* Read the devices, and find out whether the stream is there to its end. */
+static struct gdump_error *savevm_read_devices(struct savevm *v)
+{
+	static const size_t sizes[] = { DEVICE_BYTES, MAX_DEVICE_BYTES };
+	const uint64_t pos = migration_pos(&v->m), left = v->in->size - MIN(pos, v->in->size);
 	struct gdump_error *err = NULL;
+	size_t end;
 
+	if (!v->m.ram_done)
+		return NULL;
 	for (size_t i = 0; !err && !v->devices.desc && i < ARRAY_SIZE(sizes); i++) {
-		const size_t len = (size_t)MIN(have, sizes[i]);
-		CLEANUP_FREE unsigned char *buf = malloc(len + 1);
-
-		if (i && len <= sizes[i - 1])
-			break;
-		if (!buf)
-			return error_nomem();
-		err = bytes_read(v->in, v->in->size - len, buf, len);
-		if (!err)
-			err = devices_describe(&v->devices, buf, len);
+		if (!i || left > sizes[i - 1])
+			err = savevm_read_late(v, pos, (size_t)MIN(left, sizes[i]));
 	}
+	v->devices.ram_id = v->m.ram_id;
+	if (!err)
+		err = devices_parse(&v->devices, v->early, v->early_len, &end);
+	if (!err)
+		err = devices_parse(&v->devices, v->late, v->late_len, &end);
+	if (!err)
+		v->complete = !v->devices.has_ram &&
+			      devices_are_complete(&v->devices, v->late, v->late_len, end);
 	return err;
 }
 
-static struct gdump_error *savevm_read_devices(struct savevm *v)
+/* Read the stream, taking @page_size where it does not say it; the description must agree. */
+static struct gdump_error *savevm_read_with(struct savevm *v, uint64_t pos, uint32_t page_size)
 {
-	const uint64_t pos = migration_pos(&v->m);
-	const uint64_t len = v->in->size - MIN(pos, v->in->size);
-	struct gdump_error *err;
+	struct gdump_error *err = savevm_read_ram(v, pos, page_size);
 
-	if (!v->devices.desc || !v->m.ram_done || len > MAX_DEVICE_BYTES)
-		return NULL;
-	v->late = malloc((size_t)len + 1);
-	if (!v->late)
-		return error_nomem();
-	err = bytes_read(v->in, pos, v->late, (size_t)len);
 	if (!err)
-		err = devices_parse(&v->devices, v->early, v->early_len);
-	if (!err)
-		err = devices_parse(&v->devices, v->late, (size_t)len);
+		err = savevm_read_devices(v);
+	if (!err && v->devices.page_size && v->devices.page_size != v->m.page_size)
+		err = error_new(GDUMP_ERR_CORRUPT,
+				"migration stream: the pages have %u bytes, but %u by the description of the devices",
+				v->m.page_size, v->devices.page_size);
 	return err;
+}
+
+/* Only the description at the end says the page size of most machines, so others than the usual
+ * one are tried.  Then the description must confirm it.
+ */
+static struct gdump_error *savevm_read_stream(struct savevm *v, uint64_t pos)
+{
+	static const uint32_t others[] = { 16384, 8192, 1024, 65536 };
+	CLEANUP_ERROR struct gdump_error *first = savevm_read_with(v, pos, 4096), *err = NULL;
+
+	if (!first || gdump_error_code(first) != GDUMP_ERR_CORRUPT)
+		return TAKE_PTR(first);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		savevm_drop_stream(v);
+		gdump_error_destroy(err);
+		err = savevm_read_with(v, pos, others[i]);
+		if (!err && v->devices.page_size == others[i])
+			return NULL;
+	}
+	return TAKE_PTR(first);
 }
 
 /* A shared memory backend's contents stay where they are, in its own file. */
@@ -274,38 +316,70 @@ static struct gdump_error *savevm_add_vmcoreinfo(struct savevm *v)
 	return paddr ? find_vmcoreinfo(&v->source, paddr) : NULL;
 }
 
+/* How many pages of RAM a complete stream never sent.  virtio-mem does not send what the guest
+ * has not plugged, and mapped-ram does not send zeros.
+ */
+static uint64_t savevm_count_never(const struct savevm *v)
+{
+	uint64_t num = 0;
+
+	for (size_t i = 0; i < v->layout.num_ranges; i++) {
+		const struct block_range *r = &v->layout.ranges[i];
+		const struct block_pages *b = &v->index.blocks[r->block];
+
+		/* a block counts once: with its beginning */
+		if (!r->off && !r->sparse && b->chunks)
+			num += b->num_pages - b->num_sent;
+	}
+	return num;
+}
+
+/* What is missing or assumed; such a dump is incomplete. */
+static void savevm_find_gaps(struct savevm *v)
+{
+	struct image *image = &v->source.image;
+	const uint64_t never = savevm_count_never(v);
+	char *warning = image->warning;
+	const size_t size = sizeof(image->warning);
+
+	if (!v->m.ram_done)
+		snprintf(warning, size, "the file ends before all memory was saved: pages and registers are missing");
+	else if (never)
+		snprintf(warning, size, "%" PRIu64 " page%s of memory never came: the stream is damaged, or the guest reported free pages",
+			 never, never == 1 ? "" : "s");
+	else if (v->layout.warning[0])
+		snprintf(warning, size, "%s", v->layout.warning);
+	else if (!v->complete)
+		snprintf(warning, size, "the file ends before all devices were saved, or is damaged there: registers are missing");
+	image->incomplete = warning[0];
+	if (!warning[0] && !image->num_cpus)
+		snprintf(warning, size, "the registers of the CPUs are not in the file, or not understood");
+}
+
 static void savevm_describe_image(struct savevm *v, const struct savevm_spec *spec)
 {
 	struct image *image = &v->source.image;
-	const char *warning = v->layout.warning;
+	char again[64] = "";
 
-	snprintf(image->detail, sizeof(image->detail), "%s%s%.60s%s", spec->what,
+	if (v->index.num_again)
+		snprintf(again, sizeof(again), ", %" PRIu64 " page%s came again",
+			 v->index.num_again, v->index.num_again == 1 ? "" : "s");
+	snprintf(image->detail, sizeof(image->detail), "%s%s%.60s%s%s", spec->what,
 		 v->m.machine[0] ? ", machine " : "", v->m.machine,
-		 v->m.mapped_ram ? ", mapped-ram" : "");
-	if (image->incomplete)
-		warning = "the file ends before all memory was saved: pages and registers are missing";
-	else if (!image->num_cpus && !warning)
-		warning = "the registers of the CPUs are not in the file, or not understood";
-	if (warning)
-		snprintf(image->warning, sizeof(image->warning), "%s", warning);
+		 v->m.mapped_ram ? ", mapped-ram" : "", again);
 }
 
 static struct gdump_error *savevm_load(struct savevm *v, const struct savevm_spec *spec)
 {
 	struct image *image = &v->source.image;
-	struct gdump_error *err = savevm_describe(v, spec->pos);
+	struct gdump_error *err = savevm_read_stream(v, spec->pos);
 
-	if (!err)
-		err = savevm_read_stream(v, spec->pos);
-	if (!err)
-		err = savevm_read_devices(v);
 	if (!err)
 		err = placement_make(&v->layout, &v->m, &v->devices, &spec->hints);
 	if (!err)
 		err = savevm_check_ignored(v);
 	if (err)
 		return err;
-	image->incomplete = !v->m.ram_done;
 	image->machine = v->layout.machine;
 	image->is64 = arch_by_machine(image->machine)->is64;
 	image->big = savevm_is_big(v);
@@ -315,8 +389,8 @@ static struct gdump_error *savevm_load(struct savevm *v, const struct savevm_spe
 	if (!err)
 		err = image_seal(image);
 	if (!err)
-		err = savevm_add_vmcoreinfo(v);
-	return err;
+		savevm_find_gaps(v);
+	return err ? err : savevm_add_vmcoreinfo(v);
 }
 
 struct gdump_error *savevm_open_at(struct bytes *in, const struct savevm_spec *spec,

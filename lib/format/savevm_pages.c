@@ -88,8 +88,8 @@ static struct gdump_error *savevm_load_whole(const struct savevm *v, uint64_t en
 		return bytes_read(v->in, value, page, size);
 	case ENTRY_ZLIB:
 		return savevm_decompress_zlib(v, value, page);
-	default:                        /* ENTRY_FILL, or ENTRY_NEVER, of which the value is 0 */
-		memset(page, (int)value, size);
+	default:
+		memset(page, 0, size);
 		return NULL;
 	}
 }
@@ -144,9 +144,9 @@ static struct gdump_error *savevm_read_part(const struct savevm *v, uint64_t ent
 	if (entry_form(entry) == ENTRY_AT)
 		return bytes_read(v->in, entry_value(entry) + from, buf, len);
 	if (entry_form(entry) == ENTRY_NEVER && v->source.image.incomplete)
-		return error_new(GDUMP_ERR_NODATA, "the file ends before this page");
-	if (entry_form(entry) <= ENTRY_FILL) {
-		memset(buf, (int)entry_value(entry), len);
+		return error_new(GDUMP_ERR_NODATA, "this page is not in the file");
+	if (entry_form(entry) <= ENTRY_ZERO) {
+		memset(buf, 0, len);
 		return NULL;
 	}
 	page = malloc(v->m.page_size);
@@ -273,8 +273,7 @@ static enum page_state savevm_state_at(const struct savevm *v, uint32_t block, u
 	form = entry_form(page_index_at(&v->index, block, n));
 	if (form == ENTRY_NEVER)
 		return v->source.image.incomplete ? PAGE_ABSENT : PAGE_HOLE;
-	return form == ENTRY_FILL && !entry_value(page_index_at(&v->index, block, n)) ? PAGE_HOLE
-										     : PAGE_THERE;
+	return form == ENTRY_ZERO ? PAGE_HOLE : PAGE_THERE;
 }
 
 /* The state of a page of the image, which may consist of several pages of the stream */

@@ -21,13 +21,14 @@ struct savevm {
 	struct migration m;             /* its blocks                           */
 	struct page_index index;
 	struct placement layout;
+	bool complete;                  /* the stream is there to its end       */
 	unsigned char **bitmaps;        /* mapped-ram: by block                 */
 	bool big_longs;                 /* they come from a big-endian host     */
 
 	/* only while it is opened */
 	struct devices devices;
 	unsigned char *early, *late;    /* devices before and after the RAM    */
-	size_t early_len;
+	size_t early_len, late_len;
 };
 
 /* mapped-ram: page @n of a block is in the file. */

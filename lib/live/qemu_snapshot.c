@@ -195,12 +195,13 @@ static struct gdump_error *snapshot_take_cpus(struct snapshot *s)
 	struct image *image = &s->qemu->source.image, now = { .machine = image->machine };
 	struct devices devices = { 0 };
 	struct gdump_error *err;
+	size_t end;
 
 	if (now.machine == EM_386)
 		now.machine = EM_X86_64;        /* until the state says so */
 	err = devices_describe(&devices, s->tail, s->tail_len);
 	if (!err)
-		err = devices_parse(&devices, s->tail, s->tail_len);
+		err = devices_parse(&devices, s->tail, s->tail_len, &end);
 	if (!err)
 		err = cpu_notes_add(&now, &devices);
 	if (!err && !image_renew_notes(image, &now))

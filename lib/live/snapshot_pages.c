@@ -46,7 +46,7 @@ struct gdump_error *snapshot_pages_put(struct snapshot_pages *p, const struct mi
 	uint64_t paddr;
 	size_t i = 0;
 
-	if (page->kind != MIGRATION_RAW && (page->kind != MIGRATION_FILL || page->fill))
+	if (page->kind != MIGRATION_RAW && page->kind != MIGRATION_ZERO)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "QEMU's snapshot has a page in a form that no snapshot has: is compression on?");
 	while (!err && block_map_next(&p->map, page->block, page->off, &i, &paddr))

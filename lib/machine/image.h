@@ -38,7 +38,7 @@ struct image {
 	 * program that runs it; or ""
 	 */
 	char guest[256], uuid[40], vmm[128];
-	char warning[160];              /* for gdump_open() to report, or ""    */
+	char warning[256];              /* for gdump_open() to report, or ""    */
 
 	/* ascending, not overlapping; adjacent ranges of one kind are merged */
 	struct gdump_range *ranges;

@@ -11,9 +11,16 @@
  * described by its first element, as all are alike; else each element is a field.
  * So the fields' sizes, added up, lead to each field and to the section's end.
  *
- * The sections after the RAM are parsed in order.  One that the description
- * lacks, or whose footer is not where the sizes say, is skipped by looking for the
+ * The sections after the RAM are parsed in order, up to the byte that ends them.  The description
+ * follows that byte, but without it the length of a section is unknown.  So the description is
+ * found first: as text of the right length that is JSON and lists devices.  A section that the
+ * description lacks, or whose footer is not where the sizes say, is skipped with a search for the
  * footer; its fields cannot be found.
+ *
+ * The clock of a PC is an exception: the machine's memory is placed by what it contains, so it is
+ * also found without a description.
+ *
+ * Facts: QEMU's migration/savevm.c and vmstate.c, hw/rtc/mc146818rtc.c.
  */
 #include "devices.h"
 
@@ -29,33 +36,45 @@ enum {
 	MAX_DEPTH = 32,                 /* of structs in structs                */
 	MAX_DEVICES = 1 << 16,
 	MAX_UNKNOWN = 1 << 10,
+	MAX_TRIES = 16,                 /* texts that may be the description    */
+	CMOS_SIZE = 128,
 };
+
+static const char clock_name[] = "mc146818rtc";
 
 /* No section is larger, and sums of such sizes cannot overflow. */
 static const uint64_t max_size = (uint64_t)1 << 40;
 
+/* The description at @p, whose text has the length in front of it; NULL: there is none. */
+static json_t *desc_load(const unsigned char *p, size_t len)
+{
+	const size_t size = load_be32(p);
+	json_t *desc;
+
+	if (size < 2 || size > len - 4 || p[4] != '{' || p[3 + size] != '}')
+		return NULL;
+	desc = json_loadb((const char *)p + 4, size, 0, NULL);
+	if (json_is_array(json_object_get(desc, "devices")))
+		return desc;
+	json_decref(desc);
+	return NULL;
+}
+
 static json_t *desc_find(const unsigned char *buf, size_t len)
 {
-	unsigned int tries = 16;
+	static const unsigned char begin[] = { STREAM_EOF, STREAM_DESCRIPTION };
+	const unsigned char *p = buf, *end = buf + len;
+	json_t *desc = NULL;
 
-	for (size_t end = len; end > 5 && tries;) {
-		const unsigned char *p = memrchr(buf, STREAM_DESCRIPTION, end - 5);
-		size_t size;
-
-		if (!p)
-			break;
-		end = (size_t)(p - buf) + 5;
-		size = load_be32(p + 1);
-		if (size > 1 && size <= len - end && p[5] == '{' && p[4 + size] == '}') {
-			json_t *j = json_loadb((const char *)p + 5, size, 0, NULL);
-
-			if (j)
-				return j;
-			tries--;
-		}
-		end--;
+	for (unsigned int tries = MAX_TRIES; !desc && tries;) {
+		p = memmem(p, (size_t)(end - p), begin, sizeof(begin));
+		if (!p || end - p < 7)
+			return NULL;
+		p += sizeof(begin);
+		tries -= p[4] == '{';
+		desc = desc_load(p, (size_t)(end - p));
 	}
-	return NULL;
+	return desc;
 }
 
 struct gdump_error *devices_describe(struct devices *d, const unsigned char *buf, size_t len)
@@ -194,6 +213,36 @@ static struct gdump_error *devices_add(struct devices *d, const struct device *d
 	return NULL;
 }
 
+static bool header_is_clock(const struct header *h)
+{
+	return h->name_len == strlen(clock_name) && !memcmp(h->name, clock_name, h->name_len);
+}
+
+/* Add a clock that the description lacks, with a description of its first field. */
+static struct gdump_error *devices_add_clock(struct devices *d, const unsigned char *body,
+					     size_t len)
+{
+	if (len < CMOS_SIZE)
+		return NULL;
+	if (!d->clock)
+		d->clock = json_pack("{s:[{s:s, s:i}]}", "fields", "name", "cmos_data", "size",
+				     (int)CMOS_SIZE);
+	if (!d->clock)
+		return error_nomem();
+	return devices_add(d, &(struct device){
+		.name = clock_name, .desc = d->clock, .data = body, .len = len,
+	});
+}
+
+/* A section of unknown size; *@size: the bytes of its body */
+static struct gdump_error *devices_skip(struct devices *d, const struct header *h,
+					const unsigned char *body, size_t len, size_t *size)
+{
+	d->num_unknown++;
+	*size = migration_find_footer(body, len, h->id, true);
+	return header_is_clock(h) && *size < len ? devices_add_clock(d, body, *size) : NULL;
+}
+
 /* The START or FULL section at @p; *@used: its bytes, without the footer. */
 static struct gdump_error *devices_parse_one(struct devices *d, const unsigned char *p, size_t len,
 					     size_t *used)
@@ -203,6 +252,7 @@ static struct gdump_error *devices_parse_one(struct devices *d, const unsigned c
 	struct header h;
 	json_t *desc;
 	uint64_t size;
+	size_t skipped;
 
 	*used = len;
 	if (!header_get(p, len, &h) || d->num_unknown > MAX_UNKNOWN)
@@ -217,18 +267,20 @@ static struct gdump_error *devices_parse_one(struct devices *d, const unsigned c
 			.instance = h.instance, .desc = desc, .data = body, .len = (size_t)size,
 		});
 	} else {
-		d->num_unknown++;
-		size = migration_find_footer(body, len, h.id, true);
+		err = devices_skip(d, &h, body, len, &skipped);
+		size = skipped;
 	}
 	*used = h.size + (size_t)size;
 	return err;
 }
 
-struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, size_t len)
+struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, size_t len,
+				  size_t *end)
 {
 	struct gdump_error *err = NULL;
 	size_t at = 0, n;
 
+	*end = len;
 	while (!err && at < len) {
 		const unsigned char *p = buf + at;
 		const size_t left = len - at;
@@ -238,6 +290,7 @@ struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, s
 			err = devices_parse_one(d, p, left, &n);
 			break;
 		case STREAM_PART: case STREAM_END:
+			d->has_ram |= left >= 5 && load_be32(p + 1) == d->ram_id;
 			n = left < 5 ? left
 				     : 5 + migration_find_footer(p + 5, left - 5,
 								 load_be32(p + 1), true);
@@ -248,6 +301,9 @@ struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, s
 		case STREAM_FOOTER:
 			n = STREAM_FOOTER_SIZE;
 			break;
+		case STREAM_EOF:
+			*end = at;
+			return NULL;
 		default:
 			return NULL;
 		}
@@ -256,9 +312,16 @@ struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, s
 	return err;
 }
 
+bool devices_are_complete(const struct devices *d, const unsigned char *buf, size_t len, size_t end)
+{
+	/* without its text, a description that begins was cut or damaged */
+	return d->desc || (end < len && (end + 1 == len || buf[end + 1] != STREAM_DESCRIPTION));
+}
+
 void devices_deinit(struct devices *d)
 {
 	json_decref(d->desc);
+	json_decref(d->clock);
 	free(d->list);
 	*d = (struct devices){ 0 };
 }

@@ -4,8 +4,8 @@
  * migration/devices.h - the states of devices, CPUs among them, in a stream
  *
  * A device's state is a row of fields without names or lengths.  Since QEMU 2.3, JSON text
- * at the end of the stream describes them.  Fields are found by name, so it does not
- * matter which others a version of QEMU has in front of them.
+ * after the last section describes them, unless the machine has suppress-vmdesc=on.  Fields are
+ * found by name, so it does not matter which others a version of QEMU has in front of them.
  */
 #pragma once
 
@@ -23,20 +23,29 @@ struct device {
 
 struct devices {
 	json_t *desc;                   /* NULL: there is none                  */
+	json_t *clock;                  /* what is known of a clock without it  */
 	uint32_t page_size;             /* of QEMU's target; 0: not said        */
 	struct device *list;            /* in the order of the stream           */
 	size_t num, num_unknown;
+	uint32_t ram_id;                /* the number of the RAM's sections, set by the caller */
+	bool has_ram;                   /* another one of those was found       */
 	size_t cursor;                  /* of the description's devices         */
 };
 
-/* Find the description in the last bytes of a stream.  None is no error. */
+/* Find the description in the bytes after the RAM: the first that follows the end of sections.
+ * That there is none is not an error.
+ */
 MUST_CHECK struct gdump_error *devices_describe(struct devices *d, const unsigned char *buf,
 						size_t len);
-/* Add the devices in the sections in @buf, which is borrowed until deinit.  What follows
- * something that cannot be understood is ignored.
+/* Add the devices in the sections in @buf, which is borrowed until deinit, and set *@end to where
+ * the sections end: at STREAM_EOF, or @len if they have no end.  Without a description, only the
+ * clock of a PC is added, whose state begins with the CMOS memory in every version.
  */
 MUST_CHECK struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf,
-					     size_t len);
+					     size_t len, size_t *end);
+/* Whether the bytes after the RAM, whose sections end at @end, are all of the stream. */
+bool devices_are_complete(const struct devices *d, const unsigned char *buf, size_t len,
+			  size_t end);
 void devices_deinit(struct devices *d);
 
 /* The first device @name from number @i on, or NULL. */

@@ -38,11 +38,12 @@ struct block_range {
 	uint64_t paddr, size;
 	uint64_t off;                   /* in the block                         */
 	uint32_t block;
+	bool sparse;                    /* virtio-mem: parts may not be plugged */
 };
 
 enum migration_kind {
 	MIGRATION_RAW,
-	MIGRATION_FILL,                 /* all bytes are .fill                  */
+	MIGRATION_ZERO,                 /* all bytes are 0                      */
 	MIGRATION_ZLIB,                 /* compressed, until QEMU 9.0           */
 	MIGRATION_XBZRLE,               /* changes to what was sent before      */
 };
@@ -51,8 +52,7 @@ enum migration_kind {
 struct migration_page {
 	enum migration_kind kind;
 	uint32_t block;
-	uint8_t fill;
-	uint32_t len;                   /* bytes of data, 0 for MIGRATION_FILL  */
+	uint32_t len;                   /* bytes of data, 0 for MIGRATION_ZERO  */
 	uint64_t off;                   /* in the block; inside of it           */
 	uint64_t pos;                   /* of the data, in the stream           */
 	const unsigned char *data;      /* valid during the call; in the bytes that

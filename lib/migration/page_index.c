@@ -85,9 +85,11 @@ struct gdump_error *page_index_add(struct page_index *x, const struct migration_
 			return err;
 	}
 	entry = &(*chunk)[n % CHUNK_PAGES];
+	x->num_again += *entry != 0;
+	b->num_sent += !*entry;
 	switch (page->kind) {
-	case MIGRATION_FILL:
-		*entry = entry_make(ENTRY_FILL, page->fill);
+	case MIGRATION_ZERO:
+		*entry = entry_make(ENTRY_ZERO, 0);
 		return NULL;
 	case MIGRATION_RAW:
 		*entry = entry_make(ENTRY_AT, page->pos);
@@ -96,6 +98,9 @@ struct gdump_error *page_index_add(struct page_index *x, const struct migration_
 		*entry = entry_make(ENTRY_ZLIB, page->pos);
 		return NULL;
 	case MIGRATION_XBZRLE:
+		if (!*entry)
+			return error_new(GDUMP_ERR_CORRUPT, "migration stream at offset %" PRIu64
+					 ": this changes a page that was never sent", page->pos);
 		return page_index_add_delta(x, *entry, page->pos, entry);
 	}
 	return NULL;

@@ -11,7 +11,7 @@
 #include "migration.h"
 
 /* What is known of a page; ENTRY_NEVER is 0: it has not come. */
-enum page_form { ENTRY_NEVER, ENTRY_FILL, ENTRY_AT, ENTRY_ZLIB, ENTRY_DELTA };
+enum page_form { ENTRY_NEVER, ENTRY_ZERO, ENTRY_AT, ENTRY_ZLIB, ENTRY_DELTA };
 
 struct page_delta {
 	uint64_t before;                /* the entry that it changes            */
@@ -21,12 +21,14 @@ struct page_delta {
 struct page_index {
 	struct block_pages {
 		uint64_t num_pages;
+		uint64_t num_sent;      /* of them, those that came at least once */
 		uint64_t **chunks;      /* NULL: mapped-ram, nothing is kept    */
 	} *blocks;
 	size_t num_blocks;
 	struct page_delta *deltas;
 	size_t num_deltas;
 	uint64_t bytes;                 /* of all chunks                        */
+	uint64_t num_again;             /* pages that came for a place that had one */
 	uint32_t page_size;
 };
 
@@ -49,7 +51,7 @@ static inline enum page_form entry_form(uint64_t entry)
 	return (enum page_form)(entry >> 56);
 }
 
-/* The fill byte, a place in the stream, or the number of a delta. */
+/* A place in the stream, or the number of a delta; 0 for ENTRY_NEVER and ENTRY_ZERO */
 static inline uint64_t entry_value(uint64_t entry)
 {
 	return entry & (((uint64_t)1 << 56) - 1);

@@ -3,27 +3,32 @@
 /*
  * migration/placement.c - where in guest-physical memory a stream's blocks are
  *
- * Theory of operation.  Each block of RAM is one of these, looked for in this order:
+ * Theory of operation.  The board is found by the machine's name, or where the stream does not say
+ * it, by the name of the block with the machine's memory.  An unknown board is an error: its memory
+ * may begin anywhere.  Then each block is one of these, in this order:
  *
+ *     the machine's memory    the board's name for it, such as "pc.ram"
+ *     a device's own          ROMs, flash, video memory, tags: by name; omitted
  *     a block with a hint     a DIMM whose address the domain's XML gives
  *     virtio-mem              the state of its device has its address and size
- *     a device's own          ROMs, flash, video memory: by name; omitted
- *     the machine's memory    "pc.ram", or a memory backend with a name of its
- *                             own, or one such for each NUMA node
- *     a DIMM                  anything else: an error, since nothing has its address
+ *     the machine's memory    a memory backend with a name of its own, or one for each NUMA node
+ *     unknown                 a DIMM, say: omitted, and the dump is incomplete, as nothing in the
+ *                             stream has its address
  *
- * The machine's memory begins at the machine's base address.  A PC has a hole below
- * 4 GiB for devices.  Its lower end follows from the machine and the size, unless
- * the user moved it (max-ram-below-4g); but the firmware gets the sizes below
- * and above through the CMOS memory of the clock, whose state is in the stream.
+ * The machine's memory begins at the board's base address.  A PC has a hole below 4 GiB for
+ * devices.  Its lower end follows from the machine and the size, unless the user moved it
+ * (max-ram-below-4g).  But the firmware gets the sizes below and above through the CMOS memory of
+ * the clock, whose state is in the stream.  If that does not prove where the hole is, the rule is
+ * used, and the placement is marked as assumed.
  *
- * Facts: QEMU's hw/i386/pc_piix.c, pc_q35.c, microvm.c and pc.c (CMOS); hw/arm/virt.c,
- * hw/riscv/virt.c, hw/loongarch/virt.c, hw/virtio/virtio-mem.c.
+ * Facts: QEMU's hw/i386/pc_piix.c, pc_q35.c, microvm.c and pc.c (CMOS); hw/arm/virt.c, sbsa-ref.c
+ * and raspi.c, hw/riscv/virt.c, hw/loongarch/virt.c, hw/virtio/virtio-mem.c, hw/tpm/tpm_ppi.c.
  */
 #include "placement.h"
 
 #include <elf.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,38 +39,34 @@
 #define EM_LOONGARCH 258
 #endif
 
+#define KiB ((uint64_t)1 << 10)
 #define MiB ((uint64_t)1 << 20)
 #define GiB ((uint64_t)1 << 30)
 
-/* The machine's memory, by the name that it has without a memory backend. */
+/* The machines whose memory can be placed */
 static const struct board {
-	const char *block;
-	uint16_t machine;
-} boards[] = {
-	{ "pc.ram",               EM_X86_64 },
-	{ "microvm.ram",          EM_X86_64 },
-	{ "mach-virt.ram",        EM_AARCH64 },
-	{ "ppc_spapr.ram",        EM_PPC64 },
-	{ "pnv.ram",              EM_PPC64 },
-	{ "s390.ram",             EM_S390 },
-	{ "riscv_virt_board.ram", EM_RISCV },
-	{ "loongarch.ram",        EM_LOONGARCH },
-};
-
-/* Where the machines of an architecture have their memory; others: from 0 on */
-static const struct memory_map {
-	uint16_t machine;
-	uint64_t base;                  /* of all                               */
+	const char *name;               /* the beginning of the machine's name  */
+	uint16_t arch;                  /* ELF e_machine                        */
+	const char *block;              /* its memory without a backend, if a
+					 * name like this is only for that      */
+	uint64_t base;                  /* where its memory begins              */
 	/* size of what is below a hole, and where the rest begins; below 0, rest not: as
 	 * in a PC; both 0: there is no hole
 	 */
 	uint64_t below, rest;
-} memory_maps[] = {
-	{ EM_X86_64,    .rest = 4 * GiB },
-	{ EM_AARCH64,   .base = GiB },
-	{ EM_ARM,       .base = GiB },
-	{ EM_RISCV,     .base = 2 * GiB },
-	{ EM_LOONGARCH, .below = 256 * MiB, .rest = 2 * GiB },
+} boards[] = {
+	{ "pc",              EM_X86_64,    "pc.ram",        .rest = 4 * GiB },
+	{ "q35",             EM_X86_64,    "pc.ram",        .rest = 4 * GiB },
+	{ "isapc",           EM_X86_64,    "pc.ram",        .rest = 4 * GiB },
+	{ "microvm",         EM_X86_64,    "microvm.ram",   .rest = 4 * GiB },
+	{ "virt",            EM_AARCH64,   "mach-virt.ram", .base = GiB },
+	{ "sbsa-ref",        EM_AARCH64,   "sbsa-ref.ram",  .base = 1024 * GiB },
+	{ "raspi",           EM_AARCH64,   "" },
+	{ "pseries",         EM_PPC64,     "ppc_spapr.ram" },
+	{ "powernv",         EM_PPC64,     "pnv.ram" },
+	{ "s390-ccw-virtio", EM_S390,      "s390.ram" },
+	{ "virt",            EM_RISCV,     "riscv_virt_board.ram", .base = 2 * GiB },
+	{ "virt",            EM_LOONGARCH, "loongarch.ram", .below = 256 * MiB, .rest = 2 * GiB },
 };
 
 /* What only the CPU state of one architecture has */
@@ -80,9 +81,6 @@ static const struct {
 	{ "CSR_CRMD", EM_LOONGARCH },
 	{ "mstatus",  EM_RISCV },
 };
-
-/* How the names of machines with an x86 CPU begin */
-static const char *const pcs[] = { "pc", "q35", "microvm", "isapc" };
 
 /* How much of its memory a PC has below 4 GiB: all, if that is less than .all_below, else
  * .below
@@ -102,7 +100,8 @@ struct placer {
 	const struct migration *m;
 	const struct devices *d;
 	const struct placement_hints *hints;
-	const char *machine;            /* its name                             */
+	const char *machine;            /* its name; "": unknown                */
+	const struct board *board;
 	enum block_use *uses;           /* by number of block                   */
 	uint32_t *mains;                /* blocks, in the order of addresses    */
 	size_t num_mains;
@@ -119,17 +118,17 @@ static const char *block_short_name(const struct migration_block *b)
 							      : b->name + sizeof(objects) - 1;
 }
 
-static const struct board *block_board(const struct migration_block *b)
+static bool has_block(const struct migration *m, const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(boards); i++) {
-		if (!strcmp(boards[i].block, b->name))
-			return &boards[i];
+	for (size_t i = 0; i < m->num_blocks; i++) {
+		if (!strcmp(m->blocks[i].name, name))
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
-static uint16_t placement_machine(const struct migration *m, const struct devices *d,
-				  const char *machine)
+/* The architecture of the CPUs, or 0: their state is missing, or not known. */
+static uint16_t cpu_arch(const struct devices *d)
 {
 	const struct device *cpu = devices_find(d, "cpu", 0);
 	struct field f;
@@ -138,17 +137,31 @@ static uint16_t placement_machine(const struct migration *m, const struct device
 		if (device_field(cpu, cpu_fields[i].field, &f))
 			return cpu_fields[i].machine;
 	}
-	for (size_t i = 0; i < m->num_blocks; i++) {
-		const struct board *b = block_board(&m->blocks[i]);
-
-		if (b)
-			return b->machine;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(pcs); i++) {
-		if (!strncmp(machine, pcs[i], strlen(pcs[i])))
-			return EM_X86_64;
-	}
 	return 0;
+}
+
+/* Several architectures have a machine "virt"; the CPUs or the name of a block decide.  NULL: the
+ * machine is unknown, or may be one of several with their memory in different places.
+ */
+static const struct board *placer_find_board(const struct placer *y)
+{
+	const uint16_t arch = cpu_arch(y->d);
+	const struct board *found = NULL;
+	bool differ = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(boards); i++) {
+		const struct board *b = &boards[i];
+
+		if ((arch && b->arch != arch) ||
+		    strncmp(b->name, y->machine, y->machine[0] ? strlen(b->name) : 0))
+			continue;
+		if (has_block(y->m, b->block))
+			return b;
+		differ |= found && (found->base != b->base || found->below != b->below ||
+				    found->rest != b->rest);
+		found = b;
+	}
+	return differ ? NULL : found;
 }
 
 static struct gdump_error *place(struct placement *l, uint64_t paddr, uint64_t size, uint32_t block,
@@ -167,13 +180,22 @@ static struct gdump_error *place(struct placement *l, uint64_t paddr, uint64_t s
 	return NULL;
 }
 
+static void placer_assume(const struct placer *y, const char *what)
+{
+	if (!y->l->warning[0])
+		snprintf(y->l->warning, sizeof(y->l->warning), "%s", what);
+}
+
 /* Which block is what ----------------------------------------------------- */
 
-/* ROMs, flash and video memory: named after their device or its address. */
+/* ROMs, flash, video memory, the tags of MTE, the page of a TPM: named after their device or its
+ * address.
+ */
 static bool block_is_device(const struct migration_block *b)
 {
 	static const char *const parts[] = {
 		"/", ".rom", ".bios", ".vram", ".vrom", ".flash", ".mrom", "ivshmem", "secure-ram",
+		".tag", ".secure-tag", "tpm-ppi",
 	};
 	const char *name = block_short_name(b);
 
@@ -228,7 +250,7 @@ static struct gdump_error *placer_classify(struct placer *y)
 		const struct migration_block *b = &y->m->blocks[i];
 		uint64_t paddr;
 
-		if (block_board(b)) {
+		if (!strcmp(b->name, y->board->block)) {
 			y->uses[i] = USE_MAIN;
 		} else if (block_is_device(b)) {
 			y->uses[i] = USE_DEVICE;
@@ -245,6 +267,8 @@ static struct gdump_error *placer_classify(struct placer *y)
 		if (placer_find_virtio_mem(y, i, &paddr)) {
 			y->uses[i] = USE_PLACED;
 			err = place(y->l, paddr, y->m->blocks[i].size, i, 0);
+			if (!err)
+				y->l->ranges[y->l->num_ranges - 1].sparse = true;
 		} else {
 			y->num_unknown++;
 		}
@@ -267,29 +291,46 @@ static uint64_t pc_below_by_rule(const struct placer *y, uint64_t total)
 	return total < rule->all_below ? total : rule->below;
 }
 
-/* How much RAM is below 4 GiB, and above in units of 64 KiB modulo 2^24, as the
- * firmware gets it; false: the state of the clock is not in the stream.
+/* What the firmware gets: how much RAM is below 4 GiB, rounded down to a multiple of ->unit,
+ * and above in units of 64 KiB modulo 2^24
  */
-static bool pc_below_by_cmos(const struct placer *y, uint64_t *below, uint64_t *above)
+struct cmos_sizes {
+	uint64_t below, unit, above;
+};
+
+/* False: the state of the clock is not in the stream. */
+static bool pc_read_cmos(const struct placer *y, struct cmos_sizes *ret)
 {
 	const struct device *clock = devices_find(y->d, "mc146818rtc", 0);
 	const unsigned char *p;
 	struct field f;
+	uint64_t base, low, high;
 
 	if (!clock || !device_field(clock, "cmos_data", &f) || f.size * f.num < 0x5e)
 		return false;
 	p = f.p;
-	*below = 16 * MiB + ((uint64_t)p[0x34] | (uint64_t)p[0x35] << 8) * 65536;
-	*above = (uint64_t)p[0x5b] | (uint64_t)p[0x5c] << 8 | (uint64_t)p[0x5d] << 16;
-	return p[0x34] || p[0x35];
+	base = (uint64_t)p[0x15] | (uint64_t)p[0x16] << 8;
+	low = (uint64_t)p[0x30] | (uint64_t)p[0x31] << 8;
+	high = (uint64_t)p[0x34] | (uint64_t)p[0x35] << 8;
+	ret->unit = high ? 64 * KiB : KiB;
+	ret->below = high ? 16 * MiB + high * ret->unit :
+		     base < 640 ? base * KiB : MiB + low * KiB;
+	ret->above = (uint64_t)p[0x5b] | (uint64_t)p[0x5c] << 8 | (uint64_t)p[0x5d] << 16;
+	return true;
 }
 
+/* Whether the CMOS proves how much of @total bytes is below 4 GiB: its two sizes are all of it. */
 static bool pc_fits_cmos(const struct placer *y, uint64_t total, uint64_t *below)
 {
-	uint64_t above;
+	struct cmos_sizes sizes;
+	uint64_t rest;
 
-	return pc_below_by_cmos(y, below, &above) && *below <= total + 65535 &&
-	       (((total - MIN(*below, total)) >> 16) & 0xffffff) == above;
+	if (!pc_read_cmos(y, &sizes) || sizes.below > total)
+		return false;
+	rest = total - sizes.below;
+	*below = sizes.above ? sizes.below : total;
+	return sizes.above ? !(rest % (64 * KiB)) && (rest / (64 * KiB) & 0xffffff) == sizes.above :
+			     rest < sizes.unit;
 }
 
 /* The machine's memory ---------------------------------------------------- */
@@ -338,7 +379,7 @@ static void placer_add_by_size(struct placer *y)
 	}
 	if (pc_fits_cmos(y, sum, &below)) {
 		placer_add_prefix(y, "");
-		y->l->warning = "the NUMA nodes' memory is assumed to lie in the order of its names";
+		placer_assume(y, "the memory of the NUMA nodes is assumed to be in the order of its names");
 	}
 }
 
@@ -354,43 +395,34 @@ static void placer_find_mains(struct placer *y)
 	if (!placer_add_prefix(y, "ram-node")) {
 		if (y->num_unknown == 1)
 			placer_add_prefix(y, "");
-		else if (y->l->machine == EM_X86_64)
+		else if (y->board->arch == EM_X86_64)
 			placer_add_by_size(y);
 	}
 	qsort_r(y->mains, y->num_mains, sizeof(*y->mains), block_by_version, y->m->blocks);
 }
 
-static const struct memory_map *memory_map_of(uint16_t machine)
-{
-	static const struct memory_map none = { 0 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(memory_maps); i++) {
-		if (memory_maps[i].machine == machine)
-			return &memory_maps[i];
-	}
-	return &none;
-}
-
 /* How many bytes of the machine's memory lie below the hole */
-static uint64_t below_hole(const struct placer *y, const struct memory_map *map)
+static uint64_t below_hole(const struct placer *y)
 {
 	uint64_t below;
 
-	if (!map->rest)
+	if (!y->board->rest)
 		return UINT64_MAX;
-	if (map->below)
-		return map->below;
-	if (!pc_fits_cmos(y, y->total, &below))
+	if (y->board->below)
+		return y->board->below;
+	if (!pc_fits_cmos(y, y->total, &below)) {
 		below = pc_below_by_rule(y, y->total);
+		placer_assume(y, "where the memory continues above 4 GiB is assumed: the state of the clock, which has it, is missing or does not match the size of the memory");
+	}
 	if (y->total > below && y->total - below > 1008 * GiB)
-		y->l->warning = "there are more than 1008 GiB: an AMD guest has most of it at 1 TiB, not at 4 GiB as assumed";
+		placer_assume(y, "there are more than 1008 GiB: an AMD guest has most of it at 1 TiB, not at 4 GiB as assumed");
 	return below;
 }
 
 static struct gdump_error *placer_place_mains(struct placer *y)
 {
-	const struct memory_map *map = memory_map_of(y->l->machine);
-	const uint64_t below = below_hole(y, map);
+	const struct board *board = y->board;
+	const uint64_t below = below_hole(y);
 	struct gdump_error *err = NULL;
 	uint64_t at = 0;
 
@@ -399,9 +431,9 @@ static struct gdump_error *placer_place_mains(struct placer *y)
 		const uint64_t size = y->m->blocks[block].size;
 		const uint64_t low = at < below ? MIN(size, below - at) : 0;
 
-		err = place(y->l, map->base + at, low, block, 0);
+		err = place(y->l, board->base + at, low, block, 0);
 		if (!err)
-			err = place(y->l, map->rest + at + low - below, size - low, block, low);
+			err = place(y->l, board->rest + at + low - below, size - low, block, low);
 		at += size;
 	}
 	return err;
@@ -431,33 +463,40 @@ static struct gdump_error *placement_check_overlap(const struct placement *l,
 	return NULL;
 }
 
-static struct gdump_error *placer_check_all(const struct placer *y)
+/* Blocks whose address nothing in the stream has are omitted, unless no memory would remain. */
+static struct gdump_error *placer_omit_unknown(const struct placer *y)
 {
-	for (size_t i = 0; i < y->m->num_blocks; i++) {
-		if (y->uses[i] == USE_UNKNOWN)
-			return error_new(GDUMP_ERR_UNSUPPORTED,
-					 "the address of memory block '%s' (%" PRIu64 " MiB) is not in the stream: it may be a DIMM; libvirt's save file (virsh save) has it",
-					 y->m->blocks[i].name, y->m->blocks[i].size >> 20);
-	}
 	if (!y->num_mains)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "no memory block of the stream is one that guestdump knows as a machine's memory");
+				 "no memory block of the stream is one that guestdump knows as the memory of machine '%s'",
+				 y->machine);
+	for (size_t i = 0; i < y->m->num_blocks; i++) {
+		const struct migration_block *b = &y->m->blocks[i];
+
+		if (y->uses[i] == USE_UNKNOWN && !y->l->warning[0])
+			snprintf(y->l->warning, sizeof(y->l->warning),
+				 "memory block '%.64s' (%" PRIu64 " KiB) is omitted: its address is not in the stream; libvirt's save file (virsh save) has the addresses of DIMMs",
+				 b->name, b->size >> 10);
+	}
 	return NULL;
 }
 
 static struct gdump_error *placer_run(struct placer *y)
 {
 	struct placement *l = y->l;
-	struct gdump_error *err = placer_classify(y);
+	struct gdump_error *err;
 
+	y->board = placer_find_board(y);
+	if (!y->board)
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "the machine '%s' is unknown, and so is where its memory begins",
+				 y->machine);
+	l->machine = y->board->arch;
+	err = placer_classify(y);
 	if (err)
 		return err;
 	placer_find_mains(y);
-	err = placer_check_all(y);
-	if (!err && !l->machine)
-		err = error_new(GDUMP_ERR_UNSUPPORTED,
-				"the machine '%s' is unknown, and so is where its memory begins",
-				y->machine);
+	err = placer_omit_unknown(y);
 	if (!err)
 		err = placer_place_mains(y);
 	if (err)
@@ -474,7 +513,6 @@ struct gdump_error *placement_make(struct placement *l, const struct migration *
 
 	if (!y.machine[0] && hints->machine)
 		y.machine = hints->machine;
-	l->machine = placement_machine(m, d, y.machine);
 	y.uses = calloc(m->num_blocks, sizeof(*y.uses));
 	y.mains = calloc(m->num_blocks, sizeof(*y.mains));
 	err = y.uses && y.mains ? placer_run(&y) : error_nomem();

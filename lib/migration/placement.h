@@ -28,12 +28,12 @@ struct placement {
 	uint16_t machine;               /* ELF e_machine                        */
 	struct block_range *ranges;     /* ascending, not overlapping           */
 	size_t num_ranges;
-	const char *warning;            /* static; NULL: all is certain         */
+	char warning[256];              /* what is assumed or omitted; "": nothing */
 };
 
 /* Find all blocks of RAM of @m, whose devices are @d.  @l is zero, and placement_deinit()
- * is due also after an error: GDUMP_ERR_UNSUPPORTED, with the block's name, when
- * an address cannot be known.
+ * is due also after an error: GDUMP_ERR_UNSUPPORTED, when the machine is unknown.  A dump with a
+ * warning is incomplete.
  */
 MUST_CHECK struct gdump_error *placement_make(struct placement *l, const struct migration *m,
 					      const struct devices *d,

@@ -49,10 +49,14 @@ static struct gdump_error *ram_take_mapped(struct migration *m, struct migration
 		return stream_unsupported(m, "the mapped-ram header is not of version 1");
 	if (load_be64(p + 4) != m->page_size)
 		return stream_corrupt(m, "the mapped-ram header has another page size");
+	if (b->bitmap_off != migration_pos(m))
+		return stream_corrupt(m, "invalid bitmap offset of the mapped-ram header: 0x%" PRIx64,
+				      b->bitmap_off);
 	if (b->pages_off < b->bitmap_off ||
 	    b->pages_off - b->bitmap_off < div_up(pages, 64) * 8 ||
-	    b->bitmap_off < migration_pos(m) || b->pages_off > INT64_MAX - b->size)
-		return stream_corrupt(m, "the mapped-ram header contradicts itself");
+	    b->pages_off > INT64_MAX - b->size)
+		return stream_corrupt(m, "invalid pages offset of the mapped-ram header: 0x%" PRIx64,
+				      b->pages_off);
 	m->skip = b->pages_off + b->size - migration_pos(m);
 	return NULL;
 }
@@ -150,6 +154,14 @@ static struct gdump_error *ram_take_block_name(struct migration *m)
 	return NULL;
 }
 
+/* QEMU once filled pages with this byte, but since 1.5 it is always 0. */
+static struct gdump_error *ram_take_zero(struct migration *m)
+{
+	const uint8_t fill = stream_take_u8(m);
+
+	return fill ? stream_corrupt(m, "invalid byte of a zero page: 0x%02x", fill) : NULL;
+}
+
 /* Compressed data is little longer than a page at most. */
 static struct gdump_error *ram_take_compressed_len(struct migration *m, uint32_t *len)
 {
@@ -177,9 +189,8 @@ static struct gdump_error *ram_take_page_header(struct migration *m, uint32_t fl
 {
 	switch (flags & ~(uint32_t)RAM_CONTINUE) {
 	case RAM_ZERO:
-		page->kind = MIGRATION_FILL;
-		page->fill = stream_take_u8(m);
-		return NULL;
+		page->kind = MIGRATION_ZERO;
+		return ram_take_zero(m);
 	case RAM_COMPRESS_PAGE:
 		page->kind = MIGRATION_ZLIB;
 		return ram_take_compressed_len(m, &page->len);

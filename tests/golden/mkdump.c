@@ -415,6 +415,7 @@ static const struct {
 	{ "avml", make_records, true },
 	{ "raw", make_raw, true },
 	{ "savevm", make_savevm, true },
+	{ "libvirt-save", make_libvirt, true },
 	{ "win-dmp", make_win, true },
 };
 

@@ -126,6 +126,7 @@ void s390_notes(struct desc *d);
 void make_records(struct out *o, const struct desc *d);
 void make_raw(struct out *o, const struct desc *d);
 void make_savevm(struct out *o, const struct desc *d);
+void make_libvirt(struct out *o, const struct desc *d);
 void make_win(struct out *o, const struct desc *d);
 /* What a reader of a raw file has to be told: as words of the command, or in a file */
 void print_raw_places(const struct desc *d);
