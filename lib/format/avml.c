@@ -43,8 +43,7 @@ enum {
 };
 
 /* An open file is a struct pieces_source whose pieces are frames: ->off is the offset of a
- * frame's header, ->size its size when decompressed.  One with ->off 0 is a block of zeros
- * that has no frame.
+ * frame's header, ->size its size when decompressed.  A block of zeros has no frame.
  */
 
 struct avml_frame {
@@ -184,7 +183,7 @@ static struct gdump_error *avml_index_record(struct pieces_source *a, uint64_t *
 	begin = *off += LIME_HEADER_SIZE;
 	err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
 	if (!err && avml_is_zero_block(a, begin))
-		return pieces_add(&a->pieces, r.paddr, r.size, 0);
+		return pieces_add(&a->pieces, r.paddr, r.size, PIECE_ZERO);
 	while (!err && done < r.size && !image->incomplete) {
 		err = avml_index_frame(a, *off, r.paddr + done, r.size - done, &f);
 		*off += FRAME_HEADER + f.len;
@@ -263,12 +262,12 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 		p += gap, paddr += gap, len -= gap;
 		if (!len)
 			break;
-		err = x->off ? avml_decompress_frame(a, x, space, out) : NULL;
+		err = x->off != PIECE_ZERO ? avml_decompress_frame(a, x, space, out) : NULL;
 		if (err)
 			return error_prefix(err, "memory at 0x%" PRIx64, paddr);
 		skip = (size_t)(paddr - x->paddr);
 		n = (size_t)MIN(len, x->size - skip);
-		if (x->off)
+		if (x->off != PIECE_ZERO)
 			memcpy(p, out + skip, n);
 		else
 			memset(p, 0, n);

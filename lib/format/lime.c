@@ -10,6 +10,8 @@
  * and with all of their bytes, so the output may be a pipe; device memory above RAM is omitted,
  * since LiME itself dumps only RAM.  If the sink seeks, the headers say that the file is cut
  * short until it is complete; readers ignore those bytes.
+ *
+ * AVML 0.16.0 to 0.17.0 wrote a block of zeros as a header with nothing after it.
  */
 #include "lime.h"
 
@@ -20,6 +22,7 @@
 
 #include "../arch/arch.h"
 #include "../util/bits.h"
+#include "../util/cleanup.h"
 #include "../util/cursor.h"
 #include "format.h"
 #include "pieces_source.h"
@@ -79,6 +82,28 @@ struct gdump_error *lime_get_record(struct bytes *in, uint64_t off, uint32_t mag
 	return NULL;
 }
 
+static bool lime_has_record(struct bytes *in, uint64_t off)
+{
+	struct lime_record r;
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+
+	if (!range_fits(off, LIME_HEADER_SIZE, in->size))
+		return false;
+	err = lime_get_record(in, off, LIME_MAGIC, 1, &r);
+	return !err;
+}
+
+/* Whether the next record begins at @off, where the bytes of record @r should, and none begins
+ * after them: those could begin with a record's header by chance.
+ */
+static bool lime_is_zero_block(struct bytes *in, uint64_t off, const struct lime_record *r)
+{
+	if (!lime_has_record(in, off))
+		return false;
+	return r->size > in->size - off ||
+	       (r->size < in->size - off && !lime_has_record(in, off + r->size));
+}
+
 static struct gdump_error *lime_read_records(struct pieces_source *p)
 {
 	struct image *image = &p->source.image;
@@ -95,9 +120,14 @@ static struct gdump_error *lime_read_records(struct pieces_source *p)
 		if (err)
 			return err;
 		off += LIME_HEADER_SIZE;
+		err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
+		if (!err && lime_is_zero_block(in, off, &r)) {
+			err = pieces_add(&p->pieces, r.paddr, r.size, PIECE_ZERO);
+			len = 0;
+			continue;
+		}
 		len = MIN(r.size, in->size - off);
 		image->incomplete |= r.cut_short || len < r.size;
-		err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
 		if (!err && len)
 			err = pieces_add(&p->pieces, r.paddr, len, off);
 	}

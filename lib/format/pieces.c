@@ -49,7 +49,9 @@ bool pieces_sort(struct pieces *ps)
 			apart = false;
 			if (cut >= p.size)
 				continue;
-			p.paddr += cut, p.off += cut, p.size -= cut;
+			p.paddr += cut, p.size -= cut;
+			if (p.off != PIECE_ZERO)
+				p.off += cut;
 		}
 		last = p.paddr + (p.size - 1);
 		ps->list[n++] = p;
@@ -66,7 +68,7 @@ void pieces_trim(struct pieces *ps, const struct bytes *in, const struct image *
 		struct piece p = ps->list[i];
 		const uint64_t end = p.paddr + p.size;
 
-		if (p.off + p.size == in->size && image_range_at(image, end))
+		if (p.off != PIECE_ZERO && p.off + p.size == in->size && image_range_at(image, end))
 			p.size -= MIN(p.size, end % image->page_size);
 		if (p.size)
 			ps->list[n++] = p;
@@ -98,6 +100,22 @@ uint64_t pieces_absent(const struct pieces *ps, const struct image *image)
 	return bytes / image->page_size;
 }
 
+/* Read from the piece at @paddr, which is in it. */
+static struct gdump_error *piece_read(const struct piece *x, struct bytes *in, uint64_t paddr,
+				      unsigned char *buf, size_t len)
+{
+	if (x->off != PIECE_ZERO)
+		return bytes_read(in, x->off + (paddr - x->paddr), buf, len);
+	memset(buf, 0, len);
+	return NULL;
+}
+
+/* How many of the @len bytes from @paddr on, which are in the piece, are a hole. */
+static uint64_t piece_hole(const struct piece *x, struct bytes *in, uint64_t paddr, uint64_t len)
+{
+	return x->off == PIECE_ZERO ? len : bytes_hole(in, x->off + (paddr - x->paddr), len);
+}
+
 struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint64_t paddr,
 				void *buf, size_t len)
 {
@@ -116,7 +134,7 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 		if (!len)
 			break;
 		n = (size_t)MIN(len, x->size - (paddr - x->paddr));
-		err = bytes_read(in, x->off + (paddr - x->paddr), p, n);
+		err = piece_read(x, in, paddr, p, n);
 		if (err)
 			return error_prefix(err, "memory at 0x%" PRIx64, paddr);
 		some = true;
@@ -149,7 +167,7 @@ static size_t pieces_scan_run(const struct pieces *ps, struct bytes *in, uint32_
 	whole = MIN(whole, num);
 	if (!in || !whole)
 		return (size_t)MAX(whole, 1);
-	hole = bytes_hole(in, x->off + (paddr - x->paddr), whole * page_size) / page_size;
+	hole = piece_hole(x, in, paddr, whole * page_size) / page_size;
 	if (hole)
 		*state = PAGE_HOLE;
 	return (size_t)MAX(hole, 1);
@@ -177,8 +195,7 @@ uint64_t pieces_gap(const struct pieces *ps, struct bytes *in, uint32_t page_siz
 	if (x->paddr > paddr)
 		return MIN((x->paddr - paddr) / page_size, num);
 	*state = PAGE_HOLE;
-	return MIN(bytes_hole(in, x->off + (paddr - x->paddr), x->size - (paddr - x->paddr)) /
-		   page_size, num);
+	return MIN(piece_hole(x, in, paddr, x->size - (paddr - x->paddr)) / page_size, num);
 }
 
 /* Find the next run of uncompressed pages that are adjacent in memory. */

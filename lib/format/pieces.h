@@ -13,8 +13,11 @@
 
 struct piece {
 	uint64_t paddr, size;           /* size is above 0                      */
-	uint64_t off;                   /* of its bytes in the file             */
+	uint64_t off;                   /* of its bytes in the file, or PIECE_ZERO */
 };
+
+/* All bytes are zero, and the file does not have them. */
+#define PIECE_ZERO UINT64_MAX
 
 struct pieces {
 	struct piece *list;

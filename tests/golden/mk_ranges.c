@@ -4,7 +4,8 @@
  * mk_ranges.c - memory and hardly more: LiME, AVML, raw
  *
  * lime, avml   a header of 32 bytes for each range, and the memory.  Options: reverse
- *              (the last range first), again (the first range once more, at the end).
+ *              (the last range first), again (the first range once more, at the end),
+ *              zero-blocks (a range of zeros is a header with nothing after it).
  *              avml compresses it in frames with snappy; exit status 77: not in this build
  * raw          no header.  Options: dense (one range behind the other; else each at the
  *              place that is its address), ranges-file (FILE.ranges says what is where; else
@@ -41,13 +42,19 @@ static unsigned char *memory_of(const struct desc *d, uint64_t start, uint64_t s
 	return buf;
 }
 
+static bool is_zero_block(const struct desc *d, const unsigned char *buf, uint64_t size)
+{
+	return option(d, "zero-blocks") && !buf[0] && !memcmp(buf, buf + 1, size - 1);
+}
+
 static void put_plain(struct out *o, const struct desc *d, const struct area *r, size_t i)
 {
 	unsigned char *buf = memory_of(d, r->start, r->size);
 
 	put_header(o, r, i, "EMiL", 1);
 	mark(o, numbered("memory", i, ""), o->len, 0);
-	put_data(o, buf, r->size);
+	if (!is_zero_block(d, buf, r->size))
+		put_data(o, buf, r->size);
 	free(buf);
 }
 
@@ -90,6 +97,10 @@ static void put_compressed(struct out *o, const struct desc *d, const struct are
 	size_t begin;
 
 	put_header(o, r, i, "AVML", 2);
+	if (is_zero_block(d, buf, r->size)) {
+		free(buf);
+		return;
+	}
 	begin = o->len;
 	put_data(o, "\xff\6\0\0sNaPpY", 10);
 	for (uint64_t at = 0; at < r->size; at += FRAME)
