@@ -45,7 +45,8 @@ const struct s390_saved s390_saved[S390_NUM_SAVED] = {
 
 struct s390_header {
 	uint64_t memory, tod;
-	uint32_t arch;
+	uint64_t real;                  /* memory of the machine; 0: not said   */
+	uint32_t arch, num_pages;       /* num_pages: 0 if it is not said       */
 	unsigned int num_cpus;
 	bool extended, volume, cut_short;
 	uint32_t prefixes[S390_CPUS];
@@ -76,11 +77,14 @@ static struct gdump_error *s390_read_header(struct bytes *in, struct s390_header
 	h->extended = get_u64(&c) == S390_MAGIC_EXTENDED;
 	cursor_take(&c, 24 - 8);
 	h->memory = get_u64(&c);
-	cursor_take(&c, 56 - 32);
+	cursor_take(&c, 48 - 32);
+	h->num_pages = get_u32(&c);
+	cursor_take(&c, 56 - 52);
 	h->tod = get_u64(&c);
 	cursor_take(&c, 72 - 64);
 	h->arch = get_u32(&c);
-	cursor_take(&c, 92 - 76);
+	cursor_take(&c, 84 - 76);
+	h->real = get_u64(&c);
 	h->volume = get_u8(&c);
 	h->num_cpus = get_u16(&c);
 	h->cut_short = !memcmp(buf + S390_CUT_SHORT_OFF, S390_CUT_SHORT, 8);
@@ -173,6 +177,17 @@ static struct gdump_error *s390_find_segments(struct s390_source *s, const struc
 	return err;
 }
 
+/* Nothing in the file shows where the memory of the extended form ends, as zeros follow its last
+ * segment.  But the header also has the low half of the number of pages, and the memory of the
+ * machine, of which a limit may leave some out.
+ */
+static bool s390_has_size(const struct s390_header *h)
+{
+	return !h->extended ||
+	       ((!h->num_pages || h->num_pages == (uint32_t)(h->memory / S390_PAGE)) &&
+		(!h->real || h->real >= h->memory));
+}
+
 /* Whether the end marker is there, with a clock that is not before that of the header */
 static bool s390_is_complete(const struct s390_source *s, const struct s390_header *h)
 {
@@ -180,7 +195,7 @@ static bool s390_is_complete(const struct s390_source *s, const struct s390_head
 	struct cursor c = cursor_init(buf + 8, 8, true, true);
 	struct gdump_error *err;
 
-	if (h->cut_short || !range_fits(s->end, S390_END, s->base.in->size))
+	if (h->cut_short || !s390_has_size(h) || !range_fits(s->end, S390_END, s->base.in->size))
 		return false;
 	err = bytes_read(s->base.in, s->end, buf, sizeof(buf));
 	if (err) {
@@ -217,11 +232,23 @@ static struct gdump_error *s390_scan(struct source *source, uint64_t pfn, size_t
 	return err;
 }
 
+static uint64_t s390_gap(struct source *source, uint64_t pfn, uint64_t num, enum page_state *state)
+{
+	const struct s390_source *s = (const struct s390_source *)source;
+	const uint64_t known = s->known / S390_PAGE, n = pieces_source_gap(source, pfn, num, state);
+
+	if (*state != PAGE_ABSENT || pfn >= known)
+		return n;
+	*state = PAGE_HOLE;
+	return MIN(n, known - pfn);
+}
+
 static const struct source_ops s390_ops = {
 	.name = "s390",
 	.has_absent = true,
 	.read = s390_read,
 	.scan = s390_scan,
+	.gap = s390_gap,
 	.close = pieces_source_close,
 };
 
