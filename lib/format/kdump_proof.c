@@ -146,6 +146,22 @@ static struct gdump_error *kdump_first_data(const struct kdump_source *k,
 	return NULL;
 }
 
+/* Whether page data that begins at @first is only aligned to a block: zeros are in front of it,
+ * and a descriptor that the bits do not count would not be.
+ */
+static bool kdump_is_aligned(const struct kdump_source *k, const struct kdump_part *part,
+			     uint64_t first)
+{
+	const uint32_t bs = k->header.block_size;
+	CLEANUP_FREE unsigned char *gap = calloc(1, bs);
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+
+	if (!gap || first < k->layout.data || first - k->layout.data >= bs || first % bs)
+		return false;
+	err = bytes_read(part->in, k->layout.data, gap, (size_t)(first - k->layout.data));
+	return !err && is_zero(gap, bs);
+}
+
 static struct gdump_error *kdump_check_count_of(struct kdump_source *k,
 						const struct kdump_part *part)
 {
@@ -163,7 +179,7 @@ static struct gdump_error *kdump_check_count_of(struct kdump_source *k,
 	if (!num && k->num_pages)
 		return NULL;            /* an empty part */
 	err = kdump_first_data(k, part, &first);
-	if (err || first == k->layout.data)
+	if (err || first == k->layout.data || kdump_is_aligned(k, part, first))
 		return err;
 	return error_new(GDUMP_ERR_CORRUPT,
 			 "kdump bitmap 2: it has %" PRIu64 " pages, but the page data does not begin at 0x%" PRIx64 ", behind as many descriptors",

@@ -28,7 +28,7 @@ MUST_CHECK struct gdump_error *pieces_add(struct pieces *ps, uint64_t paddr, uin
 					  uint64_t off);
 /* By address; false: some overlap.  There the first in the file wins. */
 bool pieces_sort(struct pieces *ps);
-/* Drop the last page if the end of the file cuts it. */
+/* Drop the last page if the end of the file, which was cut short, is in it. */
 void pieces_trim(struct pieces *ps, const struct bytes *in, const struct image *image);
 void pieces_deinit(struct pieces *ps);
 

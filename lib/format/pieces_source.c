@@ -27,7 +27,8 @@ struct gdump_error *pieces_source_seal(struct pieces_source *p)
 
 	if (err)
 		return err;
-	pieces_trim(&p->pieces, p->in, image);
+	if (image->incomplete)
+		pieces_trim(&p->pieces, p->in, image);
 	image->num_absent = pieces_absent(&p->pieces, image);
 	return NULL;
 }

@@ -9,7 +9,8 @@
  * same-bitmaps (absent pages are not RAM either), padded (32-bit sub header with
  * 8-byte alignment), diskdump (the older signature), split (one that says that it is a part,
  * of all pages), no-second-part (it is not among the inputs), descending (page data from
- * the last page to the first), lost (absent pages have a descriptor that is 0).
+ * the last page to the first), lost (absent pages have a descriptor that is 0), aligned (page
+ * data begins at a block).
  */
 #include "mkdump.h"
 
@@ -309,6 +310,8 @@ void make_kdump(struct out *o, const struct desc *d)
 	put_bitmaps(o, d, &k);
 	k.desc = o->len;
 	k.data = k.desc + 24 * k.num_pages;
+	if (option(d, "aligned"))
+		k.data = (k.data + d->page - 1) / d->page * d->page;
 	mark(o, "desc", k.desc, 0);
 	put_pages(o, d, &k);
 }

@@ -241,6 +241,53 @@ static void test_part(void)
 	}
 }
 
+/* A segment whose data ends within a page, at the end of the file: the rest of the page is zero,
+ * as the header says.  If the data was cut off, the page is missing.
+ */
+static void test_partial_page(void)
+{
+	struct {
+		Elf64_Ehdr e;
+		Elf64_Phdr p;
+		unsigned char data[100];
+	} f = {
+		.e = {
+			.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, __BYTE_ORDER__ ==
+				     __ORDER_BIG_ENDIAN__ ? ELFDATA2MSB : ELFDATA2LSB, EV_CURRENT },
+			.e_type = ET_CORE, .e_machine = EM_X86_64, .e_version = EV_CURRENT,
+			.e_phoff = sizeof(f.e), .e_ehsize = sizeof(f.e),
+			.e_phentsize = sizeof(f.p), .e_phnum = 1,
+		},
+		.p = {
+			.p_type = PT_LOAD, .p_flags = PF_R | PF_W | PF_X,
+			.p_offset = sizeof(f.e) + sizeof(f.p), .p_paddr = 0x10000,
+			.p_filesz = sizeof(f.data), .p_memsz = 4096,
+		},
+	};
+	const size_t len = sizeof(f.e) + sizeof(f.p) + sizeof(f.data);
+	unsigned char page[4096], want[4096] = { 0 };
+	struct gdump *g;
+	int fd;
+
+	memset(f.data, 'p', sizeof(f.data));
+	memset(want, 'p', sizeof(f.data));
+	for (size_t cut = 0; cut < 2; cut++) {
+		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+		CHECK(write(fd, &f, len - cut) == (ssize_t)(len - cut));
+		close(fd);
+		CHECK_OK(gdump_open(path, NULL, &g));
+		CHECK_INT(gdump_info(g)->incomplete, cut);
+		CHECK_INT(gdump_info(g)->num_excluded, cut);
+		if (cut) {
+			CHECK_ERR(gdump_read(g, 0x10000, page, 4096), GDUMP_ERR_NODATA, "");
+		} else {
+			CHECK_OK(gdump_read(g, 0x10000, page, 4096));
+			CHECK(!memcmp(page, want, 4096));
+		}
+		gdump_close(g);
+	}
+}
+
 int main(void)
 {
 	mallopt(M_PERTURB, 0);          /* with it calloc() touches what it gives */
@@ -255,6 +302,7 @@ int main(void)
 	test_xnum();
 	test_claims();
 	test_part();
+	test_partial_page();
 	unlink(path);
 	return check_done();
 }
