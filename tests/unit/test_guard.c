@@ -6,6 +6,7 @@
  * Three processes, as in real life: this one plays QEMU, one stops the guest and
  * one is its guard.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
