@@ -417,10 +417,27 @@ struct gdump_log_record {
 typedef void gdump_log_fn(void *arg, const struct gdump_log_record *record);
 
 /* Call @fn for each record of the log, oldest first, on this thread.
- * GDUMP_ERR_UNSUPPORTED if VMCOREINFO does not give the address of the log.
+ * Without VMCOREINFO, all memory is searched for the log of a kernel that is booting.
+ * GDUMP_ERR_UNSUPPORTED if the log is not found.
  */
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
 struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg);
+
+/* What is in a guest's memory, where its kernel has no VMCOREINFO. */
+struct gdump_system {
+	size_t size;                    /* = sizeof this struct                 */
+	char name[64];                  /* "Linux", "Windows", "the boot loader GRUB",
+					 * ...; "": nothing that is known       */
+	char release[65], version[256]; /* of Linux, as in uname; else ""       */
+	uint64_t paddr;                 /* of the text by which it is recognized */
+};
+
+/* Search all memory for a Linux kernel, and else for other systems, boot loaders and firmware. This
+ * reads all memory, once or twice.  It is of use if gdump_info.release is NULL: a kernel that
+ * has begun to boot has no VMCOREINFO.  GDUMP_ERR_UNSUPPORTED: it would take too long.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
+struct gdump_error *gdump_find_system(struct gdump *g, struct gdump_system *ret);
 
 /* The state of a guest's Linux kernel, from its memory. */
 struct gdump_kernel {

@@ -12,8 +12,11 @@
 #include "codec/codec.h"
 #include "dump.h"
 #include "format/format.h"
+#include "kernel/early_log.h"
 #include "kernel/filter.h"
+#include "kernel/identify.h"
 #include "kernel/printk.h"
+#include "kernel/search.h"
 #include "kernel/state.h"
 #include "kernel/tasks.h"
 #include "parallel.h"
@@ -177,13 +180,52 @@ struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_
 	return error_prefix(err, "%s", g->where);
 }
 
+/* There is no VMCOREINFO: without a log, say what there is in memory. */
+static struct gdump_error *api_early_log(struct source *s, gdump_log_fn *fn, void *arg)
+{
+	struct gdump_system found = { .size = sizeof(found) };
+	struct gdump_error *err = early_log_read(s, fn, arg);
+
+	if (!err || !search_is_possible(s) || gdump_error_code(err) != GDUMP_ERR_UNSUPPORTED)
+		return error_prefix(err, "cannot find the log: there is no VMCOREINFO");
+	gdump_error_destroy(err);
+	err = identify_system(s, &found);
+	if (err)
+		return err;
+	if (found.release[0])
+		return error_new(GDUMP_ERR_UNSUPPORTED,
+				 "cannot find the log: there is no VMCOREINFO, and memory has no log "
+				 "from boot on of its kernel, Linux %s", found.release);
+	return error_new(GDUMP_ERR_UNSUPPORTED,
+			 "cannot find the log: there is no VMCOREINFO, and memory has no Linux "
+			 "kernel, but %s", found.name[0] ? found.name : "nothing that is known");
+}
+
 struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg)
 {
 	struct gdump_error *err = source_usable(g->source);
 
-	if (!err)
+	if (!err && g->source->image.vmcoreinfo)
 		err = printk_read(g->source, fn, arg);
+	else if (!err)
+		err = api_early_log(g->source, fn, arg);
 	return error_prefix(err, "%s", g->where);
+}
+
+struct gdump_error *gdump_find_system(struct gdump *g, struct gdump_system *ret)
+{
+	struct gdump_system found = { .size = ret->size };
+	struct gdump_error *err = args_check(ret, ARGS_LEAST(struct gdump_system, paddr),
+					     "gdump_system");
+
+	if (!err)
+		err = source_usable(g->source);
+	if (!err)
+		err = identify_system(g->source, &found);
+	if (err)
+		return error_prefix(err, "%s", g->where);
+	args_return(ret, &found, sizeof(found));
+	return NULL;
 }
 
 struct gdump_error *gdump_kernel(struct gdump *g, struct gdump_kernel *ret)

@@ -102,7 +102,26 @@ static void print_registers(const struct gdump *g, const struct gdump_info *info
 	}
 }
 
-static void print_kernel(const struct gdump_info *info)
+/* There is no VMCOREINFO: what a search of memory finds */
+static void print_system(struct gdump *g)
+{
+	struct gdump_system found = { .size = sizeof(found) };
+	struct gdump_error *err = gdump_find_system(g, &found);
+
+	if (err)
+		printf("kernel      unknown: there is no VMCOREINFO; %s\n", gdump_error_message(err));
+	else if (found.release[0])
+		printf("kernel      Linux %s, %s\n"
+		       "            without VMCOREINFO: it is booting, or has no support for crash dumps\n",
+		       found.release, found.version);
+	else
+		printf("kernel      unknown: there is no VMCOREINFO; memory was searched for a Linux "
+		       "kernel,\n            other systems, boot loaders and firmware, and has %s\n",
+		       found.name[0] ? found.name : "none that is known");
+	gdump_error_destroy(err);
+}
+
+static void print_kernel(struct gdump *g, const struct gdump_info *info)
 {
 	if (info->release) {
 		printf("kernel      Linux ");
@@ -112,7 +131,7 @@ static void print_kernel(const struct gdump_info *info)
 			print_escaped(info->version, strlen(info->version));
 		printf("\n");
 	} else if (!info->is_locked) {
-		printf("kernel      unknown: there is no VMCOREINFO\n");
+		print_system(g);
 	}
 	if (info->vmcoreinfo)
 		printf("vmcoreinfo  %zu bytes, phys_base 0x%" PRIx64 "\n", info->vmcoreinfo_size,
@@ -151,7 +170,7 @@ static int print_info(const struct info_found *found, const struct arguments *ar
 	if (info->metadata)
 		origin_print(info->metadata, info->is_guest);
 	print_protection(&found->protection);
-	print_kernel(info);
+	print_kernel(g, info);
 	printf("memory      %s in %zu range%s, %" PRIu64 " pages", size_text(bytes).text,
 	       info->num_ranges, info->num_ranges == 1 ? "" : "s", info->num_pages);
 	if (!info->is_guest && info->num_excluded)

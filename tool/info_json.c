@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
+#include <stdio.h>
 #include <string.h>
 
 #include "info.h"
@@ -120,12 +121,31 @@ static json_t *json_vmcoreinfo(const struct gdump_info *info)
 	return info->vmcoreinfo ? json_text(info->vmcoreinfo, info->vmcoreinfo_size) : json_null();
 }
 
+/* Which system it is; without VMCOREINFO, this takes a search of memory. */
+static void json_add_system(json_t *o, struct gdump *g, const struct gdump_info *info)
+{
+	struct gdump_system found = { .size = sizeof(found) };
+	struct gdump_error *err = NULL;
+
+	if (info->release)
+		snprintf(found.name, sizeof(found.name), "Linux");
+	else if (!info->is_locked)
+		err = gdump_find_system(g, &found);
+	gdump_error_destroy(err);
+	json_object_set_new(o, "system", json_string_of(found.name[0] ? found.name : NULL));
+	if (!found.release[0])
+		return;
+	json_object_set_new(o, "kernel_release", json_string_of(found.release));
+	json_object_set_new(o, "kernel_version", json_string_of(found.version));
+}
+
 int info_print_json(const struct info_found *found, const struct arguments *args)
 {
 	const struct gdump_info *info = gdump_info(found->g);
 	json_t *o = json_outline(args->words[0], info);
 	struct gdump_error *err;
 
+	json_add_system(o, found->g, info);
 	json_object_set_new(o, "metadata", json_metadata(info->metadata));
 	json_object_set_new(o, "ranges", json_ranges(info));
 	json_object_set_new(o, "notes", json_notes(info));

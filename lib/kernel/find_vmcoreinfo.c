@@ -27,6 +27,7 @@
 #include "../util/cursor.h"
 #include "../util/text.h"
 #include "../machine/walker.h"
+#include "search.h"
 #include "uts.h"
 #include "../machine/vmcoreinfo.h"
 
@@ -36,9 +37,6 @@ enum {
 	SCAN_PAGES = 32768,             /* most pages of a large guest are holes */
 	READ_BYTES = 256 << 10,
 };
-
-/* The most memory to search if it is slow to read: that takes ten seconds or so. */
-static const uint64_t max_slow_search = (uint64_t)4 << 30;
 
 static const char first_key[] = "OSRELEASE=";
 enum { HEAD_SIZE = NOTE_HEADER + sizeof(first_key) - 1 };
@@ -412,16 +410,6 @@ static void vmcoreinfo_log(const struct source *s, const struct vmcoreinfo_found
 			  found->rival ? "; others contradict it, so it is not used" : "");
 }
 
-/* Whether it would take too long to read all memory, while the guest may be paused */
-static bool vmcoreinfo_is_too_far(const struct source *s)
-{
-	uint64_t size = 0;
-
-	for (size_t i = 0; i < s->image.num_ranges; i++)
-		size += s->image.ranges[i].size;
-	return s->ops->order == READ_ASCENDING && size > max_slow_search;
-}
-
 struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 {
 	struct vmcoreinfo_search_all all = { .source = s, .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -432,7 +420,7 @@ struct gdump_error *find_vmcoreinfo(struct source *s, uint64_t hint)
 		how = "where the guest reported it";
 	} else if (vmcoreinfo_find_by_kernel(s, &all.best)) {
 		how = "where the kernel keeps its address";
-	} else if (vmcoreinfo_is_too_far(s)) {
+	} else if (!search_is_possible(s)) {
 		how = "without a search through all memory";
 		snprintf(s->image.warning, sizeof(s->image.warning),
 			 "memory was not searched for VMCOREINFO, as it is too large to be read "

@@ -18,8 +18,10 @@
 #include "arch/arch.h"
 #include "fuzz.h"
 
+#include "kernel/early_log.h"
 #include "kernel/filter.h"
 #include "kernel/find_vmcoreinfo.h"
+#include "kernel/identify.h"
 #include "kernel/mappings.h"
 #include "kernel/printk.h"
 #include "kernel/state.h"
@@ -106,6 +108,7 @@ static void look_at_task(void *arg, const struct gdump_task *task)
 static void look_at(struct source *s)
 {
 	struct gdump_kernel state = { .size = sizeof(state) };
+	struct gdump_system system = { .size = sizeof(system) };
 	struct mappings maps = { 0 };
 	struct gdump_plan *plan = NULL;
 	struct gdump_error *err = find_vmcoreinfo(s, 0);
@@ -113,6 +116,8 @@ static void look_at(struct source *s)
 	gdump_error_destroy(err);
 	image_read_uts(s);
 	gdump_error_destroy(printk_read(s, look_at_record, NULL));
+	gdump_error_destroy(early_log_read(s, look_at_record, NULL));
+	gdump_error_destroy(identify_system(s, &system));
 	gdump_error_destroy(state_read(s, &state));
 	gdump_error_destroy(tasks_read(s, look_at_task, NULL));
 	err = mappings_find(s, &maps);
