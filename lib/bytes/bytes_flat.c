@@ -19,6 +19,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
+#include "../util/span.h"
 
 enum {
 	HEADER_SIZE = 4096,
@@ -92,19 +93,17 @@ static struct gdump_error *bytes_flat_read(struct bytes *b, uint64_t off, void *
 
 	for (size_t i = record_after(f, off); len && i < f->num_records; i++) {
 		const struct record *r = &f->records[i];
-		size_t gap = r->off > off ? (size_t)MIN(r->off - off, len) : 0;
+		const struct span_step step = span_step(r->off, r->len, off, len);
 		struct gdump_error *err;
-		size_t n;
 
-		memset(p, 0, gap);
-		p += gap, off += gap, len -= gap;
-		if (!len)
+		memset(p, 0, step.gap);
+		p += step.gap, off += step.gap, len -= step.gap;
+		if (!step.len)
 			break;          /* the hole was all of it */
-		n = (size_t)MIN(len, r->len - (off - r->off));
-		err = gather_add(f, &g, r->at + (off - r->off), p, n);
+		err = gather_add(f, &g, r->at + step.skip, p, step.len);
 		if (err)
 			return err;
-		p += n, off += n, len -= n;
+		p += step.len, off += step.len, len -= step.len;
 	}
 	memset(p, 0, len);
 	return gather_read(f, &g);

@@ -26,6 +26,7 @@
 #include "../util/cleanup.h"
 #include "../util/crc32c.h"
 #include "../util/cursor.h"
+#include "../util/span.h"
 #include "format.h"
 #include "lime.h"
 #include "pieces_source.h"
@@ -255,23 +256,20 @@ static struct gdump_error *avml_read(struct source *s, uint64_t paddr, void *buf
 	out = space + 2 * MAX_FRAME;
 	for (size_t i = pieces_after(&a->pieces, paddr); len && i < a->pieces.num; i++) {
 		const struct piece *x = &a->pieces.list[i];
-		size_t gap = x->paddr > paddr ? (size_t)MIN(x->paddr - paddr, len) : 0;
-		size_t skip, n;
+		const struct span_step step = span_step(x->paddr, x->size, paddr, len);
 
-		memset(p, 0, gap);
-		p += gap, paddr += gap, len -= gap;
-		if (!len)
+		memset(p, 0, step.gap);
+		p += step.gap, paddr += step.gap, len -= step.gap;
+		if (!step.len)
 			break;
 		err = x->off != PIECE_ZERO ? avml_decompress_frame(a, x, space, out) : NULL;
 		if (err)
 			return error_prefix(err, "memory at 0x%" PRIx64, paddr);
-		skip = (size_t)(paddr - x->paddr);
-		n = (size_t)MIN(len, x->size - skip);
 		if (x->off != PIECE_ZERO)
-			memcpy(p, out + skip, n);
+			memcpy(p, out + step.skip, step.len);
 		else
-			memset(p, 0, n);
-		p += n, paddr += n, len -= n;
+			memset(p, 0, step.len);
+		p += step.len, paddr += step.len, len -= step.len;
 		some = true;
 	}
 	memset(p, 0, len);

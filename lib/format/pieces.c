@@ -9,6 +9,7 @@
 #include "../util/array.h"
 #include "../util/bisect.h"
 #include "../util/bits.h"
+#include "../util/span.h"
 
 struct gdump_error *pieces_add(struct pieces *ps, uint64_t paddr, uint64_t size, uint64_t off)
 {
@@ -125,20 +126,18 @@ struct gdump_error *pieces_read(const struct pieces *ps, struct bytes *in, uint6
 
 	for (size_t i = pieces_after(ps, paddr); len && i < ps->num; i++) {
 		const struct piece *x = &ps->list[i];
-		size_t gap = x->paddr > paddr ? (size_t)MIN(x->paddr - paddr, len) : 0;
+		const struct span_step step = span_step(x->paddr, x->size, paddr, len);
 		struct gdump_error *err;
-		size_t n;
 
-		memset(p, 0, gap);
-		p += gap, paddr += gap, len -= gap;
-		if (!len)
+		memset(p, 0, step.gap);
+		p += step.gap, paddr += step.gap, len -= step.gap;
+		if (!step.len)
 			break;
-		n = (size_t)MIN(len, x->size - (paddr - x->paddr));
-		err = piece_read(x, in, paddr, p, n);
+		err = piece_read(x, in, paddr, p, step.len);
 		if (err)
 			return error_prefix(err, "memory at 0x%" PRIx64, paddr);
 		some = true;
-		p += n, paddr += n, len -= n;
+		p += step.len, paddr += step.len, len -= step.len;
 	}
 	memset(p, 0, len);
 	if (!some)
