@@ -38,6 +38,7 @@
 
 struct embed {
 	struct source source;
+	struct source_ops ops;          /* those of a protected guest have pv_dump */
 	struct gdump_guest guest;       /* its arrays are used only while it is opened */
 	struct gdump_open_options opt;
 	struct memory_map map;
@@ -275,18 +276,6 @@ static const struct source_ops embed_ops = {
 	.close = embed_close,
 };
 
-/* The same for a protected guest */
-static const struct source_ops embed_protected_ops = {
-	.name = "guest",
-	.read = embed_read,
-	.scan = embed_scan,
-	.borrow = embed_borrow,
-	.guest = &embed_guest,
-	.encryption = &embed_encryption,
-	.pv_dump = &embed_pv_dump,
-	.close = embed_close,
-};
-
 static int embed_by_paddr(const void *a, const void *b)
 {
 	const struct mem_slot *x = a, *y = b;
@@ -417,7 +406,7 @@ static struct gdump_error *embed_protect(struct embed *e, kvm_ioctl_fn *fn)
 	e->sections[COMPLETION] = (struct pv_dump_section){
 		"pv_compl", capture_complete_size(e->capture)
 	};
-	e->source.ops = &embed_protected_ops;
+	e->ops.pv_dump = &embed_pv_dump;
 	return NULL;
 }
 
@@ -485,7 +474,8 @@ struct gdump_error *embed_open(const struct gdump_guest *desc, const struct gdum
 	if (!e)
 		return error_nomem();
 	s = &e->source;
-	source_init(s, &embed_ops);
+	e->ops = embed_ops;
+	source_init(s, &e->ops);
 	e->guest = *desc;
 	s->debug = debug_of(opt);
 	e->opt = *opt;
