@@ -77,8 +77,8 @@ salvages() {
 	local file=$1 max=$2
 	shift 2
 	[ $# -gt 0 ] || set -- "$file"
-	python3 - "$GUESTDUMP" "$file" "$max" "$@" <<'END'
-import json, os, random, subprocess, sys
+	PYTHONPATH=$root/tests/tools /usr/bin/python3 -B - "$GUESTDUMP" "$file" "$max" "$@" <<'END'
+import json, os, random, subprocess, sys, valid_json
 guestdump, name, most, *inputs = sys.argv[1:]
 PAGE = 4096
 raw = open("raw", "rb").read()
@@ -94,9 +94,11 @@ for attempt in range(6):
     open(name, "wb").write(data)
     v = subprocess.run([guestdump, "verify", "-q", "--json", *inputs], stdout=subprocess.PIPE,
                        stderr=subprocess.DEVNULL)
+    problems = valid_json.check(v.stdout.decode())
+    assert not problems, problems
     verdict = json.loads(v.stdout)
-    lost = {p for r in verdict["damaged"] for p in paddrs
-            if r["start"] < p + PAGE and p < r["start"] + r["size"]}
+    damaged = [(int(r["start"], 16), r["size"]) for r in verdict["damaged"]]
+    lost = {p for start, size in damaged for p in paddrs if start < p + PAGE and p < start + size}
     assert v.returncode == 1 and not verdict["tables_damaged"], (name, at, verdict)
     assert 1 <= len(lost) <= int(most), (name, at, verdict["damaged"])
     c = subprocess.run([guestdump, "convert", "-q", "--force", "--salvage", "-f", "elf", *inputs, "saved"],

@@ -159,7 +159,7 @@ for level in 1 16 31; do
 		import json
 		info = json.load(open("info.json"))
 		kept = int(open("dry.out").read().split()[0])
-		assert kept == info["pages"] - info["excluded"], (kept, info["pages"], info["excluded"])
+		assert kept == info["pages"] - info["omitted"], (kept, info["pages"], info["omitted"])
 	PYTHON
 	echo "level $level: $(cat dry.out)"
 done
