@@ -29,9 +29,9 @@ static void *allocate(size_t size)
 			return p;
 		poll(NULL, 0, NAP_MS);
 	}
-	/* without jansson, and on a line of its own whatever was being printed */
+	/* without jansson; an event may have been printed in part */
 	fputs(events_are_json() ? "\n{\"schema\":1,\"type\":\"error\",\"name\":\"no-memory\",\"message\":\"out of memory\",\"errno\":null,\"status\":1,\"partial\":null,\"partial_pages\":null}\n" :
-	      "\nguestdump: out of memory\n", stderr);
+	      "guestdump: out of memory\n", stderr);
 	fflush(stderr);
 	_exit(EXIT_FAILED);
 }
