@@ -39,7 +39,7 @@ reports 'to QEMU: \{"execute":"stop","id":[0-9]+\}$'
 reports 'from QEMU: \{"timestamp".*"event": "STOP"\}$'
 reports 'from QEMU: \{"return": \{\}, "id": [0-9]+\}$'
 reports 'from QEMU: .*FlatView.*\.\.\.$'
-reports "memory at 0x0 of QEMU's process is that of its dump"
+reports "the page at 0x0 is the same in QEMU's process and in QEMU's own dump"
 
 dump -v --no-direct
 reports "the guest is not read by access to QEMU's process: "

@@ -44,7 +44,9 @@ def forbid_more(node, is_part=False):
                 forbid_more(value, key == "$defs")
         else:
             forbid_more(entry)
-    if not is_part and ("$ref" in node or "properties" in node):
+    # python3-jsonschema 4.10 does not count what additionalProperties evaluates
+    if (not is_part and ("$ref" in node or "properties" in node)
+            and "additionalProperties" not in node):
         node["unevaluatedProperties"] = False
 
 
