@@ -217,8 +217,9 @@ struct gdump_open_options {
 };
 
 /* Open a dump file by its path ("-": standard input), or a running guest:
- * "qmp:PATH", the unix socket of QEMU's QMP monitor, or "pid:NUMBER", the process of a guest of
- * KVM.  While such a guest is paused, a thread of the library traces that process.  @opt may be
+ * "qmp:PATH", the unix socket of QEMU's QMP monitor; "libvirt:NAME" or "libvirt+URI:NAME", a
+ * guest of libvirt, whose client library is loaded then; or "pid:NUMBER", the process of a guest
+ * of KVM.  While such a guest is paused, a thread of the library traces that process.  @opt may be
  * NULL.
  */
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)

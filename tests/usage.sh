@@ -133,9 +133,9 @@ for command in dump convert info dmesg verify; do
 		"2 ./vm.sock this is a socket, not a dump; did you mean qmp:./vm.sock?" \
 		"2 unix:./vm.sock,server=on there is no such file; did you mean qmp:./vm.sock?" \
 		"2 QMP:/run/vm.sock there is no such file; did you mean qmp:/run/vm.sock?" \
-		"2 libvirt:vm there is no such file, and \"libvirt:\" does not name a kind of running guest; a running guest is named qmp:SOCKET, pid:N" \
-		"1 myvm this is neither a file nor a running guest, which is named qmp:SOCKET, pid:N (\"guestdump guests\" lists those of this host): No such file or directory" \
-		"1 4999999 this is neither a file nor a running guest, which is named qmp:SOCKET, pid:N (\"guestdump guests\" lists those of this host): No such file or directory"; do
+		"2 xen:vm there is no such file, and \"xen:\" does not name a kind of running guest; a running guest is named qmp:SOCKET, libvirt:NAME, libvirt+URI:NAME, pid:N" \
+		"1 myvm this is neither a file nor a running guest, which is named qmp:SOCKET, libvirt:NAME, libvirt+URI:NAME, pid:N (\"guestdump guests\" lists those of this host): No such file or directory" \
+		"1 4999999 this is neither a file nor a running guest, which is named qmp:SOCKET, libvirt:NAME, libvirt+URI:NAME, pid:N (\"guestdump guests\" lists those of this host): No such file or directory"; do
 		read -r status name message <<<"$row"
 		# shellcheck disable=SC2086 # perhaps nothing
 		fails_with "$status" "$GUESTDUMP" $command "$name" $output 2>err
@@ -149,7 +149,7 @@ for row in ":the name of the socket is missing, as in qmp:/run/vm.sock" \
 	[ "$(cat err)" = "guestdump: qmp:${row%%:*}: ${row#*:}" ] || fail "qmp:$row: $(cat err)"
 done
 rm vm.sock
-refused "info xen:domain" "xen:domain: there is no such file, and \"xen:\" does not name a kind of running guest; a running guest is named qmp:SOCKET, pid:N"
+refused "info xen:domain" "xen:domain: there is no such file, and \"xen:\" does not name a kind of running guest; a running guest is named qmp:SOCKET, libvirt:NAME, libvirt+URI:NAME, pid:N"
 fails_with 1 "$GUESTDUMP" info ./missing:file 2>err
 grep -q 'No such file' err || fail "a path with a colon: $(cat err)"
 

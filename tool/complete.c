@@ -79,6 +79,15 @@ static void offer_guest(void *arg, const struct gdump_host_guest *g)
 		offer(arg, pid, "the process of a running guest");
 }
 
+static void offer_ways(void *arg, const struct gdump_host_guest *g)
+{
+	for (size_t i = 0; i < g->num_ways; i++) {
+		if (g->ways[i].works && strncmp(g->ways[i].name, "qmp:", 4) &&
+		    !strpbrk(g->ways[i].name, "\n\t"))
+			offer(arg, g->ways[i].name, NULL);
+	}
+}
+
 void complete_guests(const struct completion *c)
 {
 	const char *scheme;
@@ -87,10 +96,12 @@ void complete_guests(const struct completion *c)
 		gdump_error_destroy(gdump_guests(NULL, offer_guest, (void *)(uintptr_t)c));
 
 	for (size_t i = 0; (scheme = gdump_source_name(i)); i++) {
-		if (!strncmp(c->word, scheme, strlen(scheme)))
+		if (strncmp(c->word, scheme, strlen(scheme)))
+			offer(c, scheme, "a running guest");
+		else if (!strcmp(scheme, "qmp:"))
 			complete_sockets(c, scheme);
 		else
-			offer(c, scheme, "a running guest");
+			gdump_error_destroy(gdump_guests(NULL, offer_ways, (void *)(uintptr_t)c));
 	}
 }
 

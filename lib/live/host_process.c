@@ -35,7 +35,8 @@ static struct proc_link proc_link(int dir, const char *name)
 }
 
 /* Up to @max bytes of a file of the process, with a NUL at the end; *@len may be 0. */
-static char *host_process_file(const struct host_process *p, const char *name, size_t max, size_t *len)
+static char *host_process_file(const struct host_process *p, const char *name, size_t max,
+			       size_t *len)
 {
 	CLEANUP_FD int fd = openat(p->dir, name, O_RDONLY | O_CLOEXEC);
 	size_t cap = MIN((size_t)4096, max);

@@ -137,6 +137,6 @@ struct gdump_error *libvirt_owner_check(const char *root, pid_t pid,
 	if (version < CRASHES_FROM || version >= CRASHES_BEFORE)
 		return NULL;
 	return error_new(GDUMP_ERR_UNSUPPORTED,
-			 "the guest belongs to libvirt %u.%u (process %s), which would crash when QEMU reports the end of a dump: update libvirt to 10.0 or newer, or use \"virsh dump --memory-only\" and guestdump convert",
+			 "the guest belongs to libvirt %u.%u (process %s), which would crash when QEMU reports the end of a dump: name the guest libvirt:NAME instead, or update libvirt to 10.0 or newer",
 			 version / 1000, version % 1000, daemon);
 }

@@ -48,8 +48,16 @@ struct gdump_error *guest_name_unknown(const char *where);
 /* QEMU by the path of the socket of its QMP monitor */
 MUST_CHECK struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,
 					 struct source **ret);
+/* A guest of libvirt: "NAME" of qemu:///system, or "URI:NAME" */
+MUST_CHECK struct gdump_error *libvirt_guest_open(const char *name,
+						  const struct gdump_open_options *opt,
+						  struct source **ret);
+MUST_CHECK struct gdump_error *libvirt_guest_open_uri(const char *where,
+						const struct gdump_open_options *opt,
+						struct source **ret);
 /* guest_scheme.reach */
 MUST_CHECK struct gdump_error *qemu_reach(struct host_guest *g);
+MUST_CHECK struct gdump_error *libvirt_reach(struct host_guest *g);
 /* A guest of KVM by the number of its VMM's process */
 MUST_CHECK struct gdump_error *pid_open(const char *name, const struct gdump_open_options *opt,
 					struct source **ret);

@@ -124,7 +124,7 @@ static struct gdump_error *head_step(struct qemu_head *h, uint64_t *need)
 		return err;
 	*need = h->size;
 	if (h->with_data && h->num_loads)
-		*need = h->loads[0].off + h->loads[0].size;
+		*need = h->loads[0].off + MIN(h->loads[0].size, (uint64_t)h->with_data);
 	return NULL;
 }
 
@@ -151,22 +151,55 @@ static void head_close_pipe(struct qemu_head *h)
 	h->pump.fd = -1;
 }
 
+/* Make room for what the next step needs. */
+static struct gdump_error *head_grow(struct qemu_head *h)
+{
+	unsigned char *buf;
+
+	if (h->cap >= h->need)
+		return NULL;
+	buf = realloc(h->buf, h->need);
+	if (!buf)
+		return error_nomem();
+	h->buf = buf;
+	h->cap = h->need;
+	return NULL;
+}
+
+/* @n more bytes are in the buffer. */
+static struct gdump_error *head_received(struct qemu_head *h, size_t n)
+{
+	h->len += n;
+	return h->len == h->need ? head_parse(h) : NULL;
+}
+
+size_t qemu_head_needs(struct qemu_head *h)
+{
+	if (!h->need)
+		h->need = sizeof(Elf64_Ehdr);
+	return h->done ? 0 : h->need - h->len;
+}
+
+struct gdump_error *qemu_head_feed(struct qemu_head *h, const void *data, size_t len)
+{
+	struct gdump_error *err = head_grow(h);
+
+	if (err)
+		return err;
+	memcpy(h->buf + h->len, data, len);
+	return head_received(h, len);
+}
+
 /* The pipe has something: take as much of it as is known to be of use. */
 static struct gdump_error *head_ready(struct qmp_pump *pump)
 {
 	struct qemu_head *h = (struct qemu_head *)pump;
-	struct gdump_error *err = NULL;
+	struct gdump_error *err = head_grow(h);
 	unsigned char unused[16384];
-	unsigned char *buf;
 	ssize_t n;
 
-	if (h->cap < h->need) {
-		buf = realloc(h->buf, h->need);
-		if (!buf)
-			return error_nomem();
-		h->buf = buf;
-		h->cap = h->need;
-	}
+	if (err)
+		return err;
 	if (h->done)
 		n = read(h->pump.fd, unused, sizeof(unused));
 	else
@@ -178,9 +211,7 @@ static struct gdump_error *head_ready(struct qmp_pump *pump)
 		head_close_pipe(h);
 	if (!n || h->done)
 		return NULL;
-	h->len += (size_t)n;
-	if (h->len == h->need)
-		err = head_parse(h);
+	err = head_received(h, (size_t)n);
 	if (!err && h->done && h->cut)
 		head_close_pipe(h);
 	return err;
@@ -245,7 +276,7 @@ struct gdump_error *qemu_dump_notes(struct qmp *q, struct qemu_extent extent,
 {
 	struct gdump_error *err;
 
-	head->with_data = true;
+	head->with_data = SIZE_MAX;
 	err = dump_run(q, extent, false, head);
 	return err ? err : dump_read_head(q, head, false);
 }

@@ -19,7 +19,7 @@ struct qemu_load {
 /* The start of a dump, as it comes out of the pipe; begin with all zero. */
 struct qemu_head {
 	struct qmp_pump pump;           /* the pipe                             */
-	bool with_data;                 /* also wanted: the first load's memory */
+	size_t with_data;               /* how much of the first load's memory is also wanted */
 	bool cut;                       /* close the pipe when we have it all   */
 	struct guest *guarded;          /* whose guard reads all of it if we cannot;
 					 * NULL: that is not needed             */
@@ -52,6 +52,12 @@ MUST_CHECK struct gdump_error *qemu_dump_start(struct qmp *q, struct qemu_extent
 					       struct qemu_head *head);
 /* Close the pipe and wait until QEMU has ended its dump. */
 MUST_CHECK struct gdump_error *qemu_dump_end(struct qmp *q, struct qemu_head *head);
+
+/* For a dump that comes in another way: how many bytes the head needs at least, until it is ->done,
+ * and these bytes, not more.  Begin with all zero but ->with_data.
+ */
+size_t qemu_head_needs(struct qemu_head *head);
+MUST_CHECK struct gdump_error *qemu_head_feed(struct qemu_head *head, const void *data, size_t len);
 
 void qemu_head_deinit(struct qemu_head *head);
 

@@ -34,6 +34,7 @@ struct qmp {
 	char *refusal;
 	bool unknown_command;
 	char version[96];
+	struct qmp_carrier carrier;     /* of commands; without run: wire does  */
 };
 
 /* Something that QEMU does for one client after the other */
@@ -46,12 +47,12 @@ struct qmp_turn {
 /* The command as a line of JSON, for free(). */
 static struct gdump_error *qmp_compose(struct qmp *q, const struct qmp_command *cmd, char **ret)
 {
-	CLEANUP_JSON json_t *json = json_pack("{s:s, s:I, s:o*}", "execute", cmd->name,
-					      "id", ++q->last_id, "arguments", cmd->args);
+	CLEANUP_JSON json_t *json = json_pack("{s:s, s:o*}", "execute", cmd->name,
+					      "arguments", cmd->args);
 	size_t len;
 	char *line;
 
-	if (!json)
+	if (!json || (!q->carrier.run && json_object_set_new(json, "id", json_integer(++q->last_id))))
 		return error_nomem();
 	len = json_dumpb(json, NULL, 0, JSON_COMPACT);
 	line = len ? malloc(len + 2) : NULL;
@@ -113,6 +114,28 @@ static struct gdump_error *qmp_answer(struct qmp *q, struct wait *w, const char 
 	}
 }
 
+/* Run a command over another's connection. */
+static struct gdump_error *qmp_carry(struct qmp *q, const struct qmp_command *cmd, const char *line,
+				     json_t **ret)
+{
+	CLEANUP_FREE char *text = NULL;
+	CLEANUP_JSON json_t *answer = NULL;
+	const json_t *refused;
+	struct gdump_error *err;
+
+	if (cmd->sends_fd || cmd->pump)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "%s cannot be sent over this connection", cmd->name);
+	err = q->carrier.run(q->carrier.arg, line, &text);
+	if (err)
+		return err;
+	answer = json_loads(text, JSON_DECODE_ANY, NULL);
+	refused = json_object_get(answer, "error");
+	if (refused)
+		return qmp_refused(q, cmd->name, refused);
+	*ret = json_incref(json_object_get(answer, "return"));
+	return *ret ? NULL : qmp_bad_answer(cmd->name, "is not an answer to it");
+}
+
 struct gdump_error *qmp_run(struct qmp *q, const struct qmp_command *cmd, json_t **ret)
 {
 	CLEANUP_JSON json_t *value = NULL;
@@ -127,9 +150,11 @@ struct gdump_error *qmp_run(struct qmp *q, const struct qmp_command *cmd, json_t
 	snprintf(what, sizeof(what), "its answer to %s", cmd->name);
 	w = wait_begin(what, cmd->timeout_ms ? cmd->timeout_ms : q->timeout_ms, cmd->pump);
 	err = qmp_compose(q, cmd, &line);
-	if (!err)
+	if (!err && q->carrier.run)
+		err = qmp_carry(q, cmd, line, &value);
+	else if (!err)
 		err = wire_send(&q->wire, &w, line, cmd->sends_fd ? cmd->fd : -1);
-	if (!err)
+	if (!err && !q->carrier.run)
 		err = qmp_answer(q, &w, cmd->name, &value);
 	if (err)
 		return err;
@@ -329,17 +354,14 @@ static struct gdump_error *qmp_connect(struct qmp *q, const char *path,
 	return err;
 }
 
-struct gdump_error *qmp_open(const char *path, const struct gdump_open_options *opt,
-			     struct qmp **ret)
+/* All but the connection */
+static struct qmp *qmp_create(const struct gdump_open_options *opt)
 {
-	unsigned int timeout_ms = opt->timeout_ms ? opt->timeout_ms : TIMEOUT_MS;
-	CLEANUP_JSON json_t *greeting = NULL;
-	CLEANUP_QMP struct qmp *q = calloc(1, sizeof(*q));
-	struct gdump_error *err;
+	struct qmp *q = calloc(1, sizeof(*q));
 
 	if (!q)
-		return error_nomem();
-	q->timeout_ms = timeout_ms;
+		return NULL;
+	q->timeout_ms = opt->timeout_ms ? opt->timeout_ms : TIMEOUT_MS;
 	q->wire = (struct wire){
 		.fd = -1,
 		.pidfd = -1,
@@ -347,6 +369,38 @@ struct gdump_error *qmp_open(const char *path, const struct gdump_open_options *
 		.cancel_arg = opt->cancel_arg,
 		.debug = debug_of(opt),
 	};
+	return q;
+}
+
+struct gdump_error *qmp_open_carried(const struct qmp_carrier *carrier,
+				     const struct gdump_open_options *opt, struct qmp **ret)
+{
+	CLEANUP_QMP struct qmp *q = qmp_create(opt);
+	CLEANUP_JSON json_t *version = NULL, *greeting = NULL;
+	struct gdump_error *err;
+
+	if (!q)
+		return error_nomem();
+	q->carrier = *carrier;
+	err = qmp_execute(q, "query-version", NULL, &version);
+	if (err)
+		return err;
+	greeting = json_pack("{s:{s:O}}", "QMP", "version", version);
+	err = greeting ? qmp_greeted(q, greeting) : error_nomem();
+	if (!err)
+		*ret = TAKE_PTR(q);
+	return err;
+}
+
+struct gdump_error *qmp_open(const char *path, const struct gdump_open_options *opt,
+			     struct qmp **ret)
+{
+	CLEANUP_JSON json_t *greeting = NULL;
+	CLEANUP_QMP struct qmp *q = qmp_create(opt);
+	struct gdump_error *err;
+
+	if (!q)
+		return error_nomem();
 	err = qmp_connect(q, path, opt, &greeting);
 	if (!err)
 		err = qmp_greeted(q, greeting);

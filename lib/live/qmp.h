@@ -30,6 +30,18 @@ MUST_CHECK struct gdump_error *qmp_open(const char *path, const struct gdump_ope
 					struct qmp **ret);
 void qmp_close(struct qmp *q);
 
+/* Another program's connection to QEMU, which passes on commands without descriptors */
+struct qmp_carrier {
+	/* Send a line of JSON without an id; @answer is for free(). */
+	struct gdump_error *(*run)(void *arg, const char *line, char **answer);
+	void *arg;
+};
+
+/* Use such a connection.  There are no time-outs, and no pump is read meanwhile. */
+MUST_CHECK struct gdump_error *qmp_open_carried(const struct qmp_carrier *carrier,
+						const struct gdump_open_options *opt,
+						struct qmp **ret);
+
 /* The process that listens on the socket; 0: unknown, because it is in another PID
  * namespace.
  */

@@ -14,6 +14,8 @@
 
 static const struct guest_scheme schemes[] = {
 	{ "qmp:", "qmp:SOCKET", qemu_open, qemu_reach },
+	{ "libvirt:", "libvirt:NAME", libvirt_guest_open, libvirt_reach },
+	{ "libvirt+", "libvirt+URI:NAME", libvirt_guest_open_uri, NULL },
 	{ "pid:", "pid:N", pid_open, pid_reach },
 };
 

@@ -37,7 +37,8 @@ static const struct vmm vmms[] = {
 	  { { "name" }, "guest" }, { { "m" }, "size" }, { { "smp" }, "cpus" } },
 	{ "kvm", true, GDUMP_GUEST_QEMU, MIB,
 	  { { "name" }, "guest" }, { { "m" }, "size" }, { { "smp" }, "cpus" } },
-	{ "firecracker", false, GDUMP_GUEST_FIRECRACKER, MIB, { { "id" }, "" }, { { 0 }, 0 }, { { 0 }, 0 } },
+	{ "firecracker", false, GDUMP_GUEST_FIRECRACKER, MIB,
+	  { { "id" }, "" }, { { 0 }, 0 }, { { 0 }, 0 } },
 	{ "cloud-hypervisor", false, GDUMP_GUEST_CLOUD_HYPERVISOR, 1,
 	  { { 0 }, 0 }, { { "memory" }, "size" }, { { "cpus" }, "boot" } },
 	{ "crosvm", false, GDUMP_GUEST_CROSVM, MIB,
@@ -102,7 +103,8 @@ static const char *vmm_value(const struct host_process *p, const struct vmm_opti
 	return ret;
 }
 
-static bool vmm_take(const struct host_process *p, const struct vmm_option *o, char *buf, size_t size)
+static bool vmm_take(const struct host_process *p, const struct vmm_option *o, char *buf,
+		     size_t size)
 {
 	const char *value = vmm_value(p, o);
 
