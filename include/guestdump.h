@@ -482,6 +482,83 @@ typedef void gdump_task_fn(void *arg, const struct gdump_task *task);
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
 struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg);
 
+enum gdump_frame_kind {
+	GDUMP_FRAME_CALL,               /* pc is where a call returns to        */
+	GDUMP_FRAME_EXACT,              /* pc is what the CPU executes, or executed
+					 * when it was interrupted              */
+	GDUMP_FRAME_GUESS,              /* a return address that may be stale   */
+	GDUMP_FRAME_USER,               /* pc is an address of the process      */
+};
+
+/* A function that has been called and did not return yet. */
+struct gdump_frame {
+	int kind;                       /* enum gdump_frame_kind                */
+	uint64_t pc, sp;                /* program counter; where its frame is on
+					 * the stack, 0: unknown                */
+	const char *function;           /* NULL: unknown; may contain anything  */
+	uint64_t offset, size;          /* of pc in it; its bytes               */
+	const char *module;             /* NULL: the kernel itself              */
+};
+
+/* Why there are no more frames. */
+enum gdump_stack_end {
+	GDUMP_STACK_COMPLETE,           /* this is where the thread began       */
+	GDUMP_STACK_USER,               /* it came from user space              */
+	GDUMP_STACK_NONE,               /* the task has no stack anymore        */
+	GDUMP_STACK_NO_REGISTERS,       /* it was running, and the dump lacks the
+					 * registers of its CPU                 */
+	GDUMP_STACK_UNSUPPORTED,        /* there is no way to follow stacks of this
+					 * kernel                               */
+	GDUMP_STACK_UNREADABLE,         /* memory at end_at is missing          */
+	GDUMP_STACK_NOT_CODE,           /* it returns to end_at, where no code is */
+	GDUMP_STACK_NO_TABLE,           /* the kernel's tables do not describe the
+					 * function at end_at                   */
+	GDUMP_STACK_ASTRAY,             /* it leads to end_at, which is not further
+					 * up a stack                           */
+	GDUMP_STACK_TOO_LONG,           /* there may be more                    */
+};
+
+/* What a task, or a CPU, was doing. */
+struct gdump_stack {
+	const struct gdump_task *task;  /* NULL: unknown                        */
+	int32_t cpu;                    /* that was running it; -1: none        */
+	bool moved;                     /* the guest was running, and the task ran
+					 * while its stack was read             */
+	int end;                        /* enum gdump_stack_end                 */
+	uint64_t end_at;                /* an address, see there                */
+	const struct gdump_frame *frames;       /* the innermost one first      */
+	size_t num_frames;
+};
+typedef void gdump_stack_fn(void *arg, const struct gdump_stack *stack);
+
+enum gdump_stacks {
+	GDUMP_STACKS_IMPORTANT,         /* of all CPUs and of tasks in state D  */
+	GDUMP_STACKS_BLOCKED,           /* of tasks in state D                  */
+	GDUMP_STACKS_ALL,               /* of all CPUs and tasks                */
+	GDUMP_STACKS_TASK,              /* of thread or process @number         */
+	GDUMP_STACKS_CPU,               /* of CPU @number                       */
+};
+
+struct gdump_stacks_options {
+	size_t size;                    /* = sizeof this struct                 */
+	int which;                      /* enum gdump_stacks                    */
+	int32_t number;
+};
+
+/* Call @fn for stacks of a Linux guest's kernel, on this thread: first those of CPUs, by
+ * number, then those of tasks that were not running.  What it is given is valid during
+ * the call.  Stacks of a guest that is not paused are not of one moment, and those of
+ * its CPUs may be wrong: the registers are of the moment of gdump_open().
+ *
+ * GDUMP_ERR_UNSUPPORTED if the kernel has no type information (CONFIG_DEBUG_INFO_BTF) or
+ * no symbols (CONFIG_KALLSYMS); GDUMP_ERR_CORRUPT if its list of tasks is broken; stacks of
+ * CPUs have been reported then, if there are any.  GDUMP_ERR_USAGE if there is no such
+ * task or CPU.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2, 3)
+struct gdump_error *gdump_stacks(struct gdump *g, const struct gdump_stacks_options *opt,
+				 gdump_stack_fn *fn, void *arg);
+
 /* Plans ------------------------------------------------------------------- */
 
 /* Which pages to keep, and why the others are left out. */

@@ -3,7 +3,6 @@
 /*
  * api.c - public functions that need no file of their own
  */
-#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +19,7 @@
 #include "kernel/state.h"
 #include "kernel/tasks.h"
 #include "parallel.h"
+#include "stacks/stacks.h"
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
@@ -109,66 +109,9 @@ struct gdump_error *gdump_protection(struct gdump *g, struct gdump_protection *r
 	return NULL;
 }
 
-static const struct gdump_note *register_find_note(const struct image *image, size_t cpu,
-						   const char *owner, uint32_t type)
-{
-	const struct gdump_note *n;
-
-	for (size_t i = 0; (n = image_cpu_note(image, cpu, i)); i++) {
-		if (n->type == type && !strcmp(n->name, owner))
-			return n;
-	}
-	return NULL;
-}
-
-/* How many of @regs, from the first on, are inside the descriptor of @note. */
-static size_t register_count(const struct reg *regs, const struct gdump_note *note)
-{
-	size_t n = 0;
-
-	while (note && regs[n].name && regs[n].off + (size_t)regs[n].size <= note->size)
-		n++;
-	return n;
-}
-
-static void register_get(const struct image *image, const struct reg *reg,
-			 const struct gdump_note *note, struct gdump_register *ret)
-{
-	struct cursor c = cursor_init(note->desc, note->size, image->big, true);
-	uint64_t half[2] = { 0 };
-
-	cursor_take(&c, reg->off);
-	half[0] = get_uint(&c, MIN(reg->size, 8));
-	if (reg->size > 8)
-		half[1] = get_uint(&c, reg->size - 8u);
-	ret->name = reg->name;
-	ret->size = reg->size;
-	ret->key = reg->key;
-	ret->value = half[image->big && reg->size > 8];
-	ret->high = reg->size > 8 ? half[!image->big] : 0;
-}
-
 bool gdump_register_at(const struct gdump *g, size_t cpu, size_t i, struct gdump_register *ret)
 {
-	const struct image *image = &g->source->image;
-	const struct arch *arch = image->arch;
-	const struct gdump_note *note = register_find_note(image, cpu, "CORE", NT_PRSTATUS);
-	const struct reg *regs = arch->regs;
-	const struct reg_set *set = arch->sets;
-	size_t n = note && note->size == arch->prstatus_size ? register_count(regs, note) : 0;
-
-	ret->set = "general";
-	for (; i >= n && set && set->name; set++) {
-		i -= n;
-		note = register_find_note(image, cpu, set->owner, set->type);
-		regs = set->regs;
-		n = register_count(regs, note);
-		ret->set = set->name;
-	}
-	if (i >= n)
-		return false;
-	register_get(image, &regs[i], note, ret);
-	return true;
+	return register_at(&g->source->image, cpu, i, ret);
 }
 
 struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_t len)
@@ -250,6 +193,24 @@ struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg)
 
 	if (!err)
 		err = tasks_read(g->source, fn, arg);
+	return error_prefix(err, "%s", g->where);
+}
+
+struct gdump_error *gdump_stacks(struct gdump *g, const struct gdump_stacks_options *opt,
+				 gdump_stack_fn *fn, void *arg)
+{
+	struct gdump_stacks_options taken = { .size = sizeof(taken) };
+	struct gdump_error *err = args_take(&taken, sizeof(taken), opt,
+					    ARGS_LEAST(struct gdump_stacks_options, number),
+					    "gdump_stacks_options");
+
+	if (!err && (taken.which < GDUMP_STACKS_IMPORTANT || taken.which > GDUMP_STACKS_CPU))
+		err = error_new(GDUMP_ERR_USAGE, "gdump_stacks_options.which: %d is not valid",
+				taken.which);
+	if (!err)
+		err = source_usable(g->source);
+	if (!err)
+		err = stacks_read(g->source, &taken, fn, arg);
 	return error_prefix(err, "%s", g->where);
 }
 

@@ -365,6 +365,7 @@ static void finish_options(struct arguments *args)
 		open->debug = say_debug;
 		open->debug_arg = &args->verbosity;
 	}
+	args->stacks.size = sizeof(args->stacks);
 	write->size = sizeof(*write);
 	write->codec = args->codec.name[0] ? args->codec.name : NULL;
 	write->has_level = args->codec.has_level;

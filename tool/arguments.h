@@ -21,6 +21,7 @@ struct arguments {
 	struct codec_choice codec;
 	struct level_list levels;
 	struct extent_list extents;
+	struct gdump_stacks_options stacks;
 	enum progress_style progress;
 	bool dry_run, detach, strict_space;
 	bool json, pages, registers, tasks, callers;

@@ -48,6 +48,7 @@ int cmd_convert(struct arguments *args);
 int cmd_info(struct arguments *args);
 int cmd_verify(struct arguments *args);
 int cmd_dmesg(struct arguments *args);
+int cmd_stacks(struct arguments *args);
 int cmd_list(struct arguments *args);
 int cmd_guests(struct arguments *args);
 int cmd_jobs(struct arguments *args);

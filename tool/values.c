@@ -158,6 +158,39 @@ bool parse_files(const char *text, void *to, struct bad_value *bad)
 	       bad_piece(bad, whole(text), "a number from 1 to 1000");
 }
 
+bool parse_stacks(const char *text, void *to, struct bad_value *bad)
+{
+	struct gdump_stacks_options *opt = to;
+
+	(void)bad;
+	opt->which = strcmp(text, "all") ? GDUMP_STACKS_BLOCKED : GDUMP_STACKS_ALL;
+	return true;
+}
+
+bool parse_task(const char *text, void *to, struct bad_value *bad)
+{
+	struct gdump_stacks_options *opt = to;
+	long n;
+
+	if (!parse_number(text, 1, INT32_MAX, &n))
+		return bad_piece(bad, whole(text), "the number of a task");
+	opt->which = GDUMP_STACKS_TASK;
+	opt->number = (int32_t)n;
+	return true;
+}
+
+bool parse_cpu(const char *text, void *to, struct bad_value *bad)
+{
+	struct gdump_stacks_options *opt = to;
+	long n;
+
+	if (!parse_number(text, 0, UINT16_MAX, &n))
+		return bad_piece(bad, whole(text), "the number of a CPU, from 0 on");
+	opt->which = GDUMP_STACKS_CPU;
+	opt->number = (int32_t)n;
+	return true;
+}
+
 bool parse_seconds(const char *text, void *to, struct bad_value *bad)
 {
 	unsigned int *ms = to;

@@ -56,6 +56,9 @@ parse_fn parse_codec;           /* struct codec_choice                          
 parse_fn parse_levels;          /* struct level_list: a list such as "11,31"; the last one counts */
 parse_fn parse_exclude;         /* struct level_list: adds a list such as "user,free" */
 parse_fn parse_extent;          /* struct extent_list: adds "ADDR:SIZE[@OFFSET]" */
+parse_fn parse_stacks;          /* struct gdump_stacks_options: "all" or "blocked" */
+parse_fn parse_task;            /* the same: the number of a task               */
+parse_fn parse_cpu;             /* the same: the number of a CPU                */
 parse_fn parse_live;            /* int, enum gdump_live: NULL or "try"          */
 parse_fn parse_key;             /* const char *: the name of a file with a key. From then on,
 				 * this process leaves no core file, and other processes of the

@@ -144,3 +144,8 @@ MUST_CHECK struct gdump_error *image_seal(struct image *image);
 MUST_CHECK struct gdump_error *paging_of_kernel(struct source *s, struct paging *ret);
 /* Those that a CPU was using, found by its notes; false: the notes do not have them. */
 bool paging_of_cpu(struct source *s, size_t cpu, struct paging *ret);
+
+/* See gdump_register_at(). */
+bool register_at(const struct image *image, size_t cpu, size_t i, struct gdump_register *ret);
+/* A general register of CPU @cpu; false: the image does not have it. */
+bool register_find(const struct image *image, size_t cpu, const char *name, uint64_t *ret);

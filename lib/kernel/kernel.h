@@ -20,6 +20,9 @@
  *         symtab.h            table of symbols
  *         btf.h               offsets of members
  *     state.h, tasks.h    uptime and panic; tasks: by kernel.h
+ *     modules.h           modules and their symbols
+ *     kernel_text.h       which function is at an address
+ *     list_walk.h         the rings of list_head
  *
  * A kernel may lack symbols of variables, or BTF.  Each function below says so, and the
  * caller uses what else there is.  A struct kernel is for one thread at a time.
