@@ -30,26 +30,17 @@
 #include "libvirt_owner.h"
 #include "qemu_direct.h"
 #include "qemu_way.h"
+#include "qmp_name.h"
 
-/* "PATH" or "PATH,pid=N" */
 static struct gdump_error *qemu_connect(struct qemu *qemu, const char *where)
 {
-	CLEANUP_FREE char *path = strdup(where);
-	char *pid = path ? strrchr(path, ',') : NULL;
-	struct gdump_error *err;
-	long num = 0;
+	CLEANUP_QMP_NAME struct qmp_name name = { 0 };
+	struct gdump_error *err = qmp_name_parse(where, &name);
 
-	if (!path)
-		return error_nomem();
-	if (pid && !strncmp(pid, ",pid=", 5) && pid[5] && !pid[5 + strspn(pid + 5, "0123456789")]) {
-		num = strtol(pid + 5, NULL, 10);
-		*pid = '\0';
-		if (num <= 0 || num > INT32_MAX)
-			return error_new(GDUMP_ERR_USAGE, "there is no process %s", pid + 5);
-	}
-	err = qmp_open(path, &qemu->opt, &qemu->guest.qmp);
-	if (!err && num)
-		err = qmp_set_pid(qemu->guest.qmp, (pid_t)num);
+	if (!err)
+		err = qmp_open(name.path, &qemu->opt, &qemu->guest.qmp);
+	if (!err && name.pid)
+		err = qmp_set_pid(qemu->guest.qmp, (pid_t)name.pid);
 	if (!err)
 		err = libvirt_owner_check("", qmp_pid(qemu->guest.qmp), &qemu->opt);
 	if (!err)
