@@ -13,6 +13,7 @@
  */
 #include "live.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -284,6 +285,31 @@ static void pid_fill_image(struct pid_guest *g)
 		 process_name("/proc", pid).text, (int)g->pid);
 }
 
+/* For the metadata: which guest this is, by the command line of its VMM. */
+static struct gdump_error *pid_identify(struct pid_guest *g)
+{
+	CLEANUP_FD int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct image *image = &g->source.image;
+	struct host_process process = { .dir = -1 };
+	struct vmm_facts facts = { 0 };
+	struct gdump_error *err;
+	char pid[16];
+
+	if (proc < 0)
+		return NULL;
+	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
+	err = host_process_read(proc, pid, &process);
+	if (!err && process.num_words) {
+		snprintf(image->vmm, sizeof(image->vmm), "%s", process.program);
+		if (vmm_recognize(&process, &facts)) {
+			memcpy(image->guest, facts.name, sizeof(image->guest));
+			memcpy(image->uuid, facts.uuid, sizeof(image->uuid));
+		}
+	}
+	host_process_deinit(&process);
+	return err;
+}
+
 static struct gdump_error *pid_check_options(const struct pid_guest *g)
 {
 	if (g->opt.no_direct)
@@ -307,6 +333,8 @@ static struct gdump_error *pid_begin(struct pid_guest *g, struct gdump_error **w
 		err = pid_find_guest(g, why);
 	if (!err)
 		err = memory_map_to_image(&g->map, &s->image);
+	if (!err && g->opt.metadata)
+		err = pid_identify(g);
 	if (err)
 		return err;
 	if (g->opt.pause_guest && g->opt.before_pause &&

@@ -7,6 +7,7 @@
 #include "../unit/check.h"
 #include "tiny.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -53,7 +54,9 @@ static void end_process(pid_t pid)
 
 static struct gdump *open_vmm(bool pause_guest)
 {
-	const struct gdump_open_options opt = { .size = sizeof(opt), .pause_guest = pause_guest };
+	const struct gdump_metadata metadata = { .size = sizeof(metadata) };
+	const struct gdump_open_options opt = { .size = sizeof(opt), .pause_guest = pause_guest,
+						.metadata = &metadata };
 	struct gdump *g = NULL;
 
 	CHECK_OK(gdump_open(where, &opt, &g));
@@ -148,6 +151,8 @@ static void test_running(void)
 	struct gdump *g = open_vmm(false);
 
 	CHECK(gdump_info(g)->is_guest && gdump_info(g)->was_running);
+	if (CHECK(gdump_info(g)->metadata))
+		CHECK_STR(gdump_info(g)->metadata->vmm, program_invocation_short_name);
 	check_registers(g);
 	check_memory(g);
 	CHECK(counts(g));
