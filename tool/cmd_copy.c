@@ -346,6 +346,8 @@ static int copy_guarded(struct copy *c)
 	if (is_guest(c->from))
 		open->guard_fd = guard_start();
 	stderr_defer();
+	/* from here on, nothing waits for who reads standard error */
+	copy_report_start(c);
 	if (is_guest(c->from) && !c->args->detach)
 		signals_defer_stop();
 	progress_start(c->args->progress, c->from, 1);
@@ -376,7 +378,6 @@ static int copy_run(struct copy *c)
 	if (status >= 0)
 		return status;          /* we are the parent */
 	confine(args, args->words, args->num_words - (c->to != NULL), c->to);
-	copy_report_start(c);
 	fifo = wait_for_reader(c->to, args->progress);
 	status = copy_guarded(c);
 	if (args->detach)

@@ -227,10 +227,15 @@ make_disk() {
 	[ ! -e disk ] || return 0
 	truncate -s 700M disk.img && mkfs.ext4 -q disk.img && mkdir disk &&
 		mount -o loop disk.img disk || return 1
-	cleanup_fn umount disk
-	cleanup_fn thaw
+	cleanup_fn remove_disk
 }
-thaw() { fsfreeze -u disk 2>/dev/null || true; }
+# shellcheck disable=SC2317 # called at the end
+remove_disk() {
+	fsfreeze -u disk 2>/dev/null
+	end_child
+	wait
+	umount disk
+}
 
 migration() {
 	"$guest" qmp "$guest_dir" query-migrate |
@@ -271,16 +276,16 @@ begin_cell() {
 # let_stall STALL, let_go STALL
 let_stall() {
 	case $1 in
-	tstp) kill -TSTP "$child" ;;
-	stop) kill -STOP "$child" ;;
-	consumer) kill -STOP "$consumer" ;;
+	tstp) kill -TSTP "$child" || true ;; # it may have ended
+	stop) kill -STOP "$child" || true ;;
+	consumer) kill -STOP "$consumer" || true ;;
 	disk) fsfreeze -f disk ;;
 	esac
 }
 let_go() {
 	case $1 in
-	tstp | stop) kill -CONT "$child" ;;
-	consumer) kill -CONT "$consumer" ;;
+	tstp | stop) kill -CONT "$child" || true ;;
+	consumer) kill -CONT "$consumer" || true ;;
 	disk) fsfreeze -u disk ;;
 	terminal | stderr) : >go-on ;;
 	esac
