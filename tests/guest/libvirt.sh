@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
 if [ "${1:-}" != inside ]; then
-	requires libvirtd virtlogd virsh qemu-system-x86_64 unshare python3
+	requires libvirtd virtlogd virsh qemu-system-x86_64 unshare setpriv python3
 	[ "$(id -u)" = 0 ] || skip "needs root"
 	unshare --mount --pid --fork true 2>/dev/null || skip "needs namespaces"
 	"$guest" prepare x86_64 >/dev/null || skip "this machine cannot boot the guest"
@@ -123,14 +123,13 @@ make_root
 start_libvirtd
 daemon=$(cat /run/libvirtd.pid)
 start_domain
-if [ -n "${LIBVIRT_SHELL:-}" ]; then exec bash -i; fi
 
 same_daemon() {
 	kill -0 "$daemon" 2>/dev/null || fail "libvirtd has ended: $(tail -n 3 "$tmp/libvirtd.log")"
 }
 
 cd "$tmp"
-for part in ${PARTS:-full filter info paused indirect kill daemon names}; do
+for part in ${PARTS:-full filter info paused indirect group kill daemon names}; do
 	case $part in
 	full)
 		"$GUESTDUMP" dump -E libvirt:web1 run.elf 2>err || fail "$(cat err)"
@@ -146,8 +145,9 @@ for part in ${PARTS:-full filter info paused indirect kill daemon names}; do
 		becomes running
 		;;
 	info)
-		"$GUESTDUMP" info libvirt:web1 >info
-		grep -q 'kernel *Linux' info && grep -q 'CPU 1' info || fail "info: $(cat info)"
+		"$GUESTDUMP" info libvirt:web1 >info.out
+		grep -q 'kernel *Linux' info.out || fail "info: $(cat info.out)"
+		grep -q 'CPU 1' info.out || fail "info: $(cat info.out)"
 		"$GUESTDUMP" dmesg libvirt+qemu:///system:web1 >log
 		grep -q 'Linux version' log || fail "no log"
 		becomes running
@@ -170,6 +170,22 @@ for part in ${PARTS:-full filter info paused indirect kill daemon names}; do
 	indirect)       # all memory out of libvirt's dump
 		"$GUESTDUMP" dump -q --no-direct -d 31 libvirt:web1 indirect.kdump 2>err || fail "$(cat err)"
 		"$GUESTDUMP" verify -q indirect.kdump >/dev/null
+		becomes running
+		;;
+	group)          # a user who may only talk to libvirt
+		mkdir -p user
+		cp -L "$GUESTDUMP" "$(dirname "$GUESTDUMP")"/../lib/libguestdump.so.0 user/ 2>/dev/null || true
+		chown -R 65534:65534 user
+		as_user() {
+			setpriv --reuid 65534 --regid 65534 --clear-groups \
+				env LD_LIBRARY_PATH="$tmp/user" "$tmp/user/guestdump" "$@"
+		}
+		as_user dump -q -d 31 libvirt:web1 user/user.kdump 2>err || fail "as a user: $(cat err)"
+		grep -q "libvirt itself must read the guest's memory, which is slower: process .* belongs to user" err ||
+			fail "no warning: $(cat err)"
+		"$GUESTDUMP" verify -q user/user.kdump >/dev/null
+		as_user guests >guests.out 2>&1
+		grep -q 'libvirt:web1 (pause, registers)' guests.out || fail "guests: $(cat guests.out)"
 		becomes running
 		;;
 	kill)
@@ -201,9 +217,9 @@ for part in ${PARTS:-full filter info paused indirect kill daemon names}; do
 		becomes running
 		;;
 	names)
-		"$GUESTDUMP" guests >guests
-		grep -A1 '^web1 .* qemu .*256.0 MiB     2  running' guests | grep -q 'libvirt:web1 (pause, registers, direct)' ||
-			fail "guests: $(cat guests)"
+		"$GUESTDUMP" guests >guests.out
+		grep -A1 '^web1 .* qemu .*256.0 MiB     2  running' guests.out | grep -q 'libvirt:web1 (pause, registers, direct)' ||
+			fail "guests: $(cat guests.out)"
 		"$GUESTDUMP" dump -q web1 byname.kdump || fail "not found by its name"
 		fails_with 1 "$GUESTDUMP" info libvirt:nobody 2>err
 		grep -q "no such guest" err || fail "$(cat err)"
