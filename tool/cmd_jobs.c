@@ -22,6 +22,8 @@ static void print_heading(void)
 
 static void print_line_below(const char *what, const char *text)
 {
+	if (!text)
+		return;
 	printf("%-9s %s: ", "", what);
 	print_escaped(text, strlen(text));
 	putchar('\n');

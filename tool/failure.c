@@ -80,7 +80,7 @@ static enum failure_kind kind_of(enum gdump_code code, int errnum)
 static struct failure FAILURE_PRINTF(3, 0)
 failure_of_text(enum failure_kind kind, int errnum, const char *fmt, va_list ap)
 {
-	struct failure ret = { .kind = kind, .errnum = errnum, .status = failures[kind].status };
+	struct failure ret = { .kind = kind, .errnum = errnum, .status = (int)failures[kind].status };
 
 	if (vasprintf(&ret.message, fmt, ap) < 0)
 		ret.message = NULL;
