@@ -20,8 +20,8 @@ as_nobody() { "${nobody[@]}" "$GUESTDUMP" "$@"; }
 same() {
 	local dump
 	for dump in "${@:2}"; do
-		"$GUESTDUMP" convert -q --force -E "$dump" "$dump.elf"
-		"$GUESTDUMP" convert -q --force -E "$1" "$1.elf"
+		"$GUESTDUMP" convert -q --no-metadata --force -E "$dump" "$dump.elf"
+		"$GUESTDUMP" convert -q --no-metadata --force -E "$1" "$1.elf"
 		cmp "$1.elf" "$dump.elf" || fail "$dump is not the same as $1"
 	done
 }
@@ -37,17 +37,17 @@ check_guest() {
 	grep -q '^kernel .* #1 ' info.out || fail "info has no version: $(cat info.out)"
 	grep -q '^tasks ' info.out || fail "info has no tasks: $(cat info.out)"
 	grep -qE '^ +[0-9]{5,} .* free' info.out || fail "info does not know free pages: $(cat info.out)"
-	"$GUESTDUMP" dump -q -d 31 --no-direct "$guest_source" running.kdump 2>dump.err
+	"$GUESTDUMP" dump -q --no-metadata -d 31 --no-direct "$guest_source" running.kdump 2>dump.err
 	[ "$(stat -c %s running.kdump)" -lt 50000000 ] || fail "a running guest is not filtered"
 	[ "$(guest_status)" = running ] || fail "the guest is $(guest_status)"
 
 	"$guest" qmp "$guest_dir" stop >stop.out
-	"$GUESTDUMP" dump -q -d 31 "$guest_source" direct.kdump
-	"$GUESTDUMP" dump -q -d 31 --no-direct "$guest_source" slow.kdump
-	(umask 077; cd nobody; as_nobody dump -q -d 31 "$guest_source" nobody.kdump) 2>dump.err
+	"$GUESTDUMP" dump -q --no-metadata -d 31 "$guest_source" direct.kdump
+	"$GUESTDUMP" dump -q --no-metadata -d 31 --no-direct "$guest_source" slow.kdump
+	(umask 077; cd nobody; as_nobody dump -q --no-metadata -d 31 "$guest_source" nobody.kdump) 2>dump.err
 	same direct.kdump slow.kdump nobody/nobody.kdump
-	"$GUESTDUMP" dump -q -E --paging "$guest_source" direct-paging.elf
-	"$GUESTDUMP" dump -q -E --paging --no-direct "$guest_source" slow-paging.elf
+	"$GUESTDUMP" dump -q --no-metadata -E --paging "$guest_source" direct-paging.elf
+	"$GUESTDUMP" dump -q --no-metadata -E --paging --no-direct "$guest_source" slow-paging.elf
 	cmp direct-paging.elf slow-paging.elf || fail "--paging differs"
 	[ "$(guest_status)" = paused ] || fail "the guest is $(guest_status)"
 	find "/proc/$guest_pid/fd" -lname '/memfd:guestdump*' >open.out
