@@ -111,8 +111,10 @@ static size_t edit(struct subject *s, const struct edit *e, size_t len)
 	case EDIT_CUT:
 		return is_excepted("cut") ? len : MIN(len, off + 1);
 	case EDIT_APPEND:
+		if (len != s->len)
+			return len;     /* it was appended to, or cut, before */
 		memset(s->bytes + len, e->value, off);
-		return len == s->len ? len + off : len;
+		return len + off;
 	default:
 		edit_field(s, e);
 		return len;
