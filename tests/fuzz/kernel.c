@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * kernel.c - the memory of a Linux guest: VMCOREINFO, page tables, page structures, log,
- * symbols, types, clock and tasks
+ * symbols, types, clock, tasks and stacks
  *
  * The input is a machine with some bytes in its memory; all numbers are little-endian:
  *
@@ -27,6 +27,7 @@
 #include "kernel/state.h"
 #include "kernel/tasks.h"
 #include "kernel/uts.h"
+#include "stacks/stacks.h"
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cursor.h"
@@ -105,8 +106,22 @@ static void look_at_task(void *arg, const struct gdump_task *task)
 	fuzz_look(task->name, strlen(task->name) + 1);
 }
 
+static void look_at_stack(void *arg, const struct gdump_stack *stack)
+{
+	(void)arg;
+	for (size_t i = 0; i < stack->num_frames; i++) {
+		const struct gdump_frame *f = &stack->frames[i];
+
+		if (f->function)
+			fuzz_look(f->function, strlen(f->function) + 1);
+		if (f->module)
+			fuzz_look(f->module, strlen(f->module) + 1);
+	}
+}
+
 static void look_at(struct source *s)
 {
+	static const struct gdump_stacks_options all = { .which = GDUMP_STACKS_ALL };
 	struct gdump_kernel state = { .size = sizeof(state) };
 	struct gdump_system system = { .size = sizeof(system) };
 	struct mappings maps = { 0 };
@@ -120,6 +135,7 @@ static void look_at(struct source *s)
 	gdump_error_destroy(identify_system(s, &system));
 	gdump_error_destroy(state_read(s, &state));
 	gdump_error_destroy(tasks_read(s, look_at_task, NULL));
+	gdump_error_destroy(stacks_read(s, &all, look_at_stack, NULL));
 	err = mappings_find(s, &maps);
 	if (!err)
 		mappings_deinit(&maps);

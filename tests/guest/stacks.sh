@@ -8,8 +8,7 @@
 #
 # test: stacks 600 x86_64
 # test: stacks-search 600 x86_64 --no-vmcoreinfo
-# test: stacks-aarch64 600 aarch64
-# test: stacks-aarch64-next 600 aarch64@trixie
+# test: stacks-aarch64 600 aarch64@trixie
 # test: stacks-ppc64le 600 ppc64le@trixie
 # test: stacks-riscv64 600 riscv64
 # test: stacks-s390x 600 s390x@trixie
@@ -57,6 +56,10 @@ def inside(path):
                 stacks[pid].append(frame)
         elif line.strip() and what == "comm":
             names[pid] = line.strip()
+    # POWER's kernel prints a stale return address before the first one of some tasks
+    for stack in stacks.values():
+        if len(stack) > 1 and stack[1].startswith("__switch_to+"):
+            del stack[0]
     return {pid: stacks[pid] for pid in stacks if pid in names}, names
 
 def text(frame):
@@ -137,6 +140,9 @@ grep -q 'there is no CPU 7$' err || fail "a CPU that is not there: $(cat err)"
 "$GUESTDUMP" convert -q -f raw elf raw
 "$GUESTDUMP" stacks -a raw >raw.txt || fail "raw: $(tail -n 1 raw.txt)"
 diff <(sed -n '/^task/,$p' live.txt) <(sed -n '/^task/,$p' raw.txt) >diff.out || fail "raw: $(cat diff.out)"
+
+# QEMU ends with a guest that panics there
+case $arch in s390x* | ppc64le*) exit 0 ;; esac
 
 # A panic: from the function that caused it on, the stack is that of the log
 "$guest" console "$guest_dir" 'echo c >/proc/sysrq-trigger' >panic.out 2>&1 &
