@@ -60,6 +60,17 @@ static void api_be_silent(void *arg, void *error)
 	(void)arg, (void)error;
 }
 
+#ifdef STATIC_PROGRAM
+
+static void api_load(void)
+{
+	api_missing = "libvirt (this guestdump is linked statically; use one that is not)";
+	(void)calls;
+	(void)api_be_silent;
+}
+
+#else
+
 static void api_load(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
@@ -75,6 +86,8 @@ static void api_load(void)
 	}
 	api.set_error_fn(NULL, api_be_silent);
 }
+
+#endif
 
 struct gdump_error *libvirt_loaded(void)
 {

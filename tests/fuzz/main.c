@@ -28,6 +28,7 @@ static const struct target {
 	{ "kernel", fuzz_kernel, false },
 	{ "monitor", fuzz_monitor, true },
 	{ "mtree", fuzz_mtree, true },
+	{ "host", fuzz_host, true },
 	{ "stream", fuzz_stream, false },
 	{ "silent", fuzz_silent, false },
 };

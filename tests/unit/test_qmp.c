@@ -280,8 +280,49 @@ static void test_connect(void)
 	CHECK_ERR(qmp_open("/dev/null", &patient, &q), GDUMP_ERR_USAGE, "not a socket");
 }
 
+/* What a carrier was sent, and answers */
+struct carried {
+	char sent[200];
+	const char *answer;
+};
+
+static struct gdump_error *carry(void *arg, const char *line, char **answer)
+{
+	struct carried *c = arg;
+
+	snprintf(c->sent, sizeof(c->sent), "%s", line);
+	*answer = strdup(c->answer);
+	return NULL;
+}
+
+static void test_carried(void)
+{
+	struct carried c = { .answer = "{\"return\":{\"qemu\":{\"major\":7,\"minor\":2,\"micro\":22}},\"id\":\"x-1\"}" };
+	const struct qmp_carrier carrier = { carry, &c };
+	struct qmp *q = NULL;
+	char *text = NULL;
+
+	CHECK_OK(qmp_open_carried(&carrier, &patient, &q));
+	CHECK_STR(c.sent, "{\"execute\":\"query-version\"}\n");
+	CHECK_STR(qmp_version(q), "7.2.22");
+	c.answer = "{\"return\":\"text\"}";
+	CHECK_OK(qmp_hmp(q, "info x", &text));
+	CHECK_STR(text, "text");
+	free(text);
+	c.answer = "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"no\"}}";
+	CHECK_ERR(qmp_execute(q, "y", NULL, NULL), GDUMP_ERR_REMOTE, "QEMU refused y: no");
+	CHECK(qmp_unknown_command(q));
+	c.answer = "{\"re";
+	CHECK_ERR(qmp_execute(q, "y", NULL, NULL), GDUMP_ERR_REMOTE, "is not an answer to it");
+	c.answer = "[]";
+	CHECK_ERR(qmp_execute(q, "y", NULL, NULL), GDUMP_ERR_REMOTE, "is not an answer to it");
+	CHECK_ERR(qmp_send_fd(q, "fd", 0), GDUMP_ERR_UNSUPPORTED, "cannot be sent over");
+	qmp_close(q);
+}
+
 int main(void)
 {
+	test_carried();
 	test_good();
 	test_refusal();
 	test_late();
