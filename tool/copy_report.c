@@ -106,7 +106,7 @@ static void warn_of_losses(const struct copy *c, const struct gdump_info *info)
 		warn("the headers or tables of %s are damaged, so any page of %s may be wrong: %s",
 		     c->from, c->to, r->tables_error);
 	else if (info->incomplete)
-		warn("%s was cut short itself, so %s is incomplete as well", c->from, c->to);
+		warn("%s is incomplete itself, so %s is incomplete as well", c->from, c->to);
 }
 
 int copy_report_success(const struct copy *c, const struct gdump_info *info)
