@@ -49,7 +49,7 @@ END
 info() {
 	local file=$1 wanted=$2 warns=$3 got
 	shift 3
-	got=$("$GUESTDUMP" info --json "$@" "$file" 2>err | python3 -c 'import json, sys; print(json.load(sys.stdin)["kernel_release"] or "none")')
+	got=$(guestdump_json info --json "$@" "$file" 2>err | python3 -c 'import json, sys; print(json.load(sys.stdin)["kernel_release"] or "none")')
 	[ "$got" = "$wanted" ] || fail "$file $*: the kernel is $got"
 	if grep -q 'two kernels, .*first and .*second\|two kernels, .*second and .*first' err; then
 		[ "$warns" = yes ] || fail "$file $*: $(cat err)"
