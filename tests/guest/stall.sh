@@ -296,7 +296,7 @@ goes_to_its_end() { kill -CONT "$child" 2>/dev/null || true; is_over; }
 # end_cell STATUS WHAT: what is left is whole, or says that it is not
 end_cell() {
 	local file dir=. want
-	[ ! -e disk/vm.out ] && [ ! -e disk/vm.out.incomplete ] || dir=disk
+	if compgen -G 'disk/vm.out*' >/dev/null; then dir=disk; fi
 	case $1 in
 	0) want=0 ;;
 	1 | 3)
