@@ -99,7 +99,7 @@ const struct option_row option_rows[] = {
 	  CMD_GUEST, "how long to wait for an answer from QEMU (30)" },
 
 	{ 0,   "pause",           NULL,            TO(open.pause_guest),      parse_flag,
-	  CMD_STACKS, "pause the guest for some milliseconds, so that all is of one moment" },
+	  CMD_STACKS, "pause the guest meanwhile, so that all is of one moment" },
 
 	{ .help = "Display" },
 	{ 'p', "pages",           NULL,            TO(pages),                 parse_flag,

@@ -98,6 +98,7 @@ sys.exit(good < 30 or len(bad) * 100 > good)
 PYTHON
 }
 
+# shellcheck disable=SC2016 # for the guest's shell
 guest_console 'for m in /*.ko; do [ -e $m ] && insmod $m; done; mkfifo /tmp/f
 	sh -c "printf sleeper >/proc/self/comm; sleep 9999; :" >/dev/null 2>&1 &
 	sh -c "printf reader >/proc/self/comm; read x </tmp/f" >/dev/null 2>&1 &
