@@ -270,8 +270,9 @@ static void test_refused(void)
 
 int main(void)
 {
-	if (access("/dev/kvm", R_OK | W_OK) || geteuid()) {
-		puts("SKIP: needs /dev/kvm, and root");
+	if (access("/dev/kvm", R_OK | W_OK) || access("/proc/kcore", R_OK) ||
+	    access("/sys/kernel/btf/vmlinux", R_OK) || geteuid()) {
+		puts("SKIP: needs /dev/kvm, /proc/kcore, /sys/kernel/btf and root");
 		return 77;
 	}
 	vmm = start_vmm();
