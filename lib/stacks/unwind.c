@@ -47,7 +47,7 @@ bool walk_add(struct walk *w, enum gdump_frame_kind kind, uint64_t pc)
 
 	if (w->num == MAX_FRAMES)
 		return walk_end(w, GDUMP_STACK_TOO_LONG, pc);
-	w->frames[w->num] = (struct gdump_frame){ .kind = kind, .pc = pc, .sp = w->at };
+	w->frames[w->num] = (struct gdump_frame){ .kind = (int)kind, .pc = pc, .sp = w->at };
 	if (walk_function(w, kind, pc, &s)) {
 		struct gdump_frame *f = &w->frames[w->num];
 
