@@ -167,10 +167,13 @@ static void find_exceptions(const char *text)
 	}
 }
 
-/* The changes are made of what a text has in one file. */
+/* The changes are made of what a text has in one file.  Where records overlap, one that is moved
+ * uncovers what the other wrote, which nothing can tell.
+ */
 static bool is_wanted(const char *name)
 {
-	return (!strncmp(name, "good-", 5) || !strncmp(name, "mutate-", 7)) && !strstr(name, "-parts");
+	return (!strncmp(name, "good-", 5) || !strncmp(name, "mutate-", 7)) &&
+	       !strstr(name, "-parts") && !strstr(name, "-overlap");
 }
 
 static void load(const char *dir, const char *name, const char *path)
