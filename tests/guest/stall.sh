@@ -242,7 +242,10 @@ migration() {
 		python3 -c 'import json, sys; print(json.load(sys.stdin).get("status", "none"))'
 }
 is_over() { ! kill -0 "$child" 2>/dev/null; }
-has_begun() { is_over || is_status paused || [ "$(migration)" = active ]; }
+# a short one may have ended between two looks, and wait for who reads standard error
+has_begun() {
+	is_over || is_status paused || [ "$(migration)" = active ] || { [ "$way" != pipe ] && [ -e vm.out ]; }
+}
 answers() { [ "$(GUEST_TIMEOUT=5 guest_console 'echo here' 2>/dev/null)" = here ] && is_status running; }
 
 # begin_cell WAY STALL: sets $child
