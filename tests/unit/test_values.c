@@ -70,7 +70,7 @@ static void test_codec(void)
 	CHECK(parse_codec("zlib:9", &codec, &bad) && !strcmp(codec.name, "zlib") && codec.level == 9);
 	CHECK(parse_codec("zstd:-5", &codec, &bad) && codec.has_level && codec.level == -5);
 	refuses(parse_codec, &codec, ":3", "");
-	refuses(parse_codec, &codec, "zlib:", "");
+	refuses(parse_codec, &codec, "zlib:", "zlib:");
 	refuses(parse_codec, &codec, "zlib:x", "x");
 	refuses(parse_codec, &codec, "an-awfully-long-name-of-a-codec--", "an-awfully-long-name-of-a-codec--");
 }
