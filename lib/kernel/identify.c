@@ -44,9 +44,11 @@ static const struct identify_row {
 	{ "SLOF **",              "the firmware SLOF" },
 };
 
+/* All texts are searched for in one pass: @starts has a bit for each two bytes that one begins with. */
 struct identify {
 	struct gdump_system *found;
 	size_t row;                     /* of what is found; all rows: nothing yet */
+	uint64_t starts[65536 / 64];
 };
 
 /* The last part of a banner, from the "#" on, which a number follows; NULL: it has none, as a
@@ -87,57 +89,74 @@ static void identify_take_banner(struct gdump_system *found, const char *text, s
 	snprintf(found->version, sizeof(found->version), "%.*s", (int)(end - version), version);
 }
 
-static bool identify_linux(void *arg, const struct search_piece *piece)
+static bool identify_linux(struct gdump_system *found, const struct search_piece *piece, size_t at)
 {
-	struct gdump_system *found = arg;
+	const size_t len = linux_banner_len(piece->data + at, piece->len - at);
 	char text[MAX_BANNER + 1];
 
-	for (size_t at = 0; (at = search_text(piece, at, banner)) < piece->len; at++) {
-		const size_t len = linux_banner_len(piece->data + at, piece->len - at);
-
-		if (!len)
-			continue;
-		snprintf(text, sizeof(text), "%.*s", (int)len, piece->data + at);
-		identify_take_banner(found, text, len);
-		found->paddr = piece->paddr + at;
-		return true;
-	}
-	return false;
+	if (!len)
+		return false;
+	snprintf(text, sizeof(text), "%.*s", (int)len, piece->data + at);
+	identify_take_banner(found, text, len);
+	found->paddr = piece->paddr + at;
+	return true;
 }
 
-static bool identify_has(const struct search_piece *piece, const struct identify_row *row,
-			 uint64_t *paddr)
+static bool identify_is_row(const struct identify_row *row, const unsigned char *p, size_t len)
 {
-	const size_t len = strlen(row->text);
+	const size_t n = strlen(row->text);
 
-	for (size_t at = 0; (at = search_text(piece, at, row->text)) < piece->len; at++) {
-		if (row->digit && (at + len >= piece->len || !isdigit(piece->data[at + len])))
-			continue;
-		*paddr = piece->paddr + at;
-		return true;
-	}
-	return false;
+	return len >= n && !memcmp(p, row->text, n) && (!row->digit || (len > n && isdigit(p[n])));
 }
 
-static bool identify_other(void *arg, const struct search_piece *piece)
+/* Note what begins at @at, if that is started later than what was found so far. */
+static void identify_other(struct identify *id, const struct search_piece *piece, size_t at)
+{
+	for (size_t i = 0; i < id->row; i++) {
+		if (!identify_is_row(&rows[i], piece->data + at, piece->len - at))
+			continue;
+		snprintf(id->found->name, sizeof(id->found->name), "%s", rows[i].name);
+		id->found->paddr = piece->paddr + at;
+		id->row = i;
+	}
+}
+
+static unsigned int identify_start(const void *p)
+{
+	const unsigned char *c = p;
+
+	return c[0] | (unsigned int)c[1] << 8;
+}
+
+static bool identify_piece(void *arg, const struct search_piece *piece)
 {
 	struct identify *id = arg;
 
-	for (size_t i = 0; i < id->row; i++) {
-		if (!identify_has(piece, &rows[i], &id->found->paddr))
+	for (size_t at = 0; at < piece->own && at + 1 < piece->len; at++) {
+		const unsigned int start = identify_start(piece->data + at);
+
+		if (!(id->starts[start / 64] >> start % 64 & 1))
 			continue;
-		snprintf(id->found->name, sizeof(id->found->name), "%s", rows[i].name);
-		id->row = i;
+		if (identify_linux(id->found, piece, at))
+			return true;
+		identify_other(id, piece, at);
 	}
-	return !id->row;
+	return false;
+}
+
+static void identify_add_start(struct identify *id, const char *text)
+{
+	const unsigned int start = identify_start(text);
+
+	id->starts[start / 64] |= (uint64_t)1 << start % 64;
 }
 
 struct gdump_error *identify_system(struct source *s, struct gdump_system *ret)
 {
-	struct identify other = { .found = ret, .row = ARRAY_SIZE(rows) };
-	struct gdump_error *err = search_memory(s, identify_linux, ret);
+	struct identify id = { .found = ret, .row = ARRAY_SIZE(rows) };
 
-	if (err || ret->name[0])
-		return err;
-	return search_memory(s, identify_other, &other);
+	identify_add_start(&id, banner);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		identify_add_start(&id, rows[i].text);
+	return search_memory(s, identify_piece, &id);
 }
