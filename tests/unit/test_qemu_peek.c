@@ -11,7 +11,7 @@ enum { SIZE = 600 << 10, PIECE = 256 << 10 };
 #define ADD_FD(bytes) { .expect = "\"add-fd\"", .to_fd = memory, .to_fd_len = (bytes), \
 	.reply = "{\"return\": {\"fdset-id\": 3, \"fd\": 21}, \"id\": @}\r\n" }
 #define SAVE(what) { .expect = what, .reply = OK }
-#define REMOVE_FD { .expect = "\"remove-fd\",\"id\":", .reply = OK }
+#define REMOVE_FD { .expect = "\"remove-fd\",\"arguments\":{\"fdset-id\":3}", .reply = OK }
 
 static char memory[SIZE];
 
