@@ -523,7 +523,8 @@ struct gdump_stack {
 	const struct gdump_task *task;  /* NULL: unknown                        */
 	int32_t cpu;                    /* that was running it; -1: none        */
 	bool moved;                     /* the guest was running, and the task ran
-					 * while its stack was read             */
+					 * while its stack was read, or may have, as
+					 * the task of a CPU                    */
 	int end;                        /* enum gdump_stack_end                 */
 	uint64_t end_at;                /* an address, see there                */
 	const struct gdump_frame *frames;       /* the innermost one first      */

@@ -144,7 +144,9 @@ static void print_owner(const struct kept_stack *s)
 			printf(" of process %" PRId32, t->tgid);
 		printf(", state %c", t->state);
 	}
-	printf("%s\n", s->stack.moved ? "; it ran while its stack was read" : "");
+	printf("%s\n", !s->stack.moved ? "" :
+	       s->stack.cpu >= 0 ? "; it may have run while its stack was read, see --pause" :
+	       "; it ran while its stack was read");
 }
 
 static void print_stack(const struct kept_stack *s)

@@ -285,7 +285,8 @@ static struct gdump_error *stacks_of_cpus(struct stacks *s)
 		if (!stacks_wants_cpu(s, (int32_t)i) || (!running[i] && i >= in_image))
 			continue;
 		stacks_walk_running(s, running[i], i);
-		stacks_report(s, running[i], (int32_t)i, false);
+		/* the registers are of an earlier moment than the stack */
+		stacks_report(s, running[i], (int32_t)i, s->kernel.source->is_mutable);
 	}
 	free(running);
 	return NULL;
