@@ -64,9 +64,9 @@ void copy_report_guest(const struct copy *c, const struct gdump_info *info)
 {
 	if (!info->is_guest || progress_is_quiet() || events_are_json())
 		return;
-	if (info->was_running)
+	if (info->was_running && c->paused_us)
 		say("guest resumed after a pause of %s", ms_text(c->paused_us).text);
-	else
+	else if (!info->was_running)
 		say("guest was not running, and stays so%s", run_state_text(info).text);
 	if (info->live && c->result.stalled_us)
 		say("longest stall of QEMU's snapshot: %s", ms_text(c->result.stalled_us).text);
