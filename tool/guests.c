@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "failure.h"
+#include "options.h"
 #include "tool.h"
 
 struct guest_search {
@@ -64,7 +65,8 @@ int guests_resolve(struct arguments *args)
 	struct stat st;
 	int status;
 
-	if (is_guest(s.word) || strpbrk(s.word, "/:") || !strcmp(s.word, "-") || !stat(s.word, &st))
+	if (is_guest(s.word) || strpbrk(s.word, "/:") || !strcmp(s.word, "-") ||
+	    (args->command->bit != CMD_DUMP && !stat(s.word, &st)))
 		return EXIT_DONE;
 	if (!parse_number(s.word, 1, INT32_MAX, &s.pid))
 		s.pid = 0;
