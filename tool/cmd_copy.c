@@ -372,6 +372,9 @@ static int copy_run(struct copy *c)
 	err = args->dry_run ? NULL : gdump_write_check(c->to, &args->write);
 	if (err)
 		return fail(err);
+	if (!args->dry_run && !strcmp(c->to, "-") && isatty(STDOUT_FILENO))
+		return usage_error(args->command,
+				   "a dump is not written to a terminal: redirect standard output, or name a file");
 	if (args->detach && !strcmp(c->to, "-"))
 		return usage_error(args->command, "--detach needs a file to write to");
 	status = args->detach ? detach_start(c->from, c->to) : -1;
