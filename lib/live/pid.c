@@ -14,6 +14,8 @@
 #include "live.h"
 
 #include <fcntl.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -263,6 +265,8 @@ static struct gdump_error *pid_find_guest(struct pid_guest *g, struct gdump_erro
 	char pid[16];
 	struct gdump_error *err;
 
+	if (kill(g->pid, 0) && errno == ESRCH)
+		return error_new(GDUMP_ERR_OS, "there is no process %d", (int)g->pid);
 	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
 	err = kvm_vcpus_open(g->pid, &g->vcpus, why);
 	if (!err && !g->vcpus.num_vms)
