@@ -27,9 +27,11 @@ for tool in "${tools[@]}"; do
 		grep -q VMCOREINFO "$tool.out" || fail "$tool does not show VMCOREINFO"
 		;;
 	eu-elflint)
-		# QEMU's and the kernel's own notes have type 0, which no tool knows
+		# QEMU's and the kernel's own notes have type 0, which no tool knows; the last
+		# bytes of e_ident, which readers ignore, say that there is a checksum
 		LC_ALL=C eu-elflint vm.elf >"$tool.out" 2>&1 || true
-		grep -v 'unknown core file note type' "$tool.out" >"$tool.rest" || true
+		grep -v 'unknown core file note type\|^e_ident\[1[2-5]\] is not zero' "$tool.out" \
+			>"$tool.rest" || true
 		[ ! -s "$tool.rest" ] || fail "eu-elflint: $(cat "$tool.rest")"
 		;;
 	esac
