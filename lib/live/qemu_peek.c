@@ -122,8 +122,11 @@ static struct gdump_error *peek_open(struct qemu *qemu)
 	p->fd = memfd_create("guestdump", MFD_CLOEXEC);
 	err = p->fd < 0 ? error_os(errno, "cannot make a file in memory") :
 			  peek_add_fd(qemu->guest.qmp, p);
-	if (err && p->fd >= 0 && !qmp_refusal(qemu->guest.qmp))
+	if (err && p->fd >= 0 && !qmp_refusal(qemu->guest.qmp)) {
+		close(p->fd);
+		free(TAKE_PTR(qemu->peek));
 		return err;
+	}
 	if (err)
 		peek_use_dumps(qemu, err);
 	return NULL;
