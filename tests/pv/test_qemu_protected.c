@@ -71,7 +71,11 @@ static struct gdump_error *dump(const char *name, const char *format)
 	struct gdump *g = NULL;
 	struct gdump_error *err;
 	struct fake f;
-	const struct step steps[] = {
+	/* what is not protected is searched for VMCOREINFO, but this QEMU does not save memory */
+	const bool is_plain = !strcmp(name, "plain");
+	const struct step refused = COMMAND("add-fd",
+		"{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, \"id\": @}\n");
+	struct step steps[] = {
 		STEP_GREET, STATUS("running", "true"),
 		COMMAND("query-migrate", "{\"return\": {}, \"id\": @}\n"), QUERY_DUMP("none"),
 		PROPERTY("confidential-guest-support", "/objects/pv0"),
@@ -80,11 +84,15 @@ static struct gdump_error *dump(const char *name, const char *format)
 		COMMAND("\"stop\"", OK), STATUS("paused", "false"), MTREE,
 		COMMAND("getfd", OK),
 		{ .expect = "dump-guest-memory", .reply = OK, .to_fd = file, .to_fd_len = len },
+		refused,
 		QUERY_DUMP("completed"), STATUS("paused", "false"), COMMAND("\"cont\"", OK),
 	};
+	const size_t num = sizeof(steps) / sizeof(*steps) - !is_plain;
 
+	if (!is_plain)
+		memmove(&steps[num - 3], &steps[num - 2], 3 * sizeof(*steps));
 	fake_listen(&f);
-	fake_play(&f, steps, sizeof(steps) / sizeof(*steps));
+	fake_play(&f, steps, num);
 	snprintf(where, sizeof(where), "qmp:%s", f.path);
 	err = gdump_open(where, &open, &g);
 	if (!err)
