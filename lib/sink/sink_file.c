@@ -291,12 +291,14 @@ static struct gdump_error *sink_file_open(struct sink_file *f, const char *path)
 struct gdump_error *sink_file_try(const char *path, bool force)
 {
 	struct sink_file *f = sink_file_new(force);
-	CLEANUP_SINK struct sink *owned = (struct sink *)f;
+	struct gdump_error *err;
 
 	if (!f)
 		return error_nomem();
 	f->is_trial = true;
-	return sink_file_open(f, path);
+	err = sink_file_open(f, path);
+	sink_close(&f->sink);
+	return err;
 }
 
 struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret)

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NAME_INDEX_NONE = UINT32_MAX };
+#define NAME_INDEX_NONE UINT32_MAX
 
 /* Name @number of @owner; NULL: leave it out. */
 typedef const char *name_at_fn(const void *owner, uint32_t number);
