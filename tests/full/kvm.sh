@@ -78,8 +78,8 @@ info = json.load(open("info.json"))
 assert len(info["cpus"]) == 2, info["cpus"]
 for cpu in info["cpus"]:
     assert int(cpu["registers"]["rip"], 16), cpu
-assert info["tasks"], info'
-$gd dmesg "$guest" | grep -q GUESTDUMP || $gd dmesg "$guest" | grep -q "Linux version"
+assert info["kernel_release"] and info["running_tasks"], info'
+$gd dmesg "$guest" | grep -q "Linux version"
 printf "%s\n" '{"execute":"qmp_capabilities"}' '{"execute":"stop"}' |
 	python3 -c '
 import socket, sys
