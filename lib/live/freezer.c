@@ -25,6 +25,7 @@
 #include "../util/array.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
+#include "../util/process_status.h"
 #include "rights.h"
 
 enum { POLL_US = 200, MAX_THREADS = 1 << 16 };
@@ -41,27 +42,9 @@ struct freezer {
 	struct gdump_error *err;        /* of freezing; once @ready             */
 };
 
-/* The number in the line "@field: N" of the status of process or thread @pid; -1: unknown. */
-static int freezer_status(pid_t pid, const char *field)
-{
-	char path[40], line[128];
-	int ret = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	f = fopen(path, "re");
-	while (f && ret < 0 && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, field, strlen(field)))
-			ret = (int)strtol(line + strlen(field), NULL, 10);
-	}
-	if (f)
-		fclose(f);
-	return ret;
-}
-
 static struct gdump_error *freezer_explain(const struct freezer *f, int errnum)
 {
-	const int tracer = freezer_status(f->pid, "TracerPid:");
+	const int tracer = process_status(f->pid, "TracerPid:");
 
 	if (tracer > 0)
 		return error_os(errnum, "process %d is traced by process %d, for example a debugger, so it cannot be paused",

@@ -17,6 +17,7 @@
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/debug.h"
+#include "../util/process_status.h"
 
 enum { NUM_PIECES = 32, FRESH_US = 1000000 };
 
@@ -27,39 +28,23 @@ struct libvirt_piece {
 	unsigned char *data;
 };
 
-/* The process that has the thread @tid; 0: unknown */
-static pid_t libvirt_process_of(unsigned int tid)
-{
-	char path[40], line[128];
-	pid_t pid = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	f = fopen(path, "re");
-	while (f && !pid && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, "Tgid:", 5))
-			pid = (pid_t)strtol(line + 5, NULL, 10);
-	}
-	if (f)
-		fclose(f);
-	return pid;
-}
-
 /* QEMU's process is that of the threads of its CPUs. */
 static struct gdump_error *libvirt_find_process(struct libvirt_guest *g)
 {
 	CLEANUP_JSON json_t *cpus = NULL;
 	struct gdump_error *err = qmp_execute(g->qmp, "query-cpus-fast", NULL, &cpus);
 	uint64_t tid;
+	pid_t pid;
 
 	if (!err)
 		err = qmp_get_uint(json_array_get(cpus, 0), "query-cpus-fast", "thread-id", &tid);
 	if (err)
 		return err;
-	g->pid = libvirt_process_of((unsigned int)tid);
-	if (!g->pid)
+	pid = process_status((pid_t)tid, "Tgid:");
+	if (pid <= 0)
 		return error_new(GDUMP_ERR_NODATA,
 				 "the process of QEMU cannot be seen: it is in another PID namespace (container)");
+	g->pid = pid;
 	return NULL;
 }
 

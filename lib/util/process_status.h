@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * process_status.h - a number in the status of a process
+ */
+#pragma once
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+/* The number after @field ("Tgid:") in /proc/PID/status of process or thread @pid; -1: unknown. */
+static inline int process_status(pid_t pid, const char *field)
+{
+	char path[40], line[128];
+	int ret = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f && ret < 0 && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, field, strlen(field)))
+			ret = (int)strtol(line + strlen(field), NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return ret;
+}
