@@ -164,27 +164,17 @@ static struct gdump_error *pid_take_machine(struct image *image)
 /* Find the guest's memory in the process. */
 static struct gdump_error *pid_find_memory(struct pid_guest *g)
 {
-	CLEANUP_PROCMEM struct procmem *mem = NULL;
-	struct memory_map map = { 0 };
 	bool has_private;
-	struct gdump_error *err = kvm_slots_read(g->slots, &map, &has_private);
+	struct gdump_error *err = kvm_slots_read(g->slots, &g->map, &has_private);
 
 	if (!err && has_private && !g->opt.allow_encrypted)
 		err = error_new(GDUMP_ERR_PROTECTED,
 				"some of the memory is private to the guest (guest_memfd), and cannot be read from outside");
 	if (!err)
-		err = procmem_open(g->pid, &mem);
-	for (size_t i = 0; !err && i < map.num_slots; i++)
-		err = procmem_use(mem, map.slots[i].hva, map.slots[i].size);
-	if (err) {
-		memory_map_deinit(&map);
-		return err;
-	}
-	memory_map_deinit(&g->map);
-	procmem_close(g->mem);
-	g->map = map;
-	g->mem = TAKE_PTR(mem);
-	return NULL;
+		err = procmem_open(g->pid, &g->mem);
+	for (size_t i = 0; !err && i < g->map.num_slots; i++)
+		err = procmem_use(g->mem, g->map.slots[i].hva, g->map.slots[i].size);
+	return err;
 }
 
 /* Whether the process has other memory by now than it had when we looked */
