@@ -25,22 +25,6 @@
 #include "util/cleanup.h"
 #include "util/cursor.h"
 
-struct gdump_error *write_options_take(struct gdump_write_options *to,
-				       const struct gdump_write_options *from)
-{
-	struct gdump_error *err = args_take(to, sizeof(*to), from,
-					    ARGS_LEAST(struct gdump_write_options, format),
-					    "gdump_write_options");
-
-	if (!err && to->threads > PARALLEL_MAX)
-		err = error_new(GDUMP_ERR_USAGE, "member threads is %u: at most %d are possible",
-				to->threads, PARALLEL_MAX);
-	if (!err && to->result)
-		err = args_check(to->result, ARGS_LEAST(struct gdump_result, pages),
-				 "gdump_result");
-	return err;
-}
-
 struct gdump_error *write_plan_check(const struct gdump *g, const struct gdump_plan *plan)
 {
 	if (!plan || plan->source == g->source)

@@ -101,12 +101,10 @@ static struct gdump_error *dump_write_outputs(struct gdump *g, const struct gdum
 struct gdump_error *gdump_write_check(const char *path, const struct gdump_write_options *options)
 {
 	struct gdump_write_options opt;
-	struct settings set = { 0 };
+	struct settings set;
 	struct gdump_error *err;
 
-	err = write_options_take(&opt, options);
-	if (!err)
-		err = settings_find(&opt, &set);
+	err = settings_take(&opt, options, &set);
 	return err ? err : outputs_check(path, &opt, &set);
 }
 
@@ -164,12 +162,10 @@ struct gdump_error *gdump_plan_fit(struct gdump *g, struct gdump_plan *plan,
 				   const struct gdump_write_options *options)
 {
 	struct gdump_write_options opt;
-	struct settings set = { 0 };
+	struct settings set;
 	struct gdump_error *err;
 
-	err = write_options_take(&opt, options);
-	if (!err)
-		err = settings_find(&opt, &set);
+	err = settings_take(&opt, options, &set);
 	if (!err)
 		err = write_plan_check(g, plan);
 	if (!err && set.format->drops_top_device_memory)
@@ -206,13 +202,11 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 	CLEANUP_PLAN struct gdump_plan *whole = NULL, *trimmed = NULL;
 	struct gdump_write_options opt;
 	struct gdump_result result = { 0 };
-	struct settings set = { 0 };
+	struct settings set;
 	struct outputs o;
 	struct gdump_error *err;
 
-	err = write_options_take(&opt, options);
-	if (!err)
-		err = settings_find(&opt, &set);
+	err = settings_take(&opt, options, &set);
 	if (!err)
 		err = dump_check_input(g, plan, &opt, &set);
 	if (!err)

@@ -16,9 +16,6 @@ struct gdump {
 	char *metadata_text;            /* has its strings                      */
 };
 
-/* Check and copy the options; what the caller did not give is the default. */
-MUST_CHECK struct gdump_error *write_options_take(struct gdump_write_options *to,
-						  const struct gdump_write_options *from);
 /* Check that @plan (NULL: all pages) was made for @g. */
 MUST_CHECK struct gdump_error *write_plan_check(const struct gdump *g,
 						const struct gdump_plan *plan);

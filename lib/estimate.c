@@ -42,13 +42,11 @@ struct gdump_error *gdump_estimate(struct gdump *g, const struct gdump_plan *pla
 	struct counter counter = { .writer.ops = &counter_ops };
 	struct gdump_result result = { 0 };
 	struct pipeline_options run = { .pull = true };
-	struct settings set = { 0 };
+	struct settings set;
 	struct gdump_write_options opt;
 	struct gdump_error *err;
 
-	err = write_options_take(&opt, options);
-	if (!err)
-		err = settings_find(&opt, &set);
+	err = settings_take(&opt, options, &set);
 	if (!err)
 		err = write_plan_check(g, plan);
 	if (!err && !plan)

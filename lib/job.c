@@ -15,6 +15,7 @@
 
 #include "args.h"
 #include "dump.h"
+#include "settings.h"
 #include "write/plan.h"
 #include "util/bits.h"
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "args.h"
 #include "parallel.h"
 
 static struct gdump_error *settings_level_error(const struct codec *c, int level)
@@ -40,7 +41,8 @@ static struct gdump_error *settings_find_codec(const char *name,
 	return NULL;
 }
 
-struct gdump_error *settings_find(const struct gdump_write_options *opt, struct settings *set)
+static struct gdump_error *settings_find(const struct gdump_write_options *opt,
+					 struct settings *set)
 {
 	const char *name = opt->format ? opt->format : "kdump";
 	const char *codec = opt->codec;
@@ -71,6 +73,31 @@ struct gdump_error *settings_find(const struct gdump_write_options *opt, struct 
 	if (!codec)
 		codec = set->format->codec;
 	return codec ? settings_find_codec(codec, opt, set) : NULL;
+}
+
+struct gdump_error *write_options_take(struct gdump_write_options *to,
+				       const struct gdump_write_options *from)
+{
+	struct gdump_error *err = args_take(to, sizeof(*to), from,
+					    ARGS_LEAST(struct gdump_write_options, format),
+					    "gdump_write_options");
+
+	if (!err && to->threads > PARALLEL_MAX)
+		err = error_new(GDUMP_ERR_USAGE, "member threads is %u: at most %d are possible",
+				to->threads, PARALLEL_MAX);
+	if (!err && to->result)
+		err = args_check(to->result, ARGS_LEAST(struct gdump_result, pages),
+				 "gdump_result");
+	return err;
+}
+
+struct gdump_error *settings_take(struct gdump_write_options *opt,
+				  const struct gdump_write_options *options, struct settings *set)
+{
+	struct gdump_error *err = write_options_take(opt, options);
+
+	*set = (struct settings){ 0 };
+	return err ? err : settings_find(opt, set);
 }
 
 /* A source that pushes gives its pages in any order, and its guest is slowed down while we

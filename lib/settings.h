@@ -17,8 +17,14 @@ struct settings {
 	unsigned int threads;
 };
 
-/* Options that do not go together are GDUMP_ERR_USAGE. */
-MUST_CHECK struct gdump_error *settings_find(const struct gdump_write_options *opt,
+/* Check and copy the options; what the caller did not give is the default. */
+MUST_CHECK struct gdump_error *write_options_take(struct gdump_write_options *to,
+						  const struct gdump_write_options *from);
+/* The same, and find the settings that they ask for.  Options that do not go together are
+ * GDUMP_ERR_USAGE.
+ */
+MUST_CHECK struct gdump_error *settings_take(struct gdump_write_options *opt,
+					     const struct gdump_write_options *options,
 					     struct settings *set);
 /* Fit them to what is dumped: fail if @s gives what the format cannot take, and choose the
  * default level by how @s gives it.
