@@ -32,7 +32,12 @@ export GUESTDUMP
 guest=$root/scripts/guest
 
 skip() { echo "SKIP: $*"; exit 77; }
-fail() { echo "FAIL: $*" >&2; exit 1; }
+# on both, since a test often sends one of them into a file of its own when something fails
+fail() {
+	echo "FAIL: $*"
+	[ /dev/stdout -ef /dev/stderr ] || echo "FAIL: $*" >&2
+	exit 1
+}
 
 requires() {
 	local tool

@@ -60,10 +60,15 @@ is paused 'g["state"]'
 "$guest" qmp "$guest_dir" cont >/dev/null
 is running 'g["state"]'
 
-# a name that is a file is a file, and one of two guests is refused
+# where a guest or a file may be meant, a file of this name is the file; dump takes a guest
 : >"$tmp/$name"
-(cd "$tmp" && fails_with 2 "$GUESTDUMP" dump "$name" out 2>err)
+(cd "$tmp" && fails_with 1 "$GUESTDUMP" info "$name" 2>err)
+grep -q "$name: the file is empty" "$tmp/err" || fail "$(cat "$tmp/err")"
+(cd "$tmp" && "$GUESTDUMP" dump -q "$name" out) || fail "the guest is hidden by a file of its name"
+fails_with 2 "$GUESTDUMP" dump "$tmp/$name" "$tmp/out2" 2>"$tmp/err"
 grep -q "$name is not a running guest" "$tmp/err" || fail "$(cat "$tmp/err")"
+
+# one of two guests is refused
 start_guest vm2 --mem 128M --wait 0 -- -name "$name"
 fails_with 2 "$GUESTDUMP" info "$name" 2>"$tmp/err"
 grep -q "2 guests have this name" "$tmp/err" || fail "$(cat "$tmp/err")"
