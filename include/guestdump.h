@@ -861,6 +861,62 @@ GDUMP_MUST_CHECK GDUMP_NONNULL(2)
 struct gdump_error *gdump_guests(const struct gdump_guests_options *opt, gdump_host_guest_fn *fn,
 				 void *arg);
 
+/* Watching guests --------------------------------------------------------- */
+
+/* A running guest to which something may happen.  For one thread at a time. */
+struct gdump_watch;
+
+enum gdump_event_type {
+	GDUMP_EVENT_NONE = 0,           /* nothing has happened                 */
+	GDUMP_EVENT_PANICKED,           /* the guest's kernel says that it has  */
+	GDUMP_EVENT_CRASHLOADED,        /* it has, and now its crash kernel runs */
+	GDUMP_EVENT_WATCHDOG,           /* the guest's watchdog has expired     */
+	GDUMP_EVENT_INTERNAL_ERROR,     /* the hypervisor cannot run the guest any more */
+	GDUMP_EVENT_IO_ERROR,           /* the guest waits as a disk has failed or is full */
+	GDUMP_EVENT_RESET,              /* the guest has reset its machine      */
+	GDUMP_EVENT_SHUTDOWN,           /* it has shut down                     */
+};
+
+struct gdump_event {
+	size_t size;                    /* = sizeof this struct                 */
+	enum gdump_event_type type;
+	bool paused;                    /* the hypervisor keeps the guest paused for it */
+	char detail[200];               /* what the hypervisor says about it; may be "" */
+};
+
+/* Watch a running guest, named as for gdump_open().  Of @opt (NULL is fine) timeout_ms, warn,
+ * cancel and debug are used.  The guest is not paused.  A QMP monitor serves one client at a
+ * time: close the watch to open the guest by gdump_open().  GDUMP_ERR_UNSUPPORTED: guests with
+ * such names cannot be watched.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
+struct gdump_error *gdump_watch_open(const char *where, const struct gdump_open_options *opt,
+				     struct gdump_watch **ret);
+/* @w may be NULL. */
+void gdump_watch_close(struct gdump_watch *w);
+/* A descriptor for poll(), which belongs to @w: when it becomes readable, call gdump_watch_next().
+ * Also call that before you wait, since other functions may have received events.
+ */
+GDUMP_NONNULL(1)
+int gdump_watch_fd(const struct gdump_watch *w);
+/* What has happened, the oldest event first, without waiting; call it until the type is
+ * GDUMP_EVENT_NONE.  The first event may be a state in which the guest was found.
+ * GDUMP_ERR_REMOTE: the guest has ended, or its monitor was closed.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
+struct gdump_error *gdump_watch_next(struct gdump_watch *w, struct gdump_event *ret);
+/* Open the guest's memory, as gdump_open() does, while it is watched.  Close it before @w. */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
+struct gdump_error *gdump_watch_image(struct gdump_watch *w, const struct gdump_open_options *opt,
+				      struct gdump **ret);
+/* Let a guest that is paused run on, or reset its machine and let it run.
+ * GDUMP_ERR_UNSUPPORTED: guests with such names cannot be resumed or reset.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1)
+struct gdump_error *gdump_watch_resume(struct gdump_watch *w);
+GDUMP_MUST_CHECK GDUMP_NONNULL(1)
+struct gdump_error *gdump_watch_reset(struct gdump_watch *w);
+
 /* What this build has ----------------------------------------------------- */
 
 struct gdump_format_info {

@@ -34,8 +34,8 @@ const char *gdump_source_name(size_t i)
 	return scheme ? scheme->prefix : NULL;
 }
 
-static struct gdump_error *open_options_take(struct gdump_open_options *to,
-					     const struct gdump_open_options *from)
+struct gdump_error *open_options_take(struct gdump_open_options *to,
+				      const struct gdump_open_options *from)
 {
 	struct gdump_error *err = args_take(to, sizeof(*to), from,
 					    ARGS_LEAST(struct gdump_open_options, pause_guest),
@@ -453,6 +453,26 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 		err = open_unlock(g->source, &opt);
 	if (!err)
 		err = gdump_complete(g, &opt, 0, began_us);
+	if (err) {
+		gdump_close(g);
+		return error_prefix(err, "%s", where);
+	}
+	*ret = g;
+	return NULL;
+}
+
+struct gdump_error *gdump_open_source(const char *where, struct source *source,
+				      const struct gdump_open_options *opt, struct gdump **ret)
+{
+	struct gdump *g = NULL;
+	struct gdump_error *err = gdump_create(where, &g);
+
+	if (err) {
+		source_close(source);
+		return err;
+	}
+	g->source = source;
+	err = gdump_complete(g, opt, 0, clock_us());
 	if (err) {
 		gdump_close(g);
 		return error_prefix(err, "%s", where);

@@ -20,6 +20,8 @@
 #include "kvm.h"
 
 struct host_guest;                      /* see host_guests.h                    */
+struct guest_watch;                     /* see guest_watch.h                    */
+struct qmp;
 
 /* One scheme of names of running guests */
 struct guest_scheme {
@@ -34,6 +36,9 @@ struct guest_scheme {
 	 * also those that do not work now and why; NULL: its guests are not found.
 	 */
 	struct gdump_error *(*reach)(struct host_guest *g);
+	/* See guest_watch.h; NULL: its guests cannot be watched. */
+	struct gdump_error *(*watch)(const char *name, const struct gdump_open_options *opt,
+				     struct guest_watch **ret);
 };
 
 /* The @i-th scheme; NULL past the last. */
@@ -48,6 +53,12 @@ struct gdump_error *guest_name_unknown(const char *where);
 /* QEMU by the path of the socket of its QMP monitor */
 MUST_CHECK struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,
 					 struct source **ret);
+/* Connect to the monitor of such a name. */
+MUST_CHECK struct gdump_error *qemu_connect(const char *where, const struct gdump_open_options *opt,
+					    struct qmp **ret);
+/* Open the guest of @qmp, which the source uses until it is closed, as its caller does. */
+MUST_CHECK struct gdump_error *qemu_open_watched(struct qmp *qmp, const struct gdump_open_options *opt,
+						 struct source **ret);
 /* A guest of libvirt: "NAME" of qemu:///system, or "URI:NAME" */
 MUST_CHECK struct gdump_error *libvirt_guest_open(const char *name,
 						  const struct gdump_open_options *opt,
@@ -62,6 +73,7 @@ MUST_CHECK struct gdump_error *libvirt_reach(struct host_guest *g);
 MUST_CHECK struct gdump_error *pid_open(const char *name, const struct gdump_open_options *opt,
 					struct source **ret);
 MUST_CHECK struct gdump_error *pid_reach(struct host_guest *g);
+MUST_CHECK struct gdump_error *pid_parse(const char *name, pid_t *ret);
 /* A guest of this process. @desc is complete, and needed only during the call. */
 MUST_CHECK struct gdump_error *embed_open(const struct gdump_guest *desc,
 					  const struct gdump_open_options *opt,

@@ -135,14 +135,14 @@ static const struct source_ops pid_ops = {
 	.close = pid_close,
 };
 
-static struct gdump_error *pid_parse(struct pid_guest *g, const char *name)
+struct gdump_error *pid_parse(const char *name, pid_t *ret)
 {
 	char *end;
 	const long pid = strtol(name, &end, 10);
 
 	if (end == name || *end || pid <= 0 || pid > INT32_MAX)
 		return error_new(GDUMP_ERR_USAGE, "'%.40s' is not the number of a process", name);
-	g->pid = (pid_t)pid;
+	*ret = (pid_t)pid;
 	return NULL;
 }
 
@@ -356,7 +356,7 @@ struct gdump_error *pid_open(const char *name, const struct gdump_open_options *
 	s->debug = debug_of(opt);
 	g->opt = *opt;
 	g->limit = pause_limit_of(opt);
-	err = pid_parse(g, name);
+	err = pid_parse(name, &g->pid);
 	if (!err)
 		err = pid_take_machine(&s->image);
 	if (!err)

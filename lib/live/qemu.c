@@ -32,21 +32,25 @@
 #include "qemu_way.h"
 #include "qmp_name.h"
 
-static struct gdump_error *qemu_connect(struct qemu *qemu, const char *where)
+struct gdump_error *qemu_connect(const char *where, const struct gdump_open_options *opt,
+				 struct qmp **ret)
 {
 	CLEANUP_QMP_NAME struct qmp_name name = { 0 };
+	CLEANUP_QMP struct qmp *qmp = NULL;
 	struct gdump_error *err = qmp_name_parse(where, &name);
 
 	if (!err)
-		err = qmp_open(name.path, &qemu->opt, &qemu->guest.qmp);
+		err = qmp_open(name.path, opt, &qmp);
 	if (!err && name.pid)
-		err = qmp_set_pid(qemu->guest.qmp, (pid_t)name.pid);
+		err = qmp_set_pid(qmp, (pid_t)name.pid);
 	if (!err)
-		err = libvirt_owner_check("", qmp_pid(qemu->guest.qmp), &qemu->opt);
-	if (!err)
-		debug_log(&qemu->source.debug, GDUMP_DEBUG_STEP, "this is QEMU %s, process %d",
-			  qmp_version(qemu->guest.qmp), (int)qmp_pid(qemu->guest.qmp));
-	return err;
+		err = libvirt_owner_check("", qmp_pid(qmp), opt);
+	if (err)
+		return err;
+	debug_log(qmp_debug(qmp), GDUMP_DEBUG_STEP, "this is QEMU %s, process %d", qmp_version(qmp),
+		  (int)qmp_pid(qmp));
+	*ret = TAKE_PTR(qmp);
+	return NULL;
 }
 
 /* Go the slow way, and say why. */
@@ -199,29 +203,48 @@ static struct gdump_error *qemu_begin(struct qemu *qemu)
 	return err ? err : qemu_fill_image(qemu);
 }
 
-struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,
-			      struct source **ret)
+/* Open the guest of @qmp, which belongs to the source from now on unless @keeps_qmp. */
+static struct gdump_error *qemu_open_of(struct qmp *qmp, bool keeps_qmp,
+					const struct gdump_open_options *opt, struct source **ret)
 {
 	CLEANUP_SOURCE struct source *s = NULL;
 	struct qemu *qemu = calloc(1, sizeof(*qemu));
 	struct gdump_error *err;
 
-	if (!qemu)
+	if (!qemu) {
+		if (!keeps_qmp)
+			qmp_close(qmp);
 		return error_nomem();
+	}
 	s = &qemu->source;
 	source_init(s, &qemu_ops);
 	s->debug = debug_of(opt);
 	qemu->opt = *opt;
+	qemu->keeps_qmp = keeps_qmp;
+	qemu->guest.qmp = qmp;
 	qemu->guest.guard_fd = opt->guard_fd;
 	qemu->guest.limit = pause_limit_of(opt);
 	qemu->guest.allow_encrypted = opt->allow_encrypted;
-	err = qemu_connect(qemu, path);
-	if (!err)
-		err = qemu_begin(qemu);
+	err = qemu_begin(qemu);
 	if (err)
 		return err;
 	/* from here on, the monitor is used by whatever thread reads or closes */
 	qmp_ignore_cancel(qemu->guest.qmp);
 	*ret = TAKE_PTR(s);
 	return NULL;
+}
+
+struct gdump_error *qemu_open(const char *path, const struct gdump_open_options *opt,
+			      struct source **ret)
+{
+	struct qmp *qmp;
+	struct gdump_error *err = qemu_connect(path, opt, &qmp);
+
+	return err ? err : qemu_open_of(qmp, false, opt, ret);
+}
+
+struct gdump_error *qemu_open_watched(struct qmp *qmp, const struct gdump_open_options *opt,
+				      struct source **ret)
+{
+	return qemu_open_of(qmp, true, opt, ret);
 }

@@ -89,7 +89,8 @@ void qemu_close(struct source *s)
 	qemu_head_deinit(&qemu->stream.head);
 	procmem_close(qemu->mem);
 	qemu_map_deinit(&qemu->map);
-	qmp_close(qemu->guest.qmp);
+	if (!qemu->keeps_qmp)
+		qmp_close(qemu->guest.qmp);
 	free(qemu);
 }
 

@@ -27,6 +27,7 @@ struct qemu {
 	struct guest guest;
 	struct qemu_map map;
 	struct procmem *mem;            /* QEMU's process; NULL: not to be read */
+	bool keeps_qmp;                 /* guest.qmp belongs to someone else, and stays open */
 	const struct qemu_way *way;     /* NULL: not chosen yet                 */
 	struct qemu_stream stream;
 	struct peek *peek;              /* see qemu_peek.h; NULL: not used yet  */

@@ -421,6 +421,17 @@ void qmp_close(struct qmp *q)
 	free(q);
 }
 
+void qmp_set_event_fn(struct qmp *q, void (*fn)(void *arg, const json_t *event), void *arg)
+{
+	q->wire.event = fn;
+	q->wire.event_arg = arg;
+}
+
+struct gdump_error *qmp_listen(struct qmp *q)
+{
+	return wire_listen(&q->wire);
+}
+
 uint64_t qmp_stopped_us(const struct qmp *q)
 {
 	return q->wire.stopped_us;

@@ -63,6 +63,15 @@ int qmp_fd(const struct qmp *q);
 /* From now on ignore cancellation, for commands that must run during cleanup. */
 void qmp_ignore_cancel(struct qmp *q);
 
+/* From now on @fn gets each event that comes, also while a command waits for its answer; it must
+ * not run commands.
+ */
+void qmp_set_event_fn(struct qmp *q, void (*fn)(void *arg, const json_t *event), void *arg);
+/* Take in the events that have come, without waiting.  GDUMP_ERR_REMOTE: QEMU has ended, or closed
+ * the monitor.
+ */
+MUST_CHECK struct gdump_error *qmp_listen(struct qmp *q);
+
 struct qmp_command {
 	const char *name;
 	json_t *args;                   /* taken over; NULL: none               */

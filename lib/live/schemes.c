@@ -11,12 +11,13 @@
 #include <strings.h>
 
 #include "../util/bits.h"
+#include "guest_watch.h"
 
 static const struct guest_scheme schemes[] = {
-	{ "qmp:", "qmp:SOCKET", qemu_open, qemu_reach },
-	{ "libvirt:", "libvirt:NAME", libvirt_guest_open, libvirt_reach },
-	{ "libvirt+", "libvirt+URI:NAME", libvirt_guest_open_uri, NULL },
-	{ "pid:", "pid:N", pid_open, pid_reach },
+	{ "qmp:", "qmp:SOCKET", qemu_open, qemu_reach, qemu_watch },
+	{ "libvirt:", "libvirt:NAME", libvirt_guest_open, libvirt_reach, NULL },
+	{ "libvirt+", "libvirt+URI:NAME", libvirt_guest_open_uri, NULL, NULL },
+	{ "pid:", "pid:N", pid_open, pid_reach, pid_watch },
 };
 
 const struct guest_scheme *guest_scheme_at(size_t i)

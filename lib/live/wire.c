@@ -214,12 +214,14 @@ static uint64_t event_us(const json_t *event)
 	return (uint64_t)seconds * 1000000 + (uint64_t)us;
 }
 
-/* Of the events, only those matter that show how long the guest is paused. */
+/* For ourselves, of the events only those matter that show how long the guest is paused. */
 static void wire_note(struct wire *w, const json_t *event)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
 	const uint64_t now = event_us(event);
 
+	if (name && w->event)
+		w->event(w->event_arg, event);
 	if (name && !strcmp(name, "STOP"))
 		w->stop_us = now;
 	if (!name || strcmp(name, "RESUME"))
@@ -249,6 +251,35 @@ struct gdump_error *wire_next(struct wire *w, struct wait *wait, json_t **ret)
 		if (err)
 			return err;
 	}
+}
+
+/* The messages in the buffer */
+static struct gdump_error *wire_take_events(struct wire *w)
+{
+	struct gdump_error *err = NULL;
+
+	for (size_t len = 1; !err && len;) {
+		json_t *message = NULL;
+
+		err = wire_take(w, &message, &len);
+		wire_note(w, message);
+		json_decref(message);
+	}
+	return err;
+}
+
+struct gdump_error *wire_listen(struct wire *w)
+{
+	struct wait none = wait_begin("events", 0, NULL);
+	struct pollfd p = { .fd = w->fd, .events = POLLIN };
+	struct gdump_error *err = wire_take_events(w);
+
+	while (!err && poll(&p, 1, 0) > 0) {
+		err = wire_receive(w, &none);
+		if (!err)
+			err = wire_take_events(w);
+	}
+	return err;
 }
 
 struct gdump_error *wire_send(struct wire *w, struct wait *wait, const char *line, int fd)

@@ -23,6 +23,8 @@ struct wire {
 	/* by the time stamps of QEMU's events */
 	uint64_t stop_us;               /* when the guest was paused; 0: it runs */
 	uint64_t stopped_us;            /* how long it was paused before that   */
+	void (*event)(void *arg, const json_t *event);  /* gets all events; or NULL */
+	void *event_arg;
 };
 
 /* One wait, for an answer or the greeting */
@@ -48,6 +50,8 @@ MUST_CHECK struct gdump_error *wire_send(struct wire *w, struct wait *wait, cons
 					 int fd);
 /* Wait for the next message that is not an event. */
 MUST_CHECK struct gdump_error *wire_next(struct wire *w, struct wait *wait, json_t **ret);
+/* Take in what QEMU has sent since, without waiting: events, and answers that nobody waits for. */
+MUST_CHECK struct gdump_error *wire_listen(struct wire *w);
 /* Wait a little for @events on the socket (0: none), and let the pump read meanwhile.
  * Cancellation and time-outs are checked here.
  */
