@@ -121,6 +121,34 @@ static struct gdump_error *elf_check_shared_bytes(struct elf_proof *p)
 	return NULL;
 }
 
+/* Fail if a segment has bytes of headers or notes as memory: go through both in the order of
+ * the file, and remember how far each has come.
+ */
+static struct gdump_error *elf_check_heads(struct elf_proof *p)
+{
+	uint64_t load_end = 0, head_end = 0;
+	size_t i = 0, k = 0;
+
+	if (p->heads.num)
+		qsort(p->heads.list, p->heads.num, sizeof(*p->heads.list), elf_piece_by_off);
+	while (i < p->loads.num || k < p->heads.num) {
+		const struct piece *load = i < p->loads.num ? &p->loads.list[i] : NULL;
+		const struct piece *head = k < p->heads.num ? &p->heads.list[k] : NULL;
+		const bool is_load = load && (!head || load->off < head->off);
+		const uint64_t off = is_load ? load->off : head->off;
+
+		if (off < (is_load ? head_end : load_end))
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "ELF program headers: one has headers or notes, at offset 0x%" PRIx64 ", as memory",
+					 off);
+		if (is_load)
+			load_end = MAX(load_end, load->off + load->size), i++;
+		else
+			head_end = MAX(head_end, head->off + head->size), k++;
+	}
+	return NULL;
+}
+
 /* Fail unless the @len bytes at two places of the file are the same. */
 static struct gdump_error *elf_check_same(struct bytes *in, uint64_t a, uint64_t b, uint64_t len,
 					  uint64_t paddr)
@@ -179,6 +207,8 @@ struct gdump_error *elf_proof_check(struct elf_proof *p, struct bytes *in)
 {
 	struct gdump_error *err = elf_check_shared_bytes(p);
 
+	if (!err)
+		err = elf_check_heads(p);
 	if (!err)
 		err = elf_check_overlaps(p, in);
 	if (!err)
