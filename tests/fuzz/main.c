@@ -127,12 +127,13 @@ static void change_number(uint8_t *data, size_t size, uint64_t *seed)
 	const size_t width = (size_t)1 << random_below(seed, 4);
 	const size_t area = random_below(seed, 4) ? MIN(size, 8192) : size;
 	const bool big = random_below(seed, 4) == 0;
-	uint64_t value = 0;
+	uint64_t value = 0, off;
 	uint8_t *p;
 
 	if (size < width)
 		return;
-	p = data + MIN(random_below(seed, area) & ~(width - 1), size - width);
+	off = random_below(seed, area) & ~(width - 1);
+	p = data + MIN(off, size - width);
 	for (size_t i = 0; i < width; i++)
 		value |= (uint64_t)p[big ? width - 1 - i : i] << 8 * i;
 	value = odd_number(seed, value, size);
