@@ -21,14 +21,15 @@
 #include <snappy-c.h>
 #endif
 
+/* A block of zeros has a name of its own: nothing proves its addresses. */
 static void put_header(struct out *o, const struct area *r, size_t i, const char *magic,
-		       uint32_t version)
+		       uint32_t version, bool is_zero)
 {
 	mark(o, numbered("record", i, ".magic"), o->len, 4);
 	put_data(o, magic, 4);
 	put(o, numbered("record", i, ".version"), version, 4);
-	put(o, numbered("record", i, ".first"), r->start, 8);
-	put(o, numbered("record", i, ".last"), r->start + r->size - 1, 8);
+	put(o, numbered(is_zero ? "zero-block" : "record", i, ".first"), r->start, 8);
+	put(o, numbered(is_zero ? "zero-block" : "record", i, ".last"), r->start + r->size - 1, 8);
 	put(o, numbered("record", i, ".reserved"), 0, 8);
 }
 
@@ -50,10 +51,11 @@ static bool is_zero_block(const struct desc *d, const unsigned char *buf, uint64
 static void put_plain(struct out *o, const struct desc *d, const struct area *r, size_t i)
 {
 	unsigned char *buf = memory_of(d, r->start, r->size);
+	const bool is_zero = is_zero_block(d, buf, r->size);
 
-	put_header(o, r, i, "EMiL", 1);
+	put_header(o, r, i, "EMiL", 1, is_zero);
 	mark(o, numbered("memory", i, ""), o->len, 0);
-	if (!is_zero_block(d, buf, r->size))
+	if (!is_zero)
 		put_data(o, buf, r->size);
 	free(buf);
 }
@@ -93,11 +95,12 @@ static void put_compressed(struct out *o, const struct desc *d, const struct are
 {
 	enum { FRAME = 65536 };
 	unsigned char *buf = memory_of(d, r->start, r->size);
+	const bool is_zero = is_zero_block(d, buf, r->size);
 	static size_t frames;
 	size_t begin;
 
-	put_header(o, r, i, "AVML", 2);
-	if (is_zero_block(d, buf, r->size)) {
+	put_header(o, r, i, "AVML", 2, is_zero);
+	if (is_zero) {
 		free(buf);
 		return;
 	}
