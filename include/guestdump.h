@@ -560,6 +560,63 @@ GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2, 3)
 struct gdump_error *gdump_stacks(struct gdump *g, const struct gdump_stacks_options *opt,
 				 gdump_stack_fn *fn, void *arg);
 
+/* Reports ----------------------------------------------------------------- */
+
+enum gdump_fact_kind {
+	GDUMP_FACT_GROUP,               /* about one thing: its facts are below it */
+	GDUMP_FACT_LIST,                /* of things of one kind, which are below it */
+	GDUMP_FACT_TEXT,                /* text, which may contain anything     */
+	GDUMP_FACT_NUMBER,
+	GDUMP_FACT_FLAG,                /* number is 1: it is so                */
+	GDUMP_FACT_ADDRESS,             /* in number                            */
+	GDUMP_FACT_STACK,
+};
+
+/* Of a GDUMP_FACT_NUMBER */
+enum gdump_unit {
+	GDUMP_UNIT_NONE,                /* how many                             */
+	GDUMP_UNIT_BYTES,
+	GDUMP_UNIT_NS,                  /* a duration                           */
+	GDUMP_UNIT_TIME,                /* seconds since 1970                   */
+	GDUMP_UNIT_MILLI,               /* thousandths                          */
+};
+
+/* One fact of a report.  A fact that is unknown is not there. */
+struct gdump_fact {
+	const char *name;               /* a word for programs: "uptime"        */
+	int kind;                       /* enum gdump_fact_kind                 */
+	int unit;                       /* enum gdump_unit                      */
+	uint64_t number;
+	const char *text;               /* of a text, else NULL                 */
+	const struct gdump_stack *stack;        /* of a stack, else NULL        */
+	const struct gdump_fact *children;      /* the first one below, or NULL */
+	const struct gdump_fact *next;          /* at the same level, or NULL   */
+};
+
+struct gdump_report_options {
+	size_t size;                    /* = sizeof this struct                 */
+	bool all;                       /* all tasks, not only those that are blocked or
+					 * hold something; all records of the log */
+	unsigned int timeout_ms;        /* limit for reading memory; a section that needs longer
+					 * is incomplete.  0: 30 seconds        */
+};
+
+/* Find out what a guest is doing: its sections, as facts below *@ret, each a group or a list.
+ * guestdump-json(5) has their names.  The first one, "verdict", lists what is wrong.  After the
+ * last one comes a list "problems": why a section could not be read, or only in part.  Works for
+ * any guest: what cannot be found out is not there.  A guest that pause_guest paused is resumed as
+ * soon as all that must be of one moment has been read.
+ *
+ * The caller frees *@ret with gdump_fact_destroy().
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
+struct gdump_error *gdump_report(struct gdump *g, const struct gdump_report_options *opt,
+				 const struct gdump_fact **ret);
+/* Free a whole report.  @root: what gdump_report() returned, or NULL. */
+void gdump_fact_destroy(const struct gdump_fact *root);
+/* The name of the i-th section of reports, or NULL past the end. */
+const char *gdump_report_section(size_t i);
+
 /* Plans ------------------------------------------------------------------- */
 
 /* Which pages to keep, and why the others are left out. */

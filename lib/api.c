@@ -19,7 +19,8 @@
 #include "kernel/state.h"
 #include "kernel/tasks.h"
 #include "parallel.h"
-#include "stacks/stacks.h"
+#include "report/report.h"
+#include "stacks/stacks_read.h"
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
@@ -196,6 +197,28 @@ struct gdump_error *gdump_stacks(struct gdump *g, const struct gdump_stacks_opti
 	if (!err)
 		err = stacks_read(g->source, &taken, fn, arg);
 	return error_prefix(err, "%s", g->where);
+}
+
+struct gdump_error *gdump_report(struct gdump *g, const struct gdump_report_options *opt,
+				 const struct gdump_fact **ret)
+{
+	struct gdump_report_options taken = { .size = sizeof(taken) };
+	struct gdump_error *err = args_take(&taken, sizeof(taken), opt,
+					    ARGS_LEAST(struct gdump_report_options, all),
+					    "gdump_report_options");
+
+	if (!err)
+		err = source_usable(g->source);
+	if (!err)
+		err = report_read(g->source, &taken, ret);
+	return error_prefix(err, "%s", g->where);
+}
+
+const char *gdump_report_section(size_t i)
+{
+	const struct section *s = section_at(i);
+
+	return s ? s->name : NULL;
 }
 
 struct gdump_error *gdump_resume(struct gdump *g)

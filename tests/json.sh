@@ -56,6 +56,8 @@ test_results() {
 	results 0 verify verify --json plain
 	results 1 verify verify --json plain raw missing
 	results 1 error dmesg --json plain
+	results 0 report report --json plain
+	results 0 report report --json --all -s verdict,log plain
 	results 0 list list --json
 	results 0 guests guests --json
 	results 0 jobs jobs --json

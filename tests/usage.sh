@@ -40,12 +40,13 @@ refused "info -Xp in" "unknown option '-X'"
 for option in --detach --allow-encrypted --live --buffer --no-direct; do
 	refused "convert $option in out" "'$option' is not an option of convert, but of dump"
 done
-refused "convert --timeout 5 in out" "'--timeout' is not an option of convert, but of dump, info, dmesg, stacks"
-refused "dump -k key qmp:x out" "'-k' is not an option of dump, but of convert, info, verify, dmesg, stacks"
-refused "dump --strict qmp:x out" "'--strict' is not an option of dump, but of convert, info, verify, dmesg, stacks"
+refused "convert --timeout 5 in out" "'--timeout' is not an option of convert, but of dump, info, dmesg, stacks, report"
+refused "dump -k key qmp:x out" "'-k' is not an option of dump, but of convert, info, verify, dmesg, stacks, report"
+refused "dump --strict qmp:x out" "'--strict' is not an option of dump, but of convert, info, verify, dmesg, stacks, report"
 refused "jobs -q" "'-q' is not an option of jobs, but of dump, convert, verify"
 
 # values
+refused "report --section cpus,nonsense in" "--section: 'nonsense' is not a section of the report; guestdump report --help lists them"
 refused "stacks --task 0 in" "--task: '0' is not the number of a task"
 refused "convert -d" "option '-d' needs a value: N"
 refused "convert in out --format" "option '--format' needs a value: NAME"
@@ -127,7 +128,7 @@ refused "dump . out" ". is not a running guest such as qmp:/run/vm.sock; for a f
 
 # what looks like a guest, the same in every command
 python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' vm.sock
-for command in dump convert info dmesg stacks verify; do
+for command in dump convert info dmesg stacks report verify; do
 	output=
 	case $command in dump | convert) output=new ;; esac
 	for row in \

@@ -366,6 +366,7 @@ static void finish_options(struct arguments *args)
 		open->debug_arg = &args->verbosity;
 	}
 	args->stacks.size = sizeof(args->stacks);
+	args->report.size = sizeof(args->report);
 	write->size = sizeof(*write);
 	write->codec = args->codec.name[0] ? args->codec.name : NULL;
 	write->has_level = args->codec.has_level;

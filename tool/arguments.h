@@ -22,6 +22,8 @@ struct arguments {
 	struct level_list levels;
 	struct extent_list extents;
 	struct gdump_stacks_options stacks;
+	struct gdump_report_options report;
+	const char *sections;           /* of the report, with commas; NULL: all */
 	enum progress_style progress;
 	bool dry_run, detach, strict_space;
 	bool json, pages, registers, tasks, callers;

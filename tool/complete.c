@@ -169,7 +169,8 @@ void complete_levels(const struct completion *c)
 }
 
 /* The last item of a list with commas */
-void complete_kinds(const struct completion *c)
+/* The last name of a list with commas */
+static void offer_names(const struct completion *c, const char *(*name_at)(size_t i))
 {
 	const char *comma = strrchr(c->word, ','), *name;
 	const int len = comma ? (int)(comma - c->word) + 1 : 0;
@@ -177,8 +178,18 @@ void complete_kinds(const struct completion *c)
 	const struct completion last = { c->word + len, before };
 
 	snprintf(before, sizeof(before), "%s%.*s", c->before, len, c->word);
-	for (size_t i = 0; (name = excluded_kind_name(i)); i++)
+	for (size_t i = 0; (name = name_at(i)); i++)
 		offer(&last, name, NULL);
+}
+
+void complete_kinds(const struct completion *c)
+{
+	offer_names(c, excluded_kind_name);
+}
+
+void complete_sections(const struct completion *c)
+{
+	offer_names(c, gdump_report_section);
 }
 
 void complete_progress(const struct completion *c)

@@ -29,6 +29,7 @@ complete_fn complete_read_formats;
 complete_fn complete_codecs;
 complete_fn complete_levels;
 complete_fn complete_kinds;
+complete_fn complete_sections;
 complete_fn complete_progress;
 complete_fn complete_live;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "stack.h"
 #include "tool.h"
 
 struct tasks {
@@ -42,21 +43,6 @@ static void print_duration(uint64_t s)
 	if (days)
 		printf("%" PRIu64 " day%s ", days, days == 1 ? "" : "s");
 	printf("%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600 % 24, s / 60 % 60, s % 60);
-}
-
-/* A time as "2026-11-23 15:09:35 UTC"; gmtime() would open files, which is not allowed. */
-static void print_time(uint64_t s)
-{
-	/* days since 0000-03-01, in cycles of 400 years; a year begins in March */
-	const uint64_t day = s / 86400 + 719468, of_cycle = day % 146097;
-	const uint64_t year =
-		(of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
-	const uint64_t of_year = of_cycle - (365 * year + year / 4 - year / 100);
-	const uint64_t month = (5 * of_year + 2) / 153;
-
-	printf("%04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 " %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64
-	       " UTC", day / 146097 * 400 + year + (month >= 10), month < 10 ? month + 3 : month - 9,
-	       of_year - (153 * month + 2) / 5 + 1, s / 3600 % 24, s / 60 % 60, s % 60);
 }
 
 static void print_boot(const struct gdump_kernel *k)
@@ -157,14 +143,6 @@ int print_guest_kernel(struct gdump *g, bool all)
 	if (t.full)
 		say("not enough memory for the list of all tasks");
 	return t.full ? EXIT_FAILED : not_known(err, all);
-}
-
-static json_t *json_task(const struct gdump_task *t)
-{
-	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "pid", (int)t->pid, "tgid",
-			 (int)t->tgid, "state", json_text(&t->state, 1), "cpu", json_index(t->cpu),
-			 "running_cpu", json_index(t->running_cpu), "address",
-			 json_address(t->vaddr), "name", json_string_of(t->name));
 }
 
 struct json_tasks {

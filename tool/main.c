@@ -36,6 +36,8 @@ static const struct command commands[] = {
 	{ "stacks", CMD_STACKS, { { "INPUT|GUEST", complete_inputs } }, "vm.kdump", cmd_stacks,
 	  "Show which functions of the guest's kernel its CPUs and tasks are in",
 	  "Without --all, --blocked, --task or --cpu: of all CPUs and of blocked tasks." },
+	{ "report", CMD_REPORT, { { "INPUT|GUEST", complete_inputs } }, "vm.kdump", cmd_report,
+	  "Show what a guest is doing, and what is wrong with it", NULL },
 	{ "list", CMD_LIST, { { NULL, NULL } }, NULL, cmd_list,
 	  "Show the formats, codecs, architectures and sources of this build", NULL },
 	{ "guests", CMD_GUESTS, { { NULL, NULL } }, NULL, cmd_guests,

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -196,6 +197,20 @@ int finish_stdout(int status)
 		failure_deinit(&f);
 	}
 	return status ? status : EXIT_FAILED;
+}
+
+void print_time(uint64_t s)
+{
+	/* gmtime() would open files, which is not allowed.  Days since 0000-03-01, in cycles of 400 years; a year begins in March */
+	const uint64_t day = s / 86400 + 719468, of_cycle = day % 146097;
+	const uint64_t year =
+		(of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
+	const uint64_t of_year = of_cycle - (365 * year + year / 4 - year / 100);
+	const uint64_t month = (5 * of_year + 2) / 153;
+
+	printf("%04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 " %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64
+	       " UTC", day / 146097 * 400 + year + (month >= 10), month < 10 ? month + 3 : month - 9,
+	       of_year - (153 * month + 2) / 5 + 1, s / 3600 % 24, s / 60 % 60, s % 60);
 }
 
 struct size_text size_text(uint64_t bytes)

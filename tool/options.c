@@ -99,7 +99,7 @@ const struct option_row option_rows[] = {
 	  CMD_GUEST, "how long to wait for an answer from QEMU (30)" },
 
 	{ 0,   "pause",           NULL,            TO(open.pause_guest),      parse_flag,
-	  CMD_STACKS, "pause the guest meanwhile, so that all is of one moment" },
+	  CMD_STACKS | CMD_REPORT, "pause the guest meanwhile, so that all is of one moment" },
 
 	{ .help = "Display" },
 	{ 'p', "pages",           NULL,            TO(pages),                 parse_flag,
@@ -111,6 +111,11 @@ const struct option_row option_rows[] = {
 	  CMD_INFO, "all tasks of the guest's kernel: threads and processes" },
 	{ 'a', "all",             NULL,            TO(stacks),                parse_stacks,
 	  CMD_STACKS, "of all CPUs and all tasks", .stands_for = "all" },
+	{ 'a', "all",             NULL,            TO(report.all),            parse_flag,
+	  CMD_REPORT, "all tasks and all records of the log" },
+	{ 's', "section",         "LIST",          TO(sections),              parse_sections,
+	  CMD_REPORT, "only these, with commas between them: ", complete_sections,
+	  .name_at = gdump_report_section },
 	{ 'b', "blocked",         NULL,            TO(stacks),                parse_stacks,
 	  CMD_STACKS, "of tasks that are blocked, state D", .stands_for = "blocked" },
 	{ 't', "task",            "PID",           TO(stacks),                parse_task,

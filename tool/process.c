@@ -149,3 +149,19 @@ void guard_stop(int fd)
 	while (waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }
+
+struct gdump_error *guarded(struct arguments *args, guarded_fn *read, void *to)
+{
+	struct gdump_error *err;
+
+	if (!args->open.pause_guest || !is_guest(args->words[0]))
+		return read(args, to);
+	args->open.guard_fd = guard_start();
+	stderr_defer();
+	signals_defer_stop();
+	err = read(args, to);
+	signals_allow_stop();
+	guard_stop(args->open.guard_fd);
+	stderr_settle();
+	return err;
+}

@@ -49,6 +49,7 @@ int cmd_info(struct arguments *args);
 int cmd_verify(struct arguments *args);
 int cmd_dmesg(struct arguments *args);
 int cmd_stacks(struct arguments *args);
+int cmd_report(struct arguments *args);
 int cmd_list(struct arguments *args);
 int cmd_guests(struct arguments *args);
 int cmd_jobs(struct arguments *args);
@@ -88,6 +89,8 @@ int usage_error(const struct command *cmd, const char *fmt, ...)
 void print_escaped(const char *text, size_t len);
 /* Print the name of a file; control characters become \xNN. */
 void print_name(const char *name);
+/* Seconds since 1970 as "2026-11-23 15:09:35 UTC" */
+void print_time(uint64_t seconds);
 /* A size for people, as in "37.2 MiB" */
 struct size_text { char text[32]; };
 struct size_text size_text(uint64_t bytes);
@@ -139,3 +142,8 @@ void signals_allow_stop(void);
  */
 int guard_start(void);
 void guard_stop(int fd);
+/* Let @read open a guest or a dump and fill @to.  If it is a guest that is to be paused, it is
+ * guarded meanwhile, and neither Ctrl-Z nor a full pipe holds it up.
+ */
+typedef struct gdump_error *guarded_fn(const struct arguments *args, void *to);
+GDUMP_MUST_CHECK struct gdump_error *guarded(struct arguments *args, guarded_fn *read, void *to);

@@ -158,6 +158,29 @@ bool parse_files(const char *text, void *to, struct bad_value *bad)
 	       bad_piece(bad, whole(text), "a number from 1 to 1000");
 }
 
+static bool is_section(struct piece p)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = gdump_report_section(i)); i++) {
+		if (strlen(name) == p.len && !strncmp(name, p.text, p.len))
+			return true;
+	}
+	return false;
+}
+
+bool parse_sections(const char *text, void *to, struct bad_value *bad)
+{
+	struct piece p;
+
+	*(const char **)to = text;
+	while (next_piece(&text, ",", &p)) {
+		if (!is_section(p))
+			return bad_piece(bad, p, "a section of the report; guestdump report --help lists them");
+	}
+	return true;
+}
+
 bool parse_stacks(const char *text, void *to, struct bad_value *bad)
 {
 	struct gdump_stacks_options *opt = to;

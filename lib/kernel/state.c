@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "../util/bits.h"
-#include "kernel.h"
 #include "printk.h"
 #include "../machine/vmcoreinfo.h"
 
@@ -106,22 +105,35 @@ static void state_find_panic(struct kernel *k, struct gdump_kernel *ret)
 		ret->crash_time = time;
 }
 
-struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret)
+void state_of(struct kernel *k, struct gdump_kernel *ret)
 {
 	struct panic_info info = { .kernel = ret };
+
+	state_find_times(k, ret);
+	state_find_panic(k, ret);
+	/* without a log, the rest is still useful */
+	gdump_error_destroy(printk_read(k->source, panic_info_take_record, &info));
+	if (!ret->has_uptime && info.last_ns) {
+		ret->uptime = info.last_ns / second;
+		ret->has_uptime = ret->uptime_is_lower_bound = true;
+	}
+}
+
+struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret)
+{
 	struct kernel k;
 	struct gdump_error *err = kernel_open(s, &k);
 
 	if (err)
 		return err;
-	state_find_times(&k, ret);
-	state_find_panic(&k, ret);
+	state_of(&k, ret);
 	kernel_close(&k);
-	/* without a log, the rest is still useful */
-	gdump_error_destroy(printk_read(s, panic_info_take_record, &info));
-	if (!ret->has_uptime && info.last_ns) {
-		ret->uptime = info.last_ns / second;
-		ret->has_uptime = ret->uptime_is_lower_bound = true;
-	}
 	return NULL;
+}
+
+bool state_monotonic_ns(struct kernel *k, uint64_t *ret)
+{
+	const uint64_t tk = state_find_timekeeper(k);
+
+	return tk && kernel_member(k, tk, "timekeeper", "tkr_mono.base", ret);
 }

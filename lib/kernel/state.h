@@ -5,7 +5,11 @@
  */
 #pragma once
 
-#include "../machine/source.h"
+#include "kernel.h"
 
 /* Fill all members of @ret but .size as far as they are known; see gdump_kernel(). */
 MUST_CHECK struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret);
+/* The same of a kernel that is open already */
+void state_of(struct kernel *k, struct gdump_kernel *ret);
+/* CLOCK_MONOTONIC as of the last tick; false: unknown. */
+bool state_monotonic_ns(struct kernel *k, uint64_t *ret);

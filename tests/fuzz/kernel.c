@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * kernel.c - the memory of a Linux guest: VMCOREINFO, page tables, page structures, log,
- * symbols, types, clock, tasks and stacks
+ * symbols, types, clock, tasks, stacks and the report
  *
  * The input is a machine with some bytes in its memory; all numbers are little-endian:
  *
@@ -27,7 +27,8 @@
 #include "kernel/state.h"
 #include "kernel/tasks.h"
 #include "kernel/uts.h"
-#include "stacks/stacks.h"
+#include "report/report.h"
+#include "stacks/stacks_read.h"
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cursor.h"
@@ -119,6 +120,28 @@ static void look_at_stack(void *arg, const struct gdump_stack *stack)
 	}
 }
 
+static void look_at_facts(const struct gdump_fact *fact)
+{
+	for (; fact; fact = fact->next) {
+		fuzz_look(fact->name, strlen(fact->name) + 1);
+		if (fact->text)
+			fuzz_look(fact->text, strlen(fact->text) + 1);
+		if (fact->stack)
+			look_at_stack(NULL, fact->stack);
+		look_at_facts(fact->children);
+	}
+}
+
+static void look_at_report(struct source *s)
+{
+	static const struct gdump_report_options options = { .all = true };
+	const struct gdump_fact *report = NULL;
+
+	gdump_error_destroy(report_read(s, &options, &report));
+	look_at_facts(report);
+	gdump_fact_destroy(report);
+}
+
 static void look_at(struct source *s)
 {
 	static const struct gdump_stacks_options all = { .which = GDUMP_STACKS_ALL };
@@ -136,6 +159,7 @@ static void look_at(struct source *s)
 	gdump_error_destroy(state_read(s, &state));
 	gdump_error_destroy(tasks_read(s, look_at_task, NULL));
 	gdump_error_destroy(stacks_read(s, &all, look_at_stack, NULL));
+	look_at_report(s);
 	err = mappings_find(s, &maps);
 	if (!err)
 		mappings_deinit(&maps);

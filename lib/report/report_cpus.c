@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * report_cpus.c - what the CPUs are doing, and whether they are locked up
+ *
+ * Lockups are found as the kernel's own watchdogs do, by the numbers that these keep: a CPU that
+ * takes no interrupts has a timer that is overdue; one that does not schedule has not run the
+ * watchdog's thread for long.
+ *
+ * Facts: Linux's kernel/watchdog.c and include/linux/hrtimer.h.
+ */
+#include "../arch/arch.h"
+#include "../kernel/state.h"
+#include "../util/bits.h"
+#include "report.h"
+
+enum { USUAL_THRESH = 10, MAX_THRESH = 60, SOFT_WATCHDOG = 2 };
+
+static const uint64_t cpus_second = 1000000000;
+
+struct cpus {
+	struct report *report;
+	bool knows_time;
+	uint64_t now_ns;                /* CLOCK_MONOTONIC                      */
+	uint64_t thresh;                /* seconds: of a hard lockup; twice that: of a soft one */
+	bool soft_watchdog;             /* it is on                             */
+};
+
+/* Read a variable; 0: it cannot be read. */
+static uint64_t cpus_variable(struct report *r, const char *symbol, uint32_t size)
+{
+	const uint64_t vaddr = kernel_symbol(&r->kernel, symbol);
+	uint64_t value;
+
+	return vaddr && kernel_uint(&r->kernel, vaddr, size, &value) ? value : 0;
+}
+
+static void cpus_init(struct cpus *c, struct report *r)
+{
+	*c = (struct cpus){ .report = r };
+	c->knows_time = state_monotonic_ns(&r->kernel, &c->now_ns);
+	c->thresh = cpus_variable(r, "watchdog_thresh", 4);
+	if (!c->thresh || c->thresh > MAX_THRESH)
+		c->thresh = USUAL_THRESH;
+	c->soft_watchdog = cpus_variable(r, "watchdog_enabled", 8) & SOFT_WATCHDOG;
+}
+
+static const char *cpus_mode(const struct gdump_stack *stack)
+{
+	if (stack->num_frames && stack->frames[0].kind == GDUMP_FRAME_USER)
+		return "user";
+	return stack->task && !stack->task->pid ? "idle" : "kernel";
+}
+
+/* By how many seconds the next timer interrupt of a CPU is overdue; 0: it is not. */
+static uint64_t cpus_overdue(const struct cpus *c, unsigned int cpu)
+{
+	struct kernel *k = &c->report->kernel;
+	uint64_t base, next;
+
+	if (!c->knows_time || !kernel_percpu(k, "hrtimer_bases", cpu, &base) ||
+	    !kernel_member(k, base, "hrtimer_cpu_base", "expires_next", &next) ||
+	    next >= c->now_ns)
+		return 0;
+	return (c->now_ns - next) / cpus_second;
+}
+
+/* For how many seconds a CPU has not scheduled */
+static uint64_t cpus_unscheduled(const struct cpus *c, unsigned int cpu)
+{
+	struct kernel *k = &c->report->kernel;
+	const uint64_t now = c->report->sched_ns >> 30;         /* as the watchdog counts */
+	uint64_t vaddr, touched;
+
+	if (!c->soft_watchdog || !kernel_percpu(k, "watchdog_touch_ts", cpu, &vaddr) ||
+	    !kernel_word(k, vaddr, &touched) || !touched || touched >= now)
+		return 0;
+	return now - touched;
+}
+
+static void cpus_prove_by_stack(struct gdump_fact *verdict, const struct gdump_stack *stack)
+{
+	if (stack->num_frames && stack->frames[0].function)
+		verdict_evidence(verdict, "it is in %s+0x%llx", stack->frames[0].function,
+				 (unsigned long long)stack->frames[0].offset);
+}
+
+/* A panic stops all CPUs, and an idle one needs no timer. */
+static void cpus_judge(const struct cpus *c, unsigned int cpu, const struct gdump_stack *stack)
+{
+	const struct gdump_task *task = stack->task;
+	const uint64_t overdue = cpus_overdue(c, cpu), unscheduled = cpus_unscheduled(c, cpu);
+	struct gdump_fact *v = NULL;
+
+	if (c->report->panicked || !task || !task->pid)
+		return;
+	if (overdue > c->thresh) {
+		v = report_verdict(c->report, VERDICT_HARD_LOCKUP,
+				   "CPU %u takes no interrupts for %llu s, in %s (%d)", cpu,
+				   (unsigned long long)overdue, task->name, (int)task->pid);
+		verdict_evidence(v, "its next timer interrupt is overdue by %llu s",
+				 (unsigned long long)overdue);
+	} else if (unscheduled > 2 * c->thresh) {
+		v = report_verdict(c->report, VERDICT_SOFT_LOCKUP,
+				   "CPU %u spins in the kernel for %llu s, in %s (%d)", cpu,
+				   (unsigned long long)unscheduled, task->name, (int)task->pid);
+		verdict_evidence(v, "its watchdog thread did not run for %llu s",
+				 (unsigned long long)unscheduled);
+	}
+	cpus_prove_by_stack(v, stack);
+}
+
+static void cpus_add_run_queue(struct report *r, struct gdump_fact *to, unsigned int cpu)
+{
+	uint64_t rq, num;
+
+	if (kernel_percpu(&r->kernel, "runqueues", cpu, &rq) &&
+	    kernel_member(&r->kernel, rq, "rq", "nr_running", &num))
+		fact_number(to, "runnable", num, GDUMP_UNIT_NONE);
+}
+
+static void cpus_add_interrupts(struct report *r, struct gdump_fact *to, size_t cpu)
+{
+	uint64_t flags;
+
+	if (register_find(&r->source->image, cpu, "eflags", &flags) ||
+	    register_find(&r->source->image, cpu, "rflags", &flags))
+		fact_flag(to, "interrupts_off", !(flags & 0x200));
+}
+
+static const struct gdump_task *cpus_task(const struct report *r, unsigned int cpu)
+{
+	for (size_t i = 0; i < r->num_tasks; i++) {
+		if (r->tasks[i].running_cpu == (int32_t)cpu)
+			return &r->tasks[i];
+	}
+	return NULL;
+}
+
+static void cpus_add(const struct cpus *c, struct gdump_fact *to, unsigned int cpu)
+{
+	struct report *r = c->report;
+	const struct gdump_task *task = cpus_task(r, cpu);
+	struct gdump_fact *group;
+	struct gdump_stack stack;
+
+	if (!task && cpu >= r->source->image.num_cpus)
+		return;
+	group = fact_group(to, "cpu");
+	fact_number(group, "cpu", cpu, GDUMP_UNIT_NONE);
+	if (task)
+		report_add_task(fact_group(group, "task"), task);
+	cpus_add_run_queue(r, group, cpu);
+	cpus_add_interrupts(r, group, cpu);
+	if (!r->stacks)
+		return;
+	stacks_of_cpu(r->stacks, task, cpu, &stack);
+	fact_text(group, "mode", "%s", cpus_mode(&stack));
+	fact_stack(group, "stack", &stack);
+	cpus_judge(c, cpu, &stack);
+}
+
+static struct gdump_error *cpus_collect(struct report *r, struct gdump_fact *to)
+{
+	const unsigned int in_image = (unsigned int)r->source->image.num_cpus;
+	const unsigned int num = MAX(in_image, kernel_max_cpus(&r->kernel));
+	struct cpus c;
+
+	cpus_init(&c, r);
+	for (unsigned int cpu = 0; cpu < num; cpu++)
+		cpus_add(&c, to, cpu);
+	return NULL;
+}
+
+const struct section section_cpus = {
+	.name = "cpus",
+	.is_list = true,
+	.needs_kernel = true,
+	.of_moment = true,
+	.collect = cpus_collect,
+};

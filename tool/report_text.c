@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * report_text.c - a report for people
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "report.h"
+#include "stack.h"
+#include "tool.h"
+
+enum { VALUE = 128, INDENT = 2, NAME_WIDTH = 14, MAX_COLUMNS = 16 };
+
+/* Values -------------------------------------------------------------------- */
+
+/* A duration for people: "12.3 s", "5:07:12" */
+static void format_duration(uint64_t ns, char *buf, size_t size)
+{
+	const uint64_t s = ns / 1000000000;
+
+	if (s < 100)
+		snprintf(buf, size, "%" PRIu64 ".%" PRIu64 " s", s, ns / 100000000 % 10);
+	else if (s < 1000)
+		snprintf(buf, size, "%" PRIu64 " s", s);
+	else
+		snprintf(buf, size, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
+}
+
+static void format_number(const struct gdump_fact *f, char *buf, size_t size)
+{
+	switch (f->unit) {
+	case GDUMP_UNIT_BYTES:
+		snprintf(buf, size, "%s", size_text(f->number).text);
+		return;
+	case GDUMP_UNIT_NS:
+		format_duration(f->number, buf, size);
+		return;
+	case GDUMP_UNIT_MILLI:
+		snprintf(buf, size, "%" PRIu64 ".%02" PRIu64, f->number / 1000, f->number % 1000 / 10);
+		return;
+	default:
+		snprintf(buf, size, "%" PRIu64, f->number);
+	}
+}
+
+static bool is_scalar(const struct gdump_fact *f)
+{
+	return f->kind != GDUMP_FACT_GROUP && f->kind != GDUMP_FACT_LIST &&
+	       f->kind != GDUMP_FACT_STACK;
+}
+
+static void print_text(const char *text)
+{
+	print_escaped(text, strlen(text));
+}
+
+static void print_value(const struct gdump_fact *f)
+{
+	char buf[VALUE];
+
+	if (f->kind == GDUMP_FACT_TEXT)
+		print_text(f->text);
+	else if (f->kind == GDUMP_FACT_FLAG)
+		printf("%s", f->number ? "yes" : "no");
+	else if (f->kind == GDUMP_FACT_ADDRESS)
+		printf("0x%" PRIx64, f->number);
+	else if (f->unit == GDUMP_UNIT_TIME)
+		print_time(f->number);
+	else {
+		format_number(f, buf, sizeof(buf));
+		printf("%s", buf);
+	}
+}
+
+/* A name for people: "boot time" */
+static int print_fact_name(const char *name)
+{
+	for (const char *p = name; *p; p++)
+		putchar(*p == '_' ? ' ' : *p);
+	return (int)strlen(name);
+}
+
+static const struct gdump_fact *fact_below(const struct gdump_fact *above, const char *name)
+{
+	const struct gdump_fact *f = above ? above->children : NULL;
+
+	while (f && strcmp(f->name, name))
+		f = f->next;
+	return f;
+}
+
+static const char *fact_text_of(const struct gdump_fact *above, const char *name)
+{
+	const struct gdump_fact *f = fact_below(above, name);
+
+	return f && f->text ? f->text : "?";
+}
+
+/* Any section --------------------------------------------------------------- */
+
+/* All that is in a list are groups of scalars, which have the same names. */
+static bool is_table(const struct gdump_fact *list)
+{
+	for (const struct gdump_fact *row = list->children; row; row = row->next) {
+		if (row->kind != GDUMP_FACT_GROUP)
+			return false;
+		for (const struct gdump_fact *f = row->children; f; f = f->next) {
+			if (!is_scalar(f))
+				return false;
+		}
+	}
+	return list->children;
+}
+
+static int value_width(const struct gdump_fact *f)
+{
+	char buf[VALUE];
+
+	if (f->kind == GDUMP_FACT_TEXT)
+		return (int)strlen(f->text);
+	if (f->kind == GDUMP_FACT_FLAG)
+		return 3;
+	if (f->kind == GDUMP_FACT_ADDRESS)
+		return snprintf(buf, sizeof(buf), "0x%" PRIx64, f->number);
+	format_number(f, buf, sizeof(buf));
+	return (int)strlen(buf);
+}
+
+/* The columns of a table: all names that its rows have, in the order in which they come */
+struct columns {
+	const char *names[MAX_COLUMNS];
+	int width[MAX_COLUMNS];
+	size_t num;
+};
+
+static size_t column_of(struct columns *c, const char *name)
+{
+	size_t i = 0;
+
+	while (i < c->num && strcmp(c->names[i], name))
+		i++;
+	if (i == c->num && i < MAX_COLUMNS) {
+		c->names[c->num] = name;
+		c->width[c->num++] = (int)strlen(name);
+	}
+	return i;
+}
+
+static void measure_columns(const struct gdump_fact *list, struct columns *c)
+{
+	for (const struct gdump_fact *row = list->children; row; row = row->next) {
+		for (const struct gdump_fact *f = row->children; f; f = f->next) {
+			const size_t i = column_of(c, f->name);
+
+			if (i < MAX_COLUMNS && value_width(f) > c->width[i])
+				c->width[i] = value_width(f);
+		}
+	}
+}
+
+static void print_table_row(const struct gdump_fact *row, const struct columns *c, int indent)
+{
+	int owed = indent;
+
+	for (size_t i = 0; i < c->num; i++) {
+		const struct gdump_fact *f = fact_below(row, c->names[i]);
+		const int pad = f ? c->width[i] - value_width(f) : 0;
+		const bool right = f && f->kind == GDUMP_FACT_NUMBER;
+
+		if (!f) {
+			owed += c->width[i] + 2;
+			continue;
+		}
+		printf("%*s", owed + (right ? pad : 0), "");
+		print_value(f);
+		owed = 2 + (right || pad < 0 ? 0 : pad);
+	}
+	printf("\n");
+}
+
+static void print_table(const struct gdump_fact *list, int indent)
+{
+	struct columns c = { .num = 0 };
+
+	measure_columns(list, &c);
+	printf("%*s", indent, "");
+	for (size_t i = 0; i < c.num; i++) {
+		const int pad = c.width[i] - print_fact_name(c.names[i]);
+
+		printf("%*s", i + 1 < c.num ? 2 + (pad > 0 ? pad : 0) : 0, "");
+	}
+	printf("\n");
+	for (const struct gdump_fact *row = list->children; row; row = row->next)
+		print_table_row(row, &c, indent);
+}
+
+static void print_fact(const struct gdump_fact *f, int indent);
+
+static void print_list(const struct gdump_fact *list, int indent)
+{
+	const char *sep = "";
+
+	if (is_table(list)) {
+		print_table(list, indent);
+		return;
+	}
+	if (list->children && is_scalar(list->children))
+		printf("%*s", indent, "");
+	for (const struct gdump_fact *f = list->children; f; f = f->next) {
+		if (is_scalar(f)) {
+			printf("%s", sep);
+			print_value(f);
+			sep = ", ";
+		} else {
+			print_fact(f, indent);
+		}
+	}
+	if (*sep)
+		printf("\n");
+}
+
+static void print_children(const struct gdump_fact *above, int indent)
+{
+	if (above->kind == GDUMP_FACT_LIST) {
+		print_list(above, indent);
+		return;
+	}
+	for (const struct gdump_fact *f = above->children; f; f = f->next)
+		print_fact(f, indent);
+}
+
+static void print_fact(const struct gdump_fact *f, int indent)
+{
+	int width;
+
+	if (f->kind == GDUMP_FACT_TEXT && !*f->text)
+		return;
+	printf("%*s", indent, "");
+	width = print_fact_name(f->name);
+	if (is_scalar(f) || (f->kind == GDUMP_FACT_LIST && f->children && is_scalar(f->children))) {
+		printf("%*s", width < NAME_WIDTH ? NAME_WIDTH - width : 1, "");
+		if (is_scalar(f)) {
+			print_value(f);
+			printf("\n");
+		} else {
+			print_list(f, 0);
+		}
+		return;
+	}
+	printf("\n");
+	if (f->kind == GDUMP_FACT_STACK)
+		print_frames(f->stack);
+	else
+		print_children(f, indent + INDENT);
+}
+
+/* Sections that have a form of their own ------------------------------------- */
+
+static void print_verdicts(const struct gdump_fact *list)
+{
+	for (const struct gdump_fact *v = list->children; v; v = v->next) {
+		const struct gdump_fact *evidence = fact_below(v, "evidence");
+
+		printf("%s ", strcmp(fact_text_of(v, "what"), "nothing") ? "!!" : "--");
+		print_text(fact_text_of(v, "text"));
+		printf("\n");
+		for (const struct gdump_fact *e = evidence ? evidence->children : NULL; e; e = e->next) {
+			printf("     ");
+			print_value(e);
+			printf("\n");
+		}
+	}
+}
+
+/* "name (pid)" */
+static void print_who(const struct gdump_fact *task)
+{
+	const struct gdump_fact *pid = fact_below(task, "pid");
+
+	print_text(fact_text_of(task, "name"));
+	if (pid)
+		printf(" (%" PRIu64 ")", pid->number);
+}
+
+static void print_stack_of(const struct gdump_fact *group)
+{
+	const struct gdump_fact *stack = fact_below(group, "stack");
+
+	if (stack)
+		print_frames(stack->stack);
+}
+
+static void print_cpus(const struct gdump_fact *list)
+{
+	for (const struct gdump_fact *c = list->children; c; c = c->next) {
+		const struct gdump_fact *number = fact_below(c, "cpu"), *task = fact_below(c, "task");
+		const struct gdump_fact *runnable = fact_below(c, "runnable"), *off = fact_below(c, "interrupts_off");
+
+		printf("  CPU %" PRIu64 "  %s  ", number ? number->number : 0, fact_text_of(c, "mode"));
+		if (task)
+			print_who(task);
+		else
+			printf("an unknown task");
+		if (runnable && runnable->number > 1)
+			printf(", %" PRIu64 " more runnable", runnable->number - 1);
+		printf("%s\n", off && off->number ? ", interrupts off" : "");
+		print_stack_of(c);
+	}
+}
+
+static void print_blocked(const struct gdump_fact *list)
+{
+	for (const struct gdump_fact *t = list->children; t; t = t->next) {
+		const struct gdump_fact *ns = fact_below(t, "blocked");
+
+		printf("  ");
+		print_who(fact_below(t, "task"));
+		printf("  state %s", fact_text_of(fact_below(t, "task"), "state"));
+		if (ns) {
+			printf(" for ");
+			print_value(ns);
+		}
+		printf("\n");
+		print_stack_of(t);
+	}
+}
+
+static void print_records(const struct gdump_fact *list)
+{
+	for (const struct gdump_fact *r = list ? list->children : NULL; r; r = r->next) {
+		const struct gdump_fact *time = fact_below(r, "time");
+
+		if (time)
+			printf("  [%5" PRIu64 ".%06" PRIu64 "] ", time->number / 1000000000,
+			       time->number % 1000000000 / 1000);
+		print_text(fact_text_of(r, "text"));
+		printf("\n");
+	}
+}
+
+static void print_log(const struct gdump_fact *log)
+{
+	const struct gdump_fact *all = fact_below(log, "all"), *worst = fact_below(log, "worst");
+
+	if (all) {
+		print_records(all);
+		return;
+	}
+	if (worst && worst->children) {
+		print_records(worst);
+		printf("  ...\n");
+	}
+	print_records(fact_below(log, "last"));
+}
+
+static void print_problems(const struct gdump_fact *list)
+{
+	for (const struct gdump_fact *p = list->children; p; p = p->next) {
+		printf("  %s: ", fact_text_of(p, "section"));
+		print_text(fact_text_of(p, "text"));
+		printf("\n");
+	}
+}
+
+static const struct {
+	const char *name, *heading;
+	void (*print)(const struct gdump_fact *section);        /* NULL: like any other */
+} forms[] = {
+	{ "verdict", NULL, print_verdicts },
+	{ "kernel", "Kernel", NULL },
+	{ "cpus", "CPUs", print_cpus },
+	{ "blocked", "Blocked tasks, the longest first", print_blocked },
+	{ "log", "Log: the worst lines, and the last ones", print_log },
+	{ "modules", "Modules", NULL },
+	{ "problems", "What could not be read", print_problems },
+};
+
+static void print_section(const struct gdump_fact *section)
+{
+	size_t i = 0;
+
+	while (i < sizeof(forms) / sizeof(forms[0]) && strcmp(forms[i].name, section->name))
+		i++;
+	if (i == sizeof(forms) / sizeof(forms[0])) {
+		printf("%s\n", section->name);
+		print_children(section, INDENT);
+		return;
+	}
+	if (forms[i].heading)
+		printf("%s\n", forms[i].heading);
+	if (forms[i].print)
+		forms[i].print(section);
+	else
+		print_children(section, INDENT);
+}
+
+void report_print_text(const struct gdump_fact *report, const char *where, const char *wanted)
+{
+	const char *sep = "";
+
+	(void)where;
+	for (const struct gdump_fact *s = report->children; s; s = s->next) {
+		if (!s->children || !report_wants(wanted, s->name))
+			continue;
+		printf("%s", sep);
+		print_section(s);
+		sep = "\n";
+	}
+}
