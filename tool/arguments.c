@@ -12,6 +12,7 @@
 #include "options.h"
 #include "suggest.h"
 #include "tool.h"
+#include "watch_conf.h"
 
 enum {
 	MAX_OPTIONS = 64,               /* of one command                       */
@@ -239,6 +240,8 @@ static int take_found(struct arguments *args, int opt, const struct option_row *
 			return status;
 	}
 	given[(*num)++] = row;
+	if (row->to >= offsetof(struct arguments, policy))
+		args->policy_given |= watch_key_bit(row->to - offsetof(struct arguments, policy));
 	return status;
 }
 

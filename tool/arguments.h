@@ -7,6 +7,7 @@
 
 #include "progress.h"
 #include "values.h"
+#include "watch_policy.h"
 
 struct command;
 
@@ -26,6 +27,9 @@ struct arguments {
 	const char *sections;           /* of the report, with commas; NULL: all */
 	enum progress_style progress;
 	bool dry_run, detach, strict_space;
+	struct watch_policy policy;     /* of which these were given:           */
+	uint64_t policy_given;          /* see watch_conf_set_options()         */
+	const char *config;             /* a file; NULL: those of the system    */
 	bool json, pages, registers, tasks, callers;
 	long watch;                     /* the number of a job; 0: none         */
 	bool no_confine;

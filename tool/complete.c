@@ -169,7 +169,6 @@ void complete_levels(const struct completion *c)
 }
 
 /* The last item of a list with commas */
-/* The last name of a list with commas */
 static void offer_names(const struct completion *c, const char *(*name_at)(size_t i))
 {
 	const char *comma = strrchr(c->word, ','), *name;
@@ -190,6 +189,28 @@ void complete_kinds(const struct completion *c)
 void complete_sections(const struct completion *c)
 {
 	offer_names(c, gdump_report_section);
+}
+
+void complete_triggers(const struct completion *c)
+{
+	offer_names(c, watch_trigger_at);
+}
+
+void complete_after(const struct completion *c)
+{
+	offer_names(c, watch_after_at);
+}
+
+void complete_booleans(const struct completion *c)
+{
+	offer(c, "yes", NULL);
+	offer(c, "no", NULL);
+}
+
+void complete_live_modes(const struct completion *c)
+{
+	complete_booleans(c);
+	complete_live(c);
 }
 
 void complete_progress(const struct completion *c)

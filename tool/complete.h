@@ -32,5 +32,9 @@ complete_fn complete_kinds;
 complete_fn complete_sections;
 complete_fn complete_progress;
 complete_fn complete_live;
+complete_fn complete_triggers;          /* of guestdump watch                   */
+complete_fn complete_booleans;
+complete_fn complete_live_modes;
+complete_fn complete_after;
 
 int cmd_complete(int argc, char **argv);

@@ -66,14 +66,21 @@ static const struct {
 	{ ENOMEM, FAILURE_NO_MEMORY },
 };
 
+enum failure_kind failure_kind_of_errno(int errnum)
+{
+	for (size_t i = 0; i < sizeof(of_errno) / sizeof(*of_errno); i++) {
+		if (of_errno[i].errnum == errnum)
+			return of_errno[i].kind;
+	}
+	return FAILURE_SYSTEM;
+}
+
 static enum failure_kind kind_of(enum gdump_code code, int errnum)
 {
 	if (code == GDUMP_ERR_CANCELED && signals_limit())
 		return FAILURE_CPU_TIME;
-	for (size_t i = 0; code == GDUMP_ERR_OS && i < sizeof(of_errno) / sizeof(*of_errno); i++) {
-		if (of_errno[i].errnum == errnum)
-			return of_errno[i].kind;
-	}
+	if (code == GDUMP_ERR_OS)
+		return failure_kind_of_errno(errnum);
 	return (size_t)code < sizeof(of_code) / sizeof(*of_code) ? of_code[code] : FAILURE_SYSTEM;
 }
 

@@ -48,6 +48,8 @@ struct failure {
 
 #define FAILURE_PRINTF(fmt, args) __attribute__((__format__(__printf__, fmt, args)))
 
+/* Of a system call that failed */
+enum failure_kind failure_kind_of_errno(int errnum);
 /* Takes @err. */
 struct failure failure_of(struct gdump_error *err);
 struct failure failure_new(enum failure_kind kind, int errnum, const char *fmt, ...) FAILURE_PRINTF(3, 4);

@@ -9,6 +9,11 @@
 
 #define TO(member) offsetof(struct arguments, member)
 
+/* A row for each key of watch.conf(5); where crashes are is of interest to both commands. */
+#define POLICY_OPTION(key, letter, option, value, member, parse, complete, help) \
+	{ letter, option, value, TO(policy.member), parse, \
+	  CMD_WATCH | (TO(policy.member) == TO(policy.store) ? CMD_CRASHES : 0), help, complete },
+
 static const char *written_format_at(size_t i)
 {
 	struct gdump_format_info f;
@@ -129,6 +134,12 @@ const struct option_row option_rows[] = {
 	  complete_jobs },
 	{ 0,   "json",            NULL,            TO(json),                  parse_flag,
 	  CMD_SHOW, "the output as JSON" },
+
+	{ .help = "Crashes" },
+	{ 0,   "config",          "FILE",          TO(config),                parse_text,
+	  CMD_WATCH | CMD_CRASHES, "read this file and the drop-ins in FILE.d instead of "
+	  "/etc/guestdump/watch.conf", complete_files },
+	WATCH_KEYS(POLICY_OPTION)
 
 	{ .help = "Input" },
 	{ 0,   "input-format",    "NAME",          TO(open.format),           parse_text,

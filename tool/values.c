@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/prctl.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -222,6 +223,81 @@ bool parse_seconds(const char *text, void *to, struct bad_value *bad)
 		return bad_piece(bad, whole(text), "a number of seconds from 1 to 3600");
 	*ms *= 1000;
 	return true;
+}
+
+static const struct {
+	const char *name;
+	uint64_t ms;
+} time_units[] = {
+	{ "ms", 1 }, { "s", 1000 }, { "sec", 1000 }, { "m", 60000 }, { "min", 60000 },
+	{ "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 }, { "", 1000 },
+};
+
+/* One number with its unit, from *@rest on */
+static bool next_duration(const char **rest, uint64_t *ms)
+{
+	const size_t digits = strspn(*rest, "0123456789");
+	const char *unit = *rest + digits + strspn(*rest + digits, " ");
+	const size_t len = strspn(unit, "abcdefghijklmnopqrstuvwxyz");
+	uint64_t n = 0;
+
+	if (!digits || digits > 12)
+		return false;
+	for (size_t i = 0; i < digits; i++)
+		n = 10 * n + (uint64_t)((*rest)[i] - '0');
+	for (size_t i = 0; i < ARRAY_SIZE(time_units); i++) {
+		if (strlen(time_units[i].name) == len && !strncmp(time_units[i].name, unit, len)) {
+			*ms += n * time_units[i].ms;
+			*rest = unit + len + strspn(unit + len, " ");
+			return n <= UINT64_MAX / 1000000 / time_units[i].ms;
+		}
+	}
+	return false;
+}
+
+bool parse_duration(const char *text, void *to, struct bad_value *bad)
+{
+	const char *rest = text;
+	uint64_t ms = 0;
+	bool good;
+
+	do {
+		good = next_duration(&rest, &ms);
+	} while (good && *rest && ms < UINT64_MAX / 100000);
+	if (!good || *rest)
+		return bad_piece(bad, whole(text), "a time such as 500ms, 30s, 5min, 1h 30min or 7d");
+	*(uint64_t *)to = ms;
+	return true;
+}
+
+bool parse_boolean(const char *text, void *to, struct bad_value *bad)
+{
+	static const char *const names[][2] = {
+		{ "no", "yes" }, { "false", "true" }, { "off", "on" }, { "0", "1" },
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(names); i++) {
+		if (!strcasecmp(names[i / 2][i % 2], text)) {
+			*(bool *)to = i % 2;
+			return true;
+		}
+	}
+	return bad_piece(bad, whole(text), "yes or no");
+}
+
+bool parse_whole(const char *text, void *to, struct bad_value *bad)
+{
+	long n;
+
+	if (!parse_number(text, 0, INT32_MAX, &n))
+		return bad_piece(bad, whole(text), "a number, from 0 on");
+	*(unsigned int *)to = (unsigned int)n;
+	return true;
+}
+
+bool parse_positive(const char *text, void *to, struct bad_value *bad)
+{
+	return parse_unsigned(text, INT32_MAX, to) || bad_piece(bad, whole(text), "a number, from 1 on");
 }
 
 bool parse_job(const char *text, void *to, struct bad_value *bad)

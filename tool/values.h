@@ -51,6 +51,10 @@ parse_fn parse_length;          /* the same, above 0                            
 parse_fn parse_threads;         /* unsigned int                                 */
 parse_fn parse_files;           /* unsigned int                                 */
 parse_fn parse_seconds;         /* unsigned int: becomes milliseconds           */
+parse_fn parse_duration;        /* uint64_t, milliseconds: "90", "5s", "1h 30min", as in systemd.time(7) */
+parse_fn parse_boolean;         /* bool: yes, no, true, false, on, off, 1 or 0  */
+parse_fn parse_whole;           /* unsigned int: from 0 on                      */
+parse_fn parse_positive;        /* unsigned int: from 1 on                      */
 parse_fn parse_job;             /* long: the number of a job                    */
 parse_fn parse_codec;           /* struct codec_choice                          */
 parse_fn parse_levels;          /* struct level_list: a list such as "11,31"; the last one counts */

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crash_dir.h"
+
+const char *crash_state_name(enum crash_state state)
+{
+	static const char *const names[] = {
+		[CRASH_WHOLE] = "whole", [CRASH_IS_PARTIAL] = "partial",
+		[CRASH_WRITING] = "writing", [CRASH_LEFT] = "killed",
+	};
+
+	return names[state];
+}
+
+static enum crash_state state_of(const struct crash_place *p, const json_t *meta)
+{
+	const char *recorded = json_string_value(json_object_get(meta, "state"));
+	bool locked;
+	int fd;
+
+	if (strcmp(p->suffix, CRASH_INCOMPLETE))
+		return *p->suffix || strcmp(recorded, "whole") ? CRASH_IS_PARTIAL : CRASH_WHOLE;
+	locked = crash_is_locked(p, &fd);
+	if (fd >= 0)
+		close(fd);
+	return locked ? CRASH_WRITING : CRASH_LEFT;
+}
+
+/* Whether this process has reserved room for a dump in the crash @path */
+static bool has_reserved(const struct crash_store *s, const char *path)
+{
+	for (const struct crash *c = s->open; c; c = c->next) {
+		if (c->path && !strcmp(c->path, path))
+			return c->reserved;
+	}
+	return false;
+}
+
+/* Takes @meta. */
+static bool entry_fill(struct crash_entry *e, const struct crash_store *s, const struct crash_place *p,
+		       json_t *meta)
+{
+	const size_t len = strlen(p->path) - strlen(p->suffix);
+	char *name = strndup(p->path, len);
+	struct crash_files files;
+
+	*e = (struct crash_entry){ .path = strdup(p->path), .meta = meta, .store = s };
+	if (!e->path || !name || crash_files_read(p->fd, &files)) {
+		free(e->path);
+		free(name);
+		json_decref(meta);
+		return false;
+	}
+	crash_id_of(name, e->id);
+	free(name);
+	e->state = state_of(p, meta);
+	e->guest = json_string_value(json_object_get(meta, "guest"));
+	e->reason = json_string_value(json_object_get(meta, "reason"));
+	e->time = json_integer_value(json_object_get(meta, "time"));
+	e->first = json_is_true(json_object_get(meta, "first"));
+	e->has_dump = has_reserved(s, p->path);
+	for (size_t i = 0; i < files.num; i++)
+		e->has_dump |= crash_file_is_dump(&files.files[i]);
+	e->bytes = crash_files_used(&files);
+	crash_files_deinit(&files);
+	return true;
+}
+
+struct list_walk {
+	const struct crash_store *store;
+	struct crash_list *list;
+	bool no_memory;
+};
+
+static bool list_place(void *arg, const struct crash_place *p)
+{
+	struct list_walk *w = arg;
+	struct crash_entry *grown;
+	json_t *meta;
+
+	if (!strcmp(p->suffix, CRASH_REMOVING))
+		return true;
+	meta = crash_meta_read(w->store, p->fd);
+	if (!meta)
+		return true;
+	grown = realloc(w->list->entries, (w->list->num + 1) * sizeof(*grown));
+	if (!grown) {
+		json_decref(meta);
+		w->no_memory = true;
+		return false;
+	}
+	w->list->entries = grown;
+	w->list->num += entry_fill(&grown[w->list->num], w->store, p, meta);
+	return true;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct crash_entry *x = a, *y = b;
+
+	if (x->time != y->time)
+		return x->time < y->time ? -1 : 1;
+	return strcmp(x->path, y->path);
+}
+
+bool crash_list_add(struct crash_list *list, const struct crash_store *s, struct failure *why)
+{
+	struct list_walk w = { .store = s, .list = list };
+
+	if (!crash_walk(s, list_place, &w, &list->cut, why))
+		return false;
+	if (list->num)
+		qsort(list->entries, list->num, sizeof(*list->entries), by_time);
+	return !w.no_memory || crash_no_memory(why);
+}
+
+void crash_list_deinit(struct crash_list *list)
+{
+	for (size_t i = 0; i < list->num; i++) {
+		free(list->entries[i].path);
+		json_decref(list->entries[i].meta);
+	}
+	free(list->entries);
+	*list = (struct crash_list){ 0 };
+}
+
+static int remove_opened(const struct crash_entry *e, const struct crash_place *p)
+{
+	json_t *meta = crash_meta_read(e->store, p->fd);
+	int lock = -1, rc;
+
+	if (!meta)
+		return ENOENT;          /* it was replaced */
+	json_decref(meta);
+	if (!strcmp(p->suffix, CRASH_INCOMPLETE) && crash_is_locked(p, &lock))
+		return EBUSY;
+	rc = crash_remove_place(p);
+	if (lock >= 0)
+		close(lock);
+	return rc;
+}
+
+bool crash_remove(const struct crash_entry *e, struct failure *why)
+{
+	struct crash_place p = { .path = e->path };
+	int rc = 0;
+
+	p.suffix = e->state == CRASH_WRITING || e->state == CRASH_LEFT ? CRASH_INCOMPLETE : "";
+	p.parent = crash_open_parent(e->store, e->path, &p.name);
+	p.fd = p.parent < 0 ? -1 : crash_open_dir(e->store, p.parent, p.name);
+	rc = p.fd < 0 ? errno : remove_opened(e, &p);
+	if (p.fd >= 0)
+		close(p.fd);
+	if (p.parent >= 0)
+		close(p.parent);
+	if (!rc)
+		return true;
+	errno = rc;
+	if (rc == EBUSY)
+		*why = failure_new(FAILURE_JOB_RUNS, 0, "%s: this crash is being written; it cannot be removed yet", e->path);
+	else if (rc == ENOTEMPTY)
+		*why = failure_new(FAILURE_SYSTEM, rc, "%s: this crash cannot be removed: there is a directory in it that is "
+				   "not of guestdump; move that directory away", e->path);
+	else
+		crash_failed(why, e->path, "remove this crash");
+	return false;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * crash_room.c - limits: what is removed to make room, and when no dump is due
+ *
+ * The decision is made on a list of crashes and the numbers of a disk, and nothing is removed unless
+ * that will be enough: a crash that does not fit anyway must not cost another one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "crash_dir.h"
+
+static uint64_t sub(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static uint64_t limit_bytes(const struct space_limit *l, uint64_t total)
+{
+	return l->percent ? total / 100 * l->percent : l->bytes;
+}
+
+static bool is_of(const struct crash_entry *e, const char *guest)
+{
+	return !strcmp(e->guest, guest);
+}
+
+/* Whether the series that the @i-th crash is the first of may go on */
+static bool series_lasts(const struct crash_list *list, size_t i, const struct crash_limits *limits, int64_t now)
+{
+	const struct crash_entry *e = &list->entries[i];
+	int64_t last = e->time;
+
+	for (size_t k = i + 1; k < list->num; k++) {
+		if (!is_of(&list->entries[k], e->guest))
+			continue;
+		if (list->entries[k].first)
+			return false;
+		last = list->entries[k].time;
+	}
+	return limits->throttle.seconds && last + (int64_t)limits->throttle.seconds > now;
+}
+
+static bool may_go(const struct crash_list *list, size_t i, const struct crash_limits *limits, int64_t now)
+{
+	const struct crash_entry *e = &list->entries[i];
+
+	if (e->doomed || (e->state != CRASH_WHOLE && e->state != CRASH_IS_PARTIAL))
+		return false;
+	return !e->first || !series_lasts(list, i, limits, now);
+}
+
+void crash_doom_old(struct crash_list *list, const struct crash_limits *limits, int64_t now)
+{
+	for (size_t i = 0; limits->max_age_s && i < list->num; i++) {
+		struct crash_entry *e = &list->entries[i];
+
+		e->doomed |= e->time + (int64_t)limits->max_age_s < now && may_go(list, i, limits, now);
+	}
+}
+
+/* The next one to go, of this guest or, with NULL, of any; NULL: there is none. */
+static struct crash_entry *next_to_go(struct crash_list *list, const struct crash_limits *limits, int64_t now,
+				      const char *guest)
+{
+	for (int first = 0; first < 2; first++) {
+		for (size_t i = 0; i < list->num; i++) {
+			struct crash_entry *e = &list->entries[i];
+
+			if (e->first == first && (!guest || is_of(e, guest)) && may_go(list, i, limits, now))
+				return e;
+		}
+	}
+	return NULL;
+}
+
+/* Returns false if the guest has more crashes than it may have even then. */
+static bool doom_of_guest(struct crash_list *list, const struct crash_limits *limits, int64_t now, const char *guest)
+{
+	unsigned int num = 0;
+	struct crash_entry *e;
+
+	for (size_t i = 0; i < list->num; i++)
+		num += is_of(&list->entries[i], guest) && !list->entries[i].doomed;
+	for (; limits->max_per_guest && num > limits->max_per_guest; num--) {
+		e = next_to_go(list, limits, now, guest);
+		if (!e)
+			return false;
+		e->doomed = true;
+	}
+	return true;
+}
+
+/* What is available, and which limit is the closest */
+static uint64_t available(const struct crash_list *list, const struct crash_limits *limits,
+			  const struct crash_disk *disk, const char **limit)
+{
+	const uint64_t max_use = limit_bytes(&limits->max_use, disk->total);
+	const uint64_t keep_free = limit_bytes(&limits->keep_free, disk->total);
+	uint64_t used = disk->pending, freed = 0, by_free;
+
+	for (size_t i = 0; i < list->num; i++) {
+		if (list->entries[i].doomed)
+			freed += list->entries[i].bytes;
+		else
+			used += list->entries[i].bytes;
+	}
+	by_free = sub(disk->free + freed, disk->pending + keep_free);
+	*limit = "KeepFree";
+	if (!max_use || sub(max_use, used) >= by_free)
+		return by_free;
+	*limit = "MaxUse";
+	return sub(max_use, used);
+}
+
+void crash_room_plan(struct crash_list *list, const struct crash_limits *limits, const struct crash_disk *disk,
+		     const char *guest, uint64_t need, int64_t now, struct crash_room *ret)
+{
+	struct crash_entry *e, **chosen = calloc(list->num + 1, sizeof(*chosen));
+	size_t num = 0;
+
+	*ret = (struct crash_room){ .fits = false };
+	crash_doom_old(list, limits, now);
+	if (!doom_of_guest(list, limits, now, guest)) {
+		ret->limit = "MaxPerGuest";
+		free(chosen);
+		return;
+	}
+	while ((ret->available = available(list, limits, disk, &ret->limit)) < need && chosen &&
+	       (e = next_to_go(list, limits, now, NULL))) {
+		e->doomed = true;
+		chosen[num++] = e;
+	}
+	ret->fits = ret->available >= need;
+	while (!ret->fits && num)
+		chosen[--num]->doomed = false;
+	if (ret->fits)
+		ret->limit = NULL;
+	free(chosen);
+}
+
+/* --- on the disk --- */
+
+static const struct crash_entry *entry_of(const struct crash_list *list, const struct crash *c)
+{
+	for (size_t i = 0; i < list->num; i++) {
+		if (c->path && !strcmp(list->entries[i].path, c->path))
+			return &list->entries[i];
+	}
+	return NULL;
+}
+
+static bool disk_read(const struct crash_store *s, const struct crash_list *list, struct crash_disk *ret,
+		      struct failure *why)
+{
+	struct statvfs st;
+
+	if (statvfs(s->root, &st))
+		return crash_failed(why, s->root, "find out how much space is free");
+	*ret = (struct crash_disk){ .total = (uint64_t)st.f_blocks * st.f_frsize, .free = (uint64_t)st.f_bavail * st.f_frsize };
+	for (const struct crash *c = s->open; c; c = c->next) {
+		const struct crash_entry *e = entry_of(list, c);
+
+		ret->pending += sub(c->reserved, e ? e->bytes : 0);
+	}
+	return true;
+}
+
+/* Remove what is doomed. Returns false if something cannot be removed. */
+static bool remove_doomed(struct crash_store *s, const struct crash_list *list, crash_removed_fn *fn, void *arg,
+			  struct failure *why, struct crash_room *room)
+{
+	for (size_t i = 0; i < list->num; i++) {
+		const struct crash_entry *e = &list->entries[i];
+
+		if (!e->doomed)
+			continue;
+		if (!crash_remove(e, why))
+			return false;
+		room->num_removed++;
+		room->bytes_removed += e->bytes;
+		if (e->has_dump)
+			crash_store_remember(s, e->guest, e->time);
+		if (fn)
+			fn(arg, e);
+	}
+	return true;
+}
+
+bool crash_make_room(struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
+		     crash_removed_fn *fn, void *arg, struct failure *why, struct crash_room *ret)
+{
+	struct crash_list list = { 0 };
+	const struct crash_entry *own;
+	struct crash_disk disk;
+	struct crash_room room;
+	bool good;
+
+	c->reserved = 0;
+	if (!crash_list_add(&list, c->store, why))
+		return false;
+	own = entry_of(&list, c);
+	good = disk_read(c->store, &list, &disk, why);
+	if (good) {
+		crash_room_plan(&list, limits, &disk, own ? own->guest : "", need, now, &room);
+		good = remove_doomed(c->store, &list, fn, arg, why, &room);
+	}
+	if (good) {
+		c->reserved = room.fits ? need + (own ? own->bytes : 0) : 0;
+		*ret = room;
+	}
+	crash_list_deinit(&list);
+	return good;
+}
+
+bool crash_expire(struct crash_store *s, const struct crash_limits *limits, int64_t now,
+		  crash_removed_fn *fn, void *arg, struct failure *why)
+{
+	struct crash_list list = { 0 };
+	struct crash_room room = { 0 };
+	bool good;
+
+	if (!crash_list_add(&list, s, why))
+		return false;
+	crash_doom_old(&list, limits, now);
+	good = remove_doomed(s, &list, fn, arg, why, &room);
+	crash_list_deinit(&list);
+	return good;
+}
+
+bool crash_is_throttled(const struct crash_store *s, const char *guest, const struct crash_limits *limits,
+			int64_t now)
+{
+	const int64_t since = now - (int64_t)limits->throttle.seconds;
+	struct crash_list list = { 0 };
+	struct failure why;
+	unsigned int num = 0;
+
+	if (!limits->throttle.num)
+		return false;
+	if (!crash_list_add(&list, s, &why))
+		failure_deinit(&why);
+	for (size_t i = 0; i < list.num; i++)
+		num += list.entries[i].has_dump && list.entries[i].time > since && is_of(&list.entries[i], guest);
+	for (size_t i = 0; i < s->num_removed; i++)
+		num += s->removed[i].time > since && !strcmp(s->removed[i].guest, guest);
+	crash_list_deinit(&list);
+	return num >= limits->throttle.num;
+}
