@@ -101,11 +101,45 @@ static void test_values(void)
 	watch_conf_destroy(conf);
 }
 
+/* What is printed is read as the same. */
+static void test_printed(void)
+{
+	struct watch_conf *conf = conf_of("[Watch]\nWhenLog=BUG\nMaxPause=1500ms\nMaxUse=20M\nCompress=zstd:-5\nLive=yes\n"
+					  "On=none\nThrottle=no\nKeepFree=0\nPost=/bin/true\n"), *again;
+	char *text = NULL, *second = NULL, *whole = NULL;
+	struct watch_policy p;
+	size_t size;
+	FILE *out;
+
+	if (!CHECK(conf))
+		return;
+	p = watch_policy_of(conf, NULL);
+	out = open_memstream(&text, &size);
+	watch_policy_print(&p, out);
+	fclose(out);
+	CHECK(strstr(text, "MaxPause=1s 500ms\n") && strstr(text, "\nOn=none\n") && strstr(text, "\nLevel=1,17,31\n"));
+	CHECK(asprintf(&whole, "[Watch]\n%s", text) > 0);
+	again = conf_of(whole);
+	if (CHECK(again)) {
+		p = watch_policy_of(again, NULL);
+		out = open_memstream(&second, &size);
+		watch_policy_print(&p, out);
+		fclose(out);
+		CHECK_STR(second, text);
+		watch_conf_destroy(again);
+	}
+	free(whole);
+	free(text);
+	free(second);
+	watch_conf_destroy(conf);
+}
+
 int main(void)
 {
 	if (!mkdtemp(dir))
 		return 1;
 	test_values();
+	test_printed();
 	unlink(path_of("watch.conf"));
 	rmdir(dir);
 	return check_done();
