@@ -43,5 +43,10 @@ bool guest_watch_take(struct guest_watch *w, struct gdump_event *ret);
 /* guest_scheme.watch */
 MUST_CHECK struct gdump_error *qemu_watch(const char *name, const struct gdump_open_options *opt,
 					  struct guest_watch **ret);
+MUST_CHECK struct gdump_error *libvirt_watch(const char *name, const struct gdump_open_options *opt,
+					     struct guest_watch **ret);
+MUST_CHECK struct gdump_error *libvirt_watch_uri(const char *where,
+						 const struct gdump_open_options *opt,
+						 struct guest_watch **ret);
 MUST_CHECK struct gdump_error *pid_watch(const char *name, const struct gdump_open_options *opt,
 					 struct guest_watch **ret);

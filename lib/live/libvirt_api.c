@@ -10,12 +10,25 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
-enum { FORMAT_RAW = 0, DUMP_MEMORY_ONLY = 16, MEMORY_PHYSICAL = 2 };
+enum {
+	FORMAT_RAW = 0, DUMP_MEMORY_ONLY = 16, MEMORY_PHYSICAL = 2,
+	EVENT_LIFECYCLE = 0, LIFECYCLE_STOPPED = 5,
+	KEEPALIVE_S = 5, KEEPALIVE_NUM = 5,
+};
+
+typedef void free_fn(void *arg);
+typedef void monitor_event_fn(void *conn, void *dom, const char *event, long long seconds,
+			      unsigned int us, const char *details, void *arg);
+typedef int lifecycle_fn(void *conn, void *dom, int event, int detail, void *arg);
+typedef void close_fn(void *conn, int reason, void *arg);
 
 static struct libvirt_api {
 	void *(*connect)(const char *uri);
@@ -30,6 +43,17 @@ static struct libvirt_api {
 	int (*peek)(void *dom, unsigned long long start, size_t size, void *buf, unsigned int flags);
 	const char *(*message)(void);
 	void (*set_error_fn)(void *arg, void (*fn)(void *arg, void *error));
+	int (*reset)(void *dom, unsigned int flags);
+	int (*use_events)(void);
+	int (*run_events)(void);
+	int (*keep_alive)(void *conn, int interval, unsigned int count);
+	int (*on_close)(void *conn, close_fn *fn, void *arg, free_fn *release);
+	int (*off_close)(void *conn, close_fn *fn);
+	int (*on_event)(void *conn, void *dom, int event, lifecycle_fn *fn, void *arg, free_fn *release);
+	int (*off_event)(void *conn, int id);
+	int (*on_monitor)(void *conn, void *dom, const char *event, monitor_event_fn *fn, void *arg,
+			  free_fn *release, unsigned int flags);
+	int (*off_monitor)(void *conn, int id);
 	int (*qmp)(void *dom, const char *line, char **answer, unsigned int flags);
 } api;
 
@@ -49,6 +73,16 @@ static const struct {
 	{ "libvirt.so.0", "virDomainMemoryPeek", offsetof(struct libvirt_api, peek) },
 	{ "libvirt.so.0", "virGetLastErrorMessage", offsetof(struct libvirt_api, message) },
 	{ "libvirt.so.0", "virSetErrorFunc", offsetof(struct libvirt_api, set_error_fn) },
+	{ "libvirt.so.0", "virDomainReset", offsetof(struct libvirt_api, reset) },
+	{ "libvirt.so.0", "virEventRegisterDefaultImpl", offsetof(struct libvirt_api, use_events) },
+	{ "libvirt.so.0", "virEventRunDefaultImpl", offsetof(struct libvirt_api, run_events) },
+	{ "libvirt.so.0", "virConnectSetKeepAlive", offsetof(struct libvirt_api, keep_alive) },
+	{ "libvirt.so.0", "virConnectRegisterCloseCallback", offsetof(struct libvirt_api, on_close) },
+	{ "libvirt.so.0", "virConnectUnregisterCloseCallback", offsetof(struct libvirt_api, off_close) },
+	{ "libvirt.so.0", "virConnectDomainEventRegisterAny", offsetof(struct libvirt_api, on_event) },
+	{ "libvirt.so.0", "virConnectDomainEventDeregisterAny", offsetof(struct libvirt_api, off_event) },
+	{ "libvirt-qemu.so.0", "virConnectDomainQemuMonitorEventRegister", offsetof(struct libvirt_api, on_monitor) },
+	{ "libvirt-qemu.so.0", "virConnectDomainQemuMonitorEventDeregister", offsetof(struct libvirt_api, off_monitor) },
 	{ "libvirt-qemu.so.0", "virDomainQemuMonitorCommand", offsetof(struct libvirt_api, qmp) },
 };
 
@@ -107,6 +141,126 @@ static struct gdump_error *api_error(const char *what)
 	return error_new(GDUMP_ERR_REMOTE, "%s: %s", what, api.message());
 }
 
+/* --- events --- */
+
+static pthread_once_t events_once = PTHREAD_ONCE_INIT;
+static bool events_work;
+
+static void *events_run(void *arg)
+{
+	while (!api.run_events())
+		;
+	return arg;
+}
+
+static void events_start(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+
+	if (api.use_events())
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	events_work = !pthread_create(&thread, NULL, events_run, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (events_work)
+		pthread_detach(thread);
+}
+
+struct gdump_error *libvirt_start_events(void)
+{
+	struct gdump_error *err = libvirt_loaded();
+
+	if (err)
+		return err;
+	pthread_once(&events_once, events_start);
+	return events_work ? NULL : error_new(GDUMP_ERR_OS, "cannot start a thread for libvirt's events");
+}
+
+/* Shared by libvirt's callbacks and the domain; the last one frees it. */
+struct domain_listener {
+	atomic_uint users;
+	domain_event_fn *fn;
+	void (*release)(void *arg);
+	void *arg;
+	int lifecycle, monitor;         /* numbers of callbacks; negative: none */
+	bool on_close;
+};
+
+static void listener_put(void *arg)
+{
+	struct domain_listener *l = arg;
+
+	if (atomic_fetch_sub(&l->users, 1) > 1)
+		return;
+	l->release(l->arg);
+	free(l);
+}
+
+static void listener_monitor(void *conn, void *dom, const char *event, long long seconds,
+			     unsigned int us, const char *details, void *arg)
+{
+	struct domain_listener *l = arg;
+
+	(void)conn, (void)dom, (void)seconds, (void)us;
+	l->fn(l->arg, event, details);
+}
+
+static int listener_lifecycle(void *conn, void *dom, int event, int detail, void *arg)
+{
+	struct domain_listener *l = arg;
+
+	(void)conn, (void)dom, (void)detail;
+	if (event == LIFECYCLE_STOPPED)
+		l->fn(l->arg, NULL, NULL);
+	return 0;
+}
+
+static void listener_closed(void *conn, int reason, void *arg)
+{
+	struct domain_listener *l = arg;
+
+	(void)conn, (void)reason;
+	l->fn(l->arg, NULL, NULL);
+}
+
+static void listener_close(struct domain *d)
+{
+	struct domain_listener *l = d->listener;
+
+	if (l->monitor >= 0)
+		api.off_monitor(d->conn, l->monitor);
+	if (l->lifecycle >= 0)
+		api.off_event(d->conn, l->lifecycle);
+	if (l->on_close)
+		api.off_close(d->conn, listener_closed);
+	d->listener = NULL;
+	listener_put(l);
+}
+
+struct gdump_error *domain_listen(struct domain *d, domain_event_fn *fn, void (*release)(void *arg),
+				  void *arg)
+{
+	struct domain_listener *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return error_nomem();
+	/* one for each callback, which libvirt gives back, and one for the domain */
+	*l = (struct domain_listener){ .users = 4, .fn = fn, .release = release, .arg = arg };
+	api.keep_alive(d->conn, KEEPALIVE_S, KEEPALIVE_NUM);
+	l->on_close = !api.on_close(d->conn, listener_closed, l, listener_put);
+	l->lifecycle = api.on_event(d->conn, d->dom, EVENT_LIFECYCLE, listener_lifecycle, l, listener_put);
+	l->monitor = api.on_monitor(d->conn, d->dom, NULL, listener_monitor, l, listener_put, 0);
+	d->listener = l;
+	/* those of callbacks that there are not */
+	for (int missing = !l->on_close + (l->lifecycle < 0) + (l->monitor < 0); missing > 0; missing--)
+		listener_put(l);
+	return NULL;
+}
+
+/* --- domains --- */
+
 struct gdump_error *domain_open(const char *uri, const char *name, struct domain *ret)
 {
 	struct gdump_error *err = libvirt_loaded();
@@ -135,6 +289,8 @@ struct gdump_error *domain_open(const char *uri, const char *name, struct domain
 
 void domain_close(struct domain *d)
 {
+	if (d->listener)
+		listener_close(d);
 	if (d->dom)
 		api.free(d->dom);
 	if (d->conn)
@@ -154,6 +310,11 @@ struct gdump_error *domain_state(const struct domain *d, int *ret)
 struct gdump_error *domain_resume(const struct domain *d)
 {
 	return api.resume(d->dom) ? api_error("libvirt cannot resume the guest") : NULL;
+}
+
+struct gdump_error *domain_reset(const struct domain *d)
+{
+	return api.reset(d->dom, 0) ? api_error("libvirt cannot reset the guest") : NULL;
 }
 
 struct gdump_error *domain_dump(const struct domain *d, const char *path)

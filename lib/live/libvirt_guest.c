@@ -378,13 +378,24 @@ struct gdump_error *libvirt_guest_open(const char *name, const struct gdump_open
 	return libvirt_guest_open_at(strdup("qemu:///system"), strdup(name), opt, ret);
 }
 
-struct gdump_error *libvirt_guest_open_uri(const char *where, const struct gdump_open_options *opt,
-				     struct source **ret)
+struct gdump_error *libvirt_split_name(const char *where, char **uri, const char **name)
 {
 	const char *colon = strrchr(where, ':');
 
 	if (!colon || !strncmp(colon, "://", 3))
 		return error_new(GDUMP_ERR_USAGE,
 				 "the name of the guest is missing, as in libvirt+qemu:///session:web1");
-	return libvirt_guest_open_at(strndup(where, (size_t)(colon - where)), strdup(colon + 1), opt, ret);
+	*uri = strndup(where, (size_t)(colon - where));
+	*name = colon + 1;
+	return *uri ? NULL : error_nomem();
+}
+
+struct gdump_error *libvirt_guest_open_uri(const char *where, const struct gdump_open_options *opt,
+				     struct source **ret)
+{
+	const char *name;
+	char *uri;
+	struct gdump_error *err = libvirt_split_name(where, &uri, &name);
+
+	return err ? err : libvirt_guest_open_at(uri, strdup(name), opt, ret);
 }

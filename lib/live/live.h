@@ -66,6 +66,8 @@ MUST_CHECK struct gdump_error *libvirt_guest_open(const char *name,
 MUST_CHECK struct gdump_error *libvirt_guest_open_uri(const char *where,
 						const struct gdump_open_options *opt,
 						struct source **ret);
+/* Split "URI:NAME"; *@uri is for free(). */
+MUST_CHECK struct gdump_error *libvirt_split_name(const char *where, char **uri, const char **name);
 /* guest_scheme.reach */
 MUST_CHECK struct gdump_error *qemu_reach(struct host_guest *g);
 MUST_CHECK struct gdump_error *libvirt_reach(struct host_guest *g);

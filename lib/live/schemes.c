@@ -15,8 +15,8 @@
 
 static const struct guest_scheme schemes[] = {
 	{ "qmp:", "qmp:SOCKET", qemu_open, qemu_reach, qemu_watch },
-	{ "libvirt:", "libvirt:NAME", libvirt_guest_open, libvirt_reach, NULL },
-	{ "libvirt+", "libvirt+URI:NAME", libvirt_guest_open_uri, NULL, NULL },
+	{ "libvirt:", "libvirt:NAME", libvirt_guest_open, libvirt_reach, libvirt_watch },
+	{ "libvirt+", "libvirt+URI:NAME", libvirt_guest_open_uri, NULL, libvirt_watch_uri },
 	{ "pid:", "pid:N", pid_open, pid_reach, pid_watch },
 };
 
