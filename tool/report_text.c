@@ -310,19 +310,44 @@ static void print_cpus(const struct gdump_fact *list)
 	}
 }
 
+/* "waits for the mutex at 0x..., variable, held by name (pid)" */
+static void print_wait(const struct gdump_fact *wait)
+{
+	const struct gdump_fact *address = fact_below(wait, "address"), *lock = fact_below(wait, "lock");
+	const struct gdump_fact *holder = fact_below(wait, "holder");
+
+	printf("    waits for %s", fact_text_of(wait, "text"));
+	if (lock) {
+		putchar(' ');
+		print_value(lock);
+	} else if (address) {
+		printf(" at ");
+		print_value(address);
+	}
+	if (holder) {
+		printf(", held by ");
+		print_who(holder);
+		printf("%s", fact_below(wait, "holder_is_last_reader") ? ", or another reader" : "");
+	}
+	printf("\n");
+}
+
 static void print_blocked(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *t = list->children; t; t = t->next) {
-		const struct gdump_fact *ns = fact_below(t, "blocked");
+		const struct gdump_fact *ns = fact_below(t, "blocked"), *task = fact_below(t, "task");
+		const struct gdump_fact *wait = fact_below(t, "waits_for");
 
 		printf("  ");
-		print_who(fact_below(t, "task"));
-		printf("  state %s", fact_text_of(fact_below(t, "task"), "state"));
+		print_who(task);
+		printf("  state %s", fact_text_of(task, "state"));
 		if (ns) {
 			printf(" for ");
 			print_value(ns);
 		}
-		printf("\n");
+		printf("%s\n", fact_below(t, "is_holder") ? "; it holds what another task waits for" : "");
+		if (wait)
+			print_wait(wait);
 		print_stack_of(t);
 	}
 }

@@ -1,0 +1,157 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
+#
+# tests/guest/report.sh CASE - the report of a guest that hangs names the cause, and that of a
+# healthy guest has none
+#
+# test: report-healthy 300 healthy
+# test: report-deadlock 300 deadlock
+# test: report-panic 300 panic
+# test: report-oops 300 oops
+# test: report-memory 300 memory
+# test: report-soft 300 soft
+# test: report-hard 300 hard
+# test: report-firmware 300 firmware
+set -euo pipefail
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+tmpdir
+cd "$tmp"
+
+# boot: a guest that has the module
+boot() {
+	local status=0
+	mkdir -p tree
+	"$guest" module x86_64 "$root/tests/guest/hang.c" "$tmp/module" >module.out 2>module.err || status=$?
+	[ $status = 0 ] || skip "cannot build a module for the guest: $(cat module.err)"
+	cp "$(cat module.out)" tree/hang.ko
+	start_guest vm --add "$tmp/tree"
+	guest_console 'insmod /hang.ko' >insmod.out
+}
+
+# report [OPTION...]: writes report.txt
+report() {
+	"$GUESTDUMP" report "$@" "$guest_source" >report.txt || fail "report fails"
+	[ "$(guest_status)" = running ] || fail "report leaves the guest $(guest_status)"
+}
+
+# verdicts PATTERN...: report.txt has just these lines
+verdicts() {
+	local pattern n=0
+	grep -E '^(!!|--) ' report.txt >verdicts.txt || true
+	for pattern; do
+		n=$((n + 1))
+		sed -n "${n}p" verdicts.txt | grep -qE "^(!!|--) $pattern" ||
+			fail "verdict $n is not '$pattern': $(cat report.txt)"
+	done
+	[ "$(wc -l <verdicts.txt)" = $n ] || fail "more than $n verdicts: $(cat report.txt)"
+}
+
+# until PATTERN SECONDS: report.txt has that line
+until_report() {
+	local end=$((SECONDS + $2))
+	until report && grep -qE "$1" report.txt; do
+		[ $SECONDS -lt $end ] || fail "no '$1': $(cat report.txt)"
+		sleep 1
+	done
+}
+
+case_healthy() {
+	local i
+	start_guest vm
+	report
+	verdicts 'nothing unusual found$'
+	grep -q '^CPUs$' report.txt || fail "no section of the CPUs: $(cat report.txt)"
+	# under load
+	# shellcheck disable=SC2016 # for the guest's shell
+	guest_console 'for i in 1 2 3 4; do while :; do dd if=/dev/zero of=/tmp/x$i bs=64k count=200 2>/dev/null;
+		sync; ls -lR /proc/[0-9]* /sys >/dev/null 2>&1; done & done' >load.out
+	for ((i = 0; i < 10; i++)); do
+		report
+		verdicts 'nothing unusual found$'
+		report --pause
+		verdicts 'nothing unusual found$'
+	done
+	guestdump_json report --all --pause --json "$guest_source" >report.json
+	guestdump_json report --json --section log,verdict "$guest_source" >few.json
+	python3 - <<-'PYTHON' || fail "not as above"
+		import json
+		report, few = json.load(open("report.json")), json.load(open("few.json"))
+		assert report["verdict"] == [{"what": "nothing", "text": "nothing unusual found"}], report["verdict"]
+		assert len(report["cpus"]) == 2 and all(cpu["task"] for cpu in report["cpus"]), report["cpus"]
+		assert len(report["blocked"]) > 30, len(report["blocked"])
+		assert not report["problems"], report["problems"]
+		assert set(few) == {"schema", "type", "input", "verdict", "log", "problems"}, set(few)
+	PYTHON
+}
+
+case_deadlock() {
+	boot
+	guest_console 'echo mutex >/proc/hang; echo rwsem >/proc/hang' >hang.out
+	until_report '^!! [0-9]+ tasks are blocked' 60
+	verdicts 'DEADLOCK: hang-(ab|ba) \([0-9]+\) -> hang-(ab|ba) \([0-9]+\) -> hang-(ab|ba) \([0-9]+\)$' \
+		'[0-9] tasks are blocked for more than 10 s, the longest for [0-9]+ s$'
+	grep -A1 '^  hang-reader ' report.txt | grep -q 'waits for the rwsem, to read,.*held by hang-holder (' ||
+		fail "no holder of the rwsem: $(cat report.txt)"
+	"$GUESTDUMP" dump -q -d 31 "$guest_source" vm.kdump
+	"$GUESTDUMP" report vm.kdump >dump.txt
+	diff <(grep '^!! DEADLOCK' report.txt) <(grep '^!! DEADLOCK' dump.txt) || fail "the dump's report differs"
+}
+
+# The guest is up afterwards, or has panicked
+send() {
+	"$guest" console "$guest_dir" "$1" >send.out 2>&1 &
+	local asked=$!
+	cleanup_fn kill "$asked" 2>/dev/null
+}
+
+case_panic() {
+	start_guest vm --append panic=0
+	send 'echo c >/proc/sysrq-trigger'
+	until_report '^!! panicked' 60
+	verdicts 'panicked on CPU [01]: sysrq triggered crash$'
+	grep -q 'sysrq_handle_crash' report.txt || fail "no stack of the panic: $(cat report.txt)"
+}
+
+case_oops() {
+	boot
+	send 'echo oops >/proc/hang'
+	until_report '^!! the kernel has reported a bug' 60
+	verdicts 'the kernel has reported a bug in itself, '
+	grep -A1 '^!!' report.txt | grep -q '^     BUG: kernel NULL pointer dereference' || fail "no proof: $(cat report.txt)"
+}
+
+case_memory() {
+	start_guest vm --mem 256M
+	send 'tail /dev/zero'
+	until_report '^!! out of memory' 100
+	verdicts 'out of memory: the kernel has killed processes, 1 time, '
+	grep -A1 '^!!' report.txt | grep -q 'Killed process [0-9]* (tail)' || fail "not the process: $(cat report.txt)"
+}
+
+case_soft() {
+	boot
+	send 'echo soft >/proc/hang'
+	until_report '^!! CPU 1 spins' 100
+	verdicts 'CPU 1 spins in the kernel for [0-9]+ s, in hang-soft \([0-9]+\)$'
+	grep -q 'hang_soft+' report.txt || fail "no stack: $(cat report.txt)"
+}
+
+case_hard() {
+	boot
+	send 'echo hard >/proc/hang'
+	until_report '^!! CPU 1 takes no interrupts' 100
+	sed -n 1p report.txt | grep -q '^!! CPU 1 takes no interrupts for [0-9]* s, in hang-hard ([0-9]*)$' ||
+		fail "$(cat report.txt)"
+	grep -q 'CPU 1 .*, interrupts off$' report.txt || fail "interrupts are on: $(cat report.txt)"
+}
+
+# A machine that has not begun to boot
+case_firmware() {
+	start_guest vm --wait 0 -- -S
+	"$GUESTDUMP" report "$guest_source" >report.txt || fail "report fails"
+	verdicts 'there is no Linux kernel, but '
+}
+
+"case_$1"
