@@ -680,8 +680,8 @@ struct gdump_result {
 					 * or the format has no place for them  */
 	uint64_t stalled_us;            /* the longest time that the snapshot of a
 					 * live guest waited for the library    */
-	bool has_checksum;              /* gdump_verify(): there is one, and it is
-					 * right                                */
+	bool has_checksum;              /* the input has one; gdump_verify(): and
+					 * it is right                          */
 	/* gdump_verify(): memory that may be wrong, as the bytes of the file that it comes
 	 * from are broken; ascending.  Freed with gdump_result_deinit()
 	 */
@@ -735,9 +735,11 @@ struct gdump_write_options {
 	 */
 	gdump_cancel_fn *resume_now;
 	void *resume_now_arg;
-	bool salvage;                   /* of a file with a checksum: read all of it
-					 * first; pages that it shows to be broken
-					 * are lost                             */
+	bool salvage;                   /* read all of a file with a checksum first,
+					 * and use headers and tables even where it
+					 * shows them to be damaged; else it is
+					 * compared as the file is read. Pages that
+					 * are damaged are lost in both cases    */
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard

@@ -9,6 +9,7 @@
 #include "arch/arch.h"
 #include "args.h"
 #include "codec/codec.h"
+#include "damage.h"
 #include "dump.h"
 #include "format/format.h"
 #include "kernel/early_log.h"
@@ -243,6 +244,8 @@ static struct gdump_error *api_make_plan(struct source *s, unsigned int drop, bo
 	if (err)
 		return err;
 	plan->survey = survey;
+	if (drop)
+		damage_guard(s);
 	if (drop)
 		err = source_pause(s, false);
 	if (!err && drop)

@@ -177,22 +177,7 @@ struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **re
 	return NULL;
 }
 
-/* --- verify --- */
-
-struct verify {
-	struct bytes *in;
-	uint64_t size, num;             /* of the file without its checksum: bytes, regions */
-	uint32_t region;
-	unsigned char *crcs;
-	pthread_mutex_t lock;
-	struct spans *broken;           /* guarded by the lock                  */
-};
-
-/* The size of the file with its checksum */
-static uint64_t verify_file_size(const struct verify *v)
-{
-	return v->size + v->num * CRC_SIZE + FOOTER_SIZE;
-}
+/* --- the list of a file --- */
 
 static struct gdump_error *checksum_broken(const char *what)
 {
@@ -216,7 +201,14 @@ static bool checksum_is_footer(const unsigned char *buf)
 	return bits <= FEW_BITS;
 }
 
-static struct gdump_error *verify_footer(struct verify *v, const unsigned char *buf, uint32_t *crc)
+/* The size of the file with its checksum */
+static uint64_t checksum_list_file_size(const struct checksum_list *l)
+{
+	return l->size + l->num * CRC_SIZE + FOOTER_SIZE;
+}
+
+static struct gdump_error *checksum_list_footer(struct checksum_list *l, const unsigned char *buf,
+						uint64_t file_size)
 {
 	struct cursor c = cursor_init(buf, FOOTER_SIZE, false, true);
 	uint32_t version;
@@ -226,37 +218,82 @@ static struct gdump_error *verify_footer(struct verify *v, const unsigned char *
 		return checksum_broken("its last 64 bytes were modified");
 	cursor_take(&c, MAGIC_SIZE);
 	version = get_u32(&c);
-	v->region = get_u32(&c);
-	v->size = get_u64(&c);
-	v->num = get_u64(&c);
+	l->region = get_u32(&c);
+	l->size = get_u64(&c);
+	l->num = get_u64(&c);
 	cursor_take(&c, FOOTER_ZEROS);
-	*crc = get_u32(&c);
-	if (version < 1 || version > VERSION || !is_power_of_2(v->region) ||
-	    v->region < MIN_REGION || v->region > MAX_REGION)
+	l->crc = get_u32(&c);
+	if (version < 1 || version > VERSION || !is_power_of_2(l->region) ||
+	    l->region < MIN_REGION || l->region > MAX_REGION)
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "the checksum has version %u with regions of %u bytes; only versions 1 to %d are known",
-				 version, v->region, VERSION);
-	if (v->size > v->in->size || v->num != div_up(v->size, v->region) ||
-	    v->in->size - v->size != v->num * CRC_SIZE + FOOTER_SIZE)
+				 version, l->region, VERSION);
+	if (l->size > file_size || l->num != div_up(l->size, l->region) ||
+	    file_size - l->size != l->num * CRC_SIZE + FOOTER_SIZE)
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "the checksum trailer is for a file of %" PRIu64
-				 " bytes, but this one has %" PRIu64, verify_file_size(v),
-				 v->in->size);
+				 " bytes, but this one has %" PRIu64, checksum_list_file_size(l),
+				 file_size);
 	return NULL;
 }
 
-static struct gdump_error *verify_crcs(struct verify *v, uint32_t crc)
+struct gdump_error *checksum_list_find(struct checksum_list *l, struct bytes *in, bool *ret)
 {
+	unsigned char footer[FOOTER_SIZE];
 	struct gdump_error *err;
 
-	v->crcs = malloc(v->num * CRC_SIZE + 1);
-	if (!v->crcs)
+	*ret = false;
+	if (in->size < FOOTER_SIZE)
+		return NULL;
+	err = bytes_read(in, in->size - FOOTER_SIZE, footer, FOOTER_SIZE);
+	if (err || !checksum_is_footer(footer))
+		return err;
+	*ret = true;
+	return checksum_list_footer(l, footer, in->size);
+}
+
+struct gdump_error *checksum_list_load(struct checksum_list *l, struct bytes *in)
+{
+	CLEANUP_FREE unsigned char *crcs = malloc(l->num * CRC_SIZE + 1);
+	struct gdump_error *err;
+
+	if (!crcs)
 		return error_nomem();
-	err = bytes_read(v->in, v->size, v->crcs, v->num * CRC_SIZE);
-	if (!err && libdeflate_crc32(0, v->crcs, v->num * CRC_SIZE) != crc)
-		return checksum_broken("the list before its last 64 bytes was modified");
+	err = bytes_read(in, l->size, crcs, l->num * CRC_SIZE);
+	if (!err && libdeflate_crc32(0, crcs, l->num * CRC_SIZE) != l->crc)
+		err = checksum_broken("the list before its last 64 bytes was modified");
+	if (!err)
+		l->crcs = TAKE_PTR(crcs);
 	return err;
 }
+
+size_t checksum_list_region_size(const struct checksum_list *l, uint64_t i)
+{
+	return (size_t)MIN(l->size - i * l->region, l->region);
+}
+
+bool checksum_list_fits(const struct checksum_list *l, uint64_t i, const void *buf)
+{
+	const size_t len = checksum_list_region_size(l, i);
+
+	return crc_get(l->crcs + i * CRC_SIZE) == (buf ? crc_of_piece(buf, len, l->region - len) : 0);
+}
+
+struct gdump_error *checksum_mismatch(uint64_t off, uint64_t len, bool more)
+{
+	return error_new(GDUMP_ERR_CORRUPT,
+			 "checksum mismatch in bytes %" PRIu64 "-%" PRIu64 "%s: the file was modified after it was written",
+			 off, off + (len - 1), more ? " and in others" : "");
+}
+
+/* --- verify --- */
+
+struct verify {
+	struct bytes *in;
+	struct checksum_list list;
+	pthread_mutex_t lock;
+	struct spans *broken;           /* guarded by the lock                  */
+};
 
 static struct gdump_error *verify_note(struct verify *v, uint64_t start, uint64_t size)
 {
@@ -275,10 +312,10 @@ static struct gdump_error *verify_bytes(struct verify *v, uint64_t off, const un
 	struct gdump_error *err = NULL;
 
 	for (size_t at = 0, n; !err && at < len; at += n) {
-		const unsigned char *want = v->crcs + (off + at) / v->region * CRC_SIZE;
+		const uint64_t i = (off + at) / v->list.region;
 
-		n = MIN(len - at, v->region);
-		if (crc_get(want) != (buf ? crc_of_piece(buf + at, n, v->region - n) : 0))
+		n = checksum_list_region_size(&v->list, i);
+		if (!checksum_list_fits(&v->list, i, buf ? buf + at : NULL))
 			err = verify_note(v, off + at, n);
 	}
 	return err;
@@ -293,7 +330,7 @@ static struct gdump_error *verify_chunks(void *arg, struct parallel *p)
 
 	while (!err && parallel_next(p, &i)) {
 		const uint64_t off = i * CHUNK;
-		const size_t len = (size_t)MIN(v->size - off, CHUNK);
+		const size_t len = (size_t)MIN(v->list.size - off, CHUNK);
 		const bool hole = bytes_hole(v->in, off, len) == len;
 
 		if (!hole)
@@ -304,48 +341,20 @@ static struct gdump_error *verify_chunks(void *arg, struct parallel *p)
 	return err;
 }
 
-/* The error that reports the broken bytes, or NULL */
-static struct gdump_error *verify_report(const struct spans *broken)
-{
-	const struct span *first = broken->list;
-
-	if (!broken->num)
-		return NULL;
-	return error_new(GDUMP_ERR_CORRUPT,
-			 "checksum mismatch in bytes %" PRIu64 "-%" PRIu64 "%s: the file was modified after it was written",
-			 first->start, first->start + (first->size - 1),
-			 broken->num > 1 ? " and in others" : "");
-}
-
-static struct gdump_error *verify_all(struct verify *v, const unsigned char *footer,
-				      unsigned int threads)
-{
-	uint32_t crc = 0;
-	struct gdump_error *err = verify_footer(v, footer, &crc);
-
-	if (!err)
-		err = verify_crcs(v, crc);
-	if (!err)
-		err = parallel_run(threads, div_up(v->size, CHUNK), verify_chunks, v);
-	spans_sort(v->broken);
-	return err ? err : verify_report(v->broken);
-}
-
 struct gdump_error *checksum_verify(struct bytes *in, unsigned int threads, struct spans *broken,
 				    bool *ret)
 {
 	struct verify v = { .in = in, .lock = PTHREAD_MUTEX_INITIALIZER, .broken = broken };
-	unsigned char footer[FOOTER_SIZE];
-	struct gdump_error *err;
+	struct gdump_error *err = checksum_list_find(&v.list, in, ret);
 
-	*ret = false;
-	if (in->size < FOOTER_SIZE)
-		return NULL;
-	err = bytes_read(in, in->size - FOOTER_SIZE, footer, FOOTER_SIZE);
-	if (err || !checksum_is_footer(footer))
+	if (err || !*ret)
 		return err;
-	*ret = true;
-	err = verify_all(&v, footer, threads);
-	free(v.crcs);
-	return err;
+	err = checksum_list_load(&v.list, in);
+	if (!err)
+		err = parallel_run(threads, div_up(v.list.size, CHUNK), verify_chunks, &v);
+	free(v.list.crcs);
+	spans_sort(broken);
+	if (err || !broken->num)
+		return err;
+	return checksum_mismatch(broken->list[0].start, broken->list[0].size, broken->num > 1);
 }

@@ -47,6 +47,25 @@ bool checksum_add(struct checksum *c, uint64_t off, const void *buf, size_t len)
 MUST_CHECK struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **ret,
 					       size_t *len);
 
+/* The checksum of a file, as it is read */
+struct checksum_list {
+	uint64_t size;                  /* bytes of the file without its checksum */
+	uint64_t num;                   /* regions                              */
+	uint32_t region;                /* bytes of each but the last           */
+	uint32_t crc;                   /* of the list                          */
+	unsigned char *crcs;            /* the list; to be freed                */
+};
+
+/* Whether @in has a checksum, and all of @l but the list; an error if that is broken. */
+MUST_CHECK struct gdump_error *checksum_list_find(struct checksum_list *l, struct bytes *in,
+						  bool *ret);
+MUST_CHECK struct gdump_error *checksum_list_load(struct checksum_list *l, struct bytes *in);
+size_t checksum_list_region_size(const struct checksum_list *l, uint64_t i);
+/* Whether region @i has these bytes; NULL: zeros. */
+bool checksum_list_fits(const struct checksum_list *l, uint64_t i, const void *buf);
+/* The error for @len bytes at @off that do not fit; @more: others do not, either. */
+MUST_CHECK struct gdump_error *checksum_mismatch(uint64_t off, uint64_t len, bool more);
+
 /* Whether @in has one; an error if that is broken, or does not fit what is in front of it.
  * @broken: the bytes that do not fit, sorted; there are some only with an error.
  */

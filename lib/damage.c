@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "checksum_view.h"
 #include "parallel.h"
 #include "util/cleanup.h"
 #include "write/pipeline.h"
@@ -33,12 +34,27 @@ static void damage_keep_error(struct gdump_error **first, struct gdump_error *er
 		*first = err;
 }
 
-/* Verify the checksum of one file, if it has one or its header says so. */
+/* How to compare the checksum of a file */
+struct damage_way {
+	bool whole;                     /* read all of it now; else compare what is read later */
+	unsigned int threads;
+};
+
+static struct gdump_error *damage_compare_file(const struct damage_way *way, struct bytes *file,
+					       struct spans *broken, bool *there)
+{
+	if (way->whole)
+		return checksum_verify(checksum_view_plain(file), way->threads, broken, there);
+	return checksum_view_enforce(file, broken, there);
+}
+
+/* Compare the checksum of one file, if it has one or its header says so. */
 static struct gdump_error *damage_verify_file(struct source *s, struct bytes *file,
-					      unsigned int threads, struct damage *to, bool *there)
+					      const struct damage_way *way, struct damage *to,
+					      bool *there)
 {
 	CLEANUP_SPANS struct spans broken = { 0 };
-	struct gdump_error *err = checksum_verify(file, threads, &broken, there);
+	struct gdump_error *err = damage_compare_file(way, file, &broken, there);
 	CLEANUP_ERROR struct gdump_error *other = NULL;
 
 	if (!err && !*there && s->image.has_checksum && !s->image.incomplete)
@@ -50,7 +66,7 @@ static struct gdump_error *damage_verify_file(struct source *s, struct bytes *fi
 }
 
 /* A split dump has a checksum if each of its files has one. */
-static struct gdump_error *damage_verify_files(struct source *s, unsigned int threads,
+static struct gdump_error *damage_verify_files(struct source *s, const struct damage_way *way,
 					       struct damage *to, bool *has_checksum)
 {
 	struct gdump_error *first = NULL;
@@ -59,16 +75,33 @@ static struct gdump_error *damage_verify_files(struct source *s, unsigned int th
 	for (size_t i = 0; i < s->num_files; i++) {
 		bool there = false;
 
-		damage_keep_error(&first, damage_verify_file(s, s->files[i], threads, to, &there));
+		damage_keep_error(&first, damage_verify_file(s, s->files[i], way, to, &there));
 		*has_checksum &= there;
 	}
 	return first;
 }
 
+static void damage_relax(struct source *s)
+{
+	for (size_t i = 0; i < s->num_files; i++)
+		checksum_view_relax(s->files[i]);
+}
+
+void damage_guard(struct source *s)
+{
+	for (size_t i = 0; i < s->num_files; i++) {
+		CLEANUP_SPANS struct spans broken = { 0 };
+		bool there;
+
+		gdump_error_destroy(checksum_view_enforce(s->files[i], &broken, &there));
+	}
+}
+
 static struct gdump_error *damage_of_pages(const struct gdump_result *result)
 {
-	return error_new(GDUMP_ERR_CORRUPT, "%" PRIu64 " pages are broken; the first: %s",
-			 result->unreadable, result->first_error ? result->first_error : "unknown");
+	return error_new(GDUMP_ERR_CORRUPT, "%" PRIu64 " page%s broken; the first: %s",
+			 result->unreadable, result->unreadable == 1 ? " is" : "s are",
+			 result->first_error ? result->first_error : "unknown");
 }
 
 /* Read all pages; those that cannot be read are damaged. */
@@ -106,16 +139,18 @@ struct gdump_error *damage_find(struct source *s, const struct gdump_write_optio
 				struct gdump_result *result)
 {
 	CLEANUP_DAMAGE struct damage found = { 0 };
-	struct gdump_error *err = damage_read_pages(s, opt, &found, result);
+	const struct damage_way way = { true, parallel_threads(opt->threads) };
+	struct gdump_error *err;
 
+	damage_relax(s);
+	err = damage_read_pages(s, opt, &found, result);
 	if (err)
 		return err;
 	if (result->unreadable)
 		err = damage_of_pages(result);
 	if (s->ops->verify)
 		damage_keep_error(&err, s->ops->verify(s, &found));
-	damage_keep_error(&err, damage_verify_files(s, parallel_threads(opt->threads), &found,
-						    &result->has_checksum));
+	damage_keep_error(&err, damage_verify_files(s, &way, &found, &result->has_checksum));
 	damage_keep_error(&err, damage_to_result(&found, result));
 	return err;
 }
@@ -125,13 +160,15 @@ struct gdump_error *damage_avoid(struct source *s, bool salvage, unsigned int th
 {
 	CLEANUP_DAMAGE struct damage found = { 0 };
 	CLEANUP_ERROR struct gdump_error *why = NULL;
-	bool there;
+	const struct damage_way way = { salvage, threads };
 
 	spans_deinit(&s->damaged);
+	damage_relax(s);
 	if (s->ops->verify)
 		why = s->ops->verify(s, &found);
-	if (salvage)
-		damage_keep_error(&why, damage_verify_files(s, threads, &found, &there));
+	damage_keep_error(&why, damage_verify_files(s, &way, &found, &result->has_checksum));
+	/* something is wrong, and it is unknown what */
+	found.tables |= why && !found.memory.num;
 	if (why && gdump_error_code(why) == GDUMP_ERR_NOMEM)
 		return TAKE_PTR(why);
 	spans_sort(&found.memory);

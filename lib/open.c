@@ -12,6 +12,7 @@
 
 #include "arch/arch.h"
 #include "args.h"
+#include "checksum_view.h"
 #include "dump.h"
 #include "format/format.h"
 #include "format/ranges.h"
@@ -130,9 +131,10 @@ static struct gdump_error *open_plain(struct bytes *in, const struct gdump_open_
 		  plain == in ? "file" : "flattened file", plain->size, (*format)->name);
 	if (plain->truncated)
 		warn_caller(opt, "the flattened file has no end mark, so it is incomplete");
-	*ret = plain;
-	plain = NULL;
-	return NULL;
+	err = checksum_view_open(plain, ret);
+	if (!err)
+		plain = NULL;
+	return err;
 }
 
 /* The format that the caller names, or NULL. */

@@ -239,16 +239,16 @@ test_lost_cpus() {
 test_invalid_pages() {
 	"$mkpv" seal plain key sealed state=0x3000:0x0007
 	fails_with 3 try convert --force -q -k key -f elf sealed output
-	says "1 pages could not be read"
+	says "1 page could not be read"
 	says "page at 0x3000: section pv_mem_meta gives it the invalid state 0x0007"
 	try info output
 	says "INCOMPLETE"
 	try info sealed
 	says "1 invalid"
 	fails_with 1 try verify -q -k key sealed
-	says "1 pages are broken; the first: page at 0x3000"
+	says "1 page is broken; the first: page at 0x3000"
 	fails_with 1 try convert --force -q -k key --strict sealed output
-	says "gives 1 pages an invalid state; the first is at 0x3000"
+	says "gives 1 page an invalid state; the first is at 0x3000"
 }
 
 # killed_core ARGUMENT...: whether guestdump leaves a core file when it is killed while it

@@ -171,8 +171,8 @@ static int print_info(const struct info_found *found, const struct arguments *ar
 		origin_print(info->metadata, info->is_guest);
 	print_protection(&found->protection);
 	print_kernel(g, info);
-	printf("memory      %s in %zu range%s, %" PRIu64 " pages", size_text(bytes).text,
-	       info->num_ranges, info->num_ranges == 1 ? "" : "s", info->num_pages);
+	printf("memory      %s in %zu range%s, %s", size_text(bytes).text, info->num_ranges,
+	       info->num_ranges == 1 ? "" : "s", pages_text(info->num_pages).text);
 	if (!info->is_guest && info->num_excluded)
 		printf(", %" PRIu64 " omitted (dump level %u)", info->num_excluded,
 		       info->dump_level);

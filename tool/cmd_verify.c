@@ -68,8 +68,8 @@ static void print_verdict(const char *path, const struct gdump_result *r,
 			  const struct gdump_info *info)
 {
 	print_name(path);
-	printf(": %s: %" PRIu64 " pages (%" PRIu64 " zero), ", info->incomplete ? "incomplete" : "OK",
-	       r->pages, r->zero);
+	printf(": %s: %s (%" PRIu64 " zero), ", info->incomplete ? "incomplete" : "OK",
+	       pages_text(r->pages).text, r->zero);
 	if (info->num_excluded)
 		printf("%" PRIu64 " omitted, ", info->num_excluded);
 	else

@@ -78,24 +78,32 @@ static void say_summary(const struct copy *c, const struct gdump_info *info)
 	const double seconds = progress_seconds();
 	const uint64_t bytes = r->pages * info->page_size;
 
-	say("%s: %s from %s of memory in %.2f s (%s/s); %" PRIu64 " pages: %" PRIu64 " zero, %" PRIu64
+	say("%s: %s from %s of memory in %.2f s (%s/s); %s: %" PRIu64 " zero, %" PRIu64
 	    " compressed, %" PRIu64 " stored uncompressed",
 	    !strcmp(c->to, "-") ? "standard output" : c->to, size_text(r->bytes).text,
 	    size_text(bytes).text, seconds,
 	    size_text((uint64_t)((double)bytes / (seconds > 0.001 ? seconds : 0.001))).text,
-	    r->pages, r->zero, r->compressed, r->uncompressed);
+	    pages_text(r->pages).text, r->zero, r->compressed, r->uncompressed);
+}
+
+static const char *is_or_are(uint64_t num)
+{
+	return num == 1 ? "is" : "are";
 }
 
 static void warn_of_losses(const struct copy *c, const struct gdump_info *info)
 {
 	const struct gdump_result *r = &c->result;
 
+	if (c->args->write.salvage && !r->has_checksum)
+		warn("%s has no checksum: only what cannot be read is known to be damaged", c->from);
 	if (r->unreadable)
-		warn("%" PRIu64 " pages could not be read and are missing from %s; the first: %s",
-		    r->unreadable, c->to, r->first_error ? r->first_error : "unknown");
+		warn("%s could not be read and %s missing from %s; the first: %s",
+		     pages_text(r->unreadable).text, is_or_are(r->unreadable), c->to,
+		     r->first_error ? r->first_error : "unknown");
 	if (r->zero_filled)
-		warn("%" PRIu64 " pages are missing from the input and are zero in %s: its format cannot omit them",
-		    r->zero_filled, c->to);
+		warn("%s %s missing from the input and zero in %s: its format cannot omit pages",
+		     pages_text(r->zero_filled).text, is_or_are(r->zero_filled), c->to);
 	if (info->num_lost_cpus)
 		warn("the registers of %zu of %zu CPUs could not be read and are zero in %s",
 		    info->num_lost_cpus, info->num_cpus, c->to);
@@ -130,11 +138,11 @@ static void say_partial(const struct copy *c)
 	const char *partial = c->result.partial_path;
 
 	if (split > 1)
-		say("%s to %s-%u.incomplete contain the %" PRIu64 " pages that were written, and are marked as incomplete",
-		    partial, c->to, split, c->result.pages);
+		say("%s to %s-%u.incomplete contain the %s written so far, and are marked as incomplete",
+		    partial, c->to, split, pages_text(c->result.pages).text);
 	else
-		say("%s contains the %" PRIu64 " pages that were written, and is marked as incomplete",
-		    partial, c->result.pages);
+		say("%s contains the %s written so far, and is marked as incomplete",
+		    partial, pages_text(c->result.pages).text);
 }
 
 int copy_report_failure(const struct copy *c, struct gdump_error *err)

@@ -213,6 +213,14 @@ void print_time(uint64_t s)
 	       of_year - (153 * month + 2) / 5 + 1, s / 3600 % 24, s / 60 % 60, s % 60);
 }
 
+struct size_text pages_text(uint64_t num)
+{
+	struct size_text ret;
+
+	snprintf(ret.text, sizeof(ret.text), "%" PRIu64 " page%s", num, num == 1 ? "" : "s");
+	return ret;
+}
+
 struct size_text size_text(uint64_t bytes)
 {
 	static const char units[] = "KMGTPE";

@@ -65,7 +65,7 @@ const struct option_row option_rows[] = {
 	{ 0,   "no-metadata",     NULL,            TO(open.no_metadata),      parse_flag,
 	  CMD_COPY, "do not store which guest this is, when it was dumped, where and how" },
 	{ 0,   "salvage",         NULL,            TO(write.salvage),         parse_flag,
-	  CMD_CONVERT, "omit the pages that the checksum of INPUT shows to be damaged" },
+	  CMD_CONVERT, "read all of INPUT first; use even tables that are damaged" },
 	{ 0,   "force",           NULL,            TO(write.force),           parse_flag,
 	  CMD_COPY, "replace OUTPUT if it exists" },
 	{ 0,   "strict-space",    NULL,            TO(strict_space),          parse_flag,

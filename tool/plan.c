@@ -74,7 +74,7 @@ void say_plan(const struct gdump *g, const struct gdump_plan *plan, unsigned int
 						"%s%" PRIu64 " %s (%s)", len ? ", " : "", n,
 						kinds[i].name, bytes_of(g, n).text);
 	}
-	say("keeping %" PRIu64 " pages (%s)%s%s", kept, bytes_of(g, kept).text,
+	say("keeping %s (%s)%s%s", pages_text(kept).text, bytes_of(g, kept).text,
 	    text[0] ? "; omitting " : "", text);
 }
 

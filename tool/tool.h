@@ -94,6 +94,8 @@ void print_time(uint64_t seconds);
 /* A size for people, as in "37.2 MiB" */
 struct size_text { char text[32]; };
 struct size_text size_text(uint64_t bytes);
+/* "1 page", "2 pages" */
+struct size_text pages_text(uint64_t num);
 /* Flush standard output. Returns @status, or EXIT_FAILED if that failed; prints an error message
  * unless the reader has gone, as with "| head".
  */

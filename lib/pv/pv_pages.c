@@ -289,9 +289,9 @@ static struct gdump_error *pv_check_pages(const struct pv_source *p)
 
 	if (!err && count[PV_INVALID])
 		err = error_new(GDUMP_ERR_CORRUPT,
-				"section pv_mem_meta gives %" PRIu64 " pages an invalid state; "
+				"section pv_mem_meta gives %" PRIu64 " page%s an invalid state; "
 				"the first is at 0x%" PRIx64,
-				count[PV_INVALID], first);
+				count[PV_INVALID], count[PV_INVALID] == 1 ? "" : "s", first);
 	return err;
 }
 
