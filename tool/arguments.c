@@ -295,6 +295,11 @@ static bool operand_repeats(const struct operand *o)
 	return strstr(o->name, "...");
 }
 
+static bool operand_is_optional(const struct operand *o)
+{
+	return strpbrk(o->name, "[]");
+}
+
 static int missing_words(const struct arguments *args)
 {
 	const struct command *cmd = args->command;
@@ -315,11 +320,12 @@ static int check_words(const struct arguments *args)
 {
 	const struct command *cmd = args->command;
 	bool repeats = false;
-	int num = 0, needed;
+	int num = 0, needed = -args->dry_run;           /* OUTPUT may be omitted */
 
-	for (; cmd->operands[num].name; num++)
+	for (; cmd->operands[num].name; num++) {
 		repeats |= operand_repeats(&cmd->operands[num]);
-	needed = num - args->dry_run;           /* OUTPUT may be omitted */
+		needed += !operand_is_optional(&cmd->operands[num]);
+	}
 	if (args->num_words < needed)
 		return missing_words(args);
 	if (args->num_words > num && !repeats)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "crash_stores.h"
 #include "jobs.h"
 #include "options.h"
 #include "progress.h"
@@ -128,6 +129,34 @@ static bool offer_job(void *arg, const char *dir, const json_t *job)
 void complete_jobs(const struct completion *c)
 {
 	jobs_each(offer_job, (void *)(uintptr_t)c);
+}
+
+void complete_crash_verbs(const struct completion *c)
+{
+	offer(c, "list", "all crashes");
+	offer(c, "show", "one crash");
+	offer(c, "rm", "remove crashes");
+}
+
+void complete_crashes(const struct completion *c)
+{
+	struct crash_stores stores;
+	int digits;
+
+	crash_stores_peek(&stores);
+	digits = crash_id_digits(&stores.list);
+	for (size_t i = 0; i < stores.list.num; i++) {
+		const struct crash_entry *e = &stores.list.entries[i];
+		char id[20], description[200];
+
+		snprintf(id, sizeof(id), "%.*s", digits, e->id);
+		snprintf(description, sizeof(description), "%.100s: %.60s", e->guest, e->reason);
+		if (!description[strcspn(description, "\n\t")])
+			offer(c, id, description);
+		else
+			offer(c, id, NULL);
+	}
+	crash_stores_close(&stores);
 }
 
 void complete_written_formats(const struct completion *c)

@@ -23,6 +23,8 @@ typedef void complete_fn(const struct completion *c);
 complete_fn complete_files;
 complete_fn complete_guests;
 complete_fn complete_inputs;            /* both                                 */
+complete_fn complete_crash_verbs;       /* what to do with crashes              */
+complete_fn complete_crashes;           /* their ids                            */
 complete_fn complete_jobs;              /* the numbers of active ones           */
 complete_fn complete_written_formats;
 complete_fn complete_read_formats;

@@ -88,6 +88,8 @@ int crash_remove_place(const struct crash_place *p);
 
 /* --- crash_meta.c --- */
 
+/* The name of a guest as meta.json has it: a string, in which bytes that are not UTF-8 are escaped */
+json_t *crash_guest(const char *guest);
 /* The meta.json in @fd if it is ours, or NULL */
 json_t *crash_meta_read(const struct crash_store *s, int fd);
 /* What @c begins with */

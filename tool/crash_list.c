@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "crash_dir.h"
@@ -129,6 +131,26 @@ void crash_list_deinit(struct crash_list *list)
 	*list = (struct crash_list){ 0 };
 }
 
+FILE *crash_open_file(const struct crash_entry *e, const char *name)
+{
+	const char *dir_name;
+	const int parent = crash_open_parent(e->store, e->path, &dir_name);
+	const int dir = parent < 0 ? -1 : crash_open_dir(e->store, parent, dir_name);
+	const int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	FILE *ret = NULL;
+
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		ret = fdopen(fd, "r");
+	if (fd >= 0 && !ret)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	if (parent >= 0)
+		close(parent);
+	return ret;
+}
+
 static int remove_opened(const struct crash_entry *e, const struct crash_place *p)
 {
 	json_t *meta = crash_meta_read(e->store, p->fd);
@@ -162,7 +184,7 @@ bool crash_remove(const struct crash_entry *e, struct failure *why)
 		return true;
 	errno = rc;
 	if (rc == EBUSY)
-		*why = failure_new(FAILURE_JOB_RUNS, 0, "%s: this crash is being written; it cannot be removed yet", e->path);
+		*why = failure_new(FAILURE_CRASH_BUSY, 0, "%s: this crash is being written; it cannot be removed yet", e->path);
 	else if (rc == ENOTEMPTY)
 		*why = failure_new(FAILURE_SYSTEM, rc, "%s: this crash cannot be removed: there is a directory in it that is "
 				   "not of guestdump; move that directory away", e->path);

@@ -38,15 +38,20 @@ static json_t *json_crash_notes(const char *const *notes)
 	return all;
 }
 
+json_t *crash_guest(const char *guest)
+{
+	return json_string_of(guest ? guest : "");
+}
+
 json_t *crash_meta_new(const struct crash *c, const struct crash_facts *f)
 {
 	struct utsname host;
 	const bool has_host = !uname(&host);
 
 	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:n, s:b,"
-		" s:o, s:o, s:s, s:o, s:n, s:[]}",
+		" s:o, s:o, s:s, s:o, s:n, s:b, s:[]}",
 		"schema", JSON_SCHEMA, "type", "crash", "id", c->id, "state", "writing",
-		"path", json_string_of(c->final), "guest", json_string_of(f->guest ? f->guest : ""),
+		"path", json_string_of(c->final), "guest", crash_guest(f->guest),
 		"uuid", json_string_of(f->uuid), "source", json_string_of(f->source),
 		"hypervisor", json_string_of(f->hypervisor),
 		"pid", f->pid > 0 ? json_count((uint64_t)f->pid) : json_null(),
@@ -55,7 +60,7 @@ json_t *crash_meta_new(const struct crash *c, const struct crash_facts *f)
 		"time", (json_int_t)f->time, "end_time", "first", c->first,
 		"action", json_string_of(f->action), "notes", json_crash_notes(f->notes),
 		"version", GUESTDUMP_VERSION, "kernel", json_string_of(has_host ? host.release : NULL),
-		"bytes", "files");
+		"bytes", "has_dump", false, "files");
 }
 
 void crash_meta_end(json_t *meta, bool partial)
@@ -88,6 +93,7 @@ bool crash_meta_add_files(json_t *meta, int fd, const char *path, const struct c
 			  struct failure *why)
 {
 	json_t *all = json_array(), *file;
+	bool has_dump = false;
 	uint64_t bytes = 0;
 	char name[600];
 
@@ -103,9 +109,11 @@ bool crash_meta_add_files(json_t *meta, int fd, const char *path, const struct c
 			return crash_failed(why, name, "sync and read this file of a crash");
 		}
 		bytes += f->size;
+		has_dump |= crash_file_is_dump(f);
 		json_array_append_new(all, file);
 	}
 	json_object_set_new(meta, "files", all);
+	json_object_set_new(meta, "has_dump", json_boolean(has_dump));
 	json_object_set_new(meta, "bytes", json_count(bytes));
 	return true;
 }

@@ -237,17 +237,21 @@ bool crash_is_throttled(const struct crash_store *s, const char *guest, const st
 {
 	const int64_t since = now - (int64_t)limits->throttle.seconds;
 	struct crash_list list = { 0 };
-	struct failure why;
 	unsigned int num = 0;
+	struct failure why;
+	json_t *name;
 
 	if (!limits->throttle.num)
 		return false;
+	name = crash_guest(guest);
+	guest = json_string_value(name);
 	if (!crash_list_add(&list, s, &why))
 		failure_deinit(&why);
 	for (size_t i = 0; i < list.num; i++)
 		num += list.entries[i].has_dump && list.entries[i].time > since && is_of(&list.entries[i], guest);
 	for (size_t i = 0; i < s->num_removed; i++)
 		num += s->removed[i].time > since && !strcmp(s->removed[i].guest, guest);
+	json_decref(name);
 	crash_list_deinit(&list);
 	return num >= limits->throttle.num;
 }

@@ -113,17 +113,15 @@ void crash_release(struct crash *c)
 /* --- the beginning --- */
 
 /* Whether another crash of the guest makes this one a repetition */
-static bool is_repetition(const struct crash_store *s, const struct crash_facts *facts, uint64_t window,
+static bool is_repetition(const struct crash_store *s, const char *guest, int64_t since,
 			  const struct crash_list *list)
 {
-	const char *guest = facts->guest ? facts->guest : "";
-
 	for (size_t i = 0; i < s->num_removed; i++) {
-		if (!strcmp(s->removed[i].guest, guest) && s->removed[i].time + (int64_t)window > facts->time)
+		if (!strcmp(s->removed[i].guest, guest) && s->removed[i].time > since)
 			return true;
 	}
 	for (size_t i = 0; i < list->num; i++) {
-		if (!strcmp(list->entries[i].guest, guest) && list->entries[i].time + (int64_t)window > facts->time)
+		if (!strcmp(list->entries[i].guest, guest) && list->entries[i].time > since)
 			return true;
 	}
 	return false;
@@ -133,13 +131,16 @@ static bool find_series(struct crash_store *s, const struct crash_facts *facts, 
 			struct failure *why, bool *first)
 {
 	struct crash_list list = { 0 };
+	json_t *guest;
 
 	*first = true;
 	if (!limits || !limits->throttle.seconds)
 		return true;
 	if (!crash_list_add(&list, s, why))
 		return false;
-	*first = !is_repetition(s, facts, limits->throttle.seconds, &list);
+	guest = crash_guest(facts->guest);
+	*first = !is_repetition(s, json_string_value(guest), facts->time - (int64_t)limits->throttle.seconds, &list);
+	json_decref(guest);
 	crash_list_deinit(&list);
 	return true;
 }

@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "crash_template.h"
@@ -157,6 +158,8 @@ struct crash_list {
  */
 bool crash_list_add(struct crash_list *list, const struct crash_store *s, struct failure *why);
 void crash_list_deinit(struct crash_list *list);
+/* Open a file of @e for reading; NULL: there is none. */
+FILE *crash_open_file(const struct crash_entry *e, const char *name);
 /* Remove @e, unless it is being written or has something in it that is not a file. */
 bool crash_remove(const struct crash_entry *e, struct failure *why);
 

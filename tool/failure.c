@@ -37,6 +37,8 @@ static const struct {
 	[FAILURE_NO_JOB]         = { "no-job",         EXIT_FAILED },
 	[FAILURE_JOB_ENDED]      = { "job-ended",      EXIT_FAILED },
 	[FAILURE_JOB_RUNS]       = { "job-runs",       EXIT_FAILED },
+	[FAILURE_NO_CRASH]       = { "no-crash",       EXIT_FAILED },
+	[FAILURE_CRASH_BUSY]     = { "crash-busy",     EXIT_FAILED },
 };
 
 static const enum failure_kind of_code[] = {

@@ -33,6 +33,8 @@ enum failure_kind {
 	FAILURE_NO_JOB,
 	FAILURE_JOB_ENDED,
 	FAILURE_JOB_RUNS,
+	FAILURE_NO_CRASH,
+	FAILURE_CRASH_BUSY,             /* it is being written                  */
 
 	NUM_FAILURES
 };

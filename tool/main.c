@@ -46,6 +46,10 @@ static const struct command commands[] = {
 	  "Show the dumps that were started with guestdump dump --detach", NULL },
 	{ "cancel", CMD_CANCEL, { { "ID", complete_jobs } }, "24442", cmd_cancel,
 	  "Stop a dump that was started with guestdump dump --detach", NULL },
+	{ "crashes", CMD_CRASHES, { { "[list|show|rm", complete_crash_verbs }, { "ID...]", complete_crashes } },
+	  "show 1c2f88a0", cmd_crashes,
+	  "List, show and remove the crashes of guests that guestdump watch has stored",
+	  "Without a word, all of them are listed. ID may be shortened; show also takes the name of a guest." },
 };
 
 enum { NUM_COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -24,7 +24,8 @@ enum exit_status {
 
 /* An argument that is not an option */
 struct operand {
-	const char *name;               /* "INPUT"; "INPUT..." if there may be several */
+	const char *name;               /* "INPUT"; "INPUT..." if there may be several; with [ or ] it
+					 * may be omitted                       */
 	complete_fn *complete;
 };
 
@@ -54,6 +55,7 @@ int cmd_list(struct arguments *args);
 int cmd_guests(struct arguments *args);
 int cmd_jobs(struct arguments *args);
 int cmd_cancel(struct arguments *args);
+int cmd_crashes(struct arguments *args);
 
 /* --- help.c --- */
 
