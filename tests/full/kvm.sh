@@ -47,11 +47,37 @@ guest_console 'mount -t 9p -o trans=virtio,version=9p2000.L,cache=none share /sh
 guest_console 'mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose,ro root /h'
 guest_console 'sh /share/mount; ls /dev/kvm' || fail "the guest has no KVM"
 
-# on_host WORD...: run there; its output and status
-on_host() { guest_console "chroot /h env HOME=/tmp $* 2>&1"; }
+# A program that hangs reports where each of its threads is, in the kernel and in itself.
+cat >"$tmp/share/limit" <<'EOF'
+# sh limit SECONDS COMMAND...
+end=$(($(date +%s) + $1))
+shift
+setsid "$@" &
+session=$!
+while kill -0 $session 2>/dev/null; do
+	if [ "$(date +%s)" -ge $end ]; then
+		for pid in $(ps -o pid= -s $session); do
+			for task in /proc/$pid/task/*; do
+				echo "$task: $(grep -E "^(Name|State|TracerPid|SigPnd|ShdPnd):" $task/status | tr "\\n\\t" "  ")"
+				echo "system call: $(cat $task/syscall)"
+				cat $task/stack
+			done
+			timeout 60 gdb -q -batch -ex "thread apply all backtrace" -p $pid 2>&1
+		done
+		kill -9 -$session
+		echo "still runs after its time: $*"
+		exit 124
+	fi
+	sleep 0.2
+done
+wait $session
+EOF
+
+# on_host SECONDS WORD...: run there; its output and status
+on_host() { guest_console "chroot /h env HOME=/tmp sh /srv/limit $* 2>&1"; }
 
 for test in kvm pid; do
-	on_host "/mnt/tests/vmm/test_$test" >out || fail "test_$test: $(cat out)"
+	on_host 300 "/mnt/tests/vmm/test_$test" >"$tmp/out" || fail "test_$test: $(cat "$tmp/out")"
 done
 
 cat >"$tmp/share/qemu" <<'EOF'
@@ -103,4 +129,4 @@ done
 cmp pid.raw qmp.raw
 kill "$(cat pid)"
 EOF
-on_host sh /srv/qemu >out || fail "a guest of QEMU and KVM: $(cat out)"
+on_host 700 sh /srv/qemu >"$tmp/out" || fail "a guest of QEMU and KVM: $(cat "$tmp/out")"
