@@ -105,10 +105,11 @@ typedef void gdump_debug_fn(void *arg, enum gdump_debug_level level, const char 
  */
 typedef bool gdump_cancel_fn(void *arg);
 
-/* Where guest-physical memory is in a raw file. */
+/* Where guest-physical memory is in a raw file, or in the process of a guest "pid:NUMBER". */
 struct gdump_extent {
 	uint64_t start, size;           /* guest-physical address, bytes        */
-	uint64_t offset;                /* of this memory in the file           */
+	uint64_t offset;                /* of this memory in the file, or its address in the
+					 * process                              */
 };
 
 /* Called about ten times a second on the thread that called the library: @done
@@ -160,8 +161,8 @@ struct gdump_open_options {
 	gdump_cancel_fn *cancel;
 	void *cancel_arg;
 	const char *format;             /* of a file; NULL: detected            */
-	/* Where memory is in a raw file.  Without them, the text PATH.ranges
-	 * is used, which gdump_write() writes next to a raw file; without that,
+	/* Where memory is in a raw file, or in a process: then it is not searched for.
+	 * Without them, the text PATH.ranges of a raw file is used, which gdump_write() writes next to a raw file; without that,
 	 * and with format "raw", each byte is at its address.
 	 */
 	const struct gdump_extent *extents;
@@ -218,8 +219,8 @@ struct gdump_open_options {
 
 /* Open a dump file by its path ("-": standard input), or a running guest:
  * "qmp:PATH", the unix socket of QEMU's QMP monitor; "libvirt:NAME" or "libvirt+URI:NAME", a
- * guest of libvirt, whose client library is loaded then; or "pid:NUMBER", the process of a guest
- * of KVM.  While such a guest is paused, a thread of the library traces that process.  @opt may be
+ * guest of libvirt, whose client library is loaded then; or "pid:NUMBER", the process that runs
+ * a guest.  While such a guest is paused, a thread of the library traces that process.  @opt may be
  * NULL.
  */
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)

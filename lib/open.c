@@ -265,7 +265,7 @@ static struct gdump_error *open_source(const char *where, const struct gdump_ope
 
 	if (!scheme)
 		return open_explain_missing(where, open_file(where, opt, ret));
-	if (opt->format || opt->num_extents || opt->num_parts)
+	if (opt->format || (opt->num_extents && !scheme->takes_ranges) || opt->num_parts)
 		return error_new(GDUMP_ERR_USAGE,
 				 "this is a running guest, which has no format, ranges or parts; pass them for files only");
 	return scheme->open(where + strlen(scheme->prefix), opt, ret);

@@ -146,8 +146,8 @@ const struct option_row option_rows[] = {
 	  CMD_READ, "the format of INPUT, where it cannot be detected: raw",
 	  complete_read_formats },
 	{ 0,   "range",           "ADDR:SIZE[@OFFSET]", TO(extents),          parse_extent,
-	  CMD_READ, "INPUT is raw and holds SIZE bytes of memory from ADDR on at OFFSET "
-	  "(default: ADDR); may be given several times" },
+	  CMD_OPEN, "INPUT is raw, or is pid:N, and holds SIZE bytes of memory from ADDR on at "
+	  "OFFSET (default: ADDR); may be given several times" },
 	{ 0,   "kernel",          "NAME",          TO(open.kernel),           parse_text,
 	  CMD_OPEN, "of several kernels in the memory: the one with this release, build id or "
 	  "KERNELOFFSET" },

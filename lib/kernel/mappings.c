@@ -148,7 +148,8 @@ static struct gdump_error *mappings_walk_table(struct walk *w, unsigned int leve
 		return err;
 	err = source_read(w->source, paddr, w->table[level], size);
 	if (err) {
-		gdump_error_destroy(err);       /* a table outside memory maps nothing */
+		w->out->num_outside++;          /* it maps nothing                      */
+		gdump_error_destroy(err);
 		return NULL;
 	}
 	c = cursor_init(w->table[level], size, p->big, true);

@@ -11,6 +11,7 @@
 struct mappings {
 	struct mapping *maps;
 	size_t num;
+	uint64_t num_outside;           /* page tables that are not in memory   */
 };
 
 /* Find what the page tables of the kernel and of the processes on the CPUs map, if the dump

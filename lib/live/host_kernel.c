@@ -174,7 +174,8 @@ struct gdump_error *host_kernel_symbol(const char *name, uint64_t *ret)
 	if (!f)
 		return error_os(errno, "cannot open /proc/kallsyms");
 	while (!found && getline(&line, &cap, f) > 0)
-		found = sscanf(line, "%" SCNx64 " %*c %127s", ret, symbol) == 2 &&
+		found = strstr(line, name) &&
+			sscanf(line, "%" SCNx64 " %*c %127s", ret, symbol) == 2 &&
 			!strcmp(symbol, name);
 	fclose(f);
 	if (!found)

@@ -27,6 +27,7 @@ struct qmp;
 struct guest_scheme {
 	const char *prefix;             /* "qmp:"                               */
 	const char *usage;              /* "qmp:SOCKET", for messages           */
+	bool takes_ranges;              /* where memory is may be given         */
 	/* @name: what follows the prefix. @opt is never NULL; what is needed later is
 	 * copied, but for what its pointers point to.
 	 */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * pid.c - a guest of KVM by its process, with no help from its VMM
+ * pid.c - a guest by the process that runs it, with no help from its VMM
  *
- * The host's kernel says where the guest's memory is (kvm_slots.c), which is then read as any
- * other process's (procmem.c).  The guest is paused by stopping all threads of the VMM (freezer.c);
+ * The host's kernel says where the memory of a guest of KVM is, and else the guest's own does
+ * (pid_memory.c); then it is read as any other process's (procmem.c).  The guest is paused by stopping all threads of the VMM (freezer.c);
  * its CPUs leave registers behind when they stop (kvm_vcpus.c).  If this process ends, the kernel
  * resumes the VMM.
  *
@@ -30,9 +30,9 @@
 #include "freezer.h"
 #include "host_guests.h"
 #include "host_kernel.h"
-#include "kvm_slots.h"
 #include "kvm_vcpus.h"
 #include "pause_limit.h"
+#include "pid_memory.h"
 
 enum { FREEZE_MS = 5000 };
 
@@ -43,10 +43,11 @@ struct pid_guest {
 	struct source source;
 	struct gdump_open_options opt;
 	pid_t pid;
-	struct kvm_slots *slots;
+	struct vmm_facts vmm;           /* of its command line                  */
+	bool is_vmm;                    /* a process that is known to run guests */
+	char program[64];
 	struct kvm_vcpus vcpus;
-	struct memory_map map;
-	struct procmem *mem;
+	struct pid_memory memory;
 	struct freezer *freezer;        /* NULL: the guest runs                 */
 	struct pause_limit limit;
 	uint64_t pause_us, paused_us;
@@ -56,7 +57,7 @@ static struct gdump_error *pid_read(struct source *s, uint64_t paddr, void *buf,
 {
 	const struct pid_guest *g = (const struct pid_guest *)s;
 
-	return memory_map_read(&g->map, g->mem, paddr, buf, len);
+	return memory_map_read(&g->memory.map, g->memory.mem, paddr, buf, len);
 }
 
 static struct gdump_error *pid_scan(struct source *s, uint64_t pfn, size_t num,
@@ -68,7 +69,7 @@ static struct gdump_error *pid_scan(struct source *s, uint64_t pfn, size_t num,
 
 	memset(state, PAGE_THERE, num);
 	if (holes)
-		memory_map_scan(&g->map, g->mem, &scan);
+		memory_map_scan(&g->memory.map, g->memory.mem, &scan);
 	return NULL;
 }
 
@@ -76,7 +77,7 @@ static const void *pid_borrow(struct source *s, uint64_t paddr, size_t len)
 {
 	const struct pid_guest *g = (const struct pid_guest *)s;
 
-	return memory_map_borrow(&g->map, g->mem, paddr, len, s->image.page_size);
+	return memory_map_borrow(&g->memory.map, g->memory.mem, paddr, len, s->image.page_size);
 }
 
 static struct gdump_error *pid_resume(struct source *s)
@@ -113,10 +114,8 @@ static void pid_close(struct source *s)
 	struct pid_guest *g = (struct pid_guest *)s;
 
 	gdump_error_destroy(pid_resume(s));
-	procmem_close(g->mem);
-	memory_map_deinit(&g->map);
 	kvm_vcpus_deinit(&g->vcpus);
-	kvm_slots_close(g->slots);
+	pid_memory_deinit(&g->memory);
 	free(g);
 }
 
@@ -144,51 +143,6 @@ struct gdump_error *pid_parse(const char *name, pid_t *ret)
 		return error_new(GDUMP_ERR_USAGE, "'%.40s' is not the number of a process", name);
 	*ret = (pid_t)pid;
 	return NULL;
-}
-
-/* The guest of KVM has the host's kind of CPUs. */
-static struct gdump_error *pid_take_machine(struct image *image)
-{
-	const struct arch *arch;
-	struct utsname host;
-
-	uname(&host);
-	arch = arch_by_name(host.machine, &image->big);
-	if (!arch)
-		return error_new(GDUMP_ERR_UNSUPPORTED, "architecture '%s' is unknown", host.machine);
-	image->machine = arch->machine;
-	image->is64 = arch->is64;
-	return NULL;
-}
-
-/* Find the guest's memory in the process. */
-static struct gdump_error *pid_find_memory(struct pid_guest *g)
-{
-	bool has_private;
-	struct gdump_error *err = kvm_slots_read(g->slots, &g->map, &has_private);
-
-	if (!err && has_private && !g->opt.allow_encrypted)
-		err = error_new(GDUMP_ERR_PROTECTED,
-				"some of the memory is private to the guest (guest_memfd), and cannot be read from outside");
-	if (!err)
-		err = procmem_open(g->pid, &g->mem);
-	for (size_t i = 0; !err && i < g->map.num_slots; i++)
-		err = procmem_use(g->mem, g->map.slots[i].hva, g->map.slots[i].size);
-	return err;
-}
-
-/* Whether the process has other memory by now than it had when we looked */
-static struct gdump_error *pid_check_memory(const struct pid_guest *g)
-{
-	struct memory_map now = { 0 };
-	bool has_private;
-	struct gdump_error *err = kvm_slots_read(g->slots, &now, &has_private);
-
-	if (!err && !memory_map_equals(&now, &g->map))
-		err = error_new(GDUMP_ERR_REMOTE,
-				"the guest's memory map changed during preparation; try again");
-	memory_map_deinit(&now);
-	return err;
 }
 
 static struct gdump_error *pid_pause(struct pid_guest *g)
@@ -226,10 +180,13 @@ static struct gdump_error *pid_pause_with_registers(struct pid_guest *g)
 
 static struct gdump_error *pid_take_cpus(struct pid_guest *g)
 {
-	struct gdump_error *err = pid_pause_with_registers(g);
+	struct gdump_error *err;
 
+	if (!g->opt.pause_guest && !g->vcpus.num)
+		return NULL;
+	err = pid_pause_with_registers(g);
 	if (!err)
-		err = pid_check_memory(g);
+		err = pid_memory_check(&g->memory);
 	if (!err)
 		err = kvm_vcpus_add_notes(&g->vcpus, &g->source.image);
 	kvm_vcpus_end_sync(&g->vcpus);
@@ -242,7 +199,10 @@ static void pid_warn_of_registers(const struct pid_guest *g, const struct gdump_
 {
 	const size_t lost = g->source.image.num_lost_cpus;
 
-	if (why)
+	if (!g->vcpus.num)
+		warn_caller(&g->opt, "the registers of the CPUs are missing: KVM does not run this guest, and only %s itself knows them",
+			    g->program);
+	else if (why)
 		warn_caller(&g->opt, "the registers of the CPUs are missing: %s",
 			    gdump_error_message(why));
 	else if (lost)
@@ -250,58 +210,84 @@ static void pid_warn_of_registers(const struct pid_guest *g, const struct gdump_
 			    lost, g->vcpus.num);
 }
 
-static struct gdump_error *pid_find_guest(struct pid_guest *g, struct gdump_error **why)
-{
-	char pid[16];
-	struct gdump_error *err;
-
-	if (kill(g->pid, 0) && errno == ESRCH)
-		return error_new(GDUMP_ERR_OS, "there is no process %d", (int)g->pid);
-	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
-	err = kvm_vcpus_open(g->pid, &g->vcpus, why);
-	if (!err && !g->vcpus.num_vms)
-		err = error_new(GDUMP_ERR_NODATA,
-				"process %d (%s) has no virtual machine of KVM; a guest that QEMU emulates is named qmp:SOCKET",
-				(int)g->pid, process_name("/proc", pid).text);
-	if (!err)
-		err = kvm_slots_open(g->pid, &g->slots);
-	return err ? err : pid_find_memory(g);
-}
-
-static void pid_fill_image(struct pid_guest *g)
-{
-	struct image *image = &g->source.image;
-	char pid[16];
-
-	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
-	image->num_cpus = g->vcpus.num;
-	snprintf(image->detail, sizeof(image->detail), "%s, process %d, through KVM",
-		 process_name("/proc", pid).text, (int)g->pid);
-}
-
-/* For the metadata: which guest this is, by the command line of its VMM. */
+/* What the command line says of the process: which guest it runs, if any */
 static struct gdump_error *pid_identify(struct pid_guest *g)
 {
 	CLEANUP_FD int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct image *image = &g->source.image;
 	struct host_process process = { .dir = -1 };
-	struct vmm_facts facts = { 0 };
 	struct gdump_error *err;
 	char pid[16];
 
 	if (proc < 0)
-		return NULL;
+		return error_os(errno, "cannot open /proc");
 	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
 	err = host_process_read(proc, pid, &process);
 	if (!err && process.num_words) {
+		g->is_vmm = vmm_recognize(&process, &g->vmm);
+		memcpy(g->program, process.program, sizeof(g->program));
 		snprintf(image->vmm, sizeof(image->vmm), "%s", process.program);
-		if (vmm_recognize(&process, &facts)) {
-			memcpy(image->guest, facts.name, sizeof(image->guest));
-			memcpy(image->uuid, facts.uuid, sizeof(image->uuid));
-		}
+		memcpy(image->guest, g->vmm.name, sizeof(image->guest));
+		memcpy(image->uuid, g->vmm.uuid, sizeof(image->uuid));
 	}
 	host_process_deinit(&process);
 	return err;
+}
+
+/* A guest of KVM has the host's kind of CPUs, one that is emulated those of the program's name. */
+static struct gdump_error *pid_take_machine(struct pid_guest *g)
+{
+	static const char qemu[] = "qemu-system-";
+	struct image *image = &g->source.image;
+	const struct arch *arch;
+	struct utsname host;
+	const char *name;
+
+	uname(&host);
+	name = !g->vcpus.num_vms && !strncmp(g->program, qemu, sizeof(qemu) - 1) ?
+	       g->program + sizeof(qemu) - 1 : host.machine;
+	arch = arch_by_name(name, &image->big);
+	if (!arch)
+		return error_new(GDUMP_ERR_UNSUPPORTED, "architecture '%s' is unknown", name);
+	image->machine = arch->machine;
+	image->is64 = arch->is64;
+	return NULL;
+}
+
+static struct gdump_error *pid_find_guest(struct pid_guest *g, struct gdump_error **why)
+{
+	struct gdump_error *err;
+
+	if (kill(g->pid, 0) && errno == ESRCH)
+		return error_new(GDUMP_ERR_OS, "there is no process %d", (int)g->pid);
+	err = pid_identify(g);
+	if (!err)
+		err = kvm_vcpus_open(g->pid, &g->vcpus, why);
+	if (!err && !g->vcpus.num_vms && !g->is_vmm && !g->opt.num_extents)
+		err = error_new(GDUMP_ERR_NODATA,
+				"process %d (%s) has no virtual machine of KVM, and is not known to run a guest",
+				(int)g->pid, g->program);
+	if (!err)
+		err = pid_take_machine(g);
+	if (err)
+		return err;
+	g->memory.pid = g->pid;
+	g->memory.machine = g->source.image.machine;
+	return pid_memory_find(&g->memory, g->vcpus.num_vms, &g->opt);
+}
+
+static void pid_fill_image(struct pid_guest *g)
+{
+	struct image *image = &g->source.image;
+
+	image->num_cpus = g->vcpus.num ? g->vcpus.num : g->vmm.cpus;
+	if (!g->vcpus.num)
+		image->num_lost_cpus = MAX(image->num_cpus, (size_t)1);
+	snprintf(image->detail, sizeof(image->detail), "%s, process %d%s%s", g->program, (int)g->pid,
+		 g->vcpus.num_vms ? ", through KVM" : "", pid_memory_remark(&g->memory));
+	if (g->memory.origin != PID_MEMORY_KVM)
+		snprintf(image->vmm, sizeof(image->vmm), "%.40s%s", g->program,
+			 pid_memory_remark(&g->memory));
 }
 
 static struct gdump_error *pid_check_options(const struct pid_guest *g)
@@ -326,13 +312,11 @@ static struct gdump_error *pid_begin(struct pid_guest *g, struct gdump_error **w
 	if (!err)
 		err = pid_find_guest(g, why);
 	if (!err)
-		err = memory_map_to_image(&g->map, &s->image);
-	if (!err && g->opt.metadata)
-		err = pid_identify(g);
+		err = memory_map_to_image(&g->memory.map, &s->image);
 	if (err)
 		return err;
 	if (g->opt.pause_guest && g->opt.before_pause &&
-	    g->opt.before_pause(g->opt.before_pause_arg, memory_map_size(&g->map)))
+	    g->opt.before_pause(g->opt.before_pause_arg, memory_map_size(&g->memory.map)))
 		return error_new(GDUMP_ERR_CANCELED, "canceled before the guest was paused");
 	s->was_running = true;
 	err = pid_take_cpus(g);
@@ -358,8 +342,6 @@ struct gdump_error *pid_open(const char *name, const struct gdump_open_options *
 	g->limit = pause_limit_of(opt);
 	err = pid_parse(name, &g->pid);
 	if (!err)
-		err = pid_take_machine(&s->image);
-	if (!err)
 		err = pid_begin(g, &why);
 	if (err)
 		return err;
@@ -368,20 +350,36 @@ struct gdump_error *pid_open(const char *name, const struct gdump_open_options *
 	return NULL;
 }
 
+/* Whether layout_find() knows the machine of the guest: x86-64 */
+static bool pid_may_find_layout(const struct host_process *p)
+{
+	static const char qemu[] = "qemu-system-", x86[] = "x86_64";
+	struct utsname host;
+
+	uname(&host);
+	return p->kvm || strncmp(p->program, qemu, sizeof(qemu) - 1) ? !strcmp(host.machine, x86) :
+	       !strcmp(p->program + sizeof(qemu) - 1, x86);
+}
+
 struct gdump_error *pid_reach(struct host_guest *g)
 {
 	CLEANUP_ERROR struct gdump_error *err = NULL;
-	char name[24];
-	struct gdump_guest_way way = { .name = name };
+	const bool kvm = g->process->kvm;
+	char name[24], missing[400];
+	struct gdump_guest_way way = { .name = name, .missing = missing };
 
-	if (!g->process->kvm)
+	if (!g->process->fds_known)
 		return NULL;
 	snprintf(name, sizeof(name), "pid:%d", (int)g->process->pid);
-	err = host_kernel_may_read();
-	way.works = way.pauses = way.direct = !err;
-	way.registers = way.works && kvm_sync;
-	way.missing = err ? gdump_error_message(err) :
-		      kvm_sync ? "--live is not possible by process" :
-		      "--live and the registers are not possible by process";
+	err = kvm ? host_kernel_may_read() : NULL;
+	way.works = way.pauses = way.direct = (kvm && !err) || pid_may_find_layout(g->process);
+	way.registers = way.works && kvm && kvm_sync;
+	snprintf(missing, sizeof(missing), "%s%s%s%s",
+		 err ? gdump_error_message(err) : "", err ? "; " : "",
+		 kvm && !err ? "" : way.works ?
+		 "where the memory is, has to be found in the guest's kernel (Linux on x86-64); " :
+		 "option --range has to give the memory; ",
+		 way.registers ? "--live is not possible by process" :
+		 "--live and the registers are not possible by process");
 	return host_guest_add(g, &way);
 }

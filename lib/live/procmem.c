@@ -82,6 +82,7 @@ struct area {
 	dev_t dev;
 	uint64_t ino;                   /* 0: anonymous                         */
 	bool readable, is_shared, used;
+	bool is_data;                   /* for reading and writing, not to run  */
 	enum area_kind kind;
 	int fd;                         /* of the file, or -1                   */
 	bool may_mincore;
@@ -111,6 +112,7 @@ static struct gdump_error *procmem_add(struct procmem *pm, const char *line)
 	a.dev = makedev(major, minor);
 	a.readable = perms[0] == 'r';
 	a.is_shared = perms[3] == 's';
+	a.is_data = !strncmp(perms, "rw-", 3);
 	if (!ARRAY_GROW(pm->areas, pm->num_areas))
 		return error_nomem();
 	pm->areas[pm->num_areas++] = a;
@@ -362,6 +364,41 @@ static void area_open(const struct procmem *pm, struct area *a)
 	/* of a file that we neither own nor may write, mincore() reports every page as present */
 	a->may_mincore = st.st_uid == geteuid() ||
 			 !faccessat(a->fd, "", W_OK, AT_EACCESS | AT_EMPTY_PATH);
+}
+
+static bool area_continues(const struct area *a, const struct area *before)
+{
+	return before->is_data && a->start == before->end && a->ino == before->ino &&
+	       a->dev == before->dev &&
+	       (!a->ino || a->off == before->off + (before->end - before->start));
+}
+
+struct gdump_error *procmem_find_spans(const struct procmem *pm, uint64_t min,
+				       struct procmem_span **ret, size_t *num)
+{
+	CLEANUP_FREE struct procmem_span *spans = NULL;
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; i < pm->num_areas; i++) {
+		const struct area *a = &pm->areas[i];
+
+		if (a->is_data && i && area_continues(a, a - 1)) {
+			spans[n - 1].size += a->end - a->start;
+			continue;
+		}
+		if (!a->is_data)
+			continue;
+		if (!ARRAY_GROW(spans, n))
+			return error_nomem();
+		spans[n++] = (struct procmem_span){ a->start, a->end - a->start };
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (spans[i].size >= min)
+			spans[kept++] = spans[i];
+	}
+	*num = kept;
+	*ret = TAKE_PTR(spans);
+	return NULL;
 }
 
 struct gdump_error *procmem_use(struct procmem *pm, uint64_t addr, uint64_t size)

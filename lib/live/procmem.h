@@ -18,6 +18,16 @@ struct procmem;
 MUST_CHECK struct gdump_error *procmem_open(pid_t pid, struct procmem **ret);
 void procmem_close(struct procmem *pm);
 
+/* Memory of the process that it may read and write, and does not run */
+struct procmem_span {
+	uint64_t start, size;
+};
+/* Find spans of at least @min bytes, ascending; mappings that continue each other are one span.  The
+ * caller frees *@ret.
+ */
+MUST_CHECK struct gdump_error *procmem_find_spans(const struct procmem *pm, uint64_t min,
+						  struct procmem_span **ret, size_t *num);
+
 /* Prepare to read [addr, addr + size).  GDUMP_ERR_NODATA if the process has
  * no readable memory there.
  */

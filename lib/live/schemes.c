@@ -14,10 +14,10 @@
 #include "guest_watch.h"
 
 static const struct guest_scheme schemes[] = {
-	{ "qmp:", "qmp:SOCKET", qemu_open, qemu_reach, qemu_watch },
-	{ "libvirt:", "libvirt:NAME", libvirt_guest_open, libvirt_reach, libvirt_watch },
-	{ "libvirt+", "libvirt+URI:NAME", libvirt_guest_open_uri, NULL, libvirt_watch_uri },
-	{ "pid:", "pid:N", pid_open, pid_reach, pid_watch },
+	{ "qmp:", "qmp:SOCKET", false, qemu_open, qemu_reach, qemu_watch },
+	{ "libvirt:", "libvirt:NAME", false, libvirt_guest_open, libvirt_reach, libvirt_watch },
+	{ "libvirt+", "libvirt+URI:NAME", false, libvirt_guest_open_uri, NULL, libvirt_watch_uri },
+	{ "pid:", "pid:N", true, pid_open, pid_reach, pid_watch },
 };
 
 const struct guest_scheme *guest_scheme_at(size_t i)

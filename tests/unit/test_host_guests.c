@@ -128,6 +128,7 @@ struct seen {
 	size_t num;
 	struct gdump_host_guest all[NUM_GUESTS + 20];
 	char names[NUM_GUESTS + 20][40], missing[NUM_GUESTS + 20][200];
+	bool by_process[NUM_GUESTS + 20];
 };
 
 static void note(void *arg, const struct gdump_host_guest *g)
@@ -138,8 +139,12 @@ static void note(void *arg, const struct gdump_host_guest *g)
 		return;
 	seen->all[seen->num] = *g;
 	snprintf(seen->names[seen->num], 40, "%s", g->name ? g->name : "");
-	if (g->num_ways && g->ways[0].missing)
-		snprintf(seen->missing[seen->num], 200, "%s %s", g->ways[0].name, g->ways[0].missing);
+	for (size_t i = 0; i < g->num_ways; i++) {
+		if (g->ways[i].missing && !strncmp(g->ways[i].name, "qmp:", 4))
+			snprintf(seen->missing[seen->num], 200, "%s %s", g->ways[i].name,
+				 g->ways[i].missing);
+		seen->by_process[seen->num] |= g->ways[i].works && !strncmp(g->ways[i].name, "pid:", 4);
+	}
 	seen->num++;
 }
 
@@ -177,7 +182,7 @@ static void check_all(const struct seen *seen)
 		     "qmp:/run/gd-nowhere/7.qmp cannot connect to the socket: No such file"));
 	check_guest(seen, 6000000, "web,1", GDUMP_GUEST_QEMU, 1024, 6);
 	CHECK_INT(seen->all[i].state, GDUMP_GUEST_PAUSED);
-	CHECK(!seen->all[i].kvm);
+	CHECK(!seen->all[i].kvm && !seen->by_process[i]);
 	CHECK(strstr(seen->missing[i], "qmp:/var/lib/libvirt/qemu/monitor.sock another program"));
 	check_guest(seen, 6000001, "fc7", GDUMP_GUEST_FIRECRACKER, 0, 0);
 	CHECK_INT(seen->all[find(seen, 6000001)].num_ways, 1);
