@@ -76,6 +76,24 @@ EOF
 # on_host SECONDS WORD...: run there; its output and status
 on_host() { guest_console "chroot /h env HOME=/tmp sh /srv/limit $* 2>&1"; }
 
+# The first virtual machine of a kernel, the first CPU without an APIC, and the last of each, switch
+# static keys: the kernel rewrites its scheduler while that runs.  An emulated CPU may keep what was
+# there for an instant, an int3, for good, and then hangs; so there is always one of each.
+cat >"$tmp/share/hold" <<'EOF'
+import fcntl, os, time
+kvm = os.open("/dev/kvm", os.O_RDWR)
+vm = fcntl.ioctl(kvm, 0xae01, 0)
+cpu = fcntl.ioctl(vm, 0xae41, 0)
+print("held", flush=True)
+time.sleep(1e6)
+EOF
+guest_console 'chroot /h setsid /usr/bin/python3 /srv/hold >/share/held 2>&1 </dev/null & sleep 1'
+for ((i = 0; i < 120; i++)); do
+	! grep -qs held "$tmp/share/held" || break
+	sleep 1
+done
+grep -q held "$tmp/share/held" || fail "no virtual machine: $(cat "$tmp/share/held")"
+
 for test in kvm pid; do
 	on_host 300 "/mnt/tests/vmm/test_$test" >"$tmp/out" || fail "test_$test: $(cat "$tmp/out")"
 done
