@@ -340,8 +340,13 @@ int crash_remove_place(const struct crash_place *p)
 		rc = f.files[i].is_directory ? ENOTEMPTY : 0;
 	if (!rc)
 		rc = mark_removing(p, name, sizeof(name));
-	for (size_t i = 0; !rc && i < f.num; i++)
-		rc = unlinkat(p->fd, f.files[i].name, 0) && errno != ENOENT ? errno : 0;
+	/* meta.json, which shows that the directory is ours, goes last */
+	for (size_t i = 0; !rc && i < f.num; i++) {
+		if (strcmp(f.files[i].name, CRASH_META) && unlinkat(p->fd, f.files[i].name, 0) && errno != ENOENT)
+			rc = errno;
+	}
+	if (!rc && unlinkat(p->fd, CRASH_META, 0) && errno != ENOENT)
+		rc = errno;
 	crash_files_deinit(&f);
 	if (!rc && unlinkat(p->parent, name, AT_REMOVEDIR))
 		rc = errno;

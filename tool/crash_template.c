@@ -88,10 +88,10 @@ bool parse_crash_template(const char *text, void *to, struct bad_value *bad)
 			return false;
 		p += n;
 	}
-	for (const char *p = template_below(text); *p; p++)
-		depth += *p == '/' && p[1];
 	if (len == 1 || template_below(text) == text + 1)
 		return template_bad(bad, text, len, "below a directory: /DIRECTORY/%n/...");
+	for (const char *p = template_below(text); *p; p++)
+		depth += *p == '/' && p[1];
 	if (depth >= CRASH_DEPTH)
 		return template_bad(bad, text, len, "a path with at most 8 directories that depend on words");
 	return parse_text(text, to, bad);
