@@ -14,7 +14,9 @@
 #include "../util/bits.h"
 #include "report.h"
 
-enum { LAST = 12, WORST = 20, ERROR = 3, LINE = 256 };
+enum { LAST = 12, WORST = 20, ERROR = 3, LINE = 256, PROOF = 4 };
+
+static const uint64_t log_joins_ns = 1000000000;
 
 struct log_line {
 	uint64_t ns;
@@ -33,25 +35,31 @@ struct log_pattern {
 	const char *start;
 	enum verdict verdict;
 	const char *unless;             /* it contains that; NULL: nothing      */
+	bool joins;                     /* it proves nothing by itself, but is part of what the
+					 * line before it began                 */
 };
 
 static const struct log_pattern log_patterns[] = {
-	{ "BUG: ", VERDICT_OOPS, "lockup" },
-	{ "Oops", VERDICT_OOPS, NULL },
-	{ "general protection fault", VERDICT_OOPS, NULL },
-	{ "Unable to handle kernel", VERDICT_OOPS, NULL },
-	{ "kernel BUG at ", VERDICT_OOPS, NULL },
-	{ "Internal error: ", VERDICT_OOPS, NULL },
-	{ "Out of memory: Killed process ", VERDICT_OOM, NULL },
-	{ "Memory cgroup out of memory: ", VERDICT_NOTHING, NULL },
-	{ "Buffer I/O error on dev ", VERDICT_IO_ERRORS, NULL },
-	{ "I/O error, dev ", VERDICT_IO_ERRORS, NULL },
-	{ "blk_update_request: I/O error, dev ", VERDICT_IO_ERRORS, NULL },
+	{ "BUG: ", VERDICT_OOPS, "lockup", false },
+	{ "general protection fault", VERDICT_OOPS, NULL, false },
+	{ "Unable to handle kernel", VERDICT_OOPS, NULL, false },
+	{ "kernel BUG at ", VERDICT_OOPS, NULL, false },
+	{ "Internal error: ", VERDICT_OOPS, NULL, true },
+	{ "Oops", VERDICT_OOPS, NULL, true },
+	{ "RIP: 0010:", VERDICT_OOPS, NULL, true },
+	{ "pc : ", VERDICT_OOPS, NULL, true },
+	{ "Out of memory: Kill", VERDICT_OOM, NULL, false },
+	{ "Buffer I/O error on dev ", VERDICT_IO_ERRORS, NULL, false },
+	{ "I/O error, dev ", VERDICT_IO_ERRORS, NULL, false },
+	{ "blk_update_request: I/O error, dev ", VERDICT_IO_ERRORS, NULL, false },
+	{ "EXT4-fs error ", VERDICT_IO_ERRORS, NULL, false },
+	{ "Aborting journal on device ", VERDICT_IO_ERRORS, NULL, false },
 };
 
+/* How often, and the lines of the last time */
 struct log_proof {
-	size_t num;
-	struct log_line last;
+	size_t num, num_lines;
+	struct log_line lines[PROOF];
 };
 
 struct log {
@@ -67,18 +75,33 @@ static void log_keep(struct log_lines *to, const struct log_line *line)
 	to->ring[to->num++ % to->max] = *line;
 }
 
-static void log_judge(struct log *l, const struct log_line *line)
+static const struct log_pattern *log_match(const struct log_line *line)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(log_patterns); i++) {
 		const struct log_pattern *p = &log_patterns[i];
 
-		if (strncmp(line->text, p->start, strlen(p->start)) ||
-		    (p->unless && strstr(line->text, p->unless)) || p->verdict == VERDICT_NOTHING)
-			continue;
-		l->proofs[p->verdict].num++;
-		l->proofs[p->verdict].last = *line;
+		if (!strncmp(line->text, p->start, strlen(p->start)) &&
+		    !(p->unless && strstr(line->text, p->unless)))
+			return p;
+	}
+	return NULL;
+}
+
+static void log_judge(struct log *l, const struct log_line *line)
+{
+	const struct log_pattern *p = log_match(line);
+	struct log_proof *proof = p ? &l->proofs[p->verdict] : NULL;
+
+	if (!proof)
+		return;
+	if (!p->joins) {
+		proof->num++;
+		proof->num_lines = 0;
+	} else if (!proof->num || line->ns - proof->lines[0].ns > log_joins_ns) {
 		return;
 	}
+	if (proof->num_lines < PROOF)
+		proof->lines[proof->num_lines++] = *line;
 }
 
 static void log_add_line(struct gdump_fact *to, const struct log_line *line)
@@ -134,8 +157,9 @@ static void log_add_verdicts(const struct log *l)
 			continue;
 		v = report_verdict(l->report, texts[i].verdict, "%s, %zu time%s, the last one %llu s after boot",
 				   texts[i].text, p->num, p->num == 1 ? "" : "s",
-				   (unsigned long long)(p->last.ns / 1000000000));
-		verdict_evidence(v, "%s", p->last.text);
+				   (unsigned long long)(p->lines[0].ns / 1000000000));
+		for (size_t k = 0; k < p->num_lines; k++)
+			verdict_evidence(v, "%s", p->lines[k].text);
 	}
 }
 
