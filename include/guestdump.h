@@ -483,6 +483,20 @@ typedef void gdump_task_fn(void *arg, const struct gdump_task *task);
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
 struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg);
 
+/* What does not change while a guest's kernel runs: its symbols, its types, and by what its stacks
+ * are followed.  To pause a guest only for milliseconds, open it without pause_guest, read this,
+ * close it, open it with pause_guest, and pass this to gdump_stacks() or gdump_report().
+ */
+struct gdump_tables;
+
+/* GDUMP_ERR_UNSUPPORTED: see gdump_kernel().  *@ret does not need @g anymore.  It is for one
+ * thread at a time; the caller frees it with gdump_tables_destroy().
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
+struct gdump_error *gdump_tables_read(struct gdump *g, struct gdump_tables **ret);
+/* NULL is fine. */
+void gdump_tables_destroy(struct gdump_tables *t);
+
 enum gdump_frame_kind {
 	GDUMP_FRAME_CALL,               /* pc is where a call returns to        */
 	GDUMP_FRAME_EXACT,              /* pc is what the CPU executes, or executed
@@ -545,6 +559,8 @@ struct gdump_stacks_options {
 	size_t size;                    /* = sizeof this struct                 */
 	int which;                      /* enum gdump_stacks                    */
 	int32_t number;
+	struct gdump_tables *tables;    /* of this guest; NULL, or those of another kernel: they
+					 * are read                             */
 };
 
 /* Call @fn for stacks of a Linux guest's kernel, on this thread: first those of CPUs, by
@@ -600,6 +616,7 @@ struct gdump_report_options {
 					 * hold something; all records of the log */
 	unsigned int timeout_ms;        /* limit for reading memory; a section that needs longer
 					 * is incomplete.  0: 30 seconds        */
+	struct gdump_tables *tables;    /* see gdump_stacks_options             */
 };
 
 /* Find out what a guest is doing: its sections, as facts below *@ret, each a group or a list.

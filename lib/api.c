@@ -22,6 +22,7 @@
 #include "parallel.h"
 #include "report/report.h"
 #include "stacks/stacks_read.h"
+#include "stacks/tables.h"
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
@@ -179,6 +180,15 @@ struct gdump_error *gdump_tasks(struct gdump *g, gdump_task_fn *fn, void *arg)
 
 	if (!err)
 		err = tasks_read(g->source, fn, arg);
+	return error_prefix(err, "%s", g->where);
+}
+
+struct gdump_error *gdump_tables_read(struct gdump *g, struct gdump_tables **ret)
+{
+	struct gdump_error *err = source_usable(g->source);
+
+	if (!err)
+		err = tables_read(g->source, ret);
 	return error_prefix(err, "%s", g->where);
 }
 

@@ -48,7 +48,9 @@ int cmd_report(struct arguments *args)
 
 	confine(args, args->words, 1, NULL);
 	args->report.timeout_ms = args->open.timeout_ms;
+	args->report.tables = tables_before_pause(args);
 	err = guarded(args, read_report, &report);
+	gdump_tables_destroy(args->report.tables);
 	if (report)
 		(args->json ? report_print_json : report_print_text)(report, args->words[0],
 								     args->sections);

@@ -156,7 +156,9 @@ int cmd_stacks(struct arguments *args)
 	struct gdump_error *err;
 
 	confine(args, args->words, 1, NULL);
+	args->stacks.tables = tables_before_pause(args);
 	err = guarded(args, read_stacks, &k);
+	gdump_tables_destroy(args->stacks.tables);
 	for (size_t i = 0; i < k.num; i++) {
 		kept_settle(&k.list[i]);
 		(args->json ? print_json_stack : print_stack)(&k.list[i]);

@@ -150,6 +150,27 @@ void guard_stop(int fd)
 		;
 }
 
+struct gdump_tables *tables_before_pause(const struct arguments *args)
+{
+	struct gdump_open_options running = args->open;
+	struct gdump_tables *tables = NULL;
+	struct gdump_error *err;
+	struct gdump *g;
+
+	if (!args->open.pause_guest || !is_guest(args->words[0]))
+		return NULL;
+	running.pause_guest = false;
+	/* the second time reports what is wrong */
+	running.warn = NULL;
+	err = gdump_open(args->words[0], &running, &g);
+	if (!err) {
+		err = gdump_tables_read(g, &tables);
+		gdump_close(g);
+	}
+	gdump_error_destroy(err);
+	return tables;
+}
+
 struct gdump_error *guarded(struct arguments *args, guarded_fn *read, void *to)
 {
 	struct gdump_error *err;

@@ -208,6 +208,12 @@ struct gdump_error *kernel_open(struct source *s, struct kernel *ret)
 	return NULL;
 }
 
+void kernel_move(struct kernel *k, struct source *s)
+{
+	k->source = s;
+	walker_move(&k->walker, s);
+}
+
 void kernel_close(struct kernel *k)
 {
 	btf_deinit(&k->btf);

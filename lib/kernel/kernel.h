@@ -45,6 +45,8 @@ struct kernel {
  */
 MUST_CHECK struct gdump_error *kernel_open(struct source *s, struct kernel *ret);
 void kernel_close(struct kernel *k);
+/* The same kernel is now read from @s. */
+void kernel_move(struct kernel *k, struct source *s);
 
 /* The address of a symbol; 0: unknown. */
 uint64_t kernel_symbol(const struct kernel *k, const char *name);

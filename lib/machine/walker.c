@@ -8,6 +8,7 @@
 
 #include "../util/bisect.h"
 #include "../util/bits.h"
+#include "../util/clock.h"
 #include "../util/cursor.h"
 
 enum { MAX_TABLE = 1 << 20 };
@@ -20,6 +21,13 @@ static size_t walker_table_size(const struct paging *p, unsigned int level)
 void walker_init(struct walker *w, const struct paging *p, struct source *s)
 {
 	*w = (struct walker){ .paging = p, .source = s };
+	for (unsigned int i = 0; i < PAGING_MAX_LEVELS; i++)
+		w->paddr[i] = UINT64_MAX;
+}
+
+void walker_move(struct walker *w, struct source *s)
+{
+	w->source = s;
 	for (unsigned int i = 0; i < PAGING_MAX_LEVELS; i++)
 		w->paddr[i] = UINT64_MAX;
 }
@@ -107,6 +115,8 @@ struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, siz
 {
 	unsigned char *p = buf;
 
+	if (w->deadline_us && clock_us() > w->deadline_us)
+		return error_new(GDUMP_ERR_CANCELED, "reading the guest's memory takes too long");
 	while (len) {
 		struct gdump_error *err;
 		uint64_t paddr, left;

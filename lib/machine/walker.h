@@ -49,6 +49,7 @@ struct paging {
 struct walker {
 	const struct paging *paging;
 	struct source *source;
+	uint64_t deadline_us;           /* by clock_us(): then reading fails; 0: never */
 	uint64_t paddr[PAGING_MAX_LEVELS];
 	unsigned char *table[PAGING_MAX_LEVELS];
 };
@@ -57,6 +58,8 @@ void paging_deinit(struct paging *p);
 
 /* Nothing is copied: @p and @s must outlive the walker. */
 void walker_init(struct walker *w, const struct paging *p, struct source *s);
+/* From now on, read @s: what is cached of tables is forgotten. */
+void walker_move(struct walker *w, struct source *s);
 void walker_deinit(struct walker *w);
 
 /* Translate @vaddr; @len: how many bytes from there on belong to the same mapping.  False: it
@@ -64,7 +67,9 @@ void walker_deinit(struct walker *w);
  */
 bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_t *len);
 
-/* Read memory by virtual address.  GDUMP_ERR_NODATA: a byte is not mapped. */
+/* Read memory by virtual address.  GDUMP_ERR_NODATA: a byte is not mapped;
+ * GDUMP_ERR_CANCELED: the deadline has passed.
+ */
 MUST_CHECK struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, size_t len);
 /* Read an integer of 1 to 8 bytes, in the guest's byte order. */
 MUST_CHECK struct gdump_error *walker_uint(struct walker *w, uint64_t vaddr, unsigned int size,

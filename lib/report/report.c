@@ -114,25 +114,42 @@ static void report_read_clock(struct report *r)
 	}
 }
 
-/* Open what does not change while the kernel runs.  Only GDUMP_ERR_NOMEM is an error. */
+/* What does not change while the kernel runs.  Only GDUMP_ERR_NOMEM is an error. */
 static struct gdump_error *report_open_kernel(struct report *r)
 {
-	struct gdump_error *err = NULL;
+	struct gdump_error *err;
 
 	if (!r->source->image.vmcoreinfo)
 		return NULL;
-	err = kernel_open(r->source, &r->kernel);
-	r->has_kernel = !err;
-	if (!err)
-		err = stacks_open(&r->kernel, &r->stacks);
-	return report_forgive(r, section_kernel.name, err);
+	err = tables_choose(r->source, r->opt->tables, &r->own_tables, &r->tables);
+	if (err)
+		return report_forgive(r, section_kernel.name, err);
+	r->has_kernel = true;
+	/* the same, with a walker of our own */
+	r->kernel = r->tables->kernel;
+	walker_init(&r->kernel.walker, &r->tables->kernel.paging, r->source);
+	r->stacks = r->tables->stacks;
+	if (r->tables->no_stacks)
+		report_problem(r, section_kernel.name, r->tables->no_stacks);
+	return NULL;
+}
+
+/* Read memory for @us more microseconds, and no longer. */
+static void report_limit(struct report *r, uint64_t us)
+{
+	if (!r->has_kernel)
+		return;
+	r->kernel.walker.deadline_us = clock_us() + us;
+	tables_limit(r->tables, r->kernel.walker.deadline_us);
 }
 
 static void report_deinit(struct report *r)
 {
-	stacks_close(r->stacks);
-	if (r->has_kernel)
-		kernel_close(&r->kernel);
+	if (r->has_kernel) {
+		tables_limit(r->tables, 0);
+		walker_deinit(&r->kernel.walker);
+	}
+	gdump_tables_destroy(r->own_tables);
 	free(r->tasks);
 }
 
@@ -146,6 +163,8 @@ static struct gdump_error *report_collect(struct report *r, const struct section
 
 	if (s->needs_kernel && !r->has_kernel)
 		return NULL;
+	/* each of those that remain gets the same share of the time that remains */
+	report_limit(r, (r->deadline_us - MIN(began_us, r->deadline_us)) / r->num_left--);
 	facts_limit(root, SECTION_SIZE);
 	err = s->collect(r, to);
 	if (facts_limit(root, SECTION_SIZE))
@@ -172,9 +191,13 @@ static struct gdump_error *report_collect_all(struct report *r, struct gdump_fac
 static struct gdump_error *report_run(struct report *r, struct gdump_fact *root,
 				      struct gdump_fact *const *places)
 {
-	struct gdump_error *err = report_open_kernel(r);
+	const unsigned int ms = r->opt->timeout_ms ? r->opt->timeout_ms : DEFAULT_TIMEOUT_MS;
+	struct gdump_error *err;
 
+	r->deadline_us = clock_us() + (uint64_t)ms * 1000;
+	err = report_open_kernel(r);
 	if (!err && r->has_kernel) {
+		report_limit(r, (uint64_t)ms * 1000 / (ARRAY_SIZE(sections) + 1));
 		report_read_clock(r);
 		err = report_read_tasks(r);
 	}
@@ -192,7 +215,7 @@ static struct gdump_error *report_run(struct report *r, struct gdump_fact *root,
 struct gdump_error *report_read(struct source *s, const struct gdump_report_options *opt,
 				const struct gdump_fact **ret)
 {
-	struct report r = { .source = s, .opt = opt };
+	struct report r = { .source = s, .opt = opt, .num_left = ARRAY_SIZE(sections) };
 	struct gdump_fact *places[ARRAY_SIZE(sections)];
 	struct gdump_fact *root;
 	struct gdump_error *err = facts_create("report", &root);

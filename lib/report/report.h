@@ -21,7 +21,7 @@
 #pragma once
 
 #include "../kernel/kernel.h"
-#include "../stacks/stacks.h"
+#include "../stacks/tables.h"
 #include "facts.h"
 
 /* What can be wrong, the cause before its consequences.  report_verdict.c has the words. */
@@ -44,6 +44,10 @@ struct report {
 	struct gdump_task *tasks;       /* all of them; NULL: unknown           */
 	size_t num_tasks;
 	uint64_t sched_ns;              /* the scheduler's clock; 0: unknown    */
+	/* For report.c only: */
+	struct gdump_tables *tables, *own_tables;
+	uint64_t deadline_us;
+	unsigned int num_left;          /* sections                             */
 };
 
 struct section {

@@ -8,13 +8,12 @@
 #include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
-#include "stacks.h"
+#include "tables.h"
 
 enum { BLOCKED = 'D' };
 
 struct stacks_job {
-	struct kernel kernel;
-	struct stacks *stacks;
+	struct gdump_tables *tables;
 	const struct gdump_stacks_options *opt;
 	gdump_stack_fn *fn;
 	void *arg;
@@ -71,8 +70,8 @@ static void stacks_job_report(struct stacks_job *j, const struct gdump_stack *st
 /* By number, those that are known to run something or whose registers are known */
 static struct gdump_error *stacks_job_cpus(struct stacks_job *j)
 {
-	const size_t in_image = j->kernel.source->image.num_cpus;
-	const size_t num = MAX(in_image, kernel_max_cpus(&j->kernel));
+	const size_t in_image = j->tables->kernel.source->image.num_cpus;
+	const size_t num = MAX(in_image, kernel_max_cpus(&j->tables->kernel));
 	const struct gdump_task **running = calloc(num + 1, sizeof(const struct gdump_task *));
 	struct gdump_stack stack;
 
@@ -85,7 +84,7 @@ static struct gdump_error *stacks_job_cpus(struct stacks_job *j)
 	for (size_t i = 0; i < num; i++) {
 		if (!stacks_job_wants_cpu(j, (int32_t)i) || (!running[i] && i >= in_image))
 			continue;
-		stacks_of_cpu(j->stacks, running[i], i, &stack);
+		stacks_of_cpu(j->tables->stacks, running[i], i, &stack);
 		stacks_job_report(j, &stack);
 	}
 	free(running);
@@ -102,9 +101,9 @@ static void stacks_job_tasks(struct stacks_job *j)
 		if (!stacks_job_wants_task(j, t))
 			continue;
 		if (t->running_cpu < 0)
-			stacks_of_task(j->stacks, t, &stack);
+			stacks_of_task(j->tables->stacks, t, &stack);
 		else if (j->opt->which == GDUMP_STACKS_TASK)
-			stacks_of_cpu(j->stacks, t, (size_t)t->running_cpu, &stack);
+			stacks_of_cpu(j->tables->stacks, t, (size_t)t->running_cpu, &stack);
 		else
 			continue;
 		stacks_job_report(j, &stack);
@@ -113,7 +112,7 @@ static void stacks_job_tasks(struct stacks_job *j)
 
 static struct gdump_error *stacks_job_run(struct stacks_job *j)
 {
-	struct gdump_error *err = tasks_of(&j->kernel, stacks_job_take_task, j);
+	struct gdump_error *err = tasks_of(&j->tables->kernel, stacks_job_take_task, j);
 
 	if (!err)
 		err = TAKE_PTR(j->full);
@@ -139,15 +138,14 @@ struct gdump_error *stacks_read(struct source *source, const struct gdump_stacks
 				gdump_stack_fn *fn, void *arg)
 {
 	struct stacks_job j = { .opt = opt, .fn = fn, .arg = arg };
-	struct gdump_error *err = kernel_open(source, &j.kernel);
+	struct gdump_tables *own;
+	struct gdump_error *err = tables_choose(source, opt->tables, &own, &j.tables);
 
-	if (err)
-		return error_prefix(err, "cannot read the stacks");
-	err = stacks_open(&j.kernel, &j.stacks);
+	if (!err && j.tables->no_stacks)
+		err = error_new(GDUMP_ERR_UNSUPPORTED, "%s", j.tables->no_stacks);
 	if (!err)
 		err = stacks_job_run(&j);
-	stacks_close(j.stacks);
-	kernel_close(&j.kernel);
+	gdump_tables_destroy(own);
 	free(j.tasks);
 	gdump_error_destroy(j.full);
 	return error_prefix(err, "cannot read the stacks");

@@ -58,7 +58,7 @@ until_report() {
 }
 
 case_healthy() {
-	local i
+	local i command
 	start_guest vm
 	report
 	verdicts 'nothing unusual found$'
@@ -72,6 +72,14 @@ case_healthy() {
 		verdicts 'nothing unusual found$'
 		report --pause
 		verdicts 'nothing unusual found$'
+	done
+	# what does not change is read before the guest is paused
+	for command in report "stacks -a"; do
+		# shellcheck disable=SC2086 # an option
+		"$GUESTDUMP" $command --pause -v "$guest_source" 2>verbose >/dev/null || fail "$(cat verbose)"
+		sed -n '/the guest is not running/,$p' verbose >since
+		grep -q 'the guest is resumed after' since || fail "$command --pause: no pause: $(cat verbose)"
+		! grep -q ' symbols in its memory' since || fail "$command --pause: a long pause: $(cat verbose)"
 	done
 	guestdump_json report --all --pause --json "$guest_source" >report.json
 	guestdump_json report --json --section log,verdict "$guest_source" >few.json
