@@ -711,6 +711,11 @@ struct gdump_result {
 	bool tables_damaged;
 	char *tables_error;             /* what is wrong with them, or NULL; freed with
 					 * gdump_result_deinit()                */
+	bool lost_are_zero;             /* pages that could not be read are zero in the
+					 * output, as its format cannot mark them */
+	bool unmarked;                  /* the output is incomplete, and nothing in it
+					 * says so: its format cannot, or the header had
+					 * been written to a pipe               */
 };
 
 /* Free the strings of a result that a function has filled, not the struct. */

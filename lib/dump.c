@@ -62,6 +62,7 @@ static struct gdump_error *dump_write_pages(struct gdump *g, const struct gdump_
 	struct gdump_error *err;
 
 	result->zero_filled = o->writer.zero_filled;
+	result->lost_are_zero = !set->format->marks_lost;
 	result->lost_cpus += o->writer.lost_cpus;
 	err = pipeline_run(g->source, plan, &o->writer, &run, result);
 	if (guest && guest->stalled_us)

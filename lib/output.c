@@ -212,6 +212,7 @@ struct gdump_error *outputs_complete(struct outputs *o, struct gdump_result *res
 		out->writer->incomplete = o->writer.incomplete;
 		err = out->writer->ops->finish(out->writer, &out->size);
 		result->bytes += out->size;
+		result->unmarked |= out->writer->unmarked;
 	}
 	return err;
 }

@@ -163,6 +163,34 @@ if ! cmp -s elf holed; then
 fi
 
 
+# lost pages are reported in the same way whatever is written, and marked where that is possible
+cp kdump-none hurt
+printf 'XYZ' | dd of=hurt bs=1 seek=1000000 conv=notrunc status=none
+for options in "-f kdump" "-F" "-f elf" "-f lime" "-f raw"; do
+	status=0
+	# shellcheck disable=SC2086
+	"$GUESTDUMP" convert -q --force $options hurt saved 2>out || status=$?
+	[ $status = 3 ] || fail "$options: status $status: $(cat out)"
+	case $options in
+	"-f kdump" | -F) grep -q 'missing from saved; the first' out || fail "$options: $(cat out)" ;;
+	*) grep -q 'zero in saved; the first' out || fail "$options: $(cat out)" ;;
+	esac
+	! grep -q 'nothing in saved' out || fail "$options: $(cat out)"
+	status=0
+	"$GUESTDUMP" verify -q saved >out 2>&1 || status=$?
+	[ $status = 3 ] || fail "$options: verify: status $status: $(cat out)"
+	grep -q '^saved: incomplete: ' out || fail "$options: $(cat out)"
+	rm saved*
+done
+status=0
+"$GUESTDUMP" convert -q -f elf hurt - 2>out | cat >saved || status=$?
+[ $status = 3 ] || fail "ELF to a pipe: status $status: $(cat out)"
+grep -q 'nothing in standard output says that it is incomplete' out || fail "$(cat out)"
+
+# without a checksum there is less to salvage by
+"$GUESTDUMP" convert -q --force --salvage bare saved 2>out || fail "$(cat out)"
+grep -q 'bare has no checksum' out || fail "$(cat out)"
+
 # other formats have no place for it
 convert -f lime lime
 verify lime

@@ -72,6 +72,12 @@ void copy_report_guest(const struct copy *c, const struct gdump_info *info)
 		say("longest stall of QEMU's snapshot: %s", ms_text(c->result.stalled_us).text);
 }
 
+/* The output in messages */
+static const char *output_text(const struct copy *c)
+{
+	return strcmp(c->to, "-") ? c->to : "standard output";
+}
+
 static void say_summary(const struct copy *c, const struct gdump_info *info)
 {
 	const struct gdump_result *r = &c->result;
@@ -80,7 +86,7 @@ static void say_summary(const struct copy *c, const struct gdump_info *info)
 
 	say("%s: %s from %s of memory in %.2f s (%s/s); %s: %" PRIu64 " zero, %" PRIu64
 	    " compressed, %" PRIu64 " stored uncompressed",
-	    !strcmp(c->to, "-") ? "standard output" : c->to, size_text(r->bytes).text,
+	    output_text(c), size_text(r->bytes).text,
 	    size_text(bytes).text, seconds,
 	    size_text((uint64_t)((double)bytes / (seconds > 0.001 ? seconds : 0.001))).text,
 	    pages_text(r->pages).text, r->zero, r->compressed, r->uncompressed);
@@ -91,30 +97,43 @@ static const char *is_or_are(uint64_t num)
 	return num == 1 ? "is" : "are";
 }
 
-static void warn_of_losses(const struct copy *c, const struct gdump_info *info)
+static void warn_of_lost_pages(const struct copy *c)
 {
 	const struct gdump_result *r = &c->result;
+	const char *to = output_text(c);
 
 	if (c->args->write.salvage && !r->has_checksum)
 		warn("%s has no checksum: only what cannot be read is known to be damaged", c->from);
 	if (r->unreadable)
-		warn("%s could not be read and %s missing from %s; the first: %s",
-		     pages_text(r->unreadable).text, is_or_are(r->unreadable), c->to,
+		warn("%s could not be read and %s %s %s; the first: %s",
+		     pages_text(r->unreadable).text, is_or_are(r->unreadable),
+		     r->lost_are_zero ? "zero in" : "missing from", to,
 		     r->first_error ? r->first_error : "unknown");
 	if (r->zero_filled)
 		warn("%s %s missing from the input and zero in %s: its format cannot omit pages",
-		     pages_text(r->zero_filled).text, is_or_are(r->zero_filled), c->to);
+		     pages_text(r->zero_filled).text, is_or_are(r->zero_filled), to);
+	if (r->unmarked)
+		warn("nothing in %s says that it is incomplete: %s", to, strcmp(c->to, "-") ?
+		     "its format has no place for that" :
+		     "that could only be written before its pages");
+}
+
+static void warn_of_losses(const struct copy *c, const struct gdump_info *info)
+{
+	const struct gdump_result *r = &c->result;
+
+	warn_of_lost_pages(c);
 	if (info->num_lost_cpus)
 		warn("the registers of %zu of %zu CPUs could not be read and are zero in %s",
-		    info->num_lost_cpus, info->num_cpus, c->to);
+		    info->num_lost_cpus, info->num_cpus, output_text(c));
 	if (r->lost_cpus)
 		warn("the registers of %" PRIu64 " of %zu CPUs are missing from %s: its format has no place for them",
-		    r->lost_cpus, info->num_cpus, c->to);
+		    r->lost_cpus, info->num_cpus, output_text(c));
 	if (r->tables_error)
 		warn("the headers or tables of %s are damaged, so any page of %s may be wrong: %s",
-		     c->from, c->to, r->tables_error);
+		     c->from, output_text(c), r->tables_error);
 	else if (info->incomplete)
-		warn("%s is incomplete itself, so %s is incomplete as well", c->from, c->to);
+		warn("%s is incomplete itself, so %s is incomplete as well", c->from, output_text(c));
 }
 
 int copy_report_success(const struct copy *c, const struct gdump_info *info)

@@ -502,6 +502,7 @@ static struct gdump_error *elf_finish(struct writer *writer, uint64_t *size)
 	struct gdump_error *err = w->num_sections ? elf_write_sections(w) : NULL;
 
 	*size = w->end;
+	writer->unmarked = writer->incomplete && !w->sink->seeks;
 	return !err && w->sink->seeks ? elf_write_headers(w, true) : err;
 }
 

@@ -17,6 +17,8 @@ enum { CHECKSUM_MARK_SIZE = 4 };
 struct format {
 	const char *name, *summary;
 	bool seeks;             /* create() needs a seekable sink or a flat one */
+	bool marks_lost;        /* a page that could not be read is known as such in the
+				 * file; else it is zero                     */
 	bool maps;              /* may have virtual addresses                   */
 	bool any_order;         /* on a sink that seeks, store() takes batches whose
 				 * pages are not ascending                   */

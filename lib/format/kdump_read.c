@@ -356,6 +356,7 @@ const struct format format_kdump = {
 	.name = "kdump",
 	.summary = "kdump-compressed, each page compressed by itself; what crash and drgn like best",
 	.seeks = true,
+	.marks_lost = true,
 	.drops_top_device_memory = true,
 	.codec = "zlib",
 	.any_order = true,

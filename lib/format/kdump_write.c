@@ -294,10 +294,12 @@ static struct gdump_error *kdump_store(struct writer *writer, const struct batch
 static struct gdump_error *kdump_finish(struct writer *writer, uint64_t *size)
 {
 	struct kdump_writer *w = (struct kdump_writer *)writer;
-
+	const bool again = w->sink->seeks || (w->sink->amends && writer->incomplete);
+	struct gdump_error *err = w->sink->seeks ? NULL : kdump_flush_descs(w);
 
 	*size = w->next_data;
-	return w->sink->seeks ? kdump_write_headers(w, true) : kdump_flush_descs(w);
+	writer->unmarked = writer->incomplete && !again;
+	return !err && again ? kdump_write_headers(w, true) : err;
 }
 
 static void kdump_close(struct writer *writer)

@@ -220,6 +220,7 @@ static struct gdump_error *lime_finish(struct writer *writer, uint64_t *size)
 	struct lime_writer *w = (struct lime_writer *)writer;
 
 	*size = w->end;
+	writer->unmarked = writer->incomplete && !w->sink->seeks;
 	if (w->sink->seeks)
 		return lime_write_headers(w, !w->writer.incomplete);
 	return lime_pass_headers(w, w->pieces.num);

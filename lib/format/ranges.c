@@ -84,6 +84,10 @@ static bool ranges_get_key(const char *line, struct ranges *r)
 	const char *v;
 	uint64_t n;
 
+	if (!strcmp(line, "incomplete")) {
+		r->incomplete = true;
+		return true;
+	}
 	if ((v = ranges_value_of(line, "machine")))
 		return ranges_get_machine(v, r);
 	if ((v = ranges_value_of(line, "byte-order"))) {
@@ -148,7 +152,7 @@ char *ranges_text(const struct ranges *r)
 	fprintf(f, "%s\nsize %" PRIu64 "\n", magic, r->file_size);
 	if (r->machine)
 		fprintf(f, "machine %s\nbyte-order %s\n", arch->name, r->big ? "big" : "little");
-	fprintf(f, "page-size %u\n", r->page_size);
+	fprintf(f, "page-size %u\n%s", r->page_size, r->incomplete ? "incomplete\n" : "");
 	for (size_t i = 0; i < r->num; i++) {
 		const struct ranges_entry *p = &r->list[i];
 

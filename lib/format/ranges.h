@@ -12,7 +12,8 @@
  *     0xc0000:0xff40000@0xc0000 ram
  *
  * The first line is always the same.  It is followed, in any order, by settings (the size of the
- * raw file, the machine, its byte order and its page size), each of which may be absent, and by
+ * raw file, the machine, its byte order and its page size; "incomplete" alone if memory is missing
+ * from the file and zero there), each of which may be absent, and by
  * a line for each range: address, size, offset in the file, and kind ("ram", the default, or
  * "device").  Numbers are decimal, or hexadecimal with 0x.  Empty lines and lines that begin
  * with # are ignored.
@@ -34,6 +35,7 @@ struct ranges {
 	uint32_t page_size;             /* 0: not known                         */
 	uint16_t machine;               /* 0: not known                         */
 	bool big;
+	bool incomplete;
 };
 
 void ranges_deinit(struct ranges *r);

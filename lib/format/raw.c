@@ -74,7 +74,7 @@ static struct gdump_error *raw_fill_image(struct pieces_source *p, const struct 
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "the file has 0x%" PRIx64 " bytes, but the .ranges file beside it is for one of 0x%" PRIx64 "; move that away, or say where the ranges are",
 				 p->in->size, ranges->file_size);
-	image->incomplete |= ranges->file_size > p->in->size;
+	image->incomplete |= ranges->incomplete || ranges->file_size > p->in->size;
 	image->machine = ranges->machine;
 	image->big = ranges->big;
 	image->is64 = !ranges->machine || arch_by_machine(ranges->machine)->is64;
@@ -125,6 +125,8 @@ static struct gdump_error *raw_finish(struct writer *writer, uint64_t *size)
 	struct raw_writer *w = (struct raw_writer *)writer;
 
 	*size = w->ranges.file_size;
+	w->ranges.incomplete = writer->incomplete || w->spec->image->incomplete;
+	writer->unmarked = w->ranges.incomplete && !w->spec->ranges_file;
 	return w->spec->ranges_file ? raw_write_ranges(w) : NULL;
 }
 

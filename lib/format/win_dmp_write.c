@@ -391,6 +391,7 @@ static struct gdump_error *win_finish(struct writer *writer, uint64_t *size)
 	struct win_writer *w = (struct win_writer *)writer;
 
 	*size = w->end;
+	writer->unmarked = writer->incomplete || w->spec->image->incomplete;
 	return win_pass_patches(w, w->end);
 }
 

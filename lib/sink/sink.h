@@ -32,6 +32,8 @@ struct sink_ops {
 struct sink {
 	const struct sink_ops *ops;
 	bool seeks;
+	bool amends;                    /* it does not, but what comes again replaces the
+					 * older, for most readers              */
 	bool checksums;                 /* a checksum follows what is written   */
 	bool keep;                      /* close() without finish(): keep the
 					 * partial file instead of deleting it  */

@@ -89,7 +89,8 @@ struct gdump_error *sink_checksum_create(struct sink *inner, uint64_t size,
 		free(c);
 		return error_nomem();
 	}
-	c->sink = (struct sink){ .ops = &sink_checksum_ops, .seeks = inner->seeks, .checksums = true,
+	c->sink = (struct sink){ .ops = &sink_checksum_ops, .seeks = inner->seeks,
+				 .amends = inner->amends, .checksums = true,
 				 .partial_path = inner->partial_path };
 	c->inner = inner;
 	*ret = &c->sink;

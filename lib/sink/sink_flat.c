@@ -6,7 +6,8 @@
  * The form is a header of 4096 bytes, then records "write these bytes at that offset",
  * so that a format that needs seeking can be written to a pipe.  All of the framing is
  * big-endian.  crash keeps the records in a sorted list and uses the older of two that
- * begin at the same offset, so we write few, large records, and each byte only once.
+ * begin at the same offset, so we write few, large records, and each byte only once
+ * but the headers of a dump that turns out to be incomplete.
  * Source: makedumpfile's makedumpfile.h.
  */
 #include "sink.h"
@@ -122,7 +123,8 @@ struct gdump_error *sink_flat_create(struct sink *inner, struct sink **ret)
 		sink_close(inner);
 		return error_nomem();
 	}
-	f->sink = (struct sink){ .ops = &sink_flat_ops, .partial_path = inner->partial_path };
+	f->sink = (struct sink){ .ops = &sink_flat_ops, .amends = true,
+				 .partial_path = inner->partial_path };
 	f->inner = inner;
 	c = cursor_init(f->buf, HEADER_SIZE, true, true);
 	put_bytes(&c, "makedumpfile\0\0\0", 16);

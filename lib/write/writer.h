@@ -65,6 +65,8 @@ struct writer {
 					 * its format cannot omit them          */
 	uint64_t lost_cpus;             /* whose registers have no place in the format */
 	bool incomplete;                /* pages were lost: finish() says so    */
+	bool unmarked;                  /* set by finish(): nothing in the file says that it is
+					 * incomplete                           */
 };
 
 /* The arguments for a new writer; what they point to must outlive the writer. */
