@@ -33,7 +33,8 @@ test_everything_is_installed() {
 	(cd "$root" && echo bin/guestdump include/guestdump.h pkgconfig/guestdump.pc \
 		lib{,/*}/libguestdump.so share/bash-completion/completions/guestdump \
 		share/zsh/site-functions/_guestdump share/fish/vendor_completions.d/guestdump.fish \
-		share/doc/guestdump/examples/{dump,tinyvmm,vmm}.c share/guestdump/guestdump-1.schema.json
+		share/doc/guestdump/examples/{dump,tinyvmm,vmm}.c share/guestdump/guestdump-1.schema.json \
+		lib/systemd/system/guestdump-watch.service
 	for page in man/*.[1-9]; do echo "share/man/man${page##*.}/${page#man/}"; done) |
 		tr ' ' '\n' | sed 's,^lib.*\(/libguestdump\),lib*\1,' | sort -u >"$tmp/names"
 	while read -r name; do

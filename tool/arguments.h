@@ -29,6 +29,7 @@ struct arguments {
 	bool dry_run, detach, strict_space;
 	struct watch_policy policy;     /* of which these were given:           */
 	uint64_t policy_given;          /* see watch_conf_set_options()         */
+	bool check;                     /* the configuration only               */
 	const char *config;             /* a file; NULL: those of the system    */
 	bool json, pages, registers, tasks, callers;
 	long watch;                     /* the number of a job; 0: none         */

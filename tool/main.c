@@ -42,13 +42,17 @@ static const struct command commands[] = {
 	  "Show the formats, codecs, architectures and sources of this build", NULL },
 	{ "guests", CMD_GUESTS, { { NULL, NULL } }, NULL, cmd_guests,
 	  "List the running guests of this host and how each can be reached", NULL },
+	{ "watch", CMD_WATCH, { { "[GUEST...]", complete_guests } }, NULL, cmd_watch,
+	  "Keep reports and dumps of guests that crash, as a service",
+	  "GUEST is a name or process that guestdump guests lists, or how to open the guest; without "
+	  "one, all guests of this host are watched." },
 	{ "jobs", CMD_JOBS, { { NULL, NULL } }, NULL, cmd_jobs,
 	  "Show the dumps that were started with guestdump dump --detach", NULL },
 	{ "cancel", CMD_CANCEL, { { "ID", complete_jobs } }, "24442", cmd_cancel,
 	  "Stop a dump that was started with guestdump dump --detach", NULL },
 	{ "crashes", CMD_CRASHES, { { "[list|show|rm", complete_crash_verbs }, { "ID...]", complete_crashes } },
 	  "show 1c2f88a0", cmd_crashes,
-	  "List, show and remove the crashes of guests that guestdump watch has stored",
+	  "List, show and remove what guestdump watch has kept of crashes",
 	  "Without a word, all of them are listed. ID may be shortened; show also takes the name of a guest." },
 };
 

@@ -139,6 +139,8 @@ const struct option_row option_rows[] = {
 	{ 0,   "config",          "FILE",          TO(config),                parse_text,
 	  CMD_WATCH | CMD_CRASHES, "read this file and the drop-ins in FILE.d instead of "
 	  "/etc/guestdump/watch.conf", complete_files },
+	{ 0,   "check",           NULL,            TO(check),                 parse_flag,
+	  CMD_WATCH, "read the configuration, print what would be done, and end" },
 	WATCH_KEYS(POLICY_OPTION)
 
 	{ .help = "Input" },

@@ -53,6 +53,7 @@ int cmd_stacks(struct arguments *args);
 int cmd_report(struct arguments *args);
 int cmd_list(struct arguments *args);
 int cmd_guests(struct arguments *args);
+int cmd_watch(struct arguments *args);
 int cmd_jobs(struct arguments *args);
 int cmd_cancel(struct arguments *args);
 int cmd_crashes(struct arguments *args);
