@@ -94,14 +94,20 @@ static bool lime_has_record(struct bytes *in, uint64_t off)
 }
 
 /* Whether the next record begins at @off, where the bytes of record @r should, and none begins
- * after them: those could begin with a record's header by chance.
+ * after them: those could begin with a record's header by chance.  If both are possible, the
+ * file is marked as incomplete, and the bytes are memory.
  */
-static bool lime_is_zero_block(struct bytes *in, uint64_t off, const struct lime_record *r)
+static bool lime_is_zero_block(struct bytes *in, uint64_t off, const struct lime_record *r,
+			       struct image *image)
 {
+	const uint64_t rest = in->size - off;
+
 	if (!lime_has_record(in, off))
 		return false;
-	return r->size > in->size - off ||
-	       (r->size < in->size - off && !lime_has_record(in, off + r->size));
+	if (r->size > rest || (r->size < rest && !lime_has_record(in, off + r->size)))
+		return true;
+	image->incomplete = true;
+	return false;
 }
 
 static struct gdump_error *lime_read_records(struct pieces_source *p)
@@ -121,7 +127,7 @@ static struct gdump_error *lime_read_records(struct pieces_source *p)
 			return err;
 		off += LIME_HEADER_SIZE;
 		err = image_add_range(image, r.paddr, r.size, GDUMP_RANGE_RAM);
-		if (!err && lime_is_zero_block(in, off, &r)) {
+		if (!err && lime_is_zero_block(in, off, &r, image)) {
 			err = pieces_add(&p->pieces, r.paddr, r.size, PIECE_ZERO);
 			len = 0;
 			continue;

@@ -177,6 +177,30 @@ static void test_hostile(void)
 	blob_free(&b);
 }
 
+/* Bytes that begin as a record does may be one, after a block of zeros without bytes, or memory. */
+static void test_two_readings(void)
+{
+	struct blob b = { 0 };
+	struct gdump *g;
+
+	put_header(&b, 0, 2 * PAGE - 1);
+	put_header(&b, 0x100000, 0x100000 + PAGE - 1);
+	blob_put(&b, NULL, PAGE);
+	blob_save(&b, "zero.lime");
+	CHECK_OK(open_dump("zero.lime", &g));
+	CHECK(!gdump_info(g)->incomplete);
+	CHECK_INT(gdump_info(g)->num_ranges, 2);
+	gdump_close(g);
+
+	blob_put(&b, NULL, PAGE - HEADER);
+	blob_save(&b, "two.lime");
+	CHECK_OK(open_dump("two.lime", &g));
+	CHECK(gdump_info(g)->incomplete);
+	CHECK_INT(gdump_info(g)->num_ranges, 1);
+	gdump_close(g);
+	blob_free(&b);
+}
+
 /* Which of two records for the same memory is right nobody knows. */
 static void test_overlap(void)
 {
@@ -198,6 +222,7 @@ int main(void)
 	test_pipe();
 	test_cut_short();
 	test_hostile();
+	test_two_readings();
 	test_overlap();
 	dumpfile_done();
 	return check_done();
