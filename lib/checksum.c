@@ -74,7 +74,9 @@ static uint32_t crc_add_zeros(uint32_t crc, size_t num)
  */
 static uint32_t crc_of_piece(const void *buf, size_t len, size_t after)
 {
-	return crc_add_zeros(crc_plain(buf, len), after);
+	const uint32_t crc = crc_plain(buf, len);
+
+	return after ? crc_add_zeros(crc, after) : crc;
 }
 
 struct checksum *checksum_create(uint64_t size)
@@ -184,11 +186,10 @@ static struct gdump_error *checksum_broken(const char *what)
 	return error_new(GDUMP_ERR_CORRUPT, "the checksum trailer is broken: %s", what);
 }
 
+/* Without a cursor: there is one for each 4 KiB of a file. */
 static uint32_t crc_get(const unsigned char *p)
 {
-	struct cursor c = cursor_init(p, CRC_SIZE, false, true);
-
-	return get_u32(&c);
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 /* A footer whose magic has only a few wrong bits is a damaged footer. */

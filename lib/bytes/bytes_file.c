@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,9 +25,10 @@ struct bytes_file {
 	struct bytes bytes;
 	int fd;
 	bool has_holes;                 /* worth asking where                   */
-	pthread_mutex_t lock;           /* guards the rest                      */
-	uint64_t data, data_end;        /* no hole is there: saves a system call for
-					 * each page                            */
+	_Atomic uint64_t data, data_end;        /* no hole is there: saves a system call
+						 * for each page.  If another thread
+						 * changes one of them only so far, a hole
+						 * counts as data, which is read as zeros */
 };
 
 struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *buf, size_t len)
@@ -93,14 +94,10 @@ static struct gdump_error *bytes_file_readv(struct bytes *b, uint64_t off, const
 	return err;
 }
 
-static bool bytes_file_is_data(struct bytes_file *f, uint64_t off)
+static bool bytes_file_is_data(const struct bytes_file *f, uint64_t off)
 {
-	bool is;
-
-	pthread_mutex_lock(&f->lock);
-	is = off >= f->data && off < f->data_end;
-	pthread_mutex_unlock(&f->lock);
-	return is;
+	return off >= atomic_load_explicit(&f->data, memory_order_relaxed) &&
+	       off < atomic_load_explicit(&f->data_end, memory_order_relaxed);
 }
 
 /* There is data at @off: note where it ends. */
@@ -110,10 +107,8 @@ static void bytes_file_note_data(struct bytes_file *f, uint64_t off)
 
 	if (end < 0)
 		return;
-	pthread_mutex_lock(&f->lock);
-	f->data = off;
-	f->data_end = (uint64_t)end;
-	pthread_mutex_unlock(&f->lock);
+	atomic_store_explicit(&f->data, off, memory_order_relaxed);
+	atomic_store_explicit(&f->data_end, (uint64_t)end, memory_order_relaxed);
 }
 
 static uint64_t bytes_file_hole(struct bytes *b, uint64_t off, uint64_t len)
@@ -135,7 +130,6 @@ static void bytes_file_close(struct bytes *b)
 {
 	struct bytes_file *f = (struct bytes_file *)b;
 
-	pthread_mutex_destroy(&f->lock);
 	close(f->fd);
 	free(f);
 }
@@ -187,7 +181,6 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 		return error_nomem();
 	f->bytes = (struct bytes){ .ops = &bytes_file_ops, .size = (uint64_t)size, .kind = "" };
 	f->fd = TAKE_FD(fd);
-	pthread_mutex_init(&f->lock, NULL);
 	f->has_holes = S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < (uint64_t)size;
 	*ret = &f->bytes;
 	return NULL;
