@@ -34,7 +34,7 @@ static struct gdump_error *kdump_read_area(struct kdump_source *k, uint64_t off,
 	if (size > MAX_NOTES)
 		return error_new(GDUMP_ERR_CORRUPT, "a size of %" PRIu64 " bytes is too large",
 				 size);
-	buf = malloc(size + 1);
+	buf = malloc(MIN(size, k->in->size) + 1);       /* if it is not in the file, that fails */
 	if (!buf)
 		return error_nomem();
 	err = bytes_read(k->in, off, buf, size);
