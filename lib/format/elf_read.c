@@ -15,12 +15,12 @@
 #include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
-#include "elf_proof.h"
+#include "file_proof.h"
 #include "pieces_source.h"
 
 struct elf_source {
 	struct pieces_source base;
-	struct elf_proof proof;
+	struct file_proof proof;
 };
 
 static bool elf_probe(const unsigned char *head, size_t len)
@@ -63,7 +63,7 @@ static struct gdump_error *elf_read_load(struct elf_source *s, const struct elf_
 	if (!filesz)
 		return NULL;
 	err = pieces_add(&e->pieces, p->paddr, filesz, p->off);
-	return err ? err : elf_proof_add(&s->proof, true, p->paddr, filesz, p->off);
+	return err ? err : file_proof_add(&s->proof, true, p->paddr, filesz, p->off);
 }
 
 /* The core of a process has virtual addresses, but no physical ones. */
@@ -100,18 +100,19 @@ static struct gdump_error *elf_read_memory(struct elf_source *e, const struct el
 /* What else of the file is named: headers and notes */
 static struct gdump_error *elf_name_rest(struct elf_source *e, const struct elf_header *h)
 {
-	struct gdump_error *err = elf_proof_add(&e->proof, false, 0, elf_ehdr_size(h->is64), 0);
+	struct gdump_error *err = file_proof_add(&e->proof, false, 0, elf_ehdr_size(h->is64), 0);
 
+	e->proof.what = "ELF program headers";
 	e->proof.has_sections = h->shnum > 1;
 	if (!err)
-		err = elf_proof_add(&e->proof, false, 0, h->phnum * h->phentsize, h->phoff);
+		err = file_proof_add(&e->proof, false, 0, h->phnum * h->phentsize, h->phoff);
 	if (!err && h->shoff && h->shoff < e->base.in->size)
-		err = elf_proof_add(&e->proof, false, 0, elf_shdr_size(h->is64), h->shoff);
+		err = file_proof_add(&e->proof, false, 0, elf_shdr_size(h->is64), h->shoff);
 	for (size_t i = 0; !err && i < h->phnum; i++) {
 		const struct elf_phdr *p = &h->phdrs[i];
 
 		if (p->type == PT_NOTE && range_fits(p->off, p->filesz, e->base.in->size))
-			err = elf_proof_add(&e->proof, false, 0, p->filesz, p->off);
+			err = file_proof_add(&e->proof, false, 0, p->filesz, p->off);
 	}
 	return err;
 }
@@ -119,7 +120,7 @@ static struct gdump_error *elf_name_rest(struct elf_source *e, const struct elf_
 static struct gdump_error *elf_verify(struct source *s, struct damage *to)
 {
 	struct elf_source *e = (struct elf_source *)s;
-	struct gdump_error *err = s->image.incomplete ? NULL : elf_proof_check(&e->proof, e->base.in);
+	struct gdump_error *err = s->image.incomplete ? NULL : file_proof_check(&e->proof, e->base.in);
 
 	to->tables |= err != NULL;
 	return err;
@@ -131,14 +132,14 @@ static struct gdump_error *elf_affected(struct source *s, const struct bytes *fi
 	struct elf_source *e = (struct elf_source *)s;
 
 	(void)file;
-	return elf_proof_affected(&e->proof, broken, to);
+	return file_proof_affected(&e->proof, broken, to);
 }
 
 static void elf_source_close(struct source *s)
 {
 	struct elf_source *e = (struct elf_source *)s;
 
-	elf_proof_deinit(&e->proof);
+	file_proof_deinit(&e->proof);
 	pieces_source_close(s);
 }
 

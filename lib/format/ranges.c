@@ -133,6 +133,9 @@ struct gdump_error *ranges_parse(const char *text, size_t len, struct ranges *re
 		err = ranges_parse_line(line, number, &r);
 		text = eol ? eol + 1 : end;
 	}
+	if (!err && !r.num)
+		err = error_new(GDUMP_ERR_CORRUPT,
+				"no line says where a range of memory is: the end of the file is missing");
 	if (err)
 		return err;
 	*ret = r;

@@ -18,9 +18,16 @@
 #include "../arch/arch.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "file_proof.h"
 #include "format.h"
 #include "pieces_source.h"
 #include "ranges.h"
+
+struct raw_source {
+	struct pieces_source base;
+	struct file_proof proof;        /* if the text says where all of the file belongs */
+	bool is_proved;
+};
 
 struct raw_writer {
 	struct writer writer;
@@ -36,12 +43,40 @@ static bool raw_probe(const unsigned char *head, size_t len)
 	return false;
 }
 
-static const struct source_ops raw_source_ops = PIECES_SOURCE_OPS("raw");
+static struct gdump_error *raw_verify(struct source *source, struct damage *to)
+{
+	struct raw_source *s = (struct raw_source *)source;
+	struct gdump_error *err = NULL;
+
+	if (s->is_proved && !source->image.incomplete)
+		err = file_proof_check(&s->proof, s->base.in);
+	to->tables |= err != NULL;
+	return err;
+}
+
+static void raw_source_close(struct source *source)
+{
+	struct raw_source *s = (struct raw_source *)source;
+
+	file_proof_deinit(&s->proof);
+	pieces_source_close(source);
+}
+
+static const struct source_ops raw_source_ops = {
+	.name = "raw",
+	.has_absent = true,
+	.read = pieces_source_read,
+	.scan = pieces_source_scan,
+	.gap = pieces_source_gap,
+	.verify = raw_verify,
+	.close = raw_source_close,
+};
 
 /* @size: of the file, before it was cut short, if it was */
-static struct gdump_error *raw_add_entry(struct pieces_source *p, const struct ranges_entry *e,
+static struct gdump_error *raw_add_entry(struct raw_source *s, const struct ranges_entry *e,
 					 uint64_t size)
 {
+	struct pieces_source *p = &s->base;
 	const uint64_t end = p->in->size;
 	const uint64_t there = e->off < end ? MIN(e->size, end - e->off) : 0;
 	struct gdump_error *err;
@@ -51,22 +86,27 @@ static struct gdump_error *raw_add_entry(struct pieces_source *p, const struct r
 				 "range 0x%" PRIx64 ":0x%" PRIx64 "@0x%" PRIx64 " is not in the file, which has 0x%" PRIx64 " bytes",
 				 e->paddr, e->size, e->off, size);
 	err = image_add_range(&p->source.image, e->paddr, e->size, e->kind);
+	if (!err)
+		err = file_proof_add(&s->proof, true, e->paddr, there, e->off);
 	return err || !there ? err : pieces_add(&p->pieces, e->paddr, there, e->off);
 }
 
-static struct gdump_error *raw_add_entries(struct pieces_source *p, const struct ranges *ranges)
+static struct gdump_error *raw_add_entries(struct raw_source *s, const struct ranges *ranges)
 {
+	struct pieces_source *p = &s->base;
 	struct gdump_error *err = NULL;
 
 	for (size_t i = 0; !err && i < ranges->num; i++)
-		err = raw_add_entry(p, &ranges->list[i], MAX(ranges->file_size, p->in->size));
+		err = raw_add_entry(s, &ranges->list[i], MAX(ranges->file_size, p->in->size));
 	if (!err && !pieces_sort(&p->pieces))
 		err = error_new(GDUMP_ERR_USAGE, "two ranges contain the same memory");
 	return err;
 }
 
-static struct gdump_error *raw_fill_image(struct pieces_source *p, const struct ranges *ranges)
+/* Without the size of the file, the ranges are those that a user wants, not all. */
+static struct gdump_error *raw_fill_image(struct raw_source *s, const struct ranges *ranges)
 {
+	struct pieces_source *p = &s->base;
 	struct image *image = &p->source.image;
 	struct gdump_error *err;
 
@@ -80,17 +120,19 @@ static struct gdump_error *raw_fill_image(struct pieces_source *p, const struct 
 	image->is64 = !ranges->machine || arch_by_machine(ranges->machine)->is64;
 	image->page_size = ranges->page_size;
 	snprintf(image->detail, sizeof(image->detail), "raw memory");
-	err = raw_add_entries(p, ranges);
+	s->proof.what = "lines of the .ranges file";
+	s->is_proved = ranges->file_size != 0;
+	err = raw_add_entries(s, ranges);
 	return err ? err : pieces_source_seal(p);
 }
 
 static struct gdump_error *raw_open_at(struct bytes *in, const struct ranges *ranges,
 				       struct source **ret)
 {
-	struct pieces_source *p = pieces_source_create(sizeof(*p), &raw_source_ops, in);
-	struct gdump_error *err = p ? raw_fill_image(p, ranges) : error_nomem();
+	struct raw_source *s = pieces_source_create(sizeof(*s), &raw_source_ops, in);
+	struct gdump_error *err = s ? raw_fill_image(s, ranges) : error_nomem();
 
-	return pieces_source_opened(p, err, ret);
+	return pieces_source_opened(s ? &s->base : NULL, err, ret);
 }
 
 /* Without ranges, the offset of each byte is its address. */

@@ -14,6 +14,7 @@
  * name of a field as mkdump --fields has it, with digits as #, or "appended".  They must be
  * exactly those that are found.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +50,9 @@ static void try(const struct subject *s, const char *name, size_t len)
 
 	if (!now.data && !memory_init(&now))
 		exit(1);
-	subject_write(path, s->bytes, len);
+	subject_write(s, s->bytes, len);
 	found.num_tried++;
-	if (memory_look(&now, path) && !memory_is_same(&now, &s->memory))
+	if (memory_look(&now, s) && !memory_is_same(&now, &s->memory))
 		take_note(name);
 }
 
@@ -142,6 +143,18 @@ static int compare(const struct subject *s)
 	return status;
 }
 
+/* A dump may be several files. */
+static void remove_all(void)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
 static int try_all(const char *mkdump, const char *text)
 {
 	static struct subject s;
@@ -158,6 +171,7 @@ static int try_all(const char *mkdump, const char *text)
 		fprintf(stderr, "%s: not good, or too large\n", text);
 	}
 	subject_deinit(&s);
+	remove_all();
 	return status;
 }
 
@@ -171,7 +185,6 @@ int main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/dump", dir);
 	for (int i = 2; i < argc; i++)
 		status |= try_all(argv[1], argv[i]);
-	unlink(path);
 	rmdir(dir);
 	return status;
 }

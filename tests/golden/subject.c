@@ -6,15 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const unsigned char zero_unit[UNIT];
 
-void subject_write(const char *path, const void *buf, size_t len)
+void subject_write(const struct subject *s, const void *buf, size_t len)
 {
-	FILE *f = fopen(path, "wb");
+	FILE *f = fopen(s->path, "wb");
 
 	if (!f || fwrite(buf, 1, len, f) != len || fclose(f)) {
-		perror(path);
+		perror(s->path);
 		exit(1);
 	}
 }
@@ -47,15 +48,22 @@ static void memory_read(struct memory *m, struct gdump *g, const struct gdump_ra
 	}
 }
 
-bool memory_look(struct memory *m, const char *path)
+bool memory_look(struct memory *m, const struct subject *s)
 {
+	const char *parts[MAX_INPUTS];
+	const struct gdump_open_options how = {
+		.size = sizeof(how), .parts = parts, .num_parts = s->num_inputs - 1,
+		.key_file = *s->key ? s->key : NULL,
+	};
 	const struct gdump_write_options opt = { .size = sizeof(opt), .threads = 1 };
 	const struct gdump_info *info;
 	struct gdump *g = NULL;
 	bool good;
 
 	m->num = 0;
-	if (failed(gdump_open(path, NULL, &g)))
+	for (size_t i = 1; i < s->num_inputs; i++)
+		parts[i - 1] = s->inputs[i];
+	if (failed(gdump_open(s->inputs[0], &how, &g)))
 		return false;
 	info = gdump_info(g);
 	good = !info->incomplete && info->num_ranges <= MAX_RANGES && !failed(gdump_verify(g, &opt));
@@ -80,6 +88,7 @@ bool memory_is_same(const struct memory *a, const struct memory *b)
 void subject_name(const struct subject *s, size_t off, char *name, size_t size)
 {
 	const struct field *best = NULL;
+	const char *p;
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->num_fields; i++) {
@@ -88,7 +97,8 @@ void subject_name(const struct subject *s, size_t off, char *name, size_t size)
 		if (f->off <= off && (!best || f->off >= best->off))
 			best = f;
 	}
-	for (const char *p = best ? best->name : "start"; *p && n + 1 < size; p++) {
+	p = best ? best->name : "start";
+	for (p += strncmp(p, "in.", 3) ? 0 : 3; *p && n + 1 < size; p++) {
 		const bool digit = *p >= '0' && *p <= '9';
 
 		if (!digit || !n || name[n - 1] != '#')
@@ -126,6 +136,8 @@ static void subject_find_pages(struct subject *s)
 			s->is_dense[off] = true;
 		if (!strncmp(f->name, "memory", 6))
 			subject_find_zero_pages(s, f->off);
+		if (strstr(f->name, ".memory"))
+			memset(s->is_page + f->off, true, f->size);
 	}
 	for (size_t i = 0; i < s->memory.num; i++) {
 		if (s->memory.there[i] && memcmp(s->memory.data[i], zero_unit, UNIT))
@@ -144,12 +156,42 @@ static bool subject_make(struct subject *s, const char *mkdump, const char *path
 	       fscanf(f, "%63s %" SCNu64 " %u", s->fields[s->num_fields].name,
 		      &s->fields[s->num_fields].off, &s->fields[s->num_fields].size) == 3)
 		s->num_fields++;
-	return f && !pclose(f) && s->num_fields;
+	return f && !pclose(f);
 }
 
-static bool subject_load(struct subject *s, const char *path)
+/* Of a raw file the text is changed. */
+static void subject_find_text(struct subject *s)
 {
-	FILE *f = fopen(path, "rb");
+	snprintf(s->path, sizeof(s->path), "%.*s.ranges", MAX_PATH - 8, s->inputs[0]);
+	if (access(s->path, R_OK)) {
+		strcpy(s->path, s->inputs[0]);
+		return;
+	}
+	s->fields[0] = (struct field){ .name = "ranges" };
+	s->num_fields = 1;
+}
+
+static bool subject_find_inputs(struct subject *s, const char *mkdump, const char *path)
+{
+	char command[1024];
+	FILE *f;
+
+	snprintf(command, sizeof(command), "'%s' --inputs '%s' '%s'", mkdump, s->text, path);
+	f = popen(command, "r");
+	while (f && s->num_inputs < MAX_INPUTS && fscanf(f, "%159s", s->inputs[s->num_inputs]) == 1)
+		s->num_inputs++;
+	if (!f || pclose(f) || !s->num_inputs || s->inputs[0][0] == '-')
+		return false;
+	snprintf(s->key, sizeof(s->key), "%.*s.key", MAX_PATH - 5, path);
+	if (access(s->key, R_OK))
+		s->key[0] = '\0';
+	subject_find_text(s);
+	return true;
+}
+
+static bool subject_load(struct subject *s)
+{
+	FILE *f = fopen(s->path, "rb");
 
 	s->good = calloc(3, MAX_FILE);
 	s->is_page = calloc(2 * MAX_FILE, sizeof(bool));
@@ -166,8 +208,9 @@ static bool subject_load(struct subject *s, const char *path)
 bool subject_init(struct subject *s, const char *mkdump, const char *text, const char *path)
 {
 	*s = (struct subject){ .text = text };
-	if (!memory_init(&s->memory) || !subject_make(s, mkdump, path) || !subject_load(s, path) ||
-	    !memory_look(&s->memory, path) || s->memory.num == MAX_UNITS)
+	if (!memory_init(&s->memory) || !subject_make(s, mkdump, path) ||
+	    !subject_find_inputs(s, mkdump, path) || !subject_load(s) || !s->num_fields ||
+	    !memory_look(&s->memory, s) || s->memory.num == MAX_UNITS)
 		return false;
 	subject_find_pages(s);
 	return true;

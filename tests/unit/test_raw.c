@@ -77,6 +77,8 @@ static void test_bad_text(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK_ERR(ranges_parse(bad[i], strlen(bad[i]), &r), GDUMP_ERR_CORRUPT,
 			  i < 2 ? "line 1: " : "line 2: ");
+	CHECK_ERR(ranges_parse(good, strlen(good) - 9, &r), GDUMP_ERR_CORRUPT,
+		  "no line says where a range of memory is");
 	CHECK_OK(ranges_parse(good, strlen(good), &r));
 	CHECK_INT(r.num, 1);
 	CHECK_INT(r.machine, 0);
