@@ -46,16 +46,23 @@ static struct gdump_error *checksum_view_look(struct checksum_view *v, uint64_t 
 
 	if (v->state[i] == REGION_GOOD)
 		return NULL;
-	if (!v->enforced) {
-		v->state[i] = REGION_READ;
-		return NULL;
-	}
 	if (v->state[i] != REGION_BROKEN) {
 		err = checksum_view_compare(v, i, buf);
 		if (err || v->state[i] == REGION_GOOD)
 			return err;
 	}
 	return checksum_mismatch(i * v->list.region, checksum_list_region_size(&v->list, i), false);
+}
+
+/* Something of the regions from @off up to @end was read: they are compared when they must fit. */
+static void checksum_view_note(struct checksum_view *v, uint64_t off, uint64_t end)
+{
+	if (off >= end)
+		return;
+	for (uint64_t i = off / v->list.region, last = (end - 1) / v->list.region; i <= last; i++) {
+		if (v->state[i] == REGION_UNREAD)
+			v->state[i] = REGION_READ;
+	}
 }
 
 /* [off, off + len) was read into @buf; what follows the regions is the checksum itself. */
@@ -65,6 +72,10 @@ static struct gdump_error *checksum_view_look_all(struct checksum_view *v, uint6
 	const uint64_t end = MIN(off + len, v->list.size);
 	struct gdump_error *err = NULL;
 
+	if (!v->enforced) {
+		checksum_view_note(v, off, end);
+		return NULL;
+	}
 	for (uint64_t i = off / v->list.region; !err && i < v->list.num; i++) {
 		const uint64_t start = i * v->list.region;
 		const bool whole = start >= off &&
@@ -96,13 +107,12 @@ static struct gdump_error *checksum_view_readv(struct bytes *b, uint64_t off,
 	return err;
 }
 
-/* A hole ends where a region begins that was not zero when the file was written. */
-static uint64_t checksum_view_hole(struct bytes *b, uint64_t off, uint64_t len)
+/* Where a region begins that was not zero when the file was written, a hole ends. */
+static uint64_t checksum_view_good_hole(const struct checksum_view *v, uint64_t off, uint64_t hole)
 {
-	struct checksum_view *v = (struct checksum_view *)b;
-	const uint64_t hole = bytes_hole(v->inner, off, len), first = off / v->list.region;
+	const uint64_t first = off / v->list.region;
 
-	for (uint64_t i = first; v->enforced && i < v->list.num; i++) {
+	for (uint64_t i = first; i < v->list.num; i++) {
 		const uint64_t start = i * v->list.region;
 
 		if (start >= off + hole)
@@ -111,6 +121,15 @@ static uint64_t checksum_view_hole(struct bytes *b, uint64_t off, uint64_t len)
 			return start > off ? start - off : 0;
 	}
 	return hole;
+}
+
+static uint64_t checksum_view_hole(struct bytes *b, uint64_t off, uint64_t len)
+{
+	struct checksum_view *v = (struct checksum_view *)b;
+
+	if (!v->enforced)
+		return bytes_hole(v->inner, off, len);
+	return checksum_view_good_hole(v, off, bytes_hole(v->inner, off, len));
 }
 
 static bool checksum_view_written(struct bytes *b, uint64_t off, uint64_t len)
