@@ -352,3 +352,20 @@ int crash_remove_place(const struct crash_place *p)
 		rc = errno;
 	return rc;
 }
+
+void crash_remove_empty(const struct crash_store *s, const char *path)
+{
+	const size_t root = strlen(s->root);
+	char *dir = strdup(path), *slash;
+	const char *name;
+	int parent, rc = 0;
+
+	while (dir && !rc && (slash = strrchr(dir, '/')) > dir + root) {
+		*slash = '\0';
+		parent = crash_open_parent(s, dir, &name);
+		rc = parent < 0 || unlinkat(parent, name, AT_REMOVEDIR);
+		if (parent >= 0)
+			close(parent);
+	}
+	free(dir);
+}

@@ -86,6 +86,9 @@ uint64_t crash_files_used(const struct crash_files *f);
 /* Remove the files in the directory and the directory: 0 or an errno; ENOTEMPTY: it has directories. */
 int crash_remove_place(const struct crash_place *p);
 
+/* A crash was removed: remove the directories that @path, which was in it, was the last in. */
+void crash_remove_empty(const struct crash_store *s, const char *path);
+
 /* --- crash_meta.c --- */
 
 /* The name of a guest as meta.json has it: a string, in which bytes that are not UTF-8 are escaped */

@@ -43,6 +43,14 @@ static bool has_reserved(const struct crash_store *s, const char *path)
 	return false;
 }
 
+/* No sum with a limit overflows. */
+static int64_t time_in(const json_t *meta)
+{
+	const json_int_t time = json_integer_value(json_object_get(meta, "time"));
+
+	return time < 0 || time > INT64_MAX / 4 ? 0 : time;
+}
+
 /* Takes @meta. */
 static bool entry_fill(struct crash_entry *e, const struct crash_store *s, const struct crash_place *p,
 		       json_t *meta)
@@ -63,7 +71,7 @@ static bool entry_fill(struct crash_entry *e, const struct crash_store *s, const
 	e->state = state_of(p, meta);
 	e->guest = json_string_value(json_object_get(meta, "guest"));
 	e->reason = json_string_value(json_object_get(meta, "reason"));
-	e->time = json_integer_value(json_object_get(meta, "time"));
+	e->time = time_in(meta);
 	e->first = json_is_true(json_object_get(meta, "first"));
 	e->has_dump = has_reserved(s, p->path);
 	for (size_t i = 0; i < files.num; i++)
@@ -180,8 +188,10 @@ bool crash_remove(const struct crash_entry *e, struct failure *why)
 		close(p.fd);
 	if (p.parent >= 0)
 		close(p.parent);
-	if (!rc)
+	if (!rc) {
+		crash_remove_empty(e->store, e->path);
 		return true;
+	}
 	errno = rc;
 	if (rc == EBUSY)
 		*why = failure_new(FAILURE_CRASH_BUSY, 0, "%s: this crash is being written; it cannot be removed yet", e->path);

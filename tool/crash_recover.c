@@ -95,6 +95,7 @@ static void recover_locked(const struct recovery *r, const struct crash_place *p
 		done.bytes = before > crash_files_used(files) ? before - crash_files_used(files) : 0;
 	} else {
 		rc = crash_remove_place(p);
+		crash_remove_empty(r->store, p->path);
 	}
 	if (rc)
 		done.problem = strerror(rc);

@@ -235,14 +235,32 @@ static bool make_directory(struct crash *c, const char *below, const char *base,
 	return crash_failed(why, c->store->root, "find a free name for a crash");
 }
 
-static bool begin_at(struct crash *c, const char *below, const struct crash_facts *facts, struct failure *why)
+/* The directory that it is to be in may vanish in between, when a crash in it is removed. */
+static bool make_all(struct crash *c, const char *below, struct failure *why)
 {
 	const char *base;
+
+	for (int tries = 0; tries < 10; tries++) {
+		c->parent = make_parents(c->store, below, &base, why);
+		if (c->parent >= 0 && make_directory(c, below, base, why))
+			return true;
+		if (why->errnum != ENOENT)
+			return false;
+		failure_deinit(why);
+		if (c->parent >= 0)
+			close(c->parent);
+		c->parent = -1;
+	}
+	errno = ENOENT;
+	return crash_failed(why, c->store->root, "create the directory of a crash in it");
+}
+
+static bool begin_at(struct crash *c, const char *below, const struct crash_facts *facts, struct failure *why)
+{
 	json_t *meta;
 	int rc;
 
-	c->parent = make_parents(c->store, below, &base, why);
-	if (c->parent < 0 || !make_directory(c, below, base, why))
+	if (!make_all(c, below, why))
 		return false;
 	crash_id_of(c->final, c->id);
 	meta = crash_meta_new(c, facts);
@@ -367,7 +385,7 @@ void crash_abandon(struct crash *c)
 		.name = c->path ? strrchr(c->path, '/') + 1 : NULL,
 	};
 
-	if (p.name && c->fd >= 0)
-		crash_remove_place(&p);
+	if (p.name && c->fd >= 0 && !crash_remove_place(&p))
+		crash_remove_empty(c->store, c->path);
 	crash_release(c);
 }

@@ -158,6 +158,8 @@ static void test_a_crash(void)
 		CHECK(!crash_is_throttled(s, "web/1", &limits, facts.time + 3600));
 		CHECK(!crash_is_throttled(s, "web_1", &limits, facts.time));
 		good(crash_remove(&list.entries[0], &why), &why);
+		/* nothing of it remains, but the root does */
+		CHECK(!rmdir(crash_store_root(s)));
 	}
 	crash_list_deinit(&list);
 	crash_store_close(s);
