@@ -259,6 +259,8 @@ static int remove_named(const struct arguments *args, const struct crash_list *l
 		by_id(list, args->words[i + 1], &status);
 	for (int i = 0; i < num && !status; i++) {
 		e = by_id(list, args->words[i + 1], &status);
+		if (!e)
+			break;
 		if (!crash_remove(e, &why))
 			status = failure_report(&why);
 		else

@@ -294,7 +294,13 @@ bool crash_file_is_incomplete(const struct crash_file *f)
 
 bool crash_file_is_dump(const struct crash_file *f)
 {
-	return f->is_file && !strncmp(f->name, CRASH_DUMP, strlen(CRASH_DUMP));
+	const char *rest = f->name + strlen(CRASH_DUMP);
+
+	if (!f->is_file || strncmp(f->name, CRASH_DUMP, strlen(CRASH_DUMP)))
+		return false;
+	if (*rest == '-')               /* a part of a split dump */
+		rest += 1 + strspn(rest + 1, "0123456789");
+	return !*rest || !strcmp(rest, CRASH_INCOMPLETE);
 }
 
 uint64_t crash_files_used(const struct crash_files *f)

@@ -12,22 +12,15 @@
 
 struct crash_store {
 	char *template, *root;
-	struct crash *open;             /* those that are being written by us   */
-	struct removed_dump {           /* for Throttle=                        */
-		char *guest;
-		int64_t time;
-	} *removed;
-	size_t num_removed;
 };
 
 struct crash {
-	struct crash_store *store;
-	struct crash *next;             /* in @store->open                      */
+	const struct crash_store *store;
 	int parent, fd;
 	char *path, *final;             /* NAME.incomplete and NAME             */
 	char id[17];
 	bool first;
-	uint64_t reserved;              /* bytes, of which @fd may have some already */
+	json_t *earlier;                /* "earlier_dumps" of meta.json         */
 };
 
 /* A directory below the root that is a crash, or that killed processes left */
@@ -101,13 +94,13 @@ json_t *crash_meta_new(const struct crash *c, const struct crash_facts *facts);
 bool crash_meta_add_files(json_t *meta, int fd, const char *path, const struct crash_files *files,
 			  struct failure *why);
 void crash_meta_end(json_t *meta, bool partial);
+/* Record in meta.json that there will be a dump, and that the directory will have @bytes. 0 or an errno */
+int crash_meta_reserve(const struct crash *c, uint64_t bytes);
 /* Replace meta.json, and sync it. 0 or an errno */
 int crash_meta_write(int fd, const json_t *meta);
 
 /* 16 hexadecimal digits */
 void crash_id_of(const char *path, char ret[17]);
-/* Remember a dump that is removed: it counts for Throttle=. */
-void crash_store_remember(struct crash_store *s, const char *guest, int64_t time);
 /* Create the file @name in @fd, with that content, synced; it has its name when it is whole.
  * 0 or an errno
  */
@@ -121,6 +114,10 @@ struct crash_disk {
 	uint64_t pending;               /* is reserved, and not written         */
 };
 
+/* The dumps of @guest after @since, also of crashes that have been removed: an array of "id" and "time",
+ * at most 1000
+ */
+json_t *crash_dumps_of(const struct crash_list *list, const char *guest, int64_t since);
 /* Doom what is older than MaxAge. */
 void crash_doom_old(struct crash_list *list, const struct crash_limits *limits, int64_t now);
 /* Doom what has to go for @need bytes, the crash of @guest, which is in @list, being written. */

@@ -9,6 +9,8 @@
 
 #include "crash_dir.h"
 
+enum { MAX_DUMPS = 1000 };
+
 const char *crash_state_name(enum crash_state state)
 {
 	static const char *const names[] = {
@@ -33,20 +35,10 @@ static enum crash_state state_of(const struct crash_place *p, const json_t *meta
 	return locked ? CRASH_WRITING : CRASH_LEFT;
 }
 
-/* Whether this process has reserved room for a dump in the crash @path */
-static bool has_reserved(const struct crash_store *s, const char *path)
-{
-	for (const struct crash *c = s->open; c; c = c->next) {
-		if (c->path && !strcmp(c->path, path))
-			return c->reserved;
-	}
-	return false;
-}
-
 /* No sum with a limit overflows. */
-static int64_t time_in(const json_t *meta)
+static int64_t time_in(const json_t *o)
 {
-	const json_int_t time = json_integer_value(json_object_get(meta, "time"));
+	const json_int_t time = json_integer_value(json_object_get(o, "time"));
 
 	return time < 0 || time > INT64_MAX / 4 ? 0 : time;
 }
@@ -56,16 +48,16 @@ static bool entry_fill(struct crash_entry *e, const struct crash_store *s, const
 		       json_t *meta)
 {
 	const size_t len = strlen(p->path) - strlen(p->suffix);
-	char *name = strndup(p->path, len);
+	char *path = strdup(p->path), *name = strndup(p->path, len);
 	struct crash_files files;
 
-	*e = (struct crash_entry){ .path = strdup(p->path), .meta = meta, .store = s };
-	if (!e->path || !name || crash_files_read(p->fd, &files)) {
-		free(e->path);
+	if (!path || !name || crash_files_read(p->fd, &files)) {
+		free(path);
 		free(name);
 		json_decref(meta);
 		return false;
 	}
+	*e = (struct crash_entry){ .path = path, .meta = meta, .store = s };
 	crash_id_of(name, e->id);
 	free(name);
 	e->state = state_of(p, meta);
@@ -73,10 +65,12 @@ static bool entry_fill(struct crash_entry *e, const struct crash_store *s, const
 	e->reason = json_string_value(json_object_get(meta, "reason"));
 	e->time = time_in(meta);
 	e->first = json_is_true(json_object_get(meta, "first"));
-	e->has_dump = has_reserved(s, p->path);
+	e->has_dump = e->state == CRASH_WRITING && json_is_true(json_object_get(meta, "has_dump"));
 	for (size_t i = 0; i < files.num; i++)
 		e->has_dump |= crash_file_is_dump(&files.files[i]);
 	e->bytes = crash_files_used(&files);
+	if (e->state == CRASH_WRITING && json_integer_value(json_object_get(meta, "bytes")) > 0)
+		e->reserved = (uint64_t)json_integer_value(json_object_get(meta, "bytes"));
 	crash_files_deinit(&files);
 	return true;
 }
@@ -127,6 +121,33 @@ bool crash_list_add(struct crash_list *list, const struct crash_store *s, struct
 	if (list->num)
 		qsort(list->entries, list->num, sizeof(*list->entries), by_time);
 	return !w.no_memory || crash_no_memory(why);
+}
+
+static void add_dump(json_t *dumps, json_t *seen, const char *id, int64_t time, int64_t since)
+{
+	if (!id || time <= since || json_object_get(seen, id) || json_array_size(dumps) >= MAX_DUMPS)
+		return;
+	json_object_set_new(seen, id, json_true());
+	json_array_append_new(dumps, json_pack("{s:s, s:I}", "id", id, "time", (json_int_t)time));
+}
+
+json_t *crash_dumps_of(const struct crash_list *list, const char *guest, int64_t since)
+{
+	json_t *dumps = json_array(), *seen = json_object(), *earlier;
+	size_t k;
+
+	for (size_t i = 0; i < list->num; i++) {
+		const struct crash_entry *e = &list->entries[i];
+
+		if (strcmp(e->guest, guest))
+			continue;
+		json_array_foreach(json_object_get(e->meta, "earlier_dumps"), k, earlier)
+			add_dump(dumps, seen, json_string_value(json_object_get(earlier, "id")), time_in(earlier), since);
+		if (e->has_dump)
+			add_dump(dumps, seen, e->id, e->time, since);
+	}
+	json_decref(seen);
+	return dumps;
 }
 
 void crash_list_deinit(struct crash_list *list)

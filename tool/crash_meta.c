@@ -49,7 +49,7 @@ json_t *crash_meta_new(const struct crash *c, const struct crash_facts *f)
 	const bool has_host = !uname(&host);
 
 	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:n, s:b,"
-		" s:o, s:o, s:s, s:o, s:n, s:b, s:[]}",
+		" s:o, s:o, s:s, s:o, s:n, s:b, s:[], s:O}",
 		"schema", JSON_SCHEMA, "type", "crash", "id", c->id, "state", "writing",
 		"path", json_string_of(c->final), "guest", crash_guest(f->guest),
 		"uuid", json_string_of(f->uuid), "source", json_string_of(f->source),
@@ -60,13 +60,28 @@ json_t *crash_meta_new(const struct crash *c, const struct crash_facts *f)
 		"time", (json_int_t)f->time, "end_time", "first", c->first,
 		"action", json_string_of(f->action), "notes", json_crash_notes(f->notes),
 		"version", GUESTDUMP_VERSION, "kernel", json_string_of(has_host ? host.release : NULL),
-		"bytes", "has_dump", false, "files");
+		"bytes", "has_dump", false, "files",
+		"earlier_dumps", c->earlier);
 }
 
 void crash_meta_end(json_t *meta, bool partial)
 {
 	json_object_set_new(meta, "state", json_string(partial ? "partial" : "whole"));
 	json_object_set_new(meta, "end_time", json_count((uint64_t)time(NULL)));
+}
+
+int crash_meta_reserve(const struct crash *c, uint64_t bytes)
+{
+	json_t *meta = crash_meta_read(c->store, c->fd);
+	int rc;
+
+	if (!meta)
+		return ENOENT;
+	json_object_set_new(meta, "bytes", json_count(bytes));
+	json_object_set_new(meta, "has_dump", json_true());
+	rc = crash_meta_write(c->fd, meta);
+	json_decref(meta);
+	return rc;
 }
 
 /* Sync the file, and describe it; NULL and errno */

@@ -17,7 +17,7 @@
 #include "json.h"
 
 struct recovery {
-	struct crash_store *store;
+	const struct crash_store *store;
 	crash_recovered_fn *fn;
 	void *arg;
 };
@@ -125,7 +125,7 @@ static bool recover_place(void *arg, const struct crash_place *p)
 	return true;
 }
 
-bool crash_recover(struct crash_store *s, crash_recovered_fn *fn, void *arg, struct failure *why)
+bool crash_recover(const struct crash_store *s, crash_recovered_fn *fn, void *arg, struct failure *why)
 {
 	struct recovery r = { s, fn, arg };
 

@@ -7,8 +7,10 @@
  * that will be enough: a crash that does not fit anyway must not cost another one.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -29,7 +31,9 @@ static bool is_of(const struct crash_entry *e, const char *guest)
 	return !strcmp(e->guest, guest);
 }
 
-/* Whether the series that the @i-th crash is the first of may go on */
+/* Whether the series that the @i-th crash is the first or the latest of may continue: the first shows the
+ * cause, and the latest says that there is a series, and which dumps there were.
+ */
 static bool series_lasts(const struct crash_list *list, size_t i, const struct crash_limits *limits, int64_t now)
 {
 	const struct crash_entry *e = &list->entries[i];
@@ -38,7 +42,7 @@ static bool series_lasts(const struct crash_list *list, size_t i, const struct c
 	for (size_t k = i + 1; k < list->num; k++) {
 		if (!is_of(&list->entries[k], e->guest))
 			continue;
-		if (list->entries[k].first)
+		if (list->entries[k].first || !e->first)
 			return false;
 		last = list->entries[k].time;
 	}
@@ -49,9 +53,8 @@ static bool may_go(const struct crash_list *list, size_t i, const struct crash_l
 {
 	const struct crash_entry *e = &list->entries[i];
 
-	if (e->doomed || (e->state != CRASH_WHOLE && e->state != CRASH_IS_PARTIAL))
-		return false;
-	return !e->first || !series_lasts(list, i, limits, now);
+	return !e->doomed && (e->state == CRASH_WHOLE || e->state == CRASH_IS_PARTIAL) &&
+	       !series_lasts(list, i, limits, now);
 }
 
 void crash_doom_old(struct crash_list *list, const struct crash_limits *limits, int64_t now)
@@ -148,87 +151,115 @@ void crash_room_plan(struct crash_list *list, const struct crash_limits *limits,
 static const struct crash_entry *entry_of(const struct crash_list *list, const struct crash *c)
 {
 	for (size_t i = 0; i < list->num; i++) {
-		if (c->path && !strcmp(list->entries[i].path, c->path))
+		if (!strcmp(list->entries[i].path, c->path))
 			return &list->entries[i];
 	}
 	return NULL;
 }
 
-static bool disk_read(const struct crash_store *s, const struct crash_list *list, struct crash_disk *ret,
-		      struct failure *why)
+static bool disk_read(const struct crash_store *s, const struct crash_list *list, const struct crash_entry *own,
+		      struct crash_disk *ret, struct failure *why)
 {
 	struct statvfs st;
 
 	if (statvfs(s->root, &st))
 		return crash_failed(why, s->root, "find out how much space is free");
 	*ret = (struct crash_disk){ .total = (uint64_t)st.f_blocks * st.f_frsize, .free = (uint64_t)st.f_bavail * st.f_frsize };
-	for (const struct crash *c = s->open; c; c = c->next) {
-		const struct crash_entry *e = entry_of(list, c);
-
-		ret->pending += sub(c->reserved, e ? e->bytes : 0);
+	for (size_t i = 0; i < list->num; i++) {
+		if (&list->entries[i] != own)
+			ret->pending += sub(list->entries[i].reserved, list->entries[i].bytes);
 	}
 	return true;
 }
 
 /* Remove what is doomed. Returns false if something cannot be removed. */
-static bool remove_doomed(struct crash_store *s, const struct crash_list *list, crash_removed_fn *fn, void *arg,
-			  struct failure *why, struct crash_room *room)
+static bool remove_doomed(const struct crash_list *list, crash_removed_fn *fn, void *arg, struct failure *why,
+			  struct crash_room *room)
 {
 	for (size_t i = 0; i < list->num; i++) {
 		const struct crash_entry *e = &list->entries[i];
 
 		if (!e->doomed)
 			continue;
-		if (!crash_remove(e, why))
-			return false;
+		if (!crash_remove(e, why)) {
+			if (why->errnum != ENOENT)
+				return false;
+			failure_deinit(why);    /* somebody else did */
+			continue;
+		}
 		room->num_removed++;
 		room->bytes_removed += e->bytes;
-		if (e->has_dump)
-			crash_store_remember(s, e->guest, e->time);
 		if (fn)
 			fn(arg, e);
 	}
 	return true;
 }
 
-bool crash_make_room(struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
-		     crash_removed_fn *fn, void *arg, struct failure *why, struct crash_room *ret)
+static bool room_make(const struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
+		      crash_removed_fn *fn, void *arg, struct failure *why, struct crash_list *list,
+		      struct crash_room *ret)
 {
-	struct crash_list list = { 0 };
 	const struct crash_entry *own;
 	struct crash_disk disk;
 	struct crash_room room;
-	bool good;
 
-	c->reserved = 0;
-	if (!crash_list_add(&list, c->store, why))
+	if (!crash_list_add(list, c->store, why))
 		return false;
-	own = entry_of(&list, c);
-	good = disk_read(c->store, &list, &disk, why);
-	if (good) {
-		crash_room_plan(&list, limits, &disk, own ? own->guest : "", need, now, &room);
-		good = remove_doomed(c->store, &list, fn, arg, why, &room);
+	own = entry_of(list, c);
+	if (!own) {
+		errno = ENOENT;
+		return crash_failed(why, c->path, "find this crash");
 	}
-	if (good) {
-		c->reserved = room.fits ? need + (own ? own->bytes : 0) : 0;
-		*ret = room;
-	}
+	if (!disk_read(c->store, list, own, &disk, why))
+		return false;
+	crash_room_plan(list, limits, &disk, own->guest, need, now, &room);
+	if (!remove_doomed(list, fn, arg, why, &room))
+		return false;
+	errno = room.fits ? crash_meta_reserve(c, need + own->bytes) : 0;
+	if (errno)
+		return crash_failed(why, c->path, "reserve space for this crash");
+	*ret = room;
+	return true;
+}
+
+/* One process at a time decides. -1: the file system has no locks. */
+static int room_lock(const struct crash_store *s)
+{
+	const int fd = open(s->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
+		;
+	return fd;
+}
+
+bool crash_make_room(const struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
+		     crash_removed_fn *fn, void *arg, struct failure *why, struct crash_room *ret)
+{
+	const int lock = room_lock(c->store);
+	struct crash_list list = { 0 };
+	const bool good = room_make(c, limits, need, now, fn, arg, why, &list, ret);
+
 	crash_list_deinit(&list);
+	if (lock >= 0)
+		close(lock);
 	return good;
 }
 
-bool crash_expire(struct crash_store *s, const struct crash_limits *limits, int64_t now,
+bool crash_expire(const struct crash_store *s, const struct crash_limits *limits, int64_t now,
 		  crash_removed_fn *fn, void *arg, struct failure *why)
 {
+	const int lock = room_lock(s);
 	struct crash_list list = { 0 };
 	struct crash_room room = { 0 };
-	bool good;
+	bool good = crash_list_add(&list, s, why);
 
-	if (!crash_list_add(&list, s, why))
-		return false;
-	crash_doom_old(&list, limits, now);
-	good = remove_doomed(s, &list, fn, arg, why, &room);
+	if (good) {
+		crash_doom_old(&list, limits, now);
+		good = remove_doomed(&list, fn, arg, why, &room);
+	}
 	crash_list_deinit(&list);
+	if (lock >= 0)
+		close(lock);
 	return good;
 }
 
@@ -236,22 +267,17 @@ bool crash_is_throttled(const struct crash_store *s, const char *guest, const st
 			int64_t now)
 {
 	const int64_t since = now - (int64_t)limits->throttle.seconds;
+	json_t *name = crash_guest(guest), *dumps;
 	struct crash_list list = { 0 };
-	unsigned int num = 0;
 	struct failure why;
-	json_t *name;
+	bool ret;
 
-	if (!limits->throttle.num)
-		return false;
-	name = crash_guest(guest);
-	guest = json_string_value(name);
-	if (!crash_list_add(&list, s, &why))
+	if (limits->throttle.num && !crash_list_add(&list, s, &why))
 		failure_deinit(&why);
-	for (size_t i = 0; i < list.num; i++)
-		num += list.entries[i].has_dump && list.entries[i].time > since && is_of(&list.entries[i], guest);
-	for (size_t i = 0; i < s->num_removed; i++)
-		num += s->removed[i].time > since && !strcmp(s->removed[i].guest, guest);
+	dumps = crash_dumps_of(&list, json_string_value(name), since);
+	ret = limits->throttle.num && json_array_size(dumps) >= limits->throttle.num;
+	json_decref(dumps);
 	json_decref(name);
 	crash_list_deinit(&list);
-	return num >= limits->throttle.num;
+	return ret;
 }

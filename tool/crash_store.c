@@ -40,9 +40,6 @@ void crash_store_close(struct crash_store *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->num_removed; i++)
-		free(s->removed[i].guest);
-	free(s->removed);
 	free(s->template);
 	free(s->root);
 	free(s);
@@ -51,19 +48,6 @@ void crash_store_close(struct crash_store *s)
 const char *crash_store_root(const struct crash_store *s)
 {
 	return s->root;
-}
-
-void crash_store_remember(struct crash_store *s, const char *guest, int64_t time)
-{
-	struct removed_dump *grown = realloc(s->removed, (s->num_removed + 1) * sizeof(*grown));
-	char *copy = strdup(guest);
-
-	if (grown)
-		s->removed = grown;
-	if (grown && copy)
-		s->removed[s->num_removed++] = (struct removed_dump){ copy, time };
-	else
-		free(copy);
 }
 
 const char *crash_path(const struct crash *c)
@@ -93,18 +77,13 @@ int crash_fd(const struct crash *c)
 
 void crash_release(struct crash *c)
 {
-	struct crash **at;
-
 	if (!c)
 		return;
-	for (at = &c->store->open; *at && *at != c; at = &(*at)->next)
-		;
-	if (*at)
-		*at = c->next;
 	if (c->fd >= 0)
 		close(c->fd);
 	if (c->parent >= 0)
 		close(c->parent);
+	json_decref(c->earlier);
 	free(c->path);
 	free(c->final);
 	free(c);
@@ -112,34 +91,26 @@ void crash_release(struct crash *c)
 
 /* --- the beginning --- */
 
-/* Whether another crash of the guest makes this one a repetition */
-static bool is_repetition(const struct crash_store *s, const char *guest, int64_t since,
-			  const struct crash_list *list)
-{
-	for (size_t i = 0; i < s->num_removed; i++) {
-		if (!strcmp(s->removed[i].guest, guest) && s->removed[i].time > since)
-			return true;
-	}
-	for (size_t i = 0; i < list->num; i++) {
-		if (!strcmp(list->entries[i].guest, guest) && list->entries[i].time > since)
-			return true;
-	}
-	return false;
-}
-
-static bool find_series(struct crash_store *s, const struct crash_facts *facts, const struct crash_limits *limits,
-			struct failure *why, bool *first)
+/* What happened to the guest before: whether this is the first of a series, and earlier dumps */
+static bool find_series(struct crash *c, const struct crash_facts *facts, const struct crash_limits *limits,
+			struct failure *why)
 {
 	struct crash_list list = { 0 };
+	int64_t since;
 	json_t *guest;
 
-	*first = true;
+	c->first = true;
+	c->earlier = json_array();
 	if (!limits || !limits->throttle.seconds)
 		return true;
-	if (!crash_list_add(&list, s, why))
+	if (!crash_list_add(&list, c->store, why))
 		return false;
+	since = facts->time - (int64_t)limits->throttle.seconds;
 	guest = crash_guest(facts->guest);
-	*first = !is_repetition(s, json_string_value(guest), facts->time - (int64_t)limits->throttle.seconds, &list);
+	for (size_t i = 0; i < list.num; i++)
+		c->first &= list.entries[i].time <= since || strcmp(list.entries[i].guest, json_string_value(guest));
+	json_decref(c->earlier);
+	c->earlier = crash_dumps_of(&list, json_string_value(guest), since);
 	json_decref(guest);
 	crash_list_deinit(&list);
 	return true;
@@ -270,7 +241,7 @@ static bool begin_at(struct crash *c, const char *below, const struct crash_fact
 	return !rc || crash_failed(why, c->path, "write " CRASH_META);
 }
 
-bool crash_begin(struct crash_store *s, const struct crash_facts *facts, const struct crash_limits *limits,
+bool crash_begin(const struct crash_store *s, const struct crash_facts *facts, const struct crash_limits *limits,
 		 struct failure *why, struct crash **ret)
 {
 	struct crash *c = calloc(1, sizeof(*c));
@@ -278,14 +249,13 @@ bool crash_begin(struct crash_store *s, const struct crash_facts *facts, const s
 	bool good;
 
 	if (c)
-		*c = (struct crash){ .store = s, .parent = -1, .fd = -1, .next = s->open };
+		*c = (struct crash){ .store = s, .parent = -1, .fd = -1 };
 	if (!c || !below) {
 		free(c);
 		free(below);
 		return crash_no_memory(why);
 	}
-	s->open = c;
-	good = find_series(s, facts, limits, why, &c->first) && begin_at(c, below, facts, why);
+	good = find_series(c, facts, limits, why) && begin_at(c, below, facts, why);
 	free(below);
 	if (good)
 		*ret = c;

@@ -14,8 +14,8 @@
  * else is ever removed, and no symbolic link below the root is followed.
  *
  * A process forked after crash_begin() shares the lock and may write and finish the crash itself;
- * then the parent calls crash_release(). No function is to be called by two threads at once with the
- * same store.
+ * then the parent calls crash_release(). Many processes may use a directory at once, each with a store
+ * of its own; all that they have to know of each other is on the disk.
  *
  * A function that can fail returns false and fills @why, which the caller reports (failure_report())
  * or releases (failure_deinit()); @ret is not touched then.
@@ -87,7 +87,7 @@ const char *crash_store_root(const struct crash_store *s);
 /* Create NAME.incomplete with a first meta.json, and lock it. Missing directories are created, for
  * this user alone. @limits may be NULL: no series is known then.
  */
-bool crash_begin(struct crash_store *s, const struct crash_facts *facts, const struct crash_limits *limits,
+bool crash_begin(const struct crash_store *s, const struct crash_facts *facts, const struct crash_limits *limits,
 		 struct failure *why, struct crash **ret);
 /* Where files are to be written now, and where they will be. A file that is not whole is to have a
  * name that ends in ".incomplete", as gdump_write() does it.
@@ -124,7 +124,7 @@ struct crash_recovered {
 typedef void crash_recovered_fn(void *arg, const struct crash_recovered *r);
 
 /* Call it when the watcher starts: bring in order what killed processes left. */
-bool crash_recover(struct crash_store *s, crash_recovered_fn *fn, void *arg, struct failure *why);
+bool crash_recover(const struct crash_store *s, crash_recovered_fn *fn, void *arg, struct failure *why);
 
 /* --- what is there --- */
 
@@ -142,6 +142,7 @@ struct crash_entry {
 	bool first;                     /* of its series                        */
 	bool has_dump;                  /* not only a report                    */
 	uint64_t bytes;                 /* on the disk                          */
+	uint64_t reserved;              /* that it will have, if it is being written */
 	bool doomed;                    /* for crash_make_room()                */
 	const struct crash_store *store;
 };
@@ -175,18 +176,19 @@ struct crash_room {
 
 typedef void crash_removed_fn(void *arg, const struct crash_entry *e);
 
-/* Make room for @need more bytes in @c, and reserve them until @c is finished. First what is older
- * than MaxAge is removed. Then, if that is not enough and if removing will be, repetitions go, the
- * oldest first, and then the first crashes of series that have ended, the oldest first. The first of
- * a series that lasts is never removed, nor is what is being written. @fn may be NULL.
+/* Make room for @need more bytes in @c, and reserve them until @c is finished: other processes see that.
+ * First what is older than MaxAge is removed. Then, if that is not enough and if removing will be,
+ * repetitions go, the oldest first, and then the first crashes of series that have ended, the oldest
+ * first. The first and the latest crash of a series that may continue are never removed, nor is what is
+ * being written. @fn may be NULL.
  */
-bool crash_make_room(struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
+bool crash_make_room(const struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
 		     crash_removed_fn *fn, void *arg, struct failure *why, struct crash_room *ret);
 /* Remove what is older than MaxAge: call it once in a while. */
-bool crash_expire(struct crash_store *s, const struct crash_limits *limits, int64_t now,
+bool crash_expire(const struct crash_store *s, const struct crash_limits *limits, int64_t now,
 		  crash_removed_fn *fn, void *arg, struct failure *why);
 /* Whether @guest has had all the dumps that Throttle allows; then only a report is due. Dumps that
- * are being written count, and so do those that this process has removed since.
+ * are being written count, and so do those that have been removed since.
  */
 bool crash_is_throttled(const struct crash_store *s, const char *guest, const struct crash_limits *limits,
 			int64_t now);

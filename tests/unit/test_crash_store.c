@@ -19,6 +19,8 @@
 #include "no_commands.h"
 #include "random.h"
 
+enum { HOUR = 3600, NOW = 100 * HOUR, MIB = 1 << 20, NUM_CRASHES = 50 };
+
 static char dir[] = "/tmp/test_crash_store.XXXXXX";
 
 /* Nothing fails here. */
@@ -165,6 +167,40 @@ static void test_a_crash(void)
 	crash_store_close(s);
 }
 
+/* Two processes do not promise the same space twice, and a dump that will be written counts. */
+static void test_reservation(void)
+{
+	const struct crash_facts facts = { .guest = "vm", .reason = "panic", .time = NOW };
+	const struct crash_limits limits = { .throttle = { 1, 60 }, .max_use.bytes = 100 * MIB };
+	struct crash_store *s = store_open("reserve/%n/%s"), *t = store_open("reserve/%n/%s");
+	struct crash_room room;
+	struct failure why;
+	struct crash *c, *d;
+	char *path;
+
+	good(crash_begin(s, &facts, &limits, &why, &c), &why);
+	good(crash_begin(t, &facts, &limits, &why, &d), &why);
+	CHECK(crash_is_first(c) && !crash_is_first(d));
+	good(crash_make_room(c, &limits, 60 * MIB, NOW, NULL, NULL, &why, &room), &why);
+	CHECK(room.fits);
+	CHECK(crash_is_throttled(t, "vm", &limits, NOW));
+	good(crash_make_room(d, &limits, 60 * MIB, NOW, NULL, NULL, &why, &room), &why);
+	CHECK(!room.fits && room.available < 40 * MIB && !strcmp(room.limit, "MaxUse"));
+	good(crash_make_room(d, &limits, 30 * MIB, NOW, NULL, NULL, &why, &room), &why);
+	CHECK(room.fits);
+	crash_abandon(d);
+	good(crash_write_file(c, "vmcore", "small", 5, &why), &why);
+	good(crash_finish(c, &facts, &why, &path), &why);
+	free(path);
+	/* what it did not need is free again */
+	good(crash_begin(t, &facts, &limits, &why, &d), &why);
+	good(crash_make_room(d, &limits, 90 * MIB, NOW, NULL, NULL, &why, &room), &why);
+	CHECK(room.fits);
+	crash_abandon(d);
+	crash_store_close(s);
+	crash_store_close(t);
+}
+
 /* A name of a guest that is no UTF-8 counts for limits, too. */
 static void test_a_strange_name(void)
 {
@@ -213,9 +249,25 @@ static void test_obstacles(void)
 	crash_store_close(s);
 }
 
-/* --- what has to go --- */
+static void test_names_of_dumps(void)
+{
+	static const struct {
+		const char *name;
+		bool is_dump;
+	} cases[] = {
+		{ "vmcore", true }, { "vmcore.incomplete", true }, { "vmcore-1", true }, { "vmcore-12.incomplete", true },
+		{ "vmcore.log", false }, { "vmcore-dmesg.txt", false }, { "vmcor", false }, { "report.txt", false },
+	};
 
-enum { HOUR = 3600, NOW = 100 * HOUR };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct crash_file f = { .is_file = true };
+
+		snprintf(f.name, sizeof(f.name), "%s", cases[i].name);
+		CHECK_INT(crash_file_is_dump(&f), cases[i].is_dump);
+	}
+}
+
+/* --- what has to go --- */
 
 /* "GUEST TIME SIZE", with "1" behind it if it is the first of a series, "w" if it is being written */
 static struct crash_list list_of(const char *const *rows)
@@ -302,6 +354,7 @@ static void test_age_and_number(void)
 		"vm 100 10 w", NULL
 	};
 	static const char *const few[] = { "vm 99 100 1", "vm 100 10 w", NULL };
+	static const char *const others[] = { "db 97 100 1", "db 98 100", "db 99 100", "vm 100 10 1w", NULL };
 	const struct crash_disk disk = { .total = 10000, .free = 5000 };
 	struct crash_limits limits = { .throttle = { 3, 2 * HOUR }, .max_age_s = 50 * HOUR };
 	struct crash_room room;
@@ -319,6 +372,12 @@ static void test_age_and_number(void)
 	goes(few, &limits, &disk, 1, "", &room);
 	CHECK(!room.fits);
 	CHECK_STR(room.limit, "MaxPerGuest");
+	/* the first and the latest of another guest */
+	limits.max_per_guest = 0;
+	goes(others, &limits, &disk, 5100, "1", &room);
+	goes(others, &limits, &disk, 5101, "", &room);
+	CHECK(!room.fits);
+	limits.max_per_guest = 1;
 	/* without series, each is the first of one that has ended */
 	limits.throttle.seconds = 0;
 	goes(few, &limits, &disk, 1, "0", &room);
@@ -326,8 +385,6 @@ static void test_age_and_number(void)
 }
 
 /* --- a small disk --- */
-
-enum { MIB = 1 << 20, NUM_CRASHES = 50 };
 
 static uint64_t free_bytes(void)
 {
@@ -536,8 +593,10 @@ int main(void)
 	test_templates();
 	test_expansion();
 	test_a_crash();
+	test_reservation();
 	test_a_strange_name();
 	test_obstacles();
+	test_names_of_dumps();
 	test_retention();
 	test_age_and_number();
 	test_small_disk();
