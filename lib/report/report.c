@@ -215,7 +215,8 @@ static struct gdump_error *report_run(struct report *r, struct gdump_fact *root,
 struct gdump_error *report_read(struct source *s, const struct gdump_report_options *opt,
 				const struct gdump_fact **ret)
 {
-	struct report r = { .source = s, .opt = opt, .num_left = ARRAY_SIZE(sections) };
+	struct report r = { .source = s, .opt = opt, .panic_cpu = -1,
+			    .num_left = ARRAY_SIZE(sections) };
 	struct gdump_fact *places[ARRAY_SIZE(sections)];
 	struct gdump_fact *root;
 	struct gdump_error *err = facts_create("report", &root);

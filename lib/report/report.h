@@ -36,7 +36,9 @@ struct report {
 	const struct gdump_report_options *opt;
 	struct gdump_fact *verdicts, *problems;
 	bool is_blind;                  /* something that verdicts need is unknown */
-	bool panicked;
+	/* Verdicts to which later sections add; NULL: there is none */
+	struct gdump_fact *panic, *booting;
+	int32_t panic_cpu;              /* -1: unknown                          */
 	/* Only if has_kernel: */
 	bool has_kernel;
 	struct kernel kernel;

@@ -9,12 +9,14 @@
  *
  * Facts: Linux's kernel/watchdog.c and include/linux/hrtimer.h.
  */
+#include <string.h>
+
 #include "../arch/arch.h"
 #include "../kernel/state.h"
 #include "../util/bits.h"
 #include "report.h"
 
-enum { USUAL_THRESH = 10, MAX_THRESH = 60, SOFT_WATCHDOG = 2 };
+enum { SIGNATURE = 8, USUAL_THRESH = 10, MAX_THRESH = 60, SOFT_WATCHDOG = 2 };
 
 static const uint64_t cpus_second = 1000000000;
 
@@ -85,6 +87,49 @@ static void cpus_prove_by_stack(struct gdump_fact *verdict, const struct gdump_s
 				 (unsigned long long)stack->frames[0].offset);
 }
 
+/* Functions of a panic itself, and of what prints; they begin the stack. */
+static bool cpus_is_panic(const char *function)
+{
+	static const char *const names[] = {
+		"panic", "vpanic", "nmi_panic", "oops_end", "die", "crash_kexec", "__crash_kexec",
+		"no_context", "page_fault_oops", "__die", "make_task_dead", "die_kernel_fault",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const size_t len = strlen(names[i]);
+
+		if (!strncmp(function, names[i], len) && (!function[len] || function[len] == '.'))
+			return true;
+	}
+	return false;
+}
+
+/* A number for the stack that led to a panic: the same for the same bug, whatever the kernel's
+ * version and compiler, by the names of functions without what follows a dot
+ */
+static void cpus_add_signature(struct gdump_fact *panic, const struct gdump_stack *stack)
+{
+	uint64_t hash = 0xcbf29ce484222325;     /* FNV-1a */
+	size_t first = 0, num = 0;
+
+	for (size_t i = 0; i < stack->num_frames; i++) {
+		if (stack->frames[i].function && cpus_is_panic(stack->frames[i].function))
+			first = i + 1;
+	}
+	for (size_t i = first; i < stack->num_frames && num < SIGNATURE; i++) {
+		const struct gdump_frame *f = &stack->frames[i];
+
+		if (!f->function || f->kind == GDUMP_FRAME_GUESS || f->kind == GDUMP_FRAME_USER)
+			continue;
+		for (const char *p = f->function; *p && *p != '.'; p++)
+			hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+		hash = (hash ^ '\n') * 0x100000001b3;
+		num++;
+	}
+	if (first && num)
+		fact_text(panic, "signature", "%016llx", (unsigned long long)hash);
+}
+
 /* A panic stops all CPUs, and an idle one needs no timer. */
 static void cpus_judge(const struct cpus *c, unsigned int cpu, const struct gdump_stack *stack)
 {
@@ -92,7 +137,7 @@ static void cpus_judge(const struct cpus *c, unsigned int cpu, const struct gdum
 	const uint64_t overdue = cpus_overdue(c, cpu), unscheduled = cpus_unscheduled(c, cpu);
 	struct gdump_fact *v = NULL;
 
-	if (c->report->panicked || !task || !task->pid)
+	if (c->report->panic || !task || !task->pid)
 		return;
 	if (overdue > c->thresh) {
 		v = report_verdict(c->report, VERDICT_HARD_LOCKUP,
@@ -157,6 +202,8 @@ static void cpus_add(const struct cpus *c, struct gdump_fact *to, unsigned int c
 	stacks_of_cpu(r->stacks, task, cpu, &stack);
 	fact_text(group, "mode", "%s", cpus_mode(&stack));
 	fact_stack(group, "stack", &stack);
+	if (r->panic_cpu == (int32_t)cpu)
+		cpus_add_signature(r->panic, &stack);
 	cpus_judge(c, cpu, &stack);
 }
 

@@ -4,14 +4,16 @@
  * report_kernel.c - which kernel it is, since when it runs, and whether it still does
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "../arch/arch.h"
 #include "../kernel/identify.h"
 #include "../kernel/state.h"
+#include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
 #include "report.h"
 
-enum { MAX_COMMAND_LINE = 4096, LOADS = 3, LOAD_SHIFT = 11 };
+enum { MAX_COMMAND_LINE = 4096, LOADS = 3, LOAD_SHIFT = 11, MAX_BUILD_ID = 65 };
 
 /* Letters of the kernel's taint flags, from bit 0 on; a kernel without bit 0 is "G". */
 static const char taint_letters[] = "PFSRMBUDAWCIOELKXTNJ";
@@ -33,8 +35,8 @@ static void kernel_add_taint(struct report *r, struct gdump_fact *to)
 }
 
 /* A string, as far as its page can be read */
-static void kernel_add_string(struct report *r, struct gdump_fact *to, const char *name,
-			      uint64_t vaddr)
+static struct gdump_fact *kernel_add_string(struct report *r, struct gdump_fact *to,
+					    const char *name, uint64_t vaddr)
 {
 	char buf[MAX_COMMAND_LINE] = "";
 	size_t len = 0;
@@ -42,17 +44,22 @@ static void kernel_add_string(struct report *r, struct gdump_fact *to, const cha
 
 	while (len < sizeof(buf) - 1 && kernel_uint(&r->kernel, vaddr + len, 1, &c) && c)
 		buf[len++] = (char)c;
-	if (len)
-		fact_guest_text(to, name, buf, len);
+	return len ? fact_guest_text(to, name, buf, len) : NULL;
 }
 
 static void kernel_add_command_line(struct report *r, struct gdump_fact *to)
 {
 	const uint64_t pointer = kernel_symbol(&r->kernel, "saved_command_line");
+	const struct gdump_fact *line;
 	uint64_t vaddr;
 
-	if (pointer && kernel_word(&r->kernel, pointer, &vaddr))
-		kernel_add_string(r, to, "command_line", vaddr);
+	if (!pointer || !kernel_word(&r->kernel, pointer, &vaddr))
+		return;
+	line = kernel_add_string(r, to, "command_line", vaddr);
+	if (line && strstr(line->text, "elfcorehdr="))
+		verdict_evidence(report_verdict(r, VERDICT_CRASH_KERNEL,
+						"this is a crash kernel: another one has panicked"),
+				 "its command line has elfcorehdr=");
 }
 
 /* What the firmware calls the machine */
@@ -110,10 +117,10 @@ static void kernel_judge_panic(struct report *r, const struct gdump_kernel *k)
 
 	if (!k->panicked)
 		return;
-	r->panicked = true;
 	if (k->panic_cpu >= 0)
 		snprintf(cpu, sizeof(cpu), " on CPU %d", (int)k->panic_cpu);
-	v = report_verdict(r, VERDICT_PANIC, "panicked%s: %s", cpu,
+	r->panic_cpu = k->panic_cpu;
+	r->panic = v = report_verdict(r, VERDICT_PANIC, "panicked%s: %s", cpu,
 			   k->panic[0] ? k->panic : "its log does not have the reason");
 	if (k->panic_cpu >= 0)
 		verdict_evidence(v, "the kernel's variable panic_cpu is %d", (int)k->panic_cpu);
@@ -139,10 +146,10 @@ static struct gdump_error *kernel_collect_other(struct report *r, struct gdump_f
 	if (found.release[0]) {
 		fact_text(to, "release", "%s", found.release);
 		fact_text(to, "version", "%s", found.version);
-		verdict_evidence(report_verdict(r, VERDICT_BOOTING,
-						"Linux %s is booting, or has no support for crash dumps",
-						found.release),
-				 "there is no VMCOREINFO, but a banner of Linux at 0x%llx",
+		r->booting = report_verdict(r, VERDICT_BOOTING,
+					    "Linux %s is booting, or has no support for crash dumps",
+					    found.release);
+		verdict_evidence(r->booting, "there is no VMCOREINFO, but a banner of Linux at 0x%llx",
 				 (unsigned long long)found.paddr);
 	} else {
 		verdict_evidence(report_verdict(r, VERDICT_NO_KERNEL, "there is no Linux kernel, but %s",
@@ -156,6 +163,7 @@ static struct gdump_error *kernel_collect(struct report *r, struct gdump_fact *t
 {
 	const struct image *image = &r->source->image;
 	struct gdump_kernel state = { .size = sizeof(state) };
+	char build_id[MAX_BUILD_ID];
 
 	fact_text(to, "arch", "%s", arch_uname(image));
 	fact_number(to, "cpus", image->num_cpus, GDUMP_UNIT_NONE);
@@ -163,6 +171,8 @@ static struct gdump_error *kernel_collect(struct report *r, struct gdump_fact *t
 		return kernel_collect_other(r, to);
 	fact_guest_text(to, "release", image->release, sizeof(image->release));
 	fact_guest_text(to, "version", image->version, sizeof(image->version));
+	if (vmcoreinfo_string(image, "BUILD-ID", build_id, sizeof(build_id)))
+		fact_text(to, "build_id", "%s", build_id);
 	if (!r->has_kernel)
 		return NULL;
 	state_of(&r->kernel, &state);

@@ -163,6 +163,17 @@ static void log_add_verdicts(const struct log *l)
 	}
 }
 
+/* Where a kernel is that hangs while it boots */
+static void log_prove_booting(const struct log *l)
+{
+	const struct log_line *line = &l->last.ring[(l->last.num - 1) % l->last.max];
+
+	if (l->last.num)
+		verdict_evidence(l->report->booting, "the last line of its log, %llu.%03u s after boot: %s",
+				 (unsigned long long)(line->ns / 1000000000),
+				 (unsigned int)(line->ns / 1000000 % 1000), line->text);
+}
+
 static struct gdump_error *log_read(struct log *l)
 {
 	struct source *s = l->report->source;
@@ -190,6 +201,7 @@ static struct gdump_error *log_collect(struct report *r, struct gdump_fact *to)
 		log_add_lines(to, "worst", &l.worst);
 		log_add_lines(to, "last", &l.last);
 		log_add_verdicts(&l);
+		log_prove_booting(&l);
 	}
 	free(l.last.ring);
 	free(l.worst.ring);

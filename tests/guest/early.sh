@@ -28,6 +28,9 @@ check_early() {
 	"$GUESTDUMP" dmesg "$1" >log
 	[ "$(sed -n '1s/^\[[^]]*\] //p' log)" = "$version" ] || fail "dmesg $1 begins with $(head -n 1 log)"
 	grep -q '^\[ *[0-9.]*\] Memory: .*available' log || fail "dmesg $1: $(cat log)"
+	"$GUESTDUMP" report --section verdict "$1" >report.txt || fail "report $1 fails"
+	grep -qF "!! Linux $(cut -d' ' -f3 <<<"$version") is booting" report.txt || fail "report $1: $(cat report.txt)"
+	grep -q 'the last line of its log, [0-9.]* s after boot: .' report.txt || fail "report $1: $(cat report.txt)"
 	# the console has no lines for debugging
 	sed 's/\r//' "$guest_dir/console.log" | grep -a '^\[' | head -n 50 >console
 	! grep -vxFf log console || fail "dmesg $1 lacks these lines"
@@ -51,5 +54,7 @@ for tries in $(seq 100); do
 done
 grep -A1 '^kernel  *unknown: there is no VMCOREINFO; memory was searched' info.out |
 	grep -q 'and has the firmware SeaBIOS' || fail "after $tries tries: $(cat info.out err)"
+"$GUESTDUMP" report -s verdict "qmp:$tmp/bios" >report.txt || fail "report of firmware fails"
+grep -q '^!! there is no Linux kernel, but the firmware SeaBIOS' report.txt || fail "report: $(cat report.txt)"
 fails_with 1 "$GUESTDUMP" dmesg "qmp:$tmp/bios" 2>err
 grep -q 'no VMCOREINFO, and memory has no Linux kernel, but the firmware SeaBIOS' err || fail "dmesg: $(cat err)"

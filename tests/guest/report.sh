@@ -126,6 +126,8 @@ case_panic() {
 	until_report '^!! panicked' 60
 	verdicts 'panicked on CPU [01]: sysrq triggered crash$'
 	grep -q 'sysrq_handle_crash' report.txt || fail "no stack of the panic: $(cat report.txt)"
+	guestdump_json report --json "$guest_source" >report.json
+	grep -q '"signature":"[0-9a-f]\{16\}"' report.json || fail "no signature: $(cat report.json)"
 }
 
 case_oops() {
