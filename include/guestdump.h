@@ -215,13 +215,17 @@ struct gdump_open_options {
 	 * the CPUs run
 	 */
 	const char *kernel;
+	/* Of a guest "pid:NUMBER": do not stop or change its process, so that the registers are
+	 * missing; the member effects of gdump_info says what would be done to it.
+	 */
+	bool look_only;
 };
 
 /* Open a dump file by its path ("-": standard input), or a running guest:
  * "qmp:PATH", the unix socket of QEMU's QMP monitor; "libvirt:NAME" or "libvirt+URI:NAME", a
  * guest of libvirt, whose client library is loaded then; or "pid:NUMBER", the process that runs
- * a guest.  While such a guest is paused, a thread of the library traces that process.  @opt may be
- * NULL.
+ * a guest.  While such a guest is paused, the guard traces that process, or without a guard a thread
+ * of the library.  @opt may be NULL.
  */
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
 struct gdump_error *gdump_open(const char *where,
@@ -361,6 +365,9 @@ struct gdump_info {
 	const char *run_state;          /* of a guest, as the hypervisor calls it:
 					 * "running", "guest-panicked", ...; NULL:
 					 * unknown, or a file                   */
+	const char *effects;            /* of look_only: lines that end with a
+					 * newline, each one thing that a dump
+					 * does to the guest's process; or NULL */
 };
 
 GDUMP_NONNULL(1)

@@ -309,6 +309,7 @@ static void open_fill_info(struct gdump *g)
 		.is_guest = s->ops->guest,
 		.was_running = s->was_running,
 		.run_state = s->run_state[0] ? s->run_state : NULL,
+		.effects = s->effects[0] ? s->effects : NULL,
 		.num_lost_cpus = image->num_lost_cpus,
 		.is_locked = source_is_locked(s),
 		.live = s->ops->order == READ_PUSHED,

@@ -112,6 +112,8 @@ static int dry_run(struct copy *c, struct gdump *g)
 	if (!err)
 		copy_report_estimate(plan, gdump_info(g)->num_pages, bytes);
 	gdump_plan_destroy(plan);
+	if (!err)
+		copy_report_effects(c->from, gdump_info(g)->effects);
 	return finish_stdout(err ? fail(err) : c->unfiltered ? EXIT_UNFILTERED : EXIT_DONE);
 }
 
@@ -400,6 +402,7 @@ static int cmd_copy(struct arguments *args)
 	};
 
 	args->open.pause_guest = true;
+	args->open.look_only = args->dry_run;
 	args->open.metadata = args->open.no_metadata ? NULL : origin();
 	args->open.parts = (const char *const *)args->words + 1;
 	args->open.num_parts = num > 2 ? (size_t)num - 2 : 0;

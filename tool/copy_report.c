@@ -197,3 +197,15 @@ void copy_report_estimate(const struct gdump_plan *plan, uint64_t pages, uint64_
 		printf("%" PRIu64 " of %" PRIu64 " pages would be kept; about %s\n", kept, pages,
 		       size_text(bytes).text);
 }
+
+void copy_report_effects(const char *guest, const char *lines)
+{
+	if (!lines || events_are_json())
+		return;
+	printf("the process of %s was not stopped or changed; a dump would do this to it, and nothing else:\n",
+	       guest);
+	for (size_t len; *lines; lines += len + (lines[len] == '\n')) {
+		len = strcspn(lines, "\n");
+		printf("  %.*s\n", (int)len, lines);
+	}
+}

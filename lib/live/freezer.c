@@ -32,7 +32,6 @@ enum { POLL_US = 200, MAX_THREADS = 1 << 16 };
 
 struct freezer {
 	pid_t pid;
-	unsigned int timeout_ms;
 	pthread_t thread;
 	pid_t *tids;                    /* of all threads that were seized      */
 	size_t num_tids;
@@ -110,7 +109,7 @@ static bool freezer_take_stop(pid_t tid, int status)
 
 static struct gdump_error *freezer_await(const struct freezer *f, pid_t tid)
 {
-	const uint64_t end_us = clock_us() + (uint64_t)f->timeout_ms * 1000;
+	const uint64_t end_us = clock_us() + (uint64_t)FREEZER_MS * 1000;
 	int status;
 	pid_t got;
 
@@ -185,7 +184,7 @@ static void freezer_free(struct freezer *f)
 	free(f);
 }
 
-struct gdump_error *freezer_open(pid_t pid, unsigned int timeout_ms, struct freezer **ret)
+struct gdump_error *freezer_open(pid_t pid, struct freezer **ret)
 {
 	struct freezer *f = calloc(1, sizeof(*f));
 	struct gdump_error *err;
@@ -194,7 +193,6 @@ struct gdump_error *freezer_open(pid_t pid, unsigned int timeout_ms, struct free
 	if (!f)
 		return error_nomem();
 	f->pid = pid;
-	f->timeout_ms = timeout_ms;
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->change, NULL);
 	errnum = freezer_start(f);

@@ -14,10 +14,11 @@
 
 struct freezer;
 
-/* Stop all threads of process @pid; *@ret: until freezer_close().  @timeout_ms: how long to wait for
- * each.  GDUMP_ERR_OS: we may not, or one does not stop; then all run again.
+enum { FREEZER_MS = 5000 };             /* for each thread to stop              */
+
+/* Stop all threads of process @pid; *@ret: until freezer_close().  GDUMP_ERR_OS: we may not, or one
+ * does not stop; then all run again.
  */
-MUST_CHECK struct gdump_error *freezer_open(pid_t pid, unsigned int timeout_ms,
-					    struct freezer **ret);
+MUST_CHECK struct gdump_error *freezer_open(pid_t pid, struct freezer **ret);
 /* Resume them; from any thread.  NULL is fine. */
 void freezer_close(struct freezer *f);

@@ -11,7 +11,9 @@
  * Messages on the control socket begin with a letter:
  *
  *     P  the guest is about to be paused; with the connection, answered with 'G'
- *     R  it runs again
+ *     Z  stop the process that runs the guest (see process_pause.c): answered with 'G', or 'X'
+ *        and an error
+ *     R  it runs again; after Z, resume the process: answered with 'R'
  *     U  a setting is about to be changed: what follows puts it back, a command
  *        without its braces; with the connection, answered with 'G'
  *     N  the setting has been put back
@@ -44,7 +46,9 @@
 #include <unistd.h>
 
 #include "../util/clock.h"
+#include "../util/cleanup.h"
 #include "../util/fdpass.h"
+#include "freezer.h"
 #include "guest.h"
 
 enum {
@@ -212,6 +216,8 @@ static int guard_execute(int monitor, const char *command)
 struct guard {
 	int monitor, pipe;              /* -1: none                             */
 	bool paused;                    /* the guest                            */
+	bool by_process;                /* its process was stopped, without a monitor */
+	struct freezer *freezer;        /* NULL: that runs                      */
 	int pid;                        /* of the other process                 */
 	unsigned int stall_ms, max_ms;  /* see struct pause_limit               */
 	uint64_t pause_us, heard_us, stopped_us;        /* since when; 0: it is not */
@@ -226,12 +232,44 @@ static void guard_forget_monitor(struct guard *g)
 		guard_keep(&g->monitor, -1);
 }
 
+/* Stop a process, as a message asks. */
+static void guard_freeze(struct guard *g, int control, const char *text)
+{
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	char answer[512] = "G";
+	int victim;
+
+	if (g->freezer || sscanf(text, "Z%d %d %u %u", &victim, &g->pid, &g->stall_ms, &g->max_ms) != 4)
+		return;
+	err = freezer_open(victim, &g->freezer);
+	if (err)
+		snprintf(answer, sizeof(answer), "X%d %s", (int)gdump_error_code(err),
+			 gdump_error_message(err));
+	g->by_process = true;
+	g->paused = !err;
+	g->pause_us = g->heard_us = clock_us();
+	send(control, answer, strlen(answer), MSG_NOSIGNAL);
+}
+
+/* The guest is to run: one that is paused by its monitor does. */
+static void guard_thaw(struct guard *g, int control)
+{
+	g->paused = false;
+	if (!g->by_process)
+		return;
+	freezer_close(TAKE_PTR(g->freezer));
+	send(control, "R", 1, MSG_NOSIGNAL);
+}
+
 /* @text: a letter and what follows it, NUL-terminated; @fd came along, or is -1. */
 static void guard_note(struct guard *g, int control, const char *text, int fd)
 {
 	g->heard_us = clock_us();
 	switch (text[0]) {
 	case 'H':
+		return;
+	case 'Z':
+		guard_freeze(g, control, text);
 		return;
 	case 'P':
 		g->paused = true;
@@ -243,7 +281,7 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 		strcpy(g->undo, text + 1);
 		break;
 	case 'R':
-		g->paused = false;
+		guard_thaw(g, control);
 		guard_forget_monitor(g);
 		return;
 	case 'N':
@@ -280,7 +318,9 @@ static int guard_act(struct guard *g, bool gone)
 		guard_keep(&g->pipe, -1);
 	if (g->pipe >= 0)
 		guard_drain(g->pipe);
-	if (g->paused)
+	if (g->freezer)
+		freezer_close(TAKE_PTR(g->freezer));
+	else if (g->paused)
 		ret = guard_execute(g->monitor, "\"execute\":\"cont\"");
 	if (g->undo[0])
 		ret |= guard_execute(g->monitor, g->undo);

@@ -4,9 +4,9 @@
  * pid.c - a guest by the process that runs it, with no help from its VMM
  *
  * The host's kernel says where the memory of a guest of KVM is, and else the guest's own does
- * (pid_memory.c); then it is read as any other process's (procmem.c).  The guest is paused by stopping all threads of the VMM (freezer.c);
- * its CPUs leave registers behind when they stop (kvm_vcpus.c).  If this process ends, the kernel
- * resumes the VMM.
+ * (pid_memory.c); then it is read as any other process's (procmem.c).  The guest is paused by
+ * stopping all threads of the VMM (process_pause.c); its CPUs leave registers behind when they stop
+ * (kvm_vcpus.c).  If the process that stopped it ends, the kernel resumes the VMM.
  *
  * What runs outside of the VMM may still write memory meanwhile: the kernel's vhost threads, the
  * processes of vhost-user devices, devices that were passed to the guest.  We warn of these.
@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,16 +26,14 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
-#include "../util/process_name.h"
+#include "../util/process_status.h"
 #include "../util/warn.h"
-#include "freezer.h"
 #include "host_guests.h"
 #include "host_kernel.h"
 #include "kvm_vcpus.h"
 #include "pause_limit.h"
 #include "pid_memory.h"
-
-enum { FREEZE_MS = 5000 };
+#include "process_pause.h"
 
 /* For how long a VMM runs before it is stopped once more: its CPUs may all have been outside of KVM */
 static const unsigned int sync_waits_ms[] = { 5, 20, 80 };
@@ -48,7 +47,7 @@ struct pid_guest {
 	char program[64];
 	struct kvm_vcpus vcpus;
 	struct pid_memory memory;
-	struct freezer *freezer;        /* NULL: the guest runs                 */
+	struct process_pause *pause;    /* NULL: the guest runs                 */
 	struct pause_limit limit;
 	uint64_t pause_us, paused_us;
 };
@@ -84,9 +83,9 @@ static struct gdump_error *pid_resume(struct source *s)
 {
 	struct pid_guest *g = (struct pid_guest *)s;
 
-	if (!g->freezer)
+	if (!g->pause)
 		return NULL;
-	freezer_close(TAKE_PTR(g->freezer));
+	process_pause_end(TAKE_PTR(g->pause));
 	g->paused_us += clock_us() - g->pause_us;
 	s->is_mutable = true;
 	debug_log(&s->debug, GDUMP_DEBUG_STEP, "the guest is resumed after %.1f ms",
@@ -98,15 +97,23 @@ static uint64_t pid_paused_us(const struct source *s)
 {
 	const struct pid_guest *g = (const struct pid_guest *)s;
 
-	return g->paused_us + (g->freezer ? clock_us() - g->pause_us : 0);
+	return g->paused_us + (g->pause ? clock_us() - g->pause_us : 0);
 }
 
 static struct gdump_error *pid_overdue(struct source *s, uint64_t progress)
 {
 	struct pid_guest *g = (struct pid_guest *)s;
 
-	pause_limit_note(&g->limit, progress);
-	return g->freezer ? pause_limit_check(&g->limit, clock_us() - g->pause_us) : NULL;
+	if (pause_limit_note(&g->limit, progress) && g->pause)
+		process_pause_alive(g->pause);
+	return g->pause ? pause_limit_check(&g->limit, clock_us() - g->pause_us) : NULL;
+}
+
+static struct gdump_error *pid_torn(struct source *s)
+{
+	const struct pid_guest *g = (const struct pid_guest *)s;
+
+	return g->pause ? process_pause_torn(g->pause) : NULL;
 }
 
 static void pid_close(struct source *s)
@@ -123,6 +130,7 @@ static const struct guest_ops pid_guest_ops = {
 	.resume = pid_resume,
 	.paused_us = pid_paused_us,
 	.overdue = pid_overdue,
+	.torn = pid_torn,
 };
 
 static const struct source_ops pid_ops = {
@@ -148,7 +156,7 @@ struct gdump_error *pid_parse(const char *name, pid_t *ret)
 static struct gdump_error *pid_pause(struct pid_guest *g)
 {
 	const uint64_t began_us = clock_us();
-	struct gdump_error *err = freezer_open(g->pid, FREEZE_MS, &g->freezer);
+	struct gdump_error *err = process_pause_begin(g->pid, g->opt.guard_fd, &g->limit, &g->pause);
 
 	if (err)
 		return error_prefix(err, "cannot pause the guest");
@@ -182,8 +190,10 @@ static struct gdump_error *pid_take_cpus(struct pid_guest *g)
 {
 	struct gdump_error *err;
 
-	if (!g->opt.pause_guest && !g->vcpus.num)
+	g->source.image.num_lost_cpus = g->vcpus.num;
+	if (g->opt.look_only || (!g->opt.pause_guest && !g->vcpus.num))
 		return NULL;
+	g->source.image.num_lost_cpus = 0;
 	err = pid_pause_with_registers(g);
 	if (!err)
 		err = pid_memory_check(&g->memory);
@@ -276,6 +286,29 @@ static struct gdump_error *pid_find_guest(struct pid_guest *g, struct gdump_erro
 	return pid_memory_find(&g->memory, g->vcpus.num_vms, &g->opt);
 }
 
+static size_t pid_count_threads(pid_t pid)
+{
+	const int threads = process_status(pid, "Threads:");
+
+	return threads > 0 ? (size_t)threads : 0;
+}
+
+/* What pid_take_cpus() does to the process, and what reading it does */
+static void pid_describe_effects(struct pid_guest *g)
+{
+	struct source *s = &g->source;
+	char cpus[160] = "";
+
+	if (g->vcpus.num && kvm_sync)
+		snprintf(cpus, sizeof(cpus),
+			 "ask KVM for the registers of %zu virtual CPUs (field kvm_valid_regs of the state that the process shares with KVM), and withdraw that\n",
+			 g->vcpus.num);
+	snprintf(s->effects, sizeof(s->effects),
+		 "%sstop its %zu threads with ptrace(2), without a signal, until all memory is read\n"
+		 "read %" PRIu64 " bytes of its memory in %zu ranges\n", cpus, pid_count_threads(g->pid),
+		 memory_map_size(&g->memory.map), g->memory.map.num_slots);
+}
+
 static void pid_fill_image(struct pid_guest *g)
 {
 	struct image *image = &g->source.image;
@@ -315,13 +348,15 @@ static struct gdump_error *pid_begin(struct pid_guest *g, struct gdump_error **w
 		err = memory_map_to_image(&g->memory.map, &s->image);
 	if (err)
 		return err;
-	if (g->opt.pause_guest && g->opt.before_pause &&
+	if (g->opt.pause_guest && !g->opt.look_only && g->opt.before_pause &&
 	    g->opt.before_pause(g->opt.before_pause_arg, memory_map_size(&g->memory.map)))
 		return error_new(GDUMP_ERR_CANCELED, "canceled before the guest was paused");
 	s->was_running = true;
 	err = pid_take_cpus(g);
-	s->is_mutable = !g->freezer;
+	s->is_mutable = !g->pause;
 	pid_fill_image(g);
+	if (g->opt.look_only)
+		pid_describe_effects(g);
 	return err ? err : image_seal(&s->image);
 }
 
@@ -345,7 +380,8 @@ struct gdump_error *pid_open(const char *name, const struct gdump_open_options *
 		err = pid_begin(g, &why);
 	if (err)
 		return err;
-	pid_warn_of_registers(g, why);
+	if (!opt->look_only)
+		pid_warn_of_registers(g, why);
 	*ret = TAKE_PTR(s);
 	return NULL;
 }

@@ -192,6 +192,7 @@ struct source {
 					 * proof                                */
 	bool was_running;               /* it ran when we came                  */
 	char run_state[32];             /* what the hypervisor called that; "": unknown */
+	char effects[512];              /* see gdump_info                       */
 	uint64_t moment_ms;             /* since 1970: when source_pause() chose the moment
 					 * of the next dump; 0: not yet         */
 	bool resumed_early;                    /* it was resumed before all was read   */

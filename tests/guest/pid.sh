@@ -85,6 +85,12 @@ grep -q "layout recovered from the guest's kernel" info || fail "the dump does n
 "$GUESTDUMP" guests >table
 grep -q "pid:$guest_pid" table || fail "$(cat table)"
 
+# what would be done, and is not: no thread was traced or stopped
+"$GUESTDUMP" dump --dry-run -v "pid:$guest_pid" >dry 2>err || fail "$(cat err)"
+grep -q '^  stop its [0-9]* threads with ptrace(2)' dry && grep -q '^  read [0-9]* bytes of its memory' dry ||
+	fail "$(cat dry)"
+! grep -q 'stopped within' err || fail "a dry run stops the threads: $(cat err)"
+
 # the user says where memory is, and what is wrong is refused
 hva=$(sed -n "s/.*guest memory from 0x0 to .* is at 0x\([0-9a-f]*\) of .*/\1/p" <("$GUESTDUMP" info -v "pid:$guest_pid" 2>&1))
 [ -n "$hva" ] || fail "no address of memory"
@@ -107,6 +113,33 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 done
 [ "$(guest_console 'echo here')" = here ] || fail "the guest gives no answer after guestdump was killed"
 ! grep -h State "/proc/$guest_pid/task"/*/status | grep -q '[Tt] (' || fail "a thread of QEMU is stopped"
+
+# guestdump is stopped while nobody reads its output: the guest runs again, and the dump says so
+is_stopped() { grep -h State "/proc/$guest_pid/task"/*/status | grep -q '[Tt] ('; }
+mkfifo pipe
+exec 8<>pipe
+"$GUESTDUMP" dump -q "pid:$guest_pid" - >pipe 2>stopped.err 8>&- &
+child=$!
+# shellcheck disable=SC2317 # called at the end
+end_child() { kill -9 $child 2>/dev/null; }
+cleanup_fn end_child
+for ((i = 0; i < 300; i++)); do ! is_stopped || break; sleep 0.1; done
+is_stopped || fail "the guest is not paused: $(cat stopped.err)"
+kill -STOP $child
+sleep 5
+is_stopped || fail "the guest is not paused while guestdump is stopped for a short time"
+for ((i = 0; i < 200; i++)); do is_stopped || break; sleep 0.1; done
+! is_stopped || fail "guestdump is stopped, and the guest is still paused"
+kill -CONT $child
+cat <&8 >pipe.out &
+reader=$!
+exec 8>&-
+status=0
+wait $child || status=$?
+kill $reader 2>/dev/null || true
+[ $status = 1 ] || [ $status = 3 ] || fail "exit status $status: $(cat stopped.err)"
+grep -q 'resumed before all memory was read: guestdump was stopped' stopped.err ||
+	fail "$(cat stopped.err)"
 "$guest" stop "$guest_dir"
 
 # a hole below 4 GiB, and the kernel on either side of it, as chance will have it
