@@ -23,7 +23,7 @@ struct codec {
 	const char *level_note;         /* ends the message about a wrong level; NULL: none */
 	/* A compressor is one thread's own.  NULL: out of memory. */
 	void *(*compress_open)(int level, size_t page_size);
-	/* Bytes written to @dst, at most @cap; 0: did not fit. */
+	/* Bytes written to @dst, at most @cap; 0: did not fit.  @len is @page_size. */
 	size_t (*compress)(void *state, void *dst, size_t cap, const void *src, size_t len);
 	void (*compress_close)(void *state);
 	/* A decompressor is one thread's own. */

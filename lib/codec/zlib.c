@@ -4,7 +4,8 @@
  * codec/zlib.c - deflate with zlib's framing, which every reader has
  *
  * libdeflate compresses and decompresses a page in one call, several times faster than zlib
- * itself; zlib's uncompress() can read its output.  Level 0 is ISA-L's, see igzip.h.
+ * itself; zlib's uncompress() can read its output.  Level 0 is ISA-L's, see igzip.h, and
+ * level 1 our own for pages of 4 KiB, see pagedeflate.h.
  *
  * Theory of operation of zlib_looks_random().  Encrypted or compressed memory does not get
  * smaller, but trying costs as much as for any other page.  In such memory all 256 byte
@@ -22,16 +23,18 @@
 #include <stdlib.h>
 
 #include "igzip.h"
+#include "pagedeflate.h"
 
 enum { SAMPLE_SHORT = 128, SAMPLE_LONG = 1024, SAMPLE_STEP = 37 };
 
 /* The expected sum of squares for @n bytes whose values are all equally likely */
 #define EVEN(n) ((n) * (n) / 256u + (n))
 
-/* One of the two is NULL. */
+/* One of them is not NULL. */
 struct zlib_compressor {
 	struct libdeflate_compressor *deflate;
 	struct igzip *igzip;
+	struct pagedeflate *pagedeflate;
 };
 
 static void zlib_compress_close(void *state)
@@ -40,6 +43,7 @@ static void zlib_compress_close(void *state)
 
 	libdeflate_free_compressor(p->deflate);
 	igzip_close(p->igzip);
+	pagedeflate_close(p->pagedeflate);
 	free(p);
 }
 
@@ -47,14 +51,15 @@ static void *zlib_compress_open(int level, size_t page_size)
 {
 	struct zlib_compressor *p = calloc(1, sizeof(*p));
 
-	(void)page_size;
 	if (!p)
 		return NULL;
-	if (level)
-		p->deflate = libdeflate_alloc_compressor(level);
-	else
+	if (!level)
 		p->igzip = igzip_open();
-	if (p->deflate || p->igzip)
+	else if (level == 1 && page_size == PAGEDEFLATE_PAGE)
+		p->pagedeflate = pagedeflate_open();
+	else
+		p->deflate = libdeflate_alloc_compressor(level);
+	if (p->deflate || p->igzip || p->pagedeflate)
 		return p;
 	zlib_compress_close(p);
 	return NULL;
@@ -97,6 +102,8 @@ static size_t zlib_compress_page(void *state, void *dst, size_t cap, const void 
 		return igzip_compress(p->igzip, dst, cap, src, len);
 	if (zlib_looks_random(src, len))
 		return 0;
+	if (p->pagedeflate)
+		return pagedeflate_compress(p->pagedeflate, dst, cap, src);
 	return libdeflate_zlib_compress(p->deflate, src, len, dst, cap);
 }
 
