@@ -31,6 +31,7 @@ static const struct target {
 	{ "host", fuzz_host, true },
 	{ "stream", fuzz_stream, false },
 	{ "silent", fuzz_silent, false },
+	{ "pagedeflate", fuzz_pagedeflate, false },
 };
 
 static const struct target *target;
