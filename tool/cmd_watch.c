@@ -199,7 +199,7 @@ static bool watch_has_kept(const struct watched *g)
 	struct failure why = { 0 };
 	bool ret = false;
 
-	if (!g->found || !g->pid)
+	if (!g->found || !g->pid || g->policy.after != WATCH_LEAVE)
 		return false;
 	if (!crash_store_open(g->policy.store, &why, &store) || !crash_list_add(&list, store, &why))
 		failure_deinit(&why);
@@ -212,6 +212,39 @@ static bool watch_has_kept(const struct watched *g)
 	crash_list_deinit(&list);
 	crash_store_close(store);
 	return ret;
+}
+
+/* Whether even reports of it would be too many */
+static bool watch_is_storm(const struct watched *g)
+{
+	const struct crash_limits limits = watch_policy_limits(&g->policy);
+	const struct throttle *t = &limits.throttle;
+	struct crash_store *store = NULL;
+	struct failure why = { 0 };
+	bool ret = false;
+
+	if (!t->num || !g->taken_time || g->trigger == WATCH_SIGNAL ||
+	    g->time - g->taken_time >= (int64_t)(t->seconds / t->num))
+		return false;
+	if (crash_store_open(g->policy.store, &why, &store))
+		ret = crash_is_throttled(store, g->name, &limits, g->time);
+	else
+		failure_deinit(&why);
+	crash_store_close(store);
+	return ret;
+}
+
+/* Whether what has happened is not to be taken; the reason is printed. */
+static bool watch_passes_over(const struct watched *g)
+{
+	const bool kept = watch_has_kept(g), storm = !kept && watch_is_storm(g);
+
+	if (kept)
+		say("%s: that crash has been kept before", g->name);
+	if (storm)
+		say("%s: not kept: there have been %u dumps, and a report, in a short time", g->name,
+		    g->policy.throttle.num);
+	return kept || storm;
 }
 
 /* In the process that takes the crash: nothing of the watcher may stay open, or QEMU would think
@@ -235,12 +268,12 @@ static void watch_take(struct watch *w, struct watched *g)
 {
 	int fds[2];
 
-	if (watch_has_kept(g)) {
-		say("%s: that crash has been kept before", g->name);
-		g->state = WATCHED;
+	if (watch_passes_over(g)) {
+		watched_finish(g, now_ms());
 		return;
 	}
 	watched_disconnect(g);
+	g->taken_time = g->time;
 	if (pipe2(fds, O_CLOEXEC)) {
 		failed(FAILURE_SYSTEM, errno, "%s: cannot make a pipe: %s", g->name, strerror(errno));
 		return;
@@ -519,8 +552,11 @@ static void watch_step(struct watch *w)
 	watch_keep_alive(w, now);
 	watch_expire(w, now);
 	watch_scan(w, now);
-	for (size_t i = 0; i < w->num_guests; i++)
+	for (size_t i = 0; i < w->num_guests; i++) {
 		watched_connect(w->guests[i], now);
+		/* each may have taken a while */
+		watch_keep_alive(w, now_ms());
+	}
 	watch_take_waiting(w);
 }
 

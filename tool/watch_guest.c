@@ -286,10 +286,14 @@ static void watched_act(struct watched *g)
 
 void watched_finish(struct watched *g, uint64_t now_ms)
 {
-	g->state = AWAY;
-	g->retry_ms = 0;
-	g->log_known = false;
-	watched_connect(g, now_ms);
+	if (g->watch) {
+		g->state = WATCHED;
+	} else {
+		g->state = AWAY;
+		g->retry_ms = 0;
+		g->log_known = false;
+		watched_connect(g, now_ms);
+	}
 	if (g->state == WATCHED)
 		watched_act(g);
 }

@@ -47,6 +47,7 @@ struct watched {
 	char detail[200];
 	int64_t time;                   /* in seconds since 1970; 0: nothing so far */
 	bool found;                     /* it was found so when we connected    */
+	int64_t taken_time;             /* of the last crash that was taken; 0: none */
 
 	pid_t worker;                   /* TAKEN: the process that takes it; 0: none */
 	int released;                   /* its pipe; -1: none                   */
@@ -66,7 +67,7 @@ void watched_disconnect(struct watched *g);
 void watched_listen(struct watched *g, uint64_t now_ms);
 /* SIGUSR1: it is to be taken whatever happens. */
 void watched_ask(struct watched *g);
-/* It was taken: do what the policy asks for. */
+/* What has happened is not taken, or has been: do what the policy asks for, and watch it again. */
 void watched_finish(struct watched *g, uint64_t now_ms);
 /* When watched_connect() or watched_listen() has something to do without an event */
 uint64_t watched_deadline(const struct watched *g);

@@ -28,7 +28,7 @@
 enum {
 	TICK_MS = 100,
 	DEATH_MS = 500,                 /* from a socket's end to a process's   */
-	CHUNK = 64 << 10,
+	CHUNK = 4 << 10,                /* there may be hundreds of connections */
 	MESSAGE_MAX = 64 << 20,
 	LOG_MAX = 500,                  /* characters of a message in the log   */
 };

@@ -74,7 +74,7 @@ eventually() {
 says() { grep -q -- "$1" watch.log; }
 
 # kept GUEST: its crashes that are whole
-kept() { find "crash/$1" -name meta.json 2>/dev/null | grep -vE '\.(incomplete|partial|removing)/' | sort; }
+kept() { { find "crash/$1" -name meta.json 2>/dev/null || true; } | sed -E '/\.(incomplete|partial|removing)\//d' | sort; }
 has_kept() { [ "$(kept "$1" | wc -l)" = "$2" ]; }
 
 # panic DIR: it does not answer any more
@@ -149,6 +149,22 @@ eventually 20 guest_state "$log" running
 start_watch "qmp:$log/qmp"
 eventually 20 says "was not finished"
 [ -z "$(find crash -name '*.incomplete')" ] || fail "something half remains: $(find crash)"
+kill $watch
+wait $watch || fail "exit status $?"
+
+# what repeats is not kept again and again
+: >watch.log
+start_watch --when-log 'storm [0-9]' --throttle '1 in 1h' --after leave --report no "log-$$"
+eventually 20 says "log-$$: watched by qmp:"
+sleep 3
+before=$(kept log-$$ | wc -l)
+for n in 1 2 3; do
+	guest_console "echo storm $n >/dev/kmsg" >/dev/null
+	eventually 30 says "log-$$: log: .*storm $n"
+	sleep 3
+done
+eventually 20 says "log-$$: not kept"
+[ "$(kept log-$$ | wc -l)" -le $((before + 1)) ] || fail "a storm is kept: $(kept log-$$)"
 kill $watch
 wait $watch || fail "exit status $?"
 
