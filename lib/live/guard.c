@@ -29,7 +29,8 @@
  *
  * A process that is there may be stopped, or stuck. When we hear nothing from it for too
  * long, or its pause takes too long, we do the same: 'T' and a reason to the other process, so that it
- * does not count on what it reads from then on; then 'D', or 'F' if the guest could not be resumed.
+ * does not count on what it reads from then on; then 'D' and the microsecond of clock_us() when the
+ * guest was resumed, or 'F' if it could not be.
  *
  * The other process may have died in the middle of a line, so ours begins with
  * a newline, and, when that was not answered, with a byte that is no part of
@@ -38,6 +39,7 @@
  */
 #include <errno.h>
 #include <guestdump.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -367,14 +369,16 @@ static bool guard_is_overdue(struct guard *g, char *why, size_t size)
 /* The other process is there, but it may be too long since it did something. */
 static void guard_watch(struct guard *g, int control)
 {
-	char why[96];
+	char why[96], outcome[32] = "F";
 	int failed;
 
 	if (!g->pid || (!g->paused && g->pipe < 0) || !guard_is_overdue(g, why, sizeof(why)))
 		return;
 	send(control, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT);
 	failed = guard_act(g, false);
-	send(control, failed ? "F" : "D", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (!failed)
+		snprintf(outcome, sizeof(outcome), "D%" PRIu64, clock_us());
+	send(control, outcome, strlen(outcome), MSG_NOSIGNAL | MSG_DONTWAIT);
 	g->heard_us = clock_us();
 	if (failed)
 		return;

@@ -18,6 +18,7 @@
 #include "guest.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -366,19 +367,32 @@ static struct gdump_error *guest_cont(struct guest *g)
 	}
 }
 
+/* The guard has acted: whether the guest was resumed, and when, on clock_us() */
+static bool guest_take_resumed(const struct guest *g, uint64_t *ret)
+{
+	char text[128] = { 0 };
+
+	if (recv(g->guard_fd, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "D%" SCNu64, ret) != 1)
+		return false;
+	*ret = MAX(*ret, g->pause_us);
+	return true;
+}
+
 struct gdump_error *guest_await_guard(struct guest *g)
 {
 	struct pollfd p = { .fd = g->guard_fd, .events = POLLIN };
 	const bool reported = g->torn;
 	struct gdump_error *err = guest_torn(g);
-	char text[128] = "";
+	char text[128] = { 0 };
+	uint64_t resumed_us;
 
 	if (!err)
 		return NULL;
 	/* 'T', which was only looked at, and what comes of it */
 	if (recv(p.fd, text, sizeof(text), 0) > 0 && poll(&p, 1, TAKE_OVER_MS) == 1 &&
-	    recv(p.fd, text, sizeof(text), 0) > 0 && text[0] == 'D' && g->state == GUEST_PAUSED) {
-		g->paused_us += clock_us() - g->pause_us;
+	    guest_take_resumed(g, &resumed_us) && g->state == GUEST_PAUSED) {
+		g->paused_us += resumed_us - g->pause_us;
 		guest_leave(g, GUEST_RUNNING);
 	}
 	if (!reported)

@@ -13,6 +13,7 @@
 
 #include "fake_monitor.h"
 #include "live/guest.h"
+#include "util/clock.h"
 
 #define GUARD_CONT "\"execute\":\"cont\",\"id\":\"guestdump-guard\""
 #define STEP_STOP STEP_GREET,                                                 \
@@ -300,10 +301,12 @@ static void see_guard(struct guest *g, const char *why)
 	err = guest_torn(g);
 	CHECK(err && strstr(gdump_error_message(err), why));
 	gdump_error_destroy(err);
+	/* the pause ended when the guard resumed the guest, not when we look */
+	poll(NULL, 0, 2000);
 	/* it was reported, so the second time it is no error */
 	CHECK_OK(guest_await_guard(g));
 	CHECK_INT(g->state, GUEST_RUNNING);
-	CHECK(guest_paused_us(g) > 0);
+	CHECK(guest_paused_us(g) > 0 && guest_paused_us(g) + 1000000 < clock_us() - g->pause_us);
 	CHECK_OK(guest_resume(g));
 	if (check_failed)
 		_exit(1);
