@@ -19,12 +19,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "../arch/arch.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/debug.h"
 #include "../util/warn.h"
+#include "guest_lock.h"
 #include "live.h"
 #include "qemu_guest.h"
 
@@ -122,6 +124,8 @@ static void libvirt_close(struct source *s)
 	qmp_close(g->qmp);
 	domain_close(&g->dumps);
 	domain_close(&g->asks);
+	if (g->lock >= 0)
+		close(g->lock);
 	free(g->uri);
 	free(g->name);
 	free(g);
@@ -317,6 +321,8 @@ static struct gdump_error *libvirt_begin(struct libvirt_guest *g)
 		err = libvirt_check(g);
 	if (!err)
 		err = libvirt_find_memory(g);
+	if (!err && g->opt.pause_guest)
+		err = guest_lock_take(g->pid, &g->lock);
 	if (err)
 		return err;
 	if (g->source.was_running && g->mem && g->opt.pause_guest && g->opt.before_pause &&
@@ -362,6 +368,7 @@ static struct gdump_error *libvirt_guest_open_at(char *uri, char *name,
 	g->name = name;
 	s->debug = debug_of(opt);
 	g->opt = *opt;
+	g->lock = -1;
 	g->limit = pause_limit_of(opt);
 	err = *name ? libvirt_check_uri(uri) :
 		      error_new(GDUMP_ERR_USAGE, "the name of the guest is missing, as in libvirt:web1");

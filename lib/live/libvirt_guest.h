@@ -22,6 +22,7 @@ struct libvirt_guest {
 	struct domain asks, dumps;      /* for questions; for the dump          */
 	struct qmp *qmp;                /* over @asks                           */
 	pid_t pid;                      /* of QEMU; 0: unknown                  */
+	int lock;                       /* see guest_lock.h; -1: none           */
 	struct qemu_map map;            /* without QEMU's process: no addresses in it */
 	struct procmem *mem;            /* QEMU's process; NULL: libvirt reads the memory */
 	struct libvirt_dump *dump;      /* NULL: the guest is not paused by us  */

@@ -28,6 +28,7 @@
 #include "../util/clock.h"
 #include "../util/process_status.h"
 #include "../util/warn.h"
+#include "guest_lock.h"
 #include "host_guests.h"
 #include "host_kernel.h"
 #include "kvm_vcpus.h"
@@ -47,6 +48,7 @@ struct pid_guest {
 	char program[64];
 	struct kvm_vcpus vcpus;
 	struct pid_memory memory;
+	int lock;                       /* see guest_lock.h; -1: none           */
 	struct process_pause *pause;    /* NULL: the guest runs                 */
 	struct pause_limit limit;
 	uint64_t pause_us, paused_us;
@@ -123,6 +125,8 @@ static void pid_close(struct source *s)
 	gdump_error_destroy(pid_resume(s));
 	kvm_vcpus_deinit(&g->vcpus);
 	pid_memory_deinit(&g->memory);
+	if (g->lock >= 0)
+		close(g->lock);
 	free(g);
 }
 
@@ -342,6 +346,8 @@ static struct gdump_error *pid_begin(struct pid_guest *g, struct gdump_error **w
 	struct source *s = &g->source;
 	struct gdump_error *err = pid_check_options(g);
 
+	if (!err && g->opt.pause_guest)
+		err = guest_lock_take(g->pid, &g->lock);
 	if (!err)
 		err = pid_find_guest(g, why);
 	if (!err)
@@ -374,6 +380,7 @@ struct gdump_error *pid_open(const char *name, const struct gdump_open_options *
 	source_init(s, &pid_ops);
 	s->debug = debug_of(opt);
 	g->opt = *opt;
+	g->lock = -1;
 	g->limit = pause_limit_of(opt);
 	err = pid_parse(name, &g->pid);
 	if (!err)

@@ -27,6 +27,7 @@
 #include "../util/cleanup.h"
 #include "../util/debug.h"
 #include "../util/warn.h"
+#include "guest_lock.h"
 #include "libvirt_owner.h"
 #include "qemu_direct.h"
 #include "qemu_way.h"
@@ -179,9 +180,12 @@ static struct gdump_error *qemu_fill_image(struct qemu *qemu)
 static struct gdump_error *qemu_begin(struct qemu *qemu)
 {
 	struct source *s = &qemu->source;
-	struct gdump_error *err;
+	struct gdump_error *err = NULL;
 
-	err = guest_check(&qemu->guest);
+	if (qemu->opt.pause_guest)
+		err = guest_lock_take(qmp_pid(qemu->guest.qmp), &qemu->lock);
+	if (!err)
+		err = guest_check(&qemu->guest);
 	if (!err && qemu->opt.metadata)
 		err = qemu_identify(qemu);
 	if (!err)
@@ -221,6 +225,7 @@ static struct gdump_error *qemu_open_of(struct qmp *qmp, bool keeps_qmp,
 	s->debug = debug_of(opt);
 	qemu->opt = *opt;
 	qemu->keeps_qmp = keeps_qmp;
+	qemu->lock = -1;
 	qemu->guest.qmp = qmp;
 	qemu->guest.guard_fd = opt->guard_fd;
 	qemu->guest.limit = pause_limit_of(opt);

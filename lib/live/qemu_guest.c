@@ -5,6 +5,8 @@
  */
 #include "qemu_guest.h"
 
+#include <unistd.h>
+
 #include "../util/cleanup.h"
 #include "../util/debug.h"
 #include "../util/warn.h"
@@ -91,6 +93,8 @@ void qemu_close(struct source *s)
 	qemu_map_deinit(&qemu->map);
 	if (!qemu->keeps_qmp)
 		qmp_close(qemu->guest.qmp);
+	if (qemu->lock >= 0)
+		close(qemu->lock);
 	free(qemu);
 }
 

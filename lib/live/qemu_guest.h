@@ -26,6 +26,7 @@ struct qemu {
 	struct gdump_open_options opt;
 	struct guest guest;
 	struct qemu_map map;
+	int lock;                       /* see guest_lock.h; -1: none           */
 	struct procmem *mem;            /* QEMU's process; NULL: not to be read */
 	bool keeps_qmp;                 /* guest.qmp belongs to someone else, and stays open */
 	const struct qemu_way *way;     /* NULL: not chosen yet                 */
