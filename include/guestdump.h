@@ -770,6 +770,8 @@ struct gdump_write_options {
 					 * shows them to be damaged; else it is
 					 * compared as the file is read. Pages that
 					 * are damaged are lost in both cases    */
+	bool live;                      /* the guest will keep running: what that rules
+					 * out is an error of gdump_write_check() */
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard

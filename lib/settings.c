@@ -91,19 +91,8 @@ struct gdump_error *write_options_take(struct gdump_write_options *to,
 	return err;
 }
 
-struct gdump_error *settings_take(struct gdump_write_options *opt,
-				  const struct gdump_write_options *options, struct settings *set)
-{
-	struct gdump_error *err = write_options_take(opt, options);
-
-	*set = (struct settings){ 0 };
-	return err ? err : settings_find(opt, set);
-}
-
-/* A source that pushes gives its pages in any order, and its guest is slowed down while we
- * compress.
- */
-static struct gdump_error *settings_fit_pushed(struct settings *set,
+/* A guest that keeps running gives its pages in any order. */
+static struct gdump_error *settings_check_live(const struct settings *set,
 					       const struct gdump_write_options *opt)
 {
 	if (!set->format->any_order)
@@ -113,9 +102,27 @@ static struct gdump_error *settings_fit_pushed(struct settings *set,
 	if (opt->split)
 		return error_new(GDUMP_ERR_USAGE,
 				 "--live and --split cannot be combined; split the file later with guestdump convert");
+	return NULL;
+}
+
+struct gdump_error *settings_take(struct gdump_write_options *opt,
+				  const struct gdump_write_options *options, struct settings *set)
+{
+	struct gdump_error *err = write_options_take(opt, options);
+
+	*set = (struct settings){ 0 };
+	if (!err)
+		err = settings_find(opt, set);
+	return !err && opt->live ? settings_check_live(set, opt) : err;
+}
+
+/* A source that pushes slows its guest down while we compress. */
+static struct gdump_error *settings_fit_pushed(struct settings *set,
+					       const struct gdump_write_options *opt)
+{
 	if (set->codec && !opt->level && !opt->has_level)
 		set->level = set->codec->live_level;
-	return NULL;
+	return settings_check_live(set, opt);
 }
 
 struct gdump_error *settings_fit(struct settings *set, const struct gdump_write_options *opt,

@@ -365,12 +365,25 @@ static int copy_guarded(struct copy *c)
 	return status;
 }
 
+/* What reads the results of a job does not know our working directory. */
+static bool make_absolute(struct copy *c)
+{
+	char *cwd = *c->to == '/' ? NULL : getcwd(NULL, 0);
+	const bool good = *c->to == '/' || (cwd && asprintf(&c->absolute, "%s/%s", cwd, c->to) >= 0);
+
+	if (good && cwd)
+		c->to = c->absolute;
+	free(cwd);
+	return good;
+}
+
 static int copy_run(struct copy *c)
 {
 	struct arguments *args = c->args;
 	struct gdump_error *err;
 	int fifo, status;
 
+	args->write.live = args->open.live == GDUMP_LIVE_YES;
 	err = args->dry_run ? NULL : gdump_write_check(c->to, &args->write);
 	if (err)
 		return fail(err);
@@ -379,6 +392,9 @@ static int copy_run(struct copy *c)
 				   "a dump is not written to a terminal: redirect standard output, or name a file");
 	if (args->detach && !strcmp(c->to, "-"))
 		return usage_error(args->command, "--detach needs a file to write to");
+	if (args->detach && !make_absolute(c))
+		return failed(FAILURE_SYSTEM, errno, "cannot find the working directory: %s",
+			      strerror(errno));
 	status = args->detach ? detach_start(c->from, c->to) : -1;
 	if (status >= 0)
 		return status;          /* we are the parent */
@@ -390,6 +406,7 @@ static int copy_run(struct copy *c)
 	if (fifo >= 0)
 		close(fifo);
 	forget_result(c);
+	free(c->absolute);
 	return status;
 }
 

@@ -11,6 +11,7 @@ struct copy {
 	struct arguments *args;
 	const char *from;
 	const char *to;                 /* NULL: a dry run without OUTPUT       */
+	char *absolute;                 /* OUTPUT, for a job                    */
 	struct gdump_result result;
 	uint64_t paused_us;
 	bool resumed_early;                    /* the guest was resumed to stop us     */

@@ -42,20 +42,14 @@ static struct {
 /* A job that has just begun */
 static json_t *job_new(long id, const char *from, const char *to)
 {
-	char *cwd = *to == '/' ? NULL : getcwd(NULL, 0), *path = NULL;
-	json_t *job;
+	json_t *job = json_pack("{s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:n, s:n}", "schema", JSON_SCHEMA,
+				"id", (int)id, "state", "active", "version", gdump_version(),
+				"input", json_string_of(from), "output", json_string_of(to),
+				"start_time", json_count((uint64_t)time(NULL)), "end_time", "status");
 
-	if (asprintf(&path, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", to) < 0)
-		path = NULL;
-	job = json_pack("{s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:n, s:n}", "schema", JSON_SCHEMA,
-			"id", (int)id, "state", "active", "version", gdump_version(), "input", json_string_of(from), "output",
-			json_string_of(path ? path : to), "start_time",
-			json_count((uint64_t)time(NULL)), "end_time", "status");
 	json_object_update_new(job, json_pack("{s:n, s:n, s:n, s:n, s:n, s:[], s:n, s:n}", "done", "total",
 					      "was_running", "run_state", "paused_seconds", "warnings", "result",
 					      "error"));
-	free(cwd);
-	free(path);
 	return job;
 }
 
