@@ -149,6 +149,18 @@ static void print_protection(const struct gdump_protection *p)
 	       " invalid\n", p->encrypted, p->shared, p->zero, p->invalid);
 }
 
+/* The level by which pages were omitted, if it is known. Level 1 alone says little: kdump has it in
+ * any case, as all zero pages share their data.
+ */
+static struct size_text level_text(const struct gdump_info *info)
+{
+	struct size_text ret = { "" };
+
+	if (info->dump_level > GDUMP_DROP_ZERO)
+		snprintf(ret.text, sizeof(ret.text), " (dump level %u)", info->dump_level);
+	return ret;
+}
+
 static int print_info(const struct info_found *found, const struct arguments *args)
 {
 	struct gdump *g = found->g;
@@ -174,8 +186,8 @@ static int print_info(const struct info_found *found, const struct arguments *ar
 	printf("memory      %s in %zu range%s, %s", size_text(bytes).text, info->num_ranges,
 	       info->num_ranges == 1 ? "" : "s", pages_text(info->num_pages).text);
 	if (!info->is_guest && info->num_excluded)
-		printf(", %" PRIu64 " omitted (dump level %u)", info->num_excluded,
-		       info->dump_level);
+		printf(", %" PRIu64 " %s%s", info->num_excluded,
+		       info->incomplete ? "missing" : "omitted", level_text(info).text);
 	else if (!info->is_guest)
 		printf(", none omitted");
 	printf("\n");

@@ -160,8 +160,9 @@ static void say_partial(const struct copy *c)
 		say("%s to %s-%u.incomplete contain the %s written so far, and are marked as incomplete",
 		    partial, c->to, split, pages_text(c->result.pages).text);
 	else
-		say("%s contains the %s written so far, and is marked as incomplete",
-		    partial, pages_text(c->result.pages).text);
+		say("%s contains the %s written so far%s, and is marked as incomplete", partial,
+		    pages_text(c->result.pages).text,
+		    c->result.lost_are_zero ? ", all others that it seems to have are zero" : "");
 }
 
 int copy_report_failure(const struct copy *c, struct gdump_error *err)
