@@ -11,7 +11,7 @@
 #include "stack.h"
 #include "tool.h"
 
-enum { VALUE = 128, INDENT = 2, NAME_WIDTH = 14, MAX_COLUMNS = 16 };
+enum { VALUE = 128, INDENT = 2, NAME_WIDTH = 20, MAX_COLUMNS = 16 };
 
 /* Values -------------------------------------------------------------------- */
 
@@ -397,6 +397,7 @@ static const struct {
 	{ "kernel", "Kernel", NULL },
 	{ "cpus", "CPUs", print_cpus },
 	{ "blocked", "Blocked tasks, the longest first", print_blocked },
+	{ "memory", "Memory", NULL },
 	{ "log", "Log: the worst lines, and the last ones", print_log },
 	{ "modules", "Modules", NULL },
 	{ "problems", "What could not be read", print_problems },

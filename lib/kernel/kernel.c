@@ -16,6 +16,7 @@ enum {
 	SCAN_PIECE = 256 << 10,
 	SCAN_OVERLAP = 64,
 	SCAN_STEP = 4096,               /* no page is smaller                   */
+	STRING_PIECE = 4096,
 	MAX_CPUS = 1 << 13,
 	MAX_TRIES = 32,                 /* to read what looks like BTF          */
 };
@@ -49,6 +50,28 @@ bool kernel_member(struct kernel *k, uint64_t vaddr, const char *name, const cha
 
 	return btf_field(&k->btf, name, member, &field) &&
 	       kernel_uint(k, vaddr + field.off, field.size, ret);
+}
+
+bool kernel_string(struct kernel *k, uint64_t vaddr, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	ret[0] = 0;
+	while (len < size - 1) {
+		/* the next page may not be there */
+		const size_t n = MIN(size - 1 - len, STRING_PIECE - (vaddr + len) % STRING_PIECE);
+		CLEANUP_ERROR struct gdump_error *err = walker_read(&k->walker, vaddr + len, ret + len, n);
+
+		if (err) {
+			ret[0] = 0;
+			return false;
+		}
+		ret[len + n] = 0;
+		if (strlen(ret) < len + n)
+			return true;
+		len += n;
+	}
+	return true;
 }
 
 uint64_t kernel_symbol(const struct kernel *k, const char *name)

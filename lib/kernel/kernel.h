@@ -60,6 +60,10 @@ uint64_t kernel_get(const struct kernel *k, const unsigned char *p, uint32_t siz
 /* Read @member, an integer or a pointer, of struct @name at @vaddr. */
 bool kernel_member(struct kernel *k, uint64_t vaddr, const char *name, const char *member,
 		   uint64_t *ret);
+/* Read a string of at most @size - 1 bytes, and end it with a NUL; false: not all of them can be
+ * read.  It may contain anything.
+ */
+bool kernel_string(struct kernel *k, uint64_t vaddr, char *ret, size_t size);
 /* The address of a CPU's copy of a per-CPU variable; false: unknown. */
 bool kernel_percpu(struct kernel *k, const char *symbol, unsigned int cpu, uint64_t *ret);
 /* One more than the highest number of a CPU; 0: unknown. */

@@ -62,7 +62,7 @@ struct section {
 };
 
 extern const struct section section_verdict, section_kernel, section_cpus, section_blocked,
-	section_log, section_modules;
+	section_log, section_memory, section_modules;
 
 /* Read a report; see gdump_report(). */
 MUST_CHECK struct gdump_error *report_read(struct source *s, const struct gdump_report_options *opt,

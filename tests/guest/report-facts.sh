@@ -1,0 +1,138 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
+#
+# tests/guest/report-facts.sh - memory, modules, mounts and devices in a report are those that
+# the guest itself shows
+#
+# test: report-facts 600
+set -euo pipefail
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+requires python3
+tmpdir
+cd "$tmp"
+
+mkdir tree
+mapfile -t modules < <("$guest" modules x86_64 virtio_pci virtio_balloon virtio_blk ext4 crc32c_generic dummy)
+[ ${#modules[@]} -gt 4 ] || skip "cannot download the modules of the guest's kernel"
+cp "${modules[@]}" tree
+truncate -s 32M disk
+mkfs.ext4 -q -b 4096 disk || skip "needs mkfs.ext4"
+start_guest vm --mem 256M --add "$tmp/tree" -- -device virtio-balloon-pci \
+	-drive file="$tmp/disk",if=virtio,format=raw,cache=unsafe
+
+# Everything has a size of its own: a process of 12 MiB, 16 MiB of tmpfs, 4 MiB of huge pages, 4 MiB of
+# buffers, 20 MiB of balloon
+guest_console "for module in $(printf '/%s ' "${modules[@]##*/}"); do insmod \$module; done" >insmod.out 2>&1 ||
+	fail "$(cat insmod.out)"
+# shellcheck disable=SC2016 # for the guest's shell
+guest_console 'mkdir /m; mount -t ext4 -o ro /dev/vda /m; mkdir "/tmp/a b"; mount -t tmpfs -o size=1m small "/tmp/a b"
+	ip link add dummy7 type dummy; ip link set dummy7 up; ip link set lo up
+	head -c 16777216 /dev/zero >/tmp/file; head -c 4194304 /dev/vda >/dev/null; echo 2 >/proc/sys/vm/nr_hugepages
+	sh -c '\''large=$(yes 0123456789abcde | head -c 12582912); while :; do sleep 3600; done'\'' </dev/null >/dev/null 2>&1 &
+	i=0; while [ $i -lt 60 ]; do i=$((i + 1)); sleep 1
+		[ "$(awk "/VmRSS/ { print \$2 }" /proc/$!/status)" -gt 12000 ] && break; done; echo $!' >setup.out 2>&1
+"$guest" hmp "$guest_dir" 'balloon 236' >balloon.out
+sleep 3
+
+# the facts move slowly: the guest's view before and after
+look() {
+	guest_console 'cat /proc/meminfo' >"meminfo.$1"
+	guest_console 'cat /proc/slabinfo' >"slabinfo.$1"
+}
+guest_console 'cat /proc/zoneinfo' >zoneinfo
+guest_console 'cat /proc/vmstat' >vmstat
+guest_console 'cat /proc/[0-9]*/status' >status
+look before
+"$GUESTDUMP" report -v "$guest_source" >report.txt 2>verbose || fail "report fails: $(cat report.txt verbose)"
+guestdump_json report --json "$guest_source" >report.json
+look after
+
+# What differs is what the commands above themselves use
+python3 - <<'PYTHON' || fail "not as in the guest: see above; $(sed -n '/^Memory/,/^Log/p' report.txt; cat verbose)"
+import json
+import re
+import sys
+
+MIB = 1 << 20
+report = json.load(open("report.json"))
+memory = report["memory"]
+bad = []
+
+def text(name):
+    return open(name, errors="replace").read()
+
+def expect(what, is_so):
+    if not is_so:
+        bad.append(what)
+        print("not so:", what)
+
+def near(name, value, low, high, slack):
+    low, high = min(low, high), max(low, high)
+    expect("%s is %d, in the guest %d to %d" % (name, value, low, high), low - slack <= value <= high + slack)
+
+def meminfo(name):
+    return {k: int(v) * 1024 for k, v in re.findall(r"^(\w+): +(\d+) kB", text(name), re.M)}
+
+def in_meminfo():
+    before, after = meminfo("meminfo.before"), meminfo("meminfo.after")
+    for name, theirs, slack in (
+            ("total", "MemTotal", 0), ("free", "MemFree", 2 * MIB), ("available", "MemAvailable", 2 * MIB),
+            ("page_cache", "Cached", MIB // 4), ("buffers", "Buffers", MIB // 4), ("anonymous", "AnonPages", MIB),
+            ("shmem", "Shmem", 0), ("slab_reclaimable", "SReclaimable", MIB // 2),
+            ("slab_unreclaimable", "SUnreclaim", MIB), ("kernel_stacks", "KernelStack", MIB // 4),
+            ("page_tables", "PageTables", MIB // 4), ("dirty", "Dirty", MIB // 4), ("writeback", "Writeback", 0),
+            ("hugetlb", "Hugetlb", 0), ("swap_total", "SwapTotal", 0)):
+        near(name, memory[name], before[theirs], after[theirs], slack)
+    expect("16 MiB of tmpfs, 4 MiB of buffers", memory["shmem"] > 16 * MIB and memory["buffers"] >= 4 * MIB)
+    expect("2 huge pages: %s" % memory, memory["hugetlb"] == memory["hugetlb_free"] == 4 * MIB)
+
+def in_vmstat():
+    counts = dict(line.split() for line in open("vmstat"))
+    expect("a balloon of 20 MiB: %s" % memory.get("balloon"), memory["balloon"] == 20 * MIB)
+    expect("balloon", (int(counts["balloon_inflate"]) - int(counts["balloon_deflate"])) * 4096 == 20 * MIB)
+    expect("OOM kills", memory["oom_kills"] == int(counts["oom_kill"]) == 0)
+
+def in_zoneinfo():
+    theirs = re.findall(r"^Node (\d+), zone +(\w+)\n(?:.*\n)*?  pages free +(\d+)\n +boost +\d+\n +min +(\d+)\n"
+                        r" +low +(\d+)\n +high +(\d+)\n(?:.*\n)*? +managed +(\d+)\n", text("zoneinfo"), re.M)
+    theirs = [zone for zone in theirs if int(zone[6])]
+    expect("zones %s" % theirs, len(theirs) == len(memory["zones"]) == 2)
+    for zone, their in zip(memory["zones"], theirs):
+        expect("names", (zone["node"], zone["name"]) == (int(their[0]), their[1]))
+        for name, i, slack in (("free", 2, 3 * MIB), ("min", 3, 0), ("low", 4, 0), ("high", 5, 0), ("managed", 6, 0)):
+            near("%s of %s" % (name, zone["name"]), zone[name], int(their[i]) * 4096, int(their[i]) * 4096, slack)
+        expect("largest free block", 0 < zone["largest_free"] <= 4 * MIB)
+
+def in_status():
+    theirs = {int(pid): (name, int(rss) * 1024) for name, pid, rss in re.findall(
+        r"^Name:\t(.*)\n(?:\w.*\n)*?Pid:\t(\d+)\n(?:\w.*\n)*?VmRSS:\t *(\d+) kB", text("status"), re.M)}
+    ours = {process["pid"]: (process["name"], process["rss"]) for process in memory["processes"]}
+    large = int(text("setup.out").split()[-1])
+    expect("the process of 12 MiB is the largest: %s" % ours, memory["processes"][0]["pid"] == large)
+    expect("it is large: %s" % ours, 12 * MIB < ours[large][1] < 40 * MIB)
+    common = set(theirs) & set(ours)
+    expect("the same processes: %s, %s" % (ours, theirs), len(common) >= 3)
+    for pid in common:
+        expect("process %d: %s, %s" % (pid, ours[pid], theirs[pid]), ours[pid] == theirs[pid])
+
+def in_slabinfo():
+    def read(name):
+        return {line.split()[0]: (int(line.split()[14]) * int(line.split()[5]) * 4096, int(line.split()[2]), int(line.split()[3]))
+                for line in open(name) if " : slabdata " in line and line[0] != "#"}
+    before, after = read("slabinfo.before"), read("slabinfo.after")
+    ours = memory["slabs"]
+    expect("ten caches, the largest first", len(ours) == 10 and ours == sorted(ours, key=lambda c: -c["size"]))
+    expect("the largest one", ours[0]["name"] in sorted(before, key=lambda name: before[name])[-2:])
+    for cache in ours:
+        low, high = before[cache["name"]], after[cache["name"]]
+        near(cache["name"], cache["size"], low[0], high[0], 128 << 10)
+        near(cache["name"] + " objects", cache["objects"], low[1], high[1], 32 + high[1] // 20)
+        expect("size of objects", cache["object_size"] == low[2])
+
+for check in (in_meminfo, in_vmstat, in_zoneinfo, in_status, in_slabinfo):
+    check()
+expect("no problems: %s" % report["problems"], not report["problems"])
+sys.exit(bool(bad))
+PYTHON
