@@ -53,6 +53,7 @@ DUMPS = {
     "live-zlib0": needing("ISA-L", dump("--live", "-C", "zlib:0")),
     "live-elf": dump("--live", "-E"),
     "live-31": dump("--live", "-c", "-d", "31"),
+    "report": Thing("program", ("{program}", "report", "qmp:{qmp}")),
 }
 CONVERSIONS = {
     "makedumpfile-zlib": makedumpfile("{elf}", "-c", "-d", "1"),
@@ -154,6 +155,7 @@ TARGETS = [("%s/%s" % (memory, case), "%s/%s" % (memory, peer), what, target)
     # a plan is made while the guest runs
     ("plain/live-31", "plain/live-elf", "pause ratio", 1.5),
     ("plain/live-31", "plain/zlib-31", "pause ratio", 1),
+    ("plain/report", None, "ms", 700),
     ("convert/zlib", "convert/makedumpfile-zlib", "speed", 6),
     ("convert/zlib", "convert/makedumpfile-zlib", "size", 1.01),
     ("convert/lzo", "convert/makedumpfile-lzo", "speed", 6),

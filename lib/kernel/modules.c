@@ -144,13 +144,24 @@ static bool module_find_symbols(struct kernel *k, const struct module *m, uint64
 	return true;
 }
 
-/* Add the symbols of functions; false: there is no memory. */
+/* Add a symbol to those of its kind; false: there is no memory. */
+static bool module_add_symbol(struct module *m, const Elf64_Sym *sym, uint32_t number,
+			      const char *name)
+{
+	uint64_t end;
+
+	if (!sym->st_value || !module_prints(name))
+		return true;
+	return symtab_add(module_has_text(m, sym->st_value, &end) ? &m->symbols : &m->variables,
+			  sym->st_value, number, name, strlen(name));
+}
+
+/* Add all symbols; false: there is no memory. */
 static bool module_add_symbols(struct kernel *k, struct module *m, uint64_t *budget,
 			       const struct module_symbols *s)
 {
 	CLEANUP_FREE char *strings = NULL;
 	uint32_t last = 0;
-	uint64_t end;
 
 	for (uint64_t i = 0; i < s->num; i++)
 		last = MAX(last, module_symbol_at(s, i).st_name);
@@ -160,13 +171,11 @@ static bool module_add_symbols(struct kernel *k, struct module *m, uint64_t *bud
 	strings = module_read_strings(k, s->strings, (size_t)last + 1);
 	for (uint64_t i = 0; strings && i < s->num; i++) {
 		const Elf64_Sym sym = module_symbol_at(s, i);
-		const char *name = strings + sym.st_name;
 
-		if (module_prints(name) && module_has_text(m, sym.st_value, &end) &&
-		    !symtab_add(&m->symbols, sym.st_value, (uint32_t)i, name, strlen(name)))
+		if (!module_add_symbol(m, &sym, (uint32_t)i, strings + sym.st_name))
 			return false;
 	}
-	return symtab_finish(&m->symbols);
+	return symtab_finish(&m->symbols) && symtab_finish(&m->variables);
 }
 
 static struct gdump_error *module_read_symbols(struct kernel *k, struct module *m, uint64_t *budget)
@@ -242,8 +251,10 @@ struct gdump_error *modules_read(struct kernel *k, struct modules *ret)
 
 void modules_deinit(struct modules *m)
 {
-	for (size_t i = 0; i < m->num; i++)
+	for (size_t i = 0; i < m->num; i++) {
 		symtab_deinit(&m->list[i].symbols);
+		symtab_deinit(&m->list[i].variables);
+	}
 	free(m->list);
 	*m = (struct modules){ 0 };
 }
@@ -253,6 +264,19 @@ const struct module *modules_at(const struct modules *m, uint64_t vaddr, uint64_
 	for (size_t i = 0; i < m->num; i++) {
 		if (module_has_text(&m->list[i], vaddr, end))
 			return &m->list[i];
+	}
+	return NULL;
+}
+
+const struct module *modules_variable_at(const struct modules *m, uint64_t vaddr, const char **name)
+{
+	for (size_t i = 0; i < m->num; i++) {
+		struct symbol s;
+
+		if (!symtab_at(&m->list[i].variables, vaddr, UINT64_MAX, &s) || s.vaddr != vaddr)
+			continue;
+		*name = s.name;
+		return &m->list[i];
 	}
 	return NULL;
 }

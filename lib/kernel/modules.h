@@ -14,7 +14,8 @@ struct module {
 	char name[MODULE_NAME];         /* may contain anything                 */
 	/* code; that of initialization is freed once the module runs, size 0 */
 	struct { uint64_t start, size; } text[MODULE_TEXTS];
-	struct symtab symbols;          /* of functions only                    */
+	struct symtab symbols;          /* functions                            */
+	struct symtab variables;
 };
 
 struct modules {
@@ -32,3 +33,7 @@ void modules_deinit(struct modules *m);
 
 /* The module whose code contains @vaddr, and the end of that code; NULL: none does. */
 const struct module *modules_at(const struct modules *m, uint64_t vaddr, uint64_t *end);
+/* The module that has a variable at exactly @vaddr, and its name, which belongs to the module;
+ * NULL: none has.
+ */
+const struct module *modules_variable_at(const struct modules *m, uint64_t vaddr, const char **name);

@@ -178,9 +178,21 @@ static bool lock_is_of_inode(struct report *r, uint64_t lock, char *ret)
 	return true;
 }
 
+static bool lock_is_of_module(struct report *r, uint64_t lock, char *ret)
+{
+	const struct module *m = NULL;
+	const char *name;
+
+	if (r->stacks)
+		m = modules_variable_at(&stacks_text(r->stacks)->modules, lock, &name);
+	if (m)
+		snprintf(ret, LOCK_NAME, "%s [%s]", name, m->name);
+	return m;
+}
+
 bool lock_describe(struct report *r, const struct wait *wait, char *ret)
 {
-	if (lock_is_variable(r, wait->lock, ret))
+	if (lock_is_variable(r, wait->lock, ret) || lock_is_of_module(r, wait->lock, ret))
 		return true;
 	switch (wait->kind) {
 	case WAIT_PERCPU_READ:

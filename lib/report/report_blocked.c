@@ -201,6 +201,18 @@ static bool blocked_still_waits(struct blocked *b, const struct blocked_task *t)
 	       again.owner == t->wait.owner && blocked_ran(b->report, t->task, &ran) && ran == t->ran;
 }
 
+static void blocked_prove(struct blocked *b, struct gdump_fact *verdict,
+			  const struct blocked_task *t, const struct gdump_task *holder)
+{
+	char name[LOCK_NAME] = "";
+	const bool known = lock_describe(b->report, &t->wait, name);
+
+	verdict_evidence(verdict, "%s (%d) waits for %s%s%s at 0x%llx, which %s (%d) holds",
+			 t->task->name, (int)t->task->pid, wait_text(t->wait.kind), known ? " " : "",
+			 known ? name : "", (unsigned long long)t->wait.lock, holder->name,
+			 (int)holder->pid);
+}
+
 static void blocked_judge_circle(struct blocked *b, const size_t *by, size_t start)
 {
 	char text[MAX_CIRCLE_TEXT] = "";
@@ -220,12 +232,7 @@ static void blocked_judge_circle(struct blocked *b, const size_t *by, size_t sta
 	v = report_verdict(b->report, VERDICT_DEADLOCK, "DEADLOCK: %s%s (%d)", text,
 			   b->list[start].task->name, (int)b->list[start].task->pid);
 	do {
-		const struct blocked_task *t = &b->list[at];
-
-		verdict_evidence(v, "%s (%d) waits for %s at 0x%llx, which %s (%d) holds",
-				 t->task->name, (int)t->task->pid, wait_text(t->wait.kind),
-				 (unsigned long long)t->wait.lock, b->list[by[at]].task->name,
-				 (int)b->list[by[at]].task->pid);
+		blocked_prove(b, v, &b->list[at], b->list[by[at]].task);
 		at = by[at];
 	} while (at != start);
 }
