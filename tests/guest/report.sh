@@ -10,6 +10,7 @@
 # test: report-panic 300 panic
 # test: report-oops 300 oops
 # test: report-memory 300 memory
+# test: report-frozen 300 frozen
 # test: report-soft 300 soft
 # test: report-hard 300 hard
 # test: report-firmware 300 firmware
@@ -146,6 +147,30 @@ case_memory() {
 	until_report '^!! out of memory' 100
 	verdicts 'out of memory: the kernel has killed processes, 1 time, '
 	grep -A1 '^!!' report.txt | grep -q 'Killed process [0-9]* (tail)' || fail "not the process: $(cat report.txt)"
+}
+
+# A process writes to a file system that is frozen
+case_frozen() {
+	local module
+	requires mkfs.ext4
+	truncate -s 32M disk
+	mkfs.ext4 -q disk
+	"$guest" modules x86_64 crc32c_generic ext4 virtio_blk virtio_pci >module.list || skip "no modules for the guest"
+	mkdir tree
+	{
+		while read -r module; do
+			cp "$module" tree
+			echo "insmod /${module##*/}"
+		done <module.list
+	} >tree/load
+	start_guest vm --add "$tmp/tree" -- -drive file=disk,format=raw,if=virtio
+	guest_console 'sh /load; mkdir /mnt; mount -t ext4 /dev/vda /mnt && fsfreeze --freeze /mnt' >mount.out || fail "$(cat mount.out)"
+	guest_console 'sh -c "printf writer >/proc/self/comm; : >/mnt/x" >/dev/null 2>&1 &' >writer.out
+	until_report '^!! 1 task is blocked' 60
+	verdicts '1 task is blocked for more than 10 s, the longest for [0-9]+ s$'
+	grep -A1 '^  writer .*state D' report.txt |
+		grep -q 'waits for the percpu_rwsem, to read, s_writers of vda (ext4), which is frozen' ||
+		fail "not the file system: $(cat report.txt)"
 }
 
 case_soft() {
