@@ -201,16 +201,21 @@ static bool blocked_still_waits(struct blocked *b, const struct blocked_task *t)
 	       again.owner == t->wait.owner && blocked_ran(b->report, t->task, &ran) && ran == t->ran;
 }
 
+/* "NAME (PID) is in state D and waits for the mutex LOCK at ADDRESS, which NAME (PID) holds" */
 static void blocked_prove(struct blocked *b, struct gdump_fact *verdict,
 			  const struct blocked_task *t, const struct gdump_task *holder)
 {
-	char name[LOCK_NAME] = "";
-	const bool known = lock_describe(b->report, &t->wait, name);
+	char lock[LOCK_NAME + 64] = "", name[LOCK_NAME], held[128] = "";
 
-	verdict_evidence(verdict, "%s (%d) waits for %s%s%s at 0x%llx, which %s (%d) holds",
-			 t->task->name, (int)t->task->pid, wait_text(t->wait.kind), known ? " " : "",
-			 known ? name : "", (unsigned long long)t->wait.lock, holder->name,
-			 (int)holder->pid);
+	if (t->wait.lock && lock_describe(b->report, &t->wait, name))
+		snprintf(lock, sizeof(lock), " %s at 0x%llx", name, (unsigned long long)t->wait.lock);
+	else if (t->wait.lock)
+		snprintf(lock, sizeof(lock), " at 0x%llx", (unsigned long long)t->wait.lock);
+	if (holder)
+		snprintf(held, sizeof(held), ", which %s (%d) holds", holder->name, (int)holder->pid);
+	verdict_evidence(verdict, "%s (%d) is in state %c%s%s%s%s", t->task->name, (int)t->task->pid,
+			 t->task->state, t->wait.kind ? " and waits for " : "",
+			 t->wait.kind ? wait_text(t->wait.kind) : "", lock, held);
 }
 
 static void blocked_judge_circle(struct blocked *b, const size_t *by, size_t start)
@@ -281,9 +286,8 @@ static void blocked_judge(struct blocked *b)
 	v = report_verdict(b->report, VERDICT_BLOCKED,
 			   "%zu task%s blocked for more than 10 s, the longest for %llu s", num,
 			   num == 1 ? " is" : "s are", (unsigned long long)(longest->ns / 1000000000));
-	verdict_evidence(v, "%s (%d) is in state D%s%s", longest->task->name, (int)longest->task->pid,
-			 longest->wait.kind ? " and waits for " : "",
-			 longest->wait.kind ? wait_text(longest->wait.kind) : "");
+	blocked_prove(b, v, longest, longest->wait.owner_may_be_gone ? NULL :
+		      report_task_at(b->report, longest->wait.owner));
 }
 
 static struct gdump_error *blocked_open(struct blocked *b, struct report *r)

@@ -102,7 +102,7 @@ case_deadlock() {
 	until_report '^!! [0-9]+ tasks are blocked' 60
 	verdicts 'DEADLOCK: hang-(ab|ba) \([0-9]+\) -> hang-(ab|ba) \([0-9]+\) -> hang-(ab|ba) \([0-9]+\)$' \
 		'[0-9] tasks are blocked for more than 10 s, the longest for [0-9]+ s$'
-	grep -A2 '^!! DEADLOCK' report.txt | grep -q '^     hang-ab ([0-9]*) waits for the mutex hang_b \[hang\] at 0x[0-9a-f]*, which hang-ba ' ||
+	grep -A2 '^!! DEADLOCK' report.txt | grep -q '^     hang-ab ([0-9]*) is in state D and waits for the mutex hang_b \[hang\] at 0x[0-9a-f]*, which hang-ba ' ||
 		fail "no such proof: $(cat report.txt)"
 	grep -A1 '^  hang-reader ' report.txt | grep -q 'waits for the rwsem, to read,.*held by hang-holder (' ||
 		fail "no holder of the rwsem: $(cat report.txt)"
