@@ -19,6 +19,7 @@ help:
 	@echo 'make test-full  the same with the slow tests: all machines, crash, a kernel with debug data'
 	@echo 'make coverage   show which lines of lib/ the tests run; SUITE="unit ..." for some suites'
 	@echo 'make demo       dump a running guest, and open the files in other programs'
+	@echo 'make demo-watch show how a panic of a guest is kept, in less than a minute'
 	@echo 'make bench      measure a release build; CASE=NAME for one case or a pattern'
 	@echo 'make fuzz       fuzz all readers for MINUTES=60 minutes; TARGET="dump ..." for some'
 	@echo 'make install    build $(RELEASE)/ and install it; DESTDIR and PREFIX are respected'
@@ -45,9 +46,9 @@ test-full: setup-full
 coverage: setup-full
 	@tests/coverage $(BUILD)/coverage $(SUITE)
 
-demo: setup-test
+demo demo-watch: setup-test
 	@$(MAKE) --no-print-directory all
-	@GUESTDUMP=$(abspath $(BUILD))/tool/guestdump scripts/demo
+	@GUESTDUMP=$(abspath $(BUILD))/tool/guestdump scripts/$@
 
 bench: setup-test
 	@$(MAKE) --no-print-directory BUILD=$(RELEASE) all
@@ -73,5 +74,5 @@ distclean:
 	rm -rf $(BUILD) $(RELEASE)
 
 export BUILD
-.PHONY: all help test test-full coverage demo bench fuzz install dist-static clean distclean
+.PHONY: all help test test-full coverage demo demo-watch bench fuzz install dist-static clean distclean
 .PRECIOUS: %/build.ninja

@@ -199,7 +199,7 @@ static void watched_record(void *arg, const struct gdump_log_record *r)
 	if (!g->log_known || g->state != WATCHED)
 		return;
 	for (; len < r->len && len + 1 < sizeof(line); len++)
-		line[len] = (unsigned char)r->text[len] < ' ' ? ' ' : r->text[len];
+		line[len] = r->text[len] >= ' ' && r->text[len] <= '~' ? r->text[len] : '?';
 	line[len] = '\0';
 	if (watched_matches(g, line))
 		watched_trigger(g, WATCH_LOG, line, false);

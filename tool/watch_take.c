@@ -273,6 +273,8 @@ static void taking_write_dump(struct taking *t, unsigned int level)
 		return;
 	status = child_run(NULL, (char *const *)(uintptr_t)w.word,
 			   &(struct child_options){ .out = err, .err = err });
+	if (!lseek(err, 0, SEEK_END))
+		unlinkat(crash_fd(t->crash), CRASH_DUMP ".log", 0);
 	close(err);
 	t->has_dump = !status || status == EXIT_INCOMPLETE || status == EXIT_UNFILTERED;
 	if (status)
