@@ -32,6 +32,7 @@ static const struct target {
 	{ "stream", fuzz_stream, false },
 	{ "silent", fuzz_silent, false },
 	{ "pagedeflate", fuzz_pagedeflate, false },
+	{ "watch", fuzz_watch, true },
 };
 
 static const struct target *target;
