@@ -23,6 +23,7 @@ refused "dupm" "'dupm' is not a command; did you mean 'dump'?"
 refused "frobnicate" "'frobnicate' is not a command; guestdump --help lists them"
 refused "help dupm" "'dupm' is not a command; did you mean 'dump'?"
 refused "-d 31 -c in out" "the command comes first: guestdump convert -d 31 -c in out"
+refused "--json guests" "the command comes first: guestdump guests --json"
 refused "-d 31 qmp:x out" "the command comes first: guestdump dump -d 31 qmp:x out"
 refused "--dump-dmesg in out" "'--dump-dmesg' is not a command; guestdump dmesg prints the kernel's log"
 refused "-v" "'-v' is not a command; guestdump --version prints the version"
@@ -116,7 +117,7 @@ grep -q "cannot connect" err || fail "options that go together: $(cat err)"
 
 # what stands behind the options
 refused "dump" "missing GUEST and OUTPUT: guestdump dump qmp:/run/vm.sock vm.kdump"
-refused "dump qmp:x" "missing OUTPUT: guestdump dump qmp:/run/vm.sock vm.kdump"
+refused "dump qmp:x" "missing OUTPUT; for example: guestdump dump qmp:/run/vm.sock vm.kdump"
 refused "convert" "missing INPUT and OUTPUT: guestdump convert vm.kdump vm.elf"
 refused "cancel" "missing ID: guestdump cancel 24442"
 refused "cancel x" "'x' is not the number of a job; guestdump jobs lists them"
@@ -136,8 +137,8 @@ for command in dump convert info dmesg stacks report verify; do
 		"2 unix:./vm.sock,server=on there is no such file; did you mean qmp:./vm.sock?" \
 		"2 QMP:/run/vm.sock there is no such file; did you mean qmp:/run/vm.sock?" \
 		"2 xen:vm there is no such file, and \"xen:\" does not name a kind of running guest; a running guest is named qmp:SOCKET, libvirt:NAME, libvirt+URI:NAME, pid:N" \
-		"1 myvm this is neither a file nor a running guest, which is named qmp:SOCKET, libvirt:NAME, libvirt+URI:NAME, pid:N (\"guestdump guests\" lists those of this host): No such file or directory" \
-		"1 4999999 this is neither a file nor a running guest, which is named qmp:SOCKET, libvirt:NAME, libvirt+URI:NAME, pid:N (\"guestdump guests\" lists those of this host): No such file or directory"; do
+		"1 myvm this is no file, and a running guest is named as in libvirt:myvm (\"guestdump guests\" lists them): No such file or directory" \
+		"1 4999999 this is no file, and a running guest is named as in pid:4999999 (\"guestdump guests\" lists them): No such file or directory"; do
 		read -r status name message <<<"$row"
 		# shellcheck disable=SC2086 # perhaps nothing
 		fails_with "$status" "$GUESTDUMP" $command "$name" $output 2>err
@@ -204,6 +205,14 @@ fails_with 1 "$GUESTDUMP" info a err 2>out
 tail -n 1 out | grep -qx "guestdump: several inputs are the parts of one split dump; run guestdump info once for each dump" ||
 	fail "two dumps: $(cat out)"
 rm a
+
+# after su or sudo, the variable names the directory of another user
+if [ "$(id -u)" = 0 ]; then
+	mkdir other
+	chown 65534 other
+	XDG_RUNTIME_DIR=$tmp/other "$GUESTDUMP" jobs >/dev/null 2>err || fail "jobs: $(cat err)"
+	[ ! -e other/guestdump ] || fail "a directory for jobs was made in that of another user"
+fi
 
 # and where help is
 refused "dump qmp:x ''" "argument 2 is an empty name"

@@ -313,7 +313,7 @@ static int missing_words(const struct arguments *args)
 	/* makedumpfile -F INPUT writes to standard output */
 	if (args->write.flatten && given)
 		return usage_error(cmd, "missing %s: - is standard output", names);
-	return usage_error(cmd, "missing %s: guestdump %s %s", names, cmd->name, cmd->example);
+	return usage_error(cmd, "missing %s; for example: guestdump %s %s", names, cmd->name, cmd->example);
 }
 
 static int check_words(const struct arguments *args)

@@ -22,13 +22,16 @@ enum { ANSWER_MS = 2000, KEEP_SECONDS = 24 * 3600, MAX_ANSWER = 1 << 18 };
 
 #define SYSTEM_DIR "/run/guestdump"
 
-/* The directory of this user's session, or NULL */
+/* The directory of this user's session, or NULL. After su or sudo, the variable may name that of
+ * another user.
+ */
 static char *session_dir(void)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	char *dir = NULL;
+	struct stat st;
 
-	if (runtime && *runtime == '/' && asprintf(&dir, "%s/guestdump", runtime) < 0)
+	if (runtime && *runtime == '/' && (stat(runtime, &st) || st.st_uid == geteuid()) && asprintf(&dir, "%s/guestdump", runtime) < 0)
 		return NULL;
 	return dir;
 }

@@ -94,6 +94,7 @@ static int print_overview(FILE *out)
 static int missing_command(int argc, char **argv)
 {
 	char words[200] = "";
+	const struct command *named = NULL;
 	bool is_guest_named = false;
 	size_t used = 0;
 
@@ -103,6 +104,10 @@ static int missing_command(int argc, char **argv)
 		if (advice && (i == 0 || argv[i][1] == '-' || argv[i][1] == 'R'))
 			return failed(FAILURE_USAGE, 0, "'%s' is not a command; %s", argv[i], advice);
 		is_guest_named |= is_guest(argv[i]);
+		if (!named && command_find(argv[i])) {
+			named = command_find(argv[i]);
+			continue;
+		}
 		if (used < sizeof(words))
 			used += (size_t)snprintf(words + used, sizeof(words) - used, " %s", argv[i]);
 	}
@@ -110,7 +115,7 @@ static int missing_command(int argc, char **argv)
 		return failed(FAILURE_USAGE, 0, "there is no option '%s' without a command; guestdump --help lists the commands",
 			      argv[0]);
 	return failed(FAILURE_USAGE, 0, "the command comes first: guestdump %s%s%s",
-		      is_guest_named ? "dump" : "convert", used < sizeof(words) ? words : " ",
+		      named ? named->name : is_guest_named ? "dump" : "convert", used < sizeof(words) ? words : " ",
 		      used < sizeof(words) ? "" : "...");
 }
 

@@ -197,7 +197,7 @@ bool parse_task(const char *text, void *to, struct bad_value *bad)
 	long n;
 
 	if (!parse_number(text, 1, INT32_MAX, &n))
-		return bad_piece(bad, whole(text), "the number of a task");
+		return bad_piece(bad, whole(text), "the number of a task (idle tasks: --cpu)");
 	opt->which = GDUMP_STACKS_TASK;
 	opt->number = (int32_t)n;
 	return true;

@@ -295,9 +295,9 @@ static struct gdump_error *qmp_no_turn(const struct qmp *q, const struct socket_
 				 "that one, wait for it (--timeout), or give QEMU a second -qmp",
 				 holder->text);
 	return error_new(GDUMP_ERR_REMOTE,
-			 "no greeting within %u s: QEMU is stuck, or this monitor is in use (by "
-			 "libvirt?), and serves one client at a time: end that one or give QEMU a "
-			 "second -qmp", q->timeout_ms / 1000);
+			 "no greeting within %u s: QEMU is stuck, this is no QMP socket but, for "
+			 "example, a console, or it is in use (by libvirt?) and serves one client "
+			 "at a time: end that one or give QEMU a second -qmp", q->timeout_ms / 1000);
 }
 
 /* Wait for our turn in @step, which may be called again when its time is over. The one who names a

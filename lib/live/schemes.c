@@ -65,8 +65,8 @@ struct gdump_error *guest_name_unknown(const char *where)
 	const char *rest = where + len + 1, *meant;
 
 	if (!strpbrk(where, "/.:") && *where)
-		return error_os(ENOENT, "this is neither a file nor a running guest, which is named %s (\"guestdump guests\" lists those of this host)",
-				guest_usages().text);
+		return error_os(ENOENT, "this is no file, and a running guest is named as in %s%.200s (\"guestdump guests\" lists them)",
+				where[strspn(where, "0123456789")] ? "libvirt:" : "pid:", where);
 	/* one letter is rather a drive of another system */
 	if (len < 2 || where[len] != ':')
 		return NULL;

@@ -129,6 +129,10 @@ if /usr/bin/python3 -c 'import drgn' 2>/dev/null; then
 fi
 
 # The estimate: in bytes, of our own words
+# of a part of the memory, which rarely has the page structures: told, and what to do
+fails_with 6 "$GUESTDUMP" dump -q -d 31 --length 16M "$guest_source" part.out 2>part.err
+grep -q 'a level needs memory outside of --begin and --length' part.err || fail "$(cat part.err)"
+
 for level in 1 16 31; do
 	"$GUESTDUMP" dump --dry-run -d $level "$guest_source" >dry.out 2>dry.err
 	guestdump_json dump --dry-run -E -d $level --json "$guest_source" >dry.json 2>events.json
