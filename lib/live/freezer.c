@@ -122,6 +122,8 @@ static struct gdump_error *freezer_await(const struct freezer *f, pid_t tid)
 		if (got != tid)
 			nanosleep(&(struct timespec){ .tv_nsec = POLL_US * 1000 }, NULL);
 	} while (clock_us() < end_us);
+	if (process_has_ended(f->pid))
+		return error_new(GDUMP_ERR_REMOTE, "process %d has ended", (int)f->pid);
 	return error_new(GDUMP_ERR_OS,
 			 "thread %d of process %d does not stop: it waits in the kernel, perhaps for a disk or a file server",
 			 (int)tid, (int)f->pid);

@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../util/process_status.h"
+
 static bool rights_have_ptrace(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -58,6 +60,8 @@ struct gdump_error *rights_explain(pid_t pid, int errnum)
 		return error_os(errnum, "process %d: kernel.yama.ptrace_scope is %d, which "
 				"forbids reading other processes until the next boot",
 				(int)pid, scope);
+	if (process_has_ended(pid))
+		return error_new(GDUMP_ERR_REMOTE, "process %d has ended", (int)pid);
 	if (rights_have_ptrace())
 		return error_os(errnum, "process %d is in another user namespace, or a security "
 				"module protects it", (int)pid);
