@@ -121,6 +121,7 @@ static void put_memory(struct out *o, const struct desc *d, struct elf *e)
 			s->off = UINT64_MAX;
 		if (!s->filesz)
 			continue;
+		mark(o, "load.memory", o->len, (unsigned int)s->filesz);
 		mark(o, numbered("memory", i, ""), o->len, 0);
 		buf = malloc(s->filesz);
 		memory_get(d, s->paddr, buf, s->filesz);

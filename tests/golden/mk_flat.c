@@ -39,17 +39,7 @@ static void put_record(struct out *o, size_t i, uint64_t off, const unsigned cha
 	put_data(o, data, len);
 }
 
-/* Where the memory of an ELF core begins, which goes up to its end */
-static size_t memory_start(const struct out *plain)
-{
-	for (size_t i = 0; i < plain->num_fields; i++) {
-		if (!strncmp(plain->fields[i].name, "memory", 6))
-			return plain->fields[i].off;
-	}
-	return plain->len;
-}
-
-/* Name what is in the record that was put last, as "in.NAME". */
+/* Name what is in the record that was put last, as "in.NAME".  Memory may begin in another one. */
 static void mark_fields(struct out *o, const struct out *plain, size_t off, size_t len)
 {
 	const size_t begin = o->len - len;
@@ -58,20 +48,16 @@ static void mark_fields(struct out *o, const struct out *plain, size_t off, size
 	for (size_t i = 0; i < plain->num_fields; i++) {
 		const struct field *f = &plain->fields[i];
 
+		const bool is_memory = strstr(f->name, ".memory");
+		const size_t start = is_memory && f->off < off ? off : f->off;
+		const size_t end = f->off + f->size < off + len ? f->off + f->size : off + len;
+
 		snprintf(name, sizeof(name), "in.%s", f->name);
-		if (f->off >= off && f->off - off < len)
-			mark(o, name, begin + f->off - off, f->size);
+		if (start < off || start >= off + len || (is_memory && start >= end))
+			continue;
+		mark(o, name, begin + start - off,
+		     is_memory ? (unsigned int)(end - start) : f->size);
 	}
-}
-
-/* Name the memory in the record that was put last. */
-static void mark_memory(struct out *o, size_t record, size_t memory, size_t off, size_t len)
-{
-	const size_t skip = memory > off ? memory - off : 0;
-
-	if (skip < len)
-		mark(o, numbered("record", record, ".memory"), o->len - (len - skip),
-		     (unsigned int)(len - skip));
 }
 
 void flatten(struct out *o, const struct desc *d)
@@ -96,9 +82,8 @@ void flatten(struct out *o, const struct desc *d)
 
 		if (has(d, "holes") && n + 1 < num && all_zero(plain.buf + n * size, len))
 			continue;
-		put_record(o, records, n * size, plain.buf + n * size, len);
+		put_record(o, records++, n * size, plain.buf + n * size, len);
 		mark_fields(o, &plain, n * size, len);
-		mark_memory(o, records++, memory_start(&plain), n * size, len);
 	}
 	mark(o, "end-mark", o->len, 0);
 	if (!has(d, "no-end")) {

@@ -242,7 +242,11 @@ static void put_page(struct out *o, const struct desc *d, const struct kdump *k,
 		data = n && n < d->page ? compressed : page;
 		flag = data == compressed ? flag : 0;
 		n = data == compressed ? n : d->page;
+		if (data == page)
+			mark(o, "page.memory", o->len, d->page);
 		put_data(o, data, n);
+		if (data == page)
+			mark(o, "data", o->len, 0);
 	}
 	put(&desc, NULL, off, 8);
 	put(&desc, NULL, n ? n : d->page, 4);
