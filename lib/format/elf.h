@@ -6,6 +6,7 @@
 #pragma once
 
 #include "elf_header.h"
+#include "file_proof.h"
 #include "format.h"
 
 /* If @inner, the source of file @in with headers @h, is of a protected guest, put another
@@ -14,6 +15,10 @@
  */
 MUST_CHECK struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
 					     const struct elf_header *h, struct source **ret);
+
+/* Add what the section headers name to @to; headers that make no sense may name anything. */
+MUST_CHECK struct gdump_error *elf_sections_name(struct bytes *in, const struct elf_header *h,
+						 struct file_proof *to);
 
 bool elf_takes_trailer(const struct image *image);
 struct gdump_error *elf_create(const struct write_spec *spec, struct writer **ret);

@@ -118,6 +118,34 @@ static bool elf_get_pv_load(const struct bytes *in, const struct elf_phdr *p, st
 	return ret->size;
 }
 
+static bool elf_section_shares(const struct pv_section *s, uint64_t off, uint64_t size)
+{
+	return s->found && s->size && size && off < s->off + s->size && s->off < off + size;
+}
+
+/* Fail if a section has bytes of the other one, or of memory. */
+static struct gdump_error *elf_check_sections(const struct bytes *in, const struct elf_header *h,
+					      const struct pv_sections *sections)
+{
+	const struct pv_section *meta = &sections->meta, *completion = &sections->completion;
+	bool shares = completion->found && elf_section_shares(meta, completion->off, completion->size);
+
+	/* one that is past the end is reported when it is read */
+	if (!range_fits(meta->off, meta->size, in->size) ||
+	    !range_fits(completion->off, completion->size, in->size))
+		return NULL;
+	for (size_t i = 0; i < h->phnum; i++) {
+		const struct elf_phdr *p = &h->phdrs[i];
+
+		if (p->type == PT_LOAD)
+			shares |= elf_section_shares(meta, p->off, p->filesz) ||
+				  elf_section_shares(completion, p->off, p->filesz);
+	}
+	return shares ? error_new(GDUMP_ERR_CORRUPT,
+				  "ELF section headers: a section of a protected guest shares bytes with another one, or with memory") :
+			NULL;
+}
+
 static struct gdump_error *elf_find_pv_loads(const struct bytes *in, const struct elf_header *h,
 					     struct pv_sections *sections)
 {
@@ -136,12 +164,18 @@ struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
 	struct pv_sections sections = { .in = in };
 	struct gdump_error *err;
 
-	if (arch_by_machine(h->machine)->pv_dumps && h->is64 && h->big)
+	if (h->is64 && h->big)
 		elf_find_sections(in, h, &sections);
+	if ((sections.meta.found || sections.completion.found) && !arch_by_machine(h->machine)->pv_dumps)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "ELF header: it has sections of a protected guest, but e_machine %u has no such guests",
+				 h->machine);
 	if (!sections.meta.found && !sections.completion.found && !pv_has_cpus(&inner->image)) {
 		*ret = inner;
 		return NULL;
 	}
-	err = elf_find_pv_loads(in, h, &sections);
+	err = elf_check_sections(in, h, &sections);
+	if (!err)
+		err = elf_find_pv_loads(in, h, &sections);
 	return err ? err : pv_wrap(inner, &sections, ret);
 }

@@ -103,11 +103,12 @@ static struct gdump_error *elf_name_rest(struct elf_source *e, const struct elf_
 	struct gdump_error *err = file_proof_add(&e->proof, false, 0, elf_ehdr_size(h->is64), 0);
 
 	e->proof.what = "ELF program headers";
-	e->proof.has_sections = h->shnum > 1;
 	if (!err)
 		err = file_proof_add(&e->proof, false, 0, h->phnum * h->phentsize, h->phoff);
 	if (!err && h->shoff && h->shoff < e->base.in->size)
 		err = file_proof_add(&e->proof, false, 0, elf_shdr_size(h->is64), h->shoff);
+	if (!err)
+		err = elf_sections_name(e->base.in, h, &e->proof);
 	for (size_t i = 0; !err && i < h->phnum; i++) {
 		const struct elf_phdr *p = &h->phdrs[i];
 

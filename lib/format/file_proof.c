@@ -27,6 +27,11 @@ void file_proof_deinit(struct file_proof *p)
 	pieces_deinit(&p->loads);
 }
 
+struct gdump_error *file_proof_name(struct file_proof *p, uint64_t size, uint64_t off)
+{
+	return size ? pieces_add(&p->named, 0, size, off) : NULL;
+}
+
 struct gdump_error *file_proof_add(struct file_proof *p, bool is_load, uint64_t paddr,
 				  uint64_t size, uint64_t off)
 {
@@ -35,7 +40,7 @@ struct gdump_error *file_proof_add(struct file_proof *p, bool is_load, uint64_t 
 	if (!size)
 		return NULL;
 	err = is_load ? pieces_add(&p->loads, paddr, size, off) : pieces_add(&p->heads, 0, size, off);
-	return err ? err : pieces_add(&p->named, 0, size, off);
+	return err ? err : file_proof_name(p, size, off);
 }
 
 static int file_piece_by_off(const void *a, const void *b)
@@ -215,7 +220,7 @@ struct gdump_error *file_proof_check(struct file_proof *p, struct bytes *in)
 		err = file_check_overlaps(p, in);
 	if (!err)
 		err = file_check_written(p, in);
-	if (err || p->has_sections || file_has_checksum(in))
+	if (err || p->has_unknown || file_has_checksum(in))
 		return err;
 	return file_check_all_named(p, in);
 }

@@ -12,12 +12,14 @@ struct file_proof {
 	struct pieces named;            /* bytes that headers name; no addresses */
 	struct pieces heads;            /* of these, headers and notes          */
 	struct pieces loads;            /* memory, as in the program headers     */
-	bool has_sections;              /* they may name bytes too               */
+	bool has_unknown;               /* there is more that may name bytes     */
 };
 
 /* [@off, @off + @size) of the file, which is in it, is named by a header. */
 MUST_CHECK struct gdump_error *file_proof_add(struct file_proof *p, bool is_load, uint64_t paddr,
 					     uint64_t size, uint64_t off);
+/* The same, if it may be memory as well. */
+MUST_CHECK struct gdump_error *file_proof_name(struct file_proof *p, uint64_t size, uint64_t off);
 /* One thread at a time, when all has been added. */
 MUST_CHECK struct gdump_error *file_proof_check(struct file_proof *p, struct bytes *in);
 /* As in struct source_ops. */

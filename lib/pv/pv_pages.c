@@ -354,8 +354,9 @@ static struct gdump_error *pv_verify(struct source *s, struct damage *to)
 {
 	struct pv_source *p = (struct pv_source *)s;
 
-	(void)to;
-	return p->lost ? pv_copy_error(p->lost) : NULL;
+	if (p->lost)
+		return pv_copy_error(p->lost);
+	return p->inner->ops->verify ? p->inner->ops->verify(p->inner, to) : NULL;
 }
 
 static void pv_close(struct source *s)

@@ -28,6 +28,7 @@
  *     cpu-missing=N cpu-empty=N cpu-damaged=N cpu-partial=N cpu-version=N cpu-short=N
  *                       the area of CPU N is so; cpu-missing: not there
  *     state=ADDR:HEX    the last two bytes of this page's component, which is special
+ *     fields            says on stdout what is where, as mkdump --fields does
  *     meta-short meta-past compl-version compl-length compl-short compl-past compl-tag
  *                       sections that are wrong
  */
@@ -350,6 +351,33 @@ static void shdr_fill(unsigned char *p, const struct section *s)
 	}
 }
 
+/* With the change "fields": what is at @off of the file */
+static void say_field(const char *name, int i, uint64_t off, uint64_t size)
+{
+	if (change("fields"))
+		printf("%s%d %llu %u\n", name, i, (unsigned long long)off, (unsigned int)size);
+}
+
+static void say_headers(const struct core *c, const struct load *note, int num_sections)
+{
+	static const struct { const char *name; int off, size; } phdr[] = {
+		{ ".type", 0, 4 }, { ".flags", 4, 4 }, { ".offset", 8, 8 }, { ".vaddr", 16, 8 },
+		{ ".paddr", 24, 8 }, { ".filesz", 32, 8 }, { ".memsz", 40, 8 },
+	};
+
+	say_field("ehdr", 0, 0, 64);
+	for (int i = 0; i < num_sections; i++)
+		say_field("shdr", i, 64 + 64 * (uint64_t)i, 64);
+	for (int i = 0; change("fields") && i <= c->num_loads; i++) {
+		for (size_t k = 0; k < sizeof(phdr) / sizeof(*phdr); k++)
+			printf("phdr%d%s %d %d\n", i, phdr[k].name, 320 + 56 * i + phdr[k].off,
+			       phdr[k].size);
+	}
+	say_field("notes", 0, note->off, note->size);
+	for (int i = 0; i < c->num_loads; i++)
+		say_field("sealed.memory", i, c->loads[i].off, c->loads[i].size);
+}
+
 static int seal(const char *from, const char *key, const char *to)
 {
 	FILE *f = fopen(to, "w+b");
@@ -397,11 +425,13 @@ static int seal(const char *from, const char *key, const char *to)
 	must(!fseek(f, (long)off, SEEK_SET), "cannot seek");
 	if (!change("no-meta"))
 		sections[num++] = (struct section){ 1, 1, off, meta.len };
+	say_field("meta", 0, off, meta.len);
 	if (change("meta-past"))
 		sections[num - 1].size = (uint64_t)1 << 62;
 	if (!change("no-meta"))
 		write_all(f, meta.p, meta.len);
 	off = (uint64_t)ftell(f);
+	say_field("compl", 0, off, compl.len);
 	if (!change("no-compl")) {
 		sections[num++] = (struct section){ dotted ? 14 : 13, 1, off, compl.len };
 		write_all(f, compl.p, compl.len);
@@ -412,6 +442,8 @@ static int seal(const char *from, const char *key, const char *to)
 	sections[num++] = (struct section){ dotted ? 24 : 25, 3, off,
 					    dotted ? sizeof(names_dotted) : sizeof(names_plain) };
 	write_all(f, dotted ? names_dotted : names_plain, (size_t)sections[num - 1].size);
+	say_field("names", 0, off, sections[num - 1].size);
+	say_headers(&c, &note, num);
 	for (int i = 1; i < num; i++)
 		shdr_fill(p + 64 + 64 * i, &sections[i]);
 	ehdr_fill(p, c.num_loads + 1, 320);
