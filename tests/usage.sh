@@ -48,7 +48,7 @@ refused "jobs -q" "'-q' is not an option of jobs, but of dump, convert, verify"
 
 # values
 refused "report --section cpus,nonsense in" "--section: 'nonsense' is not a section of the report; guestdump report --help lists them"
-refused "stacks --task 0 in" "--task: '0' is not the number of a task"
+refused "stacks --task 0 in" "--task: '0' is not the number of a task (idle tasks: --cpu)"
 refused "convert -d" "option '-d' needs a value: N"
 refused "convert in out --format" "option '--format' needs a value: NAME"
 refused "convert --quiet=yes in out" "'--quiet' takes no value"
@@ -116,10 +116,10 @@ fails_with 1 "$GUESTDUMP" dump --live=try --no-direct -d 1 -x free -q -q qmp:x n
 grep -q "cannot connect" err || fail "options that go together: $(cat err)"
 
 # what stands behind the options
-refused "dump" "missing GUEST and OUTPUT: guestdump dump qmp:/run/vm.sock vm.kdump"
+refused "dump" "missing GUEST and OUTPUT; for example: guestdump dump qmp:/run/vm.sock vm.kdump"
 refused "dump qmp:x" "missing OUTPUT; for example: guestdump dump qmp:/run/vm.sock vm.kdump"
-refused "convert" "missing INPUT and OUTPUT: guestdump convert vm.kdump vm.elf"
-refused "cancel" "missing ID: guestdump cancel 24442"
+refused "convert" "missing INPUT and OUTPUT; for example: guestdump convert vm.kdump vm.elf"
+refused "cancel" "missing ID; for example: guestdump cancel 24442"
 refused "cancel x" "'x' is not the number of a job; guestdump jobs lists them"
 refused "dump qmp:x out more" "there is one argument too many: 'more'"
 refused "list all" "there is one argument too many: 'all'"
