@@ -296,6 +296,7 @@ static void print_cpus(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *c = list->children; c; c = c->next) {
 		const struct gdump_fact *number = fact_below(c, "cpu"), *task = fact_below(c, "task");
+		const struct gdump_fact *stack = fact_below(c, "stack");
 		const struct gdump_fact *runnable = fact_below(c, "runnable"), *off = fact_below(c, "interrupts_off");
 
 		printf("  CPU %" PRIu64 "  %s  ", number ? number->number : 0, fact_text_of(c, "mode"));
@@ -305,7 +306,8 @@ static void print_cpus(const struct gdump_fact *list)
 			printf("an unknown task");
 		if (runnable && runnable->number > 1)
 			printf(", %" PRIu64 " more runnable", runnable->number - 1);
-		printf("%s\n", off && off->number ? ", interrupts off" : "");
+		printf("%s%s\n", off && off->number ? ", interrupts off" : "",
+		       stack && stack->stack->moved ? "; it may have run meanwhile, see --pause" : "");
 		print_stack_of(c);
 	}
 }

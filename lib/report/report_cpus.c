@@ -9,6 +9,7 @@
  *
  * Facts: Linux's kernel/watchdog.c and include/linux/hrtimer.h.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "../arch/arch.h"
@@ -26,6 +27,8 @@ struct cpus {
 	uint64_t now_ns;                /* CLOCK_MONOTONIC                      */
 	uint64_t thresh;                /* seconds: of a hard lockup; twice that: of a soft one */
 	bool soft_watchdog;             /* it is on                             */
+	const struct gdump_task **tasks;        /* by CPU: what it runs, or NULL */
+	unsigned int num;               /* CPUs                                 */
 };
 
 /* Read a variable; 0: it cannot be read. */
@@ -37,7 +40,24 @@ static uint64_t cpus_variable(struct report *r, const char *symbol, uint32_t siz
 	return vaddr && kernel_uint(&r->kernel, vaddr, size, &value) ? value : 0;
 }
 
-static void cpus_init(struct cpus *c, struct report *r)
+static struct gdump_error *cpus_find_tasks(struct cpus *c)
+{
+	struct report *r = c->report;
+
+	c->num = MAX((unsigned int)r->source->image.num_cpus, kernel_max_cpus(&r->kernel));
+	c->tasks = calloc(c->num + 1, sizeof(*c->tasks));
+	if (!c->tasks)
+		return error_nomem();
+	for (size_t i = 0; i < r->num_tasks; i++) {
+		const int32_t cpu = r->tasks[i].running_cpu;
+
+		if (cpu >= 0 && (unsigned int)cpu < c->num)
+			c->tasks[cpu] = &r->tasks[i];
+	}
+	return NULL;
+}
+
+static struct gdump_error *cpus_init(struct cpus *c, struct report *r)
 {
 	*c = (struct cpus){ .report = r };
 	c->knows_time = state_monotonic_ns(&r->kernel, &c->now_ns);
@@ -45,6 +65,7 @@ static void cpus_init(struct cpus *c, struct report *r)
 	if (!c->thresh || c->thresh > MAX_THRESH)
 		c->thresh = USUAL_THRESH;
 	c->soft_watchdog = cpus_variable(r, "watchdog_enabled", 8) & SOFT_WATCHDOG;
+	return cpus_find_tasks(c);
 }
 
 static const char *cpus_mode(const struct gdump_stack *stack)
@@ -173,19 +194,10 @@ static void cpus_add_interrupts(struct report *r, struct gdump_fact *to, size_t 
 		fact_flag(to, "interrupts_off", !(flags & 0x200));
 }
 
-static const struct gdump_task *cpus_task(const struct report *r, unsigned int cpu)
-{
-	for (size_t i = 0; i < r->num_tasks; i++) {
-		if (r->tasks[i].running_cpu == (int32_t)cpu)
-			return &r->tasks[i];
-	}
-	return NULL;
-}
-
 static void cpus_add(const struct cpus *c, struct gdump_fact *to, unsigned int cpu)
 {
 	struct report *r = c->report;
-	const struct gdump_task *task = cpus_task(r, cpu);
+	const struct gdump_task *task = c->tasks[cpu];
 	struct gdump_fact *group;
 	struct gdump_stack stack;
 
@@ -209,14 +221,13 @@ static void cpus_add(const struct cpus *c, struct gdump_fact *to, unsigned int c
 
 static struct gdump_error *cpus_collect(struct report *r, struct gdump_fact *to)
 {
-	const unsigned int in_image = (unsigned int)r->source->image.num_cpus;
-	const unsigned int num = MAX(in_image, kernel_max_cpus(&r->kernel));
 	struct cpus c;
+	struct gdump_error *err = cpus_init(&c, r);
 
-	cpus_init(&c, r);
-	for (unsigned int cpu = 0; cpu < num; cpu++)
+	for (unsigned int cpu = 0; !err && cpu < c.num; cpu++)
 		cpus_add(&c, to, cpu);
-	return NULL;
+	free(c.tasks);
+	return err;
 }
 
 const struct section section_cpus = {

@@ -107,7 +107,8 @@ struct waits {
 	/* in task_struct; size 0: there is none */
 	struct btf_field blocker, blocked_on, pi_blocked_on;
 	struct { struct btf_field task, node, head; bool good; } ways[ARRAY_SIZE(wait_ways)];
-	struct wait_stack *stacks;      /* of all tasks, by lo                  */
+	struct wait_stack *stacks;      /* of all tasks, by lo; read when they are needed */
+	bool has_stacks;
 	size_t num_stacks;
 	unsigned char *buf;             /* MAX_USED bytes                       */
 };
@@ -123,6 +124,7 @@ static void waits_find_stacks(struct waits *w)
 {
 	const struct report *r = w->report;
 
+	w->has_stacks = true;
 	for (size_t i = 0; r->stacks && i < r->num_tasks; i++) {
 		struct wait_stack *s = &w->stacks[w->num_stacks];
 
@@ -133,10 +135,13 @@ static void waits_find_stacks(struct waits *w)
 		qsort(w->stacks, w->num_stacks, sizeof(*w->stacks), wait_stack_compare);
 }
 
-static bool waits_on_stack(const struct waits *w, uint64_t vaddr)
+static bool waits_on_stack(struct waits *w, uint64_t vaddr)
 {
-	const size_t next = BISECT(w->num_stacks, i, w->stacks[i].lo > vaddr);
+	size_t next;
 
+	if (!w->has_stacks)
+		waits_find_stacks(w);
+	next = BISECT(w->num_stacks, i, w->stacks[i].lo > vaddr);
 	return next && vaddr < w->stacks[next - 1].hi;
 }
 
@@ -179,7 +184,6 @@ struct gdump_error *waits_create(struct report *r, struct waits **ret)
 		return error_nomem();
 	}
 	waits_find_members(w);
-	waits_find_stacks(w);
 	*ret = w;
 	return NULL;
 }

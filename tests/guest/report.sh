@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: the guestdump authors
 #
-# tests/guest/report.sh CASE - the report of a guest that hangs names the cause, and that of a
+# tests/guest/report.sh CASE [ARCH] - the report of a guest that hangs names the cause, and that of a
 # healthy guest has none
 #
 # test: report-healthy 300 healthy
@@ -14,9 +14,15 @@
 # test: report-soft 300 soft
 # test: report-hard 300 hard
 # test: report-firmware 300 firmware
+# test: report-healthy-next 300 healthy x86_64@trixie
+# test: report-panic-next 300 panic x86_64@trixie
+# test: report-healthy-aarch64 600 healthy aarch64@trixie
+# test: report-panic-aarch64 600 panic aarch64@trixie
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+arch=${2:-x86_64}
+[ "$arch" = x86_64 ] || requires_full
 tmpdir
 cd "$tmp"
 
@@ -24,10 +30,10 @@ cd "$tmp"
 boot() {
 	local status=0
 	mkdir -p tree
-	"$guest" module x86_64 "$root/tests/guest/hang.c" "$tmp/module" >module.out 2>module.err || status=$?
+	"$guest" module "$arch" "$root/tests/guest/hang.c" "$tmp/module" >module.out 2>module.err || status=$?
 	[ $status = 0 ] || skip "cannot build a module for the guest: $(cat module.err)"
 	cp "$(cat module.out)" tree/hang.ko
-	start_guest vm --add "$tmp/tree"
+	start_guest vm --arch "$arch" --add "$tmp/tree"
 	guest_console 'insmod /hang.ko' >insmod.out
 }
 
@@ -60,7 +66,7 @@ until_report() {
 
 case_healthy() {
 	local i command
-	start_guest vm
+	start_guest vm --arch "$arch"
 	report
 	verdicts 'nothing unusual found$'
 	grep -q '^CPUs$' report.txt || fail "no section of the CPUs: $(cat report.txt)"
@@ -124,7 +130,7 @@ send() {
 }
 
 case_panic() {
-	start_guest vm --append panic=0
+	start_guest vm --arch "$arch" --append panic=0
 	send 'echo c >/proc/sysrq-trigger'
 	until_report '^!! panicked' 60
 	verdicts 'panicked on CPU [01]: sysrq triggered crash$'
@@ -142,7 +148,7 @@ case_oops() {
 }
 
 case_memory() {
-	start_guest vm --mem 256M
+	start_guest vm --arch "$arch" --mem 256M
 	send 'tail /dev/zero'
 	until_report '^!! out of memory' 100
 	verdicts 'out of memory: the kernel has killed processes, 1 time, '
@@ -155,7 +161,7 @@ case_frozen() {
 	requires mkfs.ext4
 	truncate -s 32M disk
 	mkfs.ext4 -q disk
-	"$guest" modules x86_64 crc32c_generic ext4 virtio_blk virtio_pci >module.list || skip "no modules for the guest"
+	"$guest" modules "$arch" crc32c_generic ext4 virtio_blk virtio_pci >module.list || skip "no modules for the guest"
 	mkdir tree
 	{
 		while read -r module; do
@@ -163,7 +169,7 @@ case_frozen() {
 			echo "insmod /${module##*/}"
 		done <module.list
 	} >tree/load
-	start_guest vm --add "$tmp/tree" -- -drive file=disk,format=raw,if=virtio
+	start_guest vm --arch "$arch" --add "$tmp/tree" -- -drive file=disk,format=raw,if=virtio
 	guest_console 'sh /load; mkdir /mnt; mount -t ext4 /dev/vda /mnt && fsfreeze --freeze /mnt' >mount.out || fail "$(cat mount.out)"
 	guest_console 'sh -c "printf writer >/proc/self/comm; : >/mnt/x" >/dev/null 2>&1 &' >writer.out
 	until_report '^!! 1 task is blocked' 60
@@ -187,12 +193,12 @@ case_hard() {
 	until_report '^!! CPU 1 takes no interrupts' 100
 	sed -n 1p report.txt | grep -q '^!! CPU 1 takes no interrupts for [0-9]* s, in hang-hard ([0-9]*)$' ||
 		fail "$(cat report.txt)"
-	grep -q 'CPU 1 .*, interrupts off$' report.txt || fail "interrupts are on: $(cat report.txt)"
+	grep -q 'CPU 1 .*, interrupts off' report.txt || fail "interrupts are on: $(cat report.txt)"
 }
 
 # A machine that has not begun to boot
 case_firmware() {
-	start_guest vm --wait 0 -- -S
+	start_guest vm --arch "$arch" --wait 0 -- -S
 	"$GUESTDUMP" report "$guest_source" >report.txt || fail "report fails"
 	verdicts 'there is no Linux kernel, but '
 }
