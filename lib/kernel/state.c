@@ -134,6 +134,13 @@ struct gdump_error *state_read(struct source *s, struct gdump_kernel *ret)
 bool state_monotonic_ns(struct kernel *k, uint64_t *ret)
 {
 	const uint64_t tk = state_find_timekeeper(k);
+	uint64_t base, part, shift;
 
-	return tk && kernel_member(k, tk, "timekeeper", "tkr_mono.base", ret);
+	/* the base is of whole seconds of the wall clock */
+	if (!tk || !kernel_member(k, tk, "timekeeper", "tkr_mono.base", &base) ||
+	    !kernel_member(k, tk, "timekeeper", "tkr_mono.xtime_nsec", &part) ||
+	    !kernel_member(k, tk, "timekeeper", "tkr_mono.shift", &shift) || shift > 63)
+		return false;
+	*ret = base + (part >> shift);
+	return true;
 }
