@@ -121,7 +121,7 @@ static int value_width(const struct gdump_fact *f)
 	if (f->kind == GDUMP_FACT_TEXT)
 		return (int)strlen(f->text);
 	if (f->kind == GDUMP_FACT_FLAG)
-		return 3;
+		return f->number ? 3 : 2;
 	if (f->kind == GDUMP_FACT_ADDRESS)
 		return snprintf(buf, sizeof(buf), "0x%" PRIx64, f->number);
 	format_number(f, buf, sizeof(buf));
@@ -400,6 +400,9 @@ static const struct {
 	{ "cpus", "CPUs", print_cpus },
 	{ "blocked", "Blocked tasks, the longest first", print_blocked },
 	{ "memory", "Memory", NULL },
+	{ "disks", "Disks", NULL },
+	{ "mounts", "Mounts", NULL },
+	{ "interfaces", "Network interfaces", NULL },
 	{ "log", "Log: the worst lines, and the last ones", print_log },
 	{ "modules", "Modules", NULL },
 	{ "problems", "What could not be read", print_problems },

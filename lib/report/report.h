@@ -62,7 +62,8 @@ struct section {
 };
 
 extern const struct section section_verdict, section_kernel, section_cpus, section_blocked,
-	section_log, section_memory, section_modules;
+	section_memory, section_disks, section_mounts, section_interfaces, section_log,
+	section_modules;
 
 /* Read a report; see gdump_report(). */
 MUST_CHECK struct gdump_error *report_read(struct source *s, const struct gdump_report_options *opt,
@@ -81,5 +82,7 @@ void verdict_evidence(struct gdump_fact *verdict, const char *fmt, ...) PRINTF(2
 
 /* Add the names and numbers of a task to a group. */
 void report_add_task(struct gdump_fact *to, const struct gdump_task *task);
+/* Add the letters of taint flags, as the kernel prints them. */
+void report_add_taint(struct gdump_fact *to, uint64_t mask);
 /* The task at @vaddr, or NULL */
 const struct gdump_task *report_task_at(const struct report *r, uint64_t vaddr);

@@ -18,20 +18,25 @@ enum { MAX_COMMAND_LINE = 4096, LOADS = 3, LOAD_SHIFT = 11, MAX_BUILD_ID = 65 };
 /* Letters of the kernel's taint flags, from bit 0 on; a kernel without bit 0 is "G". */
 static const char taint_letters[] = "PFSRMBUDAWCIOELKXTNJ";
 
-static void kernel_add_taint(struct report *r, struct gdump_fact *to)
+void report_add_taint(struct gdump_fact *to, uint64_t mask)
 {
-	const uint64_t vaddr = kernel_symbol(&r->kernel, "tainted_mask");
 	char letters[sizeof(taint_letters)] = "";
-	uint64_t mask;
 	size_t n = 0;
 
-	if (!vaddr || !kernel_word(&r->kernel, vaddr, &mask))
-		return;
 	for (size_t i = 0; taint_letters[i]; i++) {
 		if (mask >> i & 1)
 			letters[n++] = taint_letters[i];
 	}
 	fact_text(to, "taint", "%s", letters);
+}
+
+static void kernel_add_taint(struct report *r, struct gdump_fact *to)
+{
+	const uint64_t vaddr = kernel_symbol(&r->kernel, "tainted_mask");
+	uint64_t mask;
+
+	if (vaddr && kernel_word(&r->kernel, vaddr, &mask))
+		report_add_taint(to, mask);
 }
 
 /* A string, as far as its page can be read */

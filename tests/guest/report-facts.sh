@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: the guestdump authors
 #
-# tests/guest/report-facts.sh - memory, modules, mounts and devices in a report are those that
-# the guest itself shows
+# tests/guest/report-facts.sh - memory, modules, mounts and devices in a report are those that the
+# guest itself shows
 #
 # test: report-facts 600
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-requires python3
+requires python3 readelf
 tmpdir
 cd "$tmp"
 
@@ -28,7 +28,7 @@ guest_console "for module in $(printf '/%s ' "${modules[@]##*/}"); do insmod \$m
 	fail "$(cat insmod.out)"
 # shellcheck disable=SC2016 # for the guest's shell
 guest_console 'mkdir /m; mount -t ext4 -o ro /dev/vda /m; mkdir "/tmp/a b"; mount -t tmpfs -o size=1m small "/tmp/a b"
-	ip link add dummy7 type dummy; ip link set dummy7 up; ip link set lo up
+	ip link add dummy7 type dummy; ip addr add 10.1.2.3/24 dev dummy7; ip link set dummy7 up; ip link set lo up
 	head -c 16777216 /dev/zero >/tmp/file; head -c 4194304 /dev/vda >/dev/null; echo 2 >/proc/sys/vm/nr_hugepages
 	sh -c '\''large=$(yes 0123456789abcde | head -c 12582912); while :; do sleep 3600; done'\'' </dev/null >/dev/null 2>&1 &
 	i=0; while [ $i -lt 60 ]; do i=$((i + 1)); sleep 1
@@ -36,13 +36,21 @@ guest_console 'mkdir /m; mount -t ext4 -o ro /dev/vda /m; mkdir "/tmp/a b"; moun
 "$guest" hmp "$guest_dir" 'balloon 236' >balloon.out
 sleep 3
 
-# the facts move slowly: the guest's view before and after
+# The facts move slowly: the guest's view before and after
 look() {
 	guest_console 'cat /proc/meminfo' >"meminfo.$1"
 	guest_console 'cat /proc/slabinfo' >"slabinfo.$1"
 }
 guest_console 'cat /proc/zoneinfo' >zoneinfo
 guest_console 'cat /proc/vmstat' >vmstat
+guest_console 'cat /proc/modules' >modules
+guest_console 'cat /proc/mounts' >mounts
+guest_console 'ip addr' >ip
+# shellcheck disable=SC2016 # for the guest's shell
+guest_console 'for d in /sys/block/*; do echo "${d##*/} $(cat $d/size) $(cat $d/inflight)"; done' >blocks
+for module in tree/*.ko; do
+	readelf -n "$module" | sed -n "s,^ *Build ID: ,$(basename "$module" .ko) ,p"
+done >build-ids
 guest_console 'cat /proc/[0-9]*/status' >status
 look before
 "$GUESTDUMP" report -v "$guest_source" >report.txt 2>verbose || fail "report fails: $(cat report.txt verbose)"
@@ -131,8 +139,65 @@ def in_slabinfo():
         near(cache["name"] + " objects", cache["objects"], low[1], high[1], 32 + high[1] // 20)
         expect("size of objects", cache["object_size"] == low[2])
 
-for check in (in_meminfo, in_vmstat, in_zoneinfo, in_status, in_slabinfo):
+def in_modules():
+    ours = {module["name"]: module for module in report["modules"]}
+    theirs = {line.split()[0]: line.split() for line in open("modules")}
+    expect("modules %s" % theirs, set(ours) == set(theirs))
+    for name, words in theirs.items():
+        expect("module %s: %s, %s" % (name, ours[name], words), ours[name]["size"] == int(words[1]))
+        expect("taint of %s" % name, ours[name].get("taint", "") == (words[6][1:-1] if len(words) > 6 else ""))
+    ids = {line.split()[0].replace("-", "_"): line.split()[1] for line in open("build-ids")}
+    expect("build IDs", len(ids) > 10)
+    for name, value in ids.items():
+        expect("build ID of %s: %s" % (name, value), ours[name].get("build_id") == value)
+
+def in_disks():
+    ours = [(disk["name"], disk["size"], disk["in_flight"]) for disk in report["disks"]]
+    theirs = [line.split() for line in open("blocks")]
+    expect("disks %s, %s" % (ours, theirs),
+           sorted(ours) == sorted((name, int(size) * 512, int(reads) + int(writes))
+                                  for name, size, reads, writes in theirs if int(size)))
+    expect("the disk", ("vda", 32 * MIB, 0) in ours)
+
+def in_mounts():
+    ours = sorted((mount["device"], mount["path"].replace(" ", "\\040"), mount["type"], mount.get("read_only", False))
+                  for mount in report["mounts"])
+    theirs = sorted((words[0], words[1], words[2], "ro" in words[3].split(","))
+                    for words in (line.split() for line in open("mounts")))
+    expect("mounts %s, %s" % (ours, theirs), ours == theirs and ("/dev/vda", "/m", "ext4", True) in ours)
+    expect("nothing is frozen", not any(mount.get("frozen") for mount in report["mounts"]))
+
+def in_ip():
+    theirs = {name: (flags.split(","), mtu) for name, flags, mtu in
+              re.findall(r"^\d+: (\w+): <(.*)> mtu (\d+)", text("ip"), re.M)}
+    ours = {interface["name"]: interface for interface in report["interfaces"]}
+    expect("interfaces %s, %s" % (ours, theirs), set(ours) == set(theirs) and {"lo", "dummy7"} <= set(ours))
+    for name, (flags, mtu) in theirs.items():
+        expect("%s: %s" % (name, ours[name]), ours[name]["up"] == ("UP" in flags) and ours[name]["mtu"] == int(mtu))
+    expect("addresses", ours["dummy7"]["address"] == "10.1.2.3/24" and ours["lo"]["address"] == "127.0.0.1/8")
+    expect("timeouts", ours["dummy7"]["tx_timeouts"] == 0)
+
+for check in (in_meminfo, in_vmstat, in_zoneinfo, in_status, in_slabinfo, in_modules, in_disks, in_mounts, in_ip):
     check()
 expect("no problems: %s" % report["problems"], not report["problems"])
 sys.exit(bool(bad))
 PYTHON
+
+# A disk that takes a second for each request
+"$guest" hmp "$guest_dir" 'block_set_io_throttle virtio0 0 0 0 1 0 0' >throttle.out
+guest_console 'for i in 8 12 16 20 24; do dd if=/dev/vda of=/dev/null bs=1M skip=$i count=4 >/dev/null 2>&1 & done; sleep 3
+	cat /sys/block/vda/inflight' >before
+guestdump_json report --json -s disks "$guest_source" >disks.json
+"$GUESTDUMP" report -s disks,mounts,interfaces,modules "$guest_source" >report.txt
+guest_console 'cat /sys/block/vda/inflight' >after
+python3 - <<'PYTHON' || fail "requests are not in flight: $(cat disks.json before after)"
+import json
+import sys
+
+disk, = (disk for disk in json.load(open("disks.json"))["disks"] if disk["name"] == "vda")
+before, after = (sum(int(word) for word in open(name).read().split()) for name in ("before", "after"))
+sys.exit(not (before and after and 0 < disk["in_flight"] <= 64 and 0 < disk["oldest_seconds"] < 120))
+PYTHON
+for heading in Disks Mounts 'Network interfaces' Modules; do
+	grep -qx "$heading" report.txt || fail "no $heading: $(cat report.txt)"
+done

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * report_disks.c - block devices, and the requests that they have not answered
+ *
+ * Each block device has an inode in the file system "bdev".  A request that is with a driver has
+ * a tag; rqs[tag] may point to an old request, so the request itself must have that tag, be of
+ * this queue and not be idle.  A device without tags, such as one of the device mapper, counts
+ * its requests on each CPU.
+ *
+ * Facts: Linux's block/blk-mq-tag.c and include/linux/blk_types.h.
+ */
+#include <stdlib.h>
+
+#include "../kernel/list_walk.h"
+#include "../kernel/state.h"
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+#include "report.h"
+
+enum { MAX_INODES = 100000, MAX_QUEUES = 1024, MAX_TAGS = 65536, SECTOR = 512, DISK_NAME = 32 };
+
+/* Requests that a device has not answered */
+struct disk_requests {
+	uint64_t num;
+	uint64_t began;                 /* when the oldest one did; 0: unknown  */
+};
+
+static void disk_take_request(struct report *r, uint64_t queue, uint64_t request, uint64_t tag,
+			      struct disk_requests *ret)
+{
+	struct kernel *k = &r->kernel;
+	uint64_t its_queue, state, its_tag, began;
+
+	if (!kernel_member(k, request, "request", "q", &its_queue) || its_queue != queue ||
+	    !kernel_member(k, request, "request", "state", &state) || !state ||
+	    !kernel_member(k, request, "request", "tag", &its_tag) || its_tag != tag)
+		return;
+	ret->num++;
+	if (kernel_member(k, request, "request", "start_time_ns", &began) && began &&
+	    (!ret->began || began < ret->began))
+		ret->began = began;
+}
+
+static bool disk_take_tags(struct report *r, uint64_t queue, uint64_t tags, struct disk_requests *ret)
+{
+	const unsigned int word = r->source->image.is64 ? 8 : 4;
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	CLEANUP_FREE unsigned char *pointers = NULL;
+	uint64_t num, table;
+
+	if (!kernel_member(&r->kernel, tags, "blk_mq_tags", "nr_tags", &num) || num > MAX_TAGS ||
+	    !kernel_member(&r->kernel, tags, "blk_mq_tags", "rqs", &table))
+		return false;
+	pointers = calloc((size_t)num + 1, word);
+	if (!pointers)
+		return false;
+	err = walker_read(&r->kernel.walker, table, pointers, (size_t)num * word);
+	if (err)
+		return false;
+	for (uint64_t tag = 0; tag < num; tag++) {
+		const uint64_t request = kernel_get(&r->kernel, pointers + tag * word, word);
+
+		if (request)
+			disk_take_request(r, queue, request, tag, ret);
+	}
+	return true;
+}
+
+/* False: it has no tags, or they cannot be read. */
+static bool disk_read_tags(struct report *r, uint64_t queue, struct disk_requests *ret)
+{
+	const unsigned int word = r->source->image.is64 ? 8 : 4;
+	uint64_t set, num, table, tags;
+
+	if (!kernel_member(&r->kernel, queue, "request_queue", "tag_set", &set) || !set ||
+	    !kernel_member(&r->kernel, set, "blk_mq_tag_set", "nr_hw_queues", &num) || num > MAX_QUEUES ||
+	    !kernel_member(&r->kernel, set, "blk_mq_tag_set", "tags", &table))
+		return false;
+	for (uint64_t i = 0; i < num; i++) {
+		if (!kernel_word(&r->kernel, table + i * word, &tags) ||
+		    (tags && !disk_take_tags(r, queue, tags, ret)))
+			return false;
+	}
+	return true;
+}
+
+/* The sum of what the CPUs have counted: a CPU may end what another one began. */
+static bool disk_read_counts(struct report *r, uint64_t device, struct disk_requests *ret)
+{
+	const unsigned int num = kernel_max_cpus(&r->kernel), word = r->source->image.is64 ? 8 : 4;
+	const uint64_t offs = kernel_symbol(&r->kernel, "__per_cpu_offset");
+	uint64_t stats, off, reads, writes, sum = 0;
+
+	if (!offs || !kernel_member(&r->kernel, device, "block_device", "bd_stats", &stats) || !stats)
+		return false;
+	for (unsigned int cpu = 0; cpu < num; cpu++) {
+		if (!kernel_uses_cpu(&r->kernel, cpu))
+			continue;
+		if (!kernel_word(&r->kernel, offs + (uint64_t)word * cpu, &off) ||
+		    !kernel_member(&r->kernel, stats + off, "disk_stats", "in_flight[0]", &reads) ||
+		    !kernel_member(&r->kernel, stats + off, "disk_stats", "in_flight[1]", &writes))
+			return false;
+		sum += reads + writes;
+	}
+	ret->num = sum >> (8 * word - 1) ? 0 : sum;
+	return true;
+}
+
+static void disk_add_requests(struct report *r, uint64_t device, uint64_t disk, struct gdump_fact *to)
+{
+	struct disk_requests requests = { 0 };
+	uint64_t queue, now;
+
+	if ((!kernel_member(&r->kernel, disk, "gendisk", "queue", &queue) ||
+	     !disk_read_tags(r, queue, &requests)) && !disk_read_counts(r, device, &requests))
+		return;
+	fact_number(to, "in_flight", requests.num, GDUMP_UNIT_NONE);
+	if (requests.began && state_monotonic_ns(&r->kernel, &now))
+		fact_number(to, "oldest", now - MIN(requests.began, now), GDUMP_UNIT_NS);
+}
+
+/* 0: it is the disk itself; since Linux 6.10, with flags */
+static bool disk_read_partition(struct report *r, uint64_t device, uint64_t *ret)
+{
+	if (kernel_member(&r->kernel, device, "block_device", "bd_partno", ret))
+		return true;
+	if (!kernel_member(&r->kernel, device, "block_device", "__bd_flags", ret))
+		return false;
+	*ret &= 0xff;
+	return true;
+}
+
+/* A device without a medium is left out. */
+static void disk_add(struct report *r, uint64_t device, struct gdump_fact *list)
+{
+	char name[DISK_NAME + 1] = "";
+	uint64_t disk, partition, sectors;
+	struct gdump_fact *group;
+	struct btf_field f;
+
+	if (!kernel_member(&r->kernel, device, "block_device", "bd_disk", &disk) || !disk ||
+	    !disk_read_partition(r, device, &partition) || partition ||
+	    !kernel_member(&r->kernel, device, "block_device", "bd_nr_sectors", &sectors) || !sectors ||
+	    !btf_field(&r->kernel.btf, "gendisk", "disk_name", &f) ||
+	    !kernel_string(&r->kernel, disk + f.off, name, MIN((size_t)f.size + 1, sizeof(name))))
+		return;
+	group = fact_group(list, "disk");
+	fact_guest_text(group, "name", name, sizeof(name));
+	fact_number(group, "size", sectors * SECTOR, GDUMP_UNIT_BYTES);
+	disk_add_requests(r, device, disk, group);
+}
+
+static struct gdump_error *disks_collect(struct report *r, struct gdump_fact *to)
+{
+	const uint64_t variable = kernel_symbol(&r->kernel, "blockdev_superblock");
+	const struct btf *btf = &r->kernel.btf;
+	struct btf_field inodes, list, inode, device;
+	struct list_walk walk;
+	uint64_t super, node;
+
+	if (!variable || !kernel_word(&r->kernel, variable, &super) ||
+	    !btf_field(btf, "super_block", "s_inodes", &inodes) ||
+	    !btf_field(btf, "inode", "i_sb_list", &list) ||
+	    !btf_field(btf, "bdev_inode", "vfs_inode", &inode) ||
+	    !btf_field(btf, "bdev_inode", "bdev", &device))
+		return NULL;
+	walk = list_walk_begin(&r->kernel, super + inodes.off, MAX_INODES);
+	while (list_walk_next(&walk, &node))
+		disk_add(r, node - list.off - inode.off + device.off, to);
+	return walk.broken ? error_new(GDUMP_ERR_CORRUPT, "the list of block devices breaks off") : NULL;
+}
+
+const struct section section_disks = {
+	.name = "disks",
+	.is_list = true,
+	.needs_kernel = true,
+	.of_moment = true,
+	.collect = disks_collect,
+};
