@@ -71,7 +71,7 @@ static void print_verdict(const char *path, const struct gdump_result *r,
 	printf(": %s: %s (%" PRIu64 " zero), ", info->incomplete ? "incomplete" : "OK",
 	       pages_text(r->pages).text, r->zero);
 	if (info->num_excluded)
-		printf("%" PRIu64 " omitted, ", info->num_excluded);
+		printf("%" PRIu64 " %s, ", info->num_excluded, info->incomplete ? "missing" : "omitted");
 	else
 		printf("none omitted, ");
 	printf("%s\n", r->has_checksum ? "checksum valid" : "no checksum");

@@ -91,10 +91,11 @@ void qemu_close(struct source *s)
 	qemu_head_deinit(&qemu->stream.head);
 	procmem_close(qemu->mem);
 	qemu_map_deinit(&qemu->map);
-	if (!qemu->keeps_qmp)
-		qmp_close(qemu->guest.qmp);
+	/* before the monitor: who waits for that finds no lock */
 	if (qemu->lock >= 0)
 		close(qemu->lock);
+	if (!qemu->keeps_qmp)
+		qmp_close(qemu->guest.qmp);
 	free(qemu);
 }
 

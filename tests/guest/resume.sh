@@ -310,6 +310,16 @@ part_two() {
 	"$GUESTDUMP" verify -q vm.out >verify.out || fail "$(cat verify.out)"
 	rm vm.out
 	check "two with one output"
+
+	start_dump "${slow[@]}" "$guest_source" vm.out
+	wait_for 5 test -e vm.out.incomplete || fail "no vm.out.incomplete"
+	dump_fails 1 'another guestdump (process [0-9]*) is dumping this guest' "qmp:$guest_dir/monitor" other.out
+	dump_fails 1 'another guestdump (process [0-9]*) is dumping this guest' "pid:$(cat "$guest_dir/pid")" other.out
+	end_dump 0 "the first dump"
+	"$GUESTDUMP" verify -q vm.out >verify.out || fail "$(cat verify.out)"
+	no_file other.out "two on two monitors"
+	rm vm.out
+	check "two on two monitors"
 }
 
 # monitor JSON...: on the guest's second monitor
