@@ -94,8 +94,8 @@ json_t *crash_meta_new(const struct crash *c, const struct crash_facts *facts);
 bool crash_meta_add_files(json_t *meta, int fd, const char *path, const struct crash_files *files,
 			  struct failure *why);
 void crash_meta_end(json_t *meta, bool partial);
-/* Record in meta.json that there will be a dump, and that the directory will have @bytes. 0 or an errno */
-int crash_meta_reserve(const struct crash *c, uint64_t bytes);
+/* Record in meta.json that the directory will have @bytes, and whether there will be a dump. 0 or an errno */
+int crash_meta_reserve(const struct crash *c, uint64_t bytes, bool has_dump);
 /* Replace meta.json, and sync it. 0 or an errno */
 int crash_meta_write(int fd, const json_t *meta);
 

@@ -70,7 +70,7 @@ void crash_meta_end(json_t *meta, bool partial)
 	json_object_set_new(meta, "end_time", json_count((uint64_t)time(NULL)));
 }
 
-int crash_meta_reserve(const struct crash *c, uint64_t bytes)
+int crash_meta_reserve(const struct crash *c, uint64_t bytes, bool has_dump)
 {
 	json_t *meta = crash_meta_read(c->store, c->fd);
 	int rc;
@@ -78,7 +78,7 @@ int crash_meta_reserve(const struct crash *c, uint64_t bytes)
 	if (!meta)
 		return ENOENT;
 	json_object_set_new(meta, "bytes", json_count(bytes));
-	json_object_set_new(meta, "has_dump", json_true());
+	json_object_set_new(meta, "has_dump", json_boolean(has_dump));
 	rc = crash_meta_write(c->fd, meta);
 	json_decref(meta);
 	return rc;

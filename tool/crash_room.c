@@ -16,6 +16,8 @@
 
 #include "crash_dir.h"
 
+enum { REPORT_SIZE = 1 << 20 };         /* with the log, it hardly ever has more */
+
 static uint64_t sub(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
@@ -195,7 +197,14 @@ static bool remove_doomed(const struct crash_list *list, crash_removed_fn *fn, v
 	return true;
 }
 
-static bool room_make(const struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
+/* What is to be written */
+struct room_wish {
+	uint64_t need;
+	bool is_dump;
+	int64_t now;
+};
+
+static bool room_make(const struct crash *c, const struct crash_limits *limits, const struct room_wish *wish,
 		      crash_removed_fn *fn, void *arg, struct failure *why, struct crash_list *list,
 		      struct crash_room *ret)
 {
@@ -212,10 +221,10 @@ static bool room_make(const struct crash *c, const struct crash_limits *limits, 
 	}
 	if (!disk_read(c->store, list, own, &disk, why))
 		return false;
-	crash_room_plan(list, limits, &disk, own->guest, need, now, &room);
+	crash_room_plan(list, limits, &disk, own->guest, wish->need, wish->now, &room);
 	if (!remove_doomed(list, fn, arg, why, &room))
 		return false;
-	errno = room.fits ? crash_meta_reserve(c, need + own->bytes) : 0;
+	errno = room.fits ? crash_meta_reserve(c, wish->need + own->bytes, wish->is_dump) : 0;
 	if (errno)
 		return crash_failed(why, c->path, "reserve space for this crash");
 	*ret = room;
@@ -232,17 +241,37 @@ static int room_lock(const struct crash_store *s)
 	return fd;
 }
 
-bool crash_make_room(const struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
-		     crash_removed_fn *fn, void *arg, struct failure *why, struct crash_room *ret)
+static bool room_make_locked(const struct crash *c, const struct crash_limits *limits, const struct room_wish *wish,
+			     crash_removed_fn *fn, void *arg, struct failure *why, struct crash_room *ret)
 {
 	const int lock = room_lock(c->store);
 	struct crash_list list = { 0 };
-	const bool good = room_make(c, limits, need, now, fn, arg, why, &list, ret);
+	const bool good = room_make(c, limits, wish, fn, arg, why, &list, ret);
 
 	crash_list_deinit(&list);
 	if (lock >= 0)
 		close(lock);
 	return good;
+}
+
+bool crash_make_room(const struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
+		     crash_removed_fn *fn, void *arg, struct failure *why, struct crash_room *ret)
+{
+	return room_make_locked(c, limits, &(struct room_wish){ need, true, now }, fn, arg, why, ret);
+}
+
+bool crash_make_room_for_report(const struct crash *c, const struct crash_limits *limits, int64_t now,
+				crash_removed_fn *fn, void *arg, struct failure *why)
+{
+	struct crash_room room = { 0 };
+
+	if (!room_make_locked(c, limits, &(struct room_wish){ REPORT_SIZE, false, now }, fn, arg, why, &room))
+		return false;
+	if (room.fits || c->first)
+		return true;
+	*why = failure_new(FAILURE_NO_SPACE, 0, "%s: there is no room for the report of a repetition: %s is reached, "
+			   "and nothing else may be removed", c->store->root, room.limit);
+	return false;
 }
 
 bool crash_expire(const struct crash_store *s, const struct crash_limits *limits, int64_t now,

@@ -176,7 +176,7 @@ struct crash_room {
 
 typedef void crash_removed_fn(void *arg, const struct crash_entry *e);
 
-/* Make room for @need more bytes in @c, and reserve them until @c is finished: other processes see that.
+/* Make room for a dump of @need bytes in @c, and reserve them until @c is finished: other processes see that.
  * First what is older than MaxAge is removed. Then, if that is not enough and if removing will be,
  * repetitions go, the oldest first, and then the first crashes of series that have ended, the oldest
  * first. The first and the latest crash of a series that may continue are never removed, nor is what is
@@ -184,6 +184,11 @@ typedef void crash_removed_fn(void *arg, const struct crash_entry *e);
  */
 bool crash_make_room(const struct crash *c, const struct crash_limits *limits, uint64_t need, int64_t now,
 		     crash_removed_fn *fn, void *arg, struct failure *why, struct crash_room *ret);
+/* The same for a report, before it is written. A report is small, and that of the first crash of a series is
+ * always due; for a repetition that does not fit, it fails with FAILURE_NO_SPACE.
+ */
+bool crash_make_room_for_report(const struct crash *c, const struct crash_limits *limits, int64_t now,
+				crash_removed_fn *fn, void *arg, struct failure *why);
 /* Remove what is older than MaxAge: call it once in a while. */
 bool crash_expire(const struct crash_store *s, const struct crash_limits *limits, int64_t now,
 		  crash_removed_fn *fn, void *arg, struct failure *why);

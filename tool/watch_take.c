@@ -60,15 +60,36 @@ static void taking_note(struct taking *t, const char *fmt, ...)
 		free(text);
 }
 
-/* The file @name of the crash, to be written; -1: it cannot be */
+struct temp_name { char text[64]; };
+
+static struct temp_name temp_name(const char *name)
+{
+	struct temp_name ret;
+
+	snprintf(ret.text, sizeof(ret.text), "%s" CRASH_INCOMPLETE, name);
+	return ret;
+}
+
+/* The file @name of the crash, to be written, which has another name until then; -1: it cannot be */
 static int taking_create(struct taking *t, const char *name)
 {
-	const int fd = openat(crash_fd(t->crash), name,
+	const int fd = openat(crash_fd(t->crash), temp_name(name).text,
 			      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		taking_note(t, "cannot create %s: %s", name, strerror(errno));
 	return fd;
+}
+
+/* @fd is written: give it its name, or remove it if it is not wanted or empty. */
+static void taking_keep(const struct taking *t, int fd, const char *name, bool wanted)
+{
+	const int dir = crash_fd(t->crash);
+	const struct temp_name temp = temp_name(name);
+
+	if (!wanted || !lseek(fd, 0, SEEK_END) || renameat(dir, temp.text, dir, name))
+		unlinkat(dir, temp.text, 0);
+	close(fd);
 }
 
 /* The last message in a file of messages */
@@ -115,16 +136,17 @@ static void taking_report(struct taking *t, const struct report *r)
 	snprintf(log, sizeof(log), "%s.log", r->name);
 	out = taking_create(t, r->name);
 	err = out < 0 ? -1 : taking_create(t, log);
-	if (err < 0)
+	if (err < 0) {
+		if (out >= 0)
+			taking_keep(t, out, r->name, false);
 		return;
+	}
 	status = child_run(NULL, (char *const *)(uintptr_t)argv,
 			   &(struct child_options){ .out = out, .err = err, .timeout_ms = REPORT_MS });
-	close(out);
-	close(err);
+	taking_keep(t, out, r->name, true);
+	taking_keep(t, err, log, status);
 	if (status)
 		taking_note(t, "%s: %s", r->name, taking_last_line(t, log).text);
-	else
-		unlinkat(crash_fd(t->crash), log, 0);
 }
 
 static void taking_reports(struct taking *t)
@@ -273,9 +295,7 @@ static void taking_write_dump(struct taking *t, unsigned int level)
 		return;
 	status = child_run(NULL, (char *const *)(uintptr_t)w.word,
 			   &(struct child_options){ .out = err, .err = err });
-	if (!lseek(err, 0, SEEK_END))
-		unlinkat(crash_fd(t->crash), CRASH_DUMP ".log", 0);
-	close(err);
+	taking_keep(t, err, CRASH_DUMP ".log", true);
 	t->has_dump = !status || status == EXIT_INCOMPLETE || status == EXIT_UNFILTERED;
 	if (status)
 		taking_note(t, "%s: %s", t->has_dump ? CRASH_DUMP : "no dump", status > 128 ?
@@ -369,8 +389,11 @@ static bool taking_begin(struct taking *t)
 
 	t->limits = watch_policy_limits(t->take->policy);
 	if (crash_store_open(t->take->policy->store, &why, &t->store) &&
-	    crash_begin(t->store, &t->take->facts, &t->limits, &why, &t->crash))
+	    crash_begin(t->store, &t->take->facts, &t->limits, &why, &t->crash) &&
+	    crash_make_room_for_report(t->crash, &t->limits, t->take->facts.time, say_removed, NULL, &why))
 		return true;
+	if (t->crash)
+		crash_abandon(t->crash);
 	failure_report(&why);
 	return false;
 }

@@ -405,6 +405,7 @@ static bool crash_once(struct crash_store *s, const struct crash_limits *limits,
 
 	if (!good(crash_begin(s, &facts, limits, &why, &c), &why))
 		return false;
+	good(crash_make_room_for_report(c, limits, now, NULL, NULL, &why), &why);
 	good(crash_write_file(c, "report.txt", block, 20000, &why), &why);
 	if (!throttled && good(crash_make_room(c, limits, 7 * MIB, now, NULL, NULL, &why, &room), &why) && room.fits) {
 		good(crash_write_file(c, "vmcore", block, 7 * MIB, &why), &why);
@@ -431,6 +432,28 @@ static void check_all_whole(const struct crash_store *s, size_t *num, size_t *nu
 	crash_list_deinit(&list);
 }
 
+/* If only the first and the latest are there, a repetition does not even get a report. */
+static void check_no_room(const struct crash_store *s, const struct crash_limits *limits, int64_t now)
+{
+	const struct crash_facts again = { .guest = "vm", .reason = "panic", .time = now };
+	const struct crash_facts other = { .guest = "other", .reason = "panic", .time = now };
+	struct crash_limits narrow = *limits;
+	struct failure why;
+	struct crash *c;
+
+	narrow.max_use.bytes = MIB;
+	good(crash_begin(s, &again, &narrow, &why, &c), &why);
+	if (CHECK(!crash_make_room_for_report(c, &narrow, now, NULL, NULL, &why))) {
+		CHECK_INT(why.kind, FAILURE_NO_SPACE);
+		CHECK(strstr(why.message, "MaxUse is reached"));
+		failure_deinit(&why);
+	}
+	crash_abandon(c);
+	good(crash_begin(s, &other, &narrow, &why, &c), &why);
+	good(crash_make_room_for_report(c, &narrow, now, NULL, NULL, &why), &why);
+	crash_abandon(c);
+}
+
 static int on_a_small_disk(void)
 {
 	struct crash_limits limits = { .keep_free.percent = 10, .throttle = { 1000, HOUR } };
@@ -452,7 +475,15 @@ static int on_a_small_disk(void)
 		taken += crash_once(s, &limits, NOW + NUM_CRASHES + i, block);
 	CHECK_INT(taken, 3);
 	check_all_whole(s, &num, &num_dumps);
-	CHECK(num_dumps >= 1);
+	CHECK(num_dumps >= 1 && num <= 20);
+	/* reports alone do not fill the disk either */
+	limits.max_per_guest = 0;
+	limits.max_use.bytes = 8 * MIB + MIB / 2;
+	for (int i = 0; i < NUM_CRASHES; i++)
+		CHECK(!crash_once(s, &limits, NOW + 2 * NUM_CRASHES + i, block));
+	check_all_whole(s, &num, &num_dumps);
+	CHECK(num_dumps == 1 && num > 10 && num < NUM_CRASHES);
+	check_no_room(s, &limits, NOW + 3 * NUM_CRASHES);
 	free(block);
 	crash_store_close(s);
 	return check_done();
