@@ -119,7 +119,7 @@ const struct option_row option_rows[] = {
 	{ 'a', "all",             NULL,            TO(report.all),            parse_flag,
 	  CMD_REPORT, "all tasks and all records of the log" },
 	{ 's', "section",         "LIST",          TO(sections),              parse_sections,
-	  CMD_REPORT, "only these, with commas between them: ", complete_sections,
+	  CMD_REPORT, "only these, with commas between them", complete_sections,
 	  .name_at = gdump_report_section },
 	{ 'b', "blocked",         NULL,            TO(stacks),                parse_stacks,
 	  CMD_STACKS, "of tasks that are blocked, state D", .stands_for = "blocked" },

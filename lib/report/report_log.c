@@ -49,9 +49,10 @@ static const struct log_pattern log_patterns[] = {
 	{ "RIP: 0010:", VERDICT_OOPS, NULL, true },
 	{ "pc : ", VERDICT_OOPS, NULL, true },
 	{ "Out of memory: Kill", VERDICT_OOM, NULL, false },
-	{ "Buffer I/O error on dev ", VERDICT_IO_ERRORS, NULL, false },
-	{ "I/O error, dev ", VERDICT_IO_ERRORS, NULL, false },
-	{ "blk_update_request: I/O error, dev ", VERDICT_IO_ERRORS, NULL, false },
+	/* a floppy drive without a disk is no news */
+	{ "Buffer I/O error on dev ", VERDICT_IO_ERRORS, "dev fd", false },
+	{ "I/O error, dev ", VERDICT_IO_ERRORS, "dev fd", false },
+	{ "blk_update_request: I/O error, dev ", VERDICT_IO_ERRORS, "dev fd", false },
 	{ "EXT4-fs error ", VERDICT_IO_ERRORS, NULL, false },
 	{ "Aborting journal on device ", VERDICT_IO_ERRORS, NULL, false },
 };

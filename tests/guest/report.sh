@@ -67,6 +67,8 @@ until_report() {
 case_healthy() {
 	local i command
 	start_guest vm --arch "$arch"
+	# processes cannot fake what the kernel says
+	guest_console 'echo "BUG: unable to handle" >/dev/kmsg; echo "Kernel panic - not syncing: no" >/dev/kmsg' >kmsg.out
 	report
 	verdicts 'nothing unusual found$'
 	grep -q '^CPUs$' report.txt || fail "no section of the CPUs: $(cat report.txt)"
@@ -133,6 +135,8 @@ case_panic() {
 	start_guest vm --arch "$arch" --append panic=0
 	send 'echo c >/proc/sysrq-trigger'
 	until_report '^!! panicked' 60
+	# the registers may be of the moment before
+	report
 	verdicts 'panicked on CPU [01]: sysrq triggered crash$'
 	grep -q 'sysrq_handle_crash' report.txt || fail "no stack of the panic: $(cat report.txt)"
 	guestdump_json report --json "$guest_source" >report.json

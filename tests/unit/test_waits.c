@@ -308,6 +308,41 @@ static void test_no_deadlock(void)
 	source_close(&f->source);
 }
 
+/* Past its deadline, nothing of a kernel can be read. */
+static void test_deadline(void)
+{
+	struct fake *f = begin(true);
+	struct kernel k;
+	unsigned char c;
+
+	CHECK_OK(kernel_open(&f->source, &k));
+	CHECK_OK(walker_read(&k.walker, kernel + LOCKS, &c, 1));
+	k.walker.deadline_us = 1;
+	CHECK_ERR(walker_read(&k.walker, kernel + LOCKS, &c, 1), GDUMP_ERR_CANCELED, "takes too long");
+	kernel_close(&k);
+	source_close(&f->source);
+}
+
+/* What tables were read for is used only for the same kernel. */
+static void test_tables(void)
+{
+	struct fake *f = begin(true), *again = begin(true), *other = begin(true);
+	struct gdump_tables *tables;
+	uint64_t pid;
+
+	CHECK_OK(tables_read(&f->source, &tables));
+	source_close(&f->source);
+	*(char *)(uintptr_t)strchr(other->source.image.vmcoreinfo, '=') = '+';
+	CHECK(!tables_use(tables, &other->source));
+	put(again, task_at(1) + PID, 77, 4);
+	CHECK(tables_use(tables, &again->source));
+	CHECK(kernel_member(&tables->kernel, kernel + task_at(1), "task_struct", "pid", &pid));
+	CHECK_INT(pid, 77);
+	gdump_tables_destroy(tables);
+	source_close(&again->source);
+	source_close(&other->source);
+}
+
 /* A damaged kernel: there is a report, whatever it says. */
 static void test_mutations(void)
 {
@@ -333,6 +368,8 @@ int main(void)
 	test_stale();
 	test_deadlock();
 	test_no_deadlock();
+	test_deadline();
+	test_tables();
 	test_mutations();
 	return check_done();
 }
