@@ -138,6 +138,25 @@ static void kernel_judge_panic(struct report *r, const struct gdump_kernel *k)
 				 (unsigned long long)k->crash_time);
 }
 
+/* The hypervisor has paused the guest, by itself. */
+static void kernel_judge_run_state(struct report *r)
+{
+	static const struct {
+		const char *state, *text;
+	} states[] = {
+		{ "io-error", "its disk has failed on the host" },
+		{ "internal-error", "its hypervisor has failed" },
+		{ "watchdog", "its watchdog has expired" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		if (!r->source->was_running && !strcmp(r->source->run_state, states[i].state))
+			verdict_evidence(report_verdict(r, VERDICT_NOT_RUNNING,
+							"the guest is paused: %s", states[i].text),
+					 "the hypervisor reports the state %s", states[i].state);
+	}
+}
+
 /* There is no VMCOREINFO. */
 static struct gdump_error *kernel_collect_other(struct report *r, struct gdump_fact *to)
 {
@@ -170,6 +189,7 @@ static struct gdump_error *kernel_collect(struct report *r, struct gdump_fact *t
 	struct gdump_kernel state = { .size = sizeof(state) };
 	char build_id[MAX_BUILD_ID];
 
+	kernel_judge_run_state(r);
 	fact_text(to, "arch", "%s", arch_uname(image));
 	fact_number(to, "cpus", image->num_cpus, GDUMP_UNIT_NONE);
 	if (!image->vmcoreinfo)

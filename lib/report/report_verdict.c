@@ -14,6 +14,7 @@
 enum { MAX_SENTENCE = 1024 };
 
 static const char *const verdict_words[] = {
+	[VERDICT_NOT_RUNNING] = "not-running",
 	[VERDICT_PANIC] = "panic",
 	[VERDICT_CRASH_KERNEL] = "crash-kernel",
 	[VERDICT_NO_KERNEL] = "no-kernel",

@@ -11,6 +11,7 @@
 # test: report-oops 300 oops
 # test: report-memory 300 memory
 # test: report-frozen 300 frozen
+# test: report-disk 300 disk
 # test: report-soft 300 soft
 # test: report-hard 300 hard
 # test: report-firmware 300 firmware
@@ -124,7 +125,7 @@ case_deadlock() {
 	done
 }
 
-# The guest is up afterwards, or has panicked
+# send COMMAND: to the guest, which may not answer
 send() {
 	"$guest" console "$guest_dir" "$1" >send.out 2>&1 &
 	local asked=$!
@@ -159,8 +160,8 @@ case_memory() {
 	grep -A1 '^!!' report.txt | grep -q 'Killed process [0-9]* (tail)' || fail "not the process: $(cat report.txt)"
 }
 
-# A process writes to a file system that is frozen
-case_frozen() {
+# boot_with_disk DRIVE: a guest with a file system; "sh /load" mounts it
+boot_with_disk() {
 	local module
 	requires mkfs.ext4
 	truncate -s 32M disk
@@ -172,15 +173,35 @@ case_frozen() {
 			cp "$module" tree
 			echo "insmod /${module##*/}"
 		done <module.list
+		echo 'mkdir /mnt; mount -t ext4 /dev/vda /mnt'
 	} >tree/load
-	start_guest vm --arch "$arch" --add "$tmp/tree" -- -drive file=disk,format=raw,if=virtio
-	guest_console 'sh /load; mkdir /mnt; mount -t ext4 /dev/vda /mnt && fsfreeze --freeze /mnt' >mount.out || fail "$(cat mount.out)"
+	start_guest vm --arch "$arch" --add "$tmp/tree" -- -drive "$1,format=raw,if=virtio"
+}
+
+# A process writes to a file system that is frozen
+case_frozen() {
+	boot_with_disk file=disk
+	guest_console 'sh /load && fsfreeze --freeze /mnt' >mount.out || fail "$(cat mount.out)"
 	guest_console 'sh -c "printf writer >/proc/self/comm; : >/mnt/x" >/dev/null 2>&1 &' >writer.out
 	until_report '^!! 1 task is blocked' 60
 	verdicts '1 task is blocked for more than 10 s, the longest for [0-9]+ s$'
 	grep -A1 '^  writer .*state D' report.txt |
 		grep -q 'waits for the percpu_rwsem, to read, s_writers of vda (ext4), which is frozen' ||
 		fail "not the file system: $(cat report.txt)"
+}
+
+# QEMU pauses the guest when the disk fails
+case_disk() {
+	local i
+	printf '[inject-error]\nevent = "write_aio"\nerrno = "5"\n' >rules
+	boot_with_disk file=blkdebug:rules:disk,werror=stop
+	send 'sh /load; : >/mnt/x; sync'
+	for ((i = 0; i < 300; i++)); do
+		[ "$(guest_status)" != io-error ] || break
+		sleep 0.1
+	done
+	"$GUESTDUMP" report "$guest_source" >report.txt || fail "report fails"
+	sed -n 1p report.txt | grep -q '^!! the guest is paused: its disk has failed on the host$' || fail "$(cat report.txt)"
 }
 
 case_soft() {
