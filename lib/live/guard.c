@@ -19,7 +19,8 @@
  *     N  the setting has been put back
  *     S  a snapshot, or a protected guest's dump, is about to come out of the pipe that
  *        goes along; what follows is as for P, and the name that QEMU has for the other end
- *     C  the same of a dump that QEMU may be left to break off
+ *     C  the same of a dump that QEMU may be left to break off; for a guest of libvirt, of which
+ *        there is no connection, it is all that the guard gets
  *     E  it is over
  *     H  the other process makes progress
  *
@@ -106,19 +107,24 @@ static void guard_keep(int *fd, int got)
 }
 
 /* Read what QEMU writes to its end: a snapshot that breaks off leaves the guest's memory
- * write-protected, a protected guest's dump its CPUs blocked, and the guest hangs.
+ * write-protected, a protected guest's dump its CPUs blocked, and the guest hangs; and libvirt
+ * resumes a guest when its dump is complete.
  */
-static void guard_drain(int pipe)
+static void guard_drain(int pipe, uint64_t *last_us)
 {
 	struct pollfd p = { .fd = pipe, .events = POLLIN };
 	char buf[65536];
 	ssize_t n;
+
+	*last_us = clock_us();
 
 	/* the process that is gone may have set O_NONBLOCK */
 	while (poll(&p, 1, DRAIN_MS) > 0) {
 		n = read(pipe, buf, sizeof(buf));
 		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
 			break;
+		if (n > 0)
+			*last_us = clock_us();
 	}
 }
 
@@ -224,6 +230,7 @@ struct guard {
 	unsigned int stall_ms, max_ms;  /* see struct pause_limit               */
 	uint64_t pause_us, heard_us, stopped_us;        /* since when; 0: it is not */
 	char pipe_name[64];
+	uint64_t drained_us;            /* when the last byte of the pipe was read */
 	bool may_break;                 /* if nobody has the pipe open any more */
 	char undo[MAX_UNDO];            /* "": no setting is changed            */
 };
@@ -319,7 +326,7 @@ static int guard_act(struct guard *g, bool gone)
 	if (g->pipe >= 0 && gone && g->may_break)
 		guard_keep(&g->pipe, -1);
 	if (g->pipe >= 0)
-		guard_drain(g->pipe);
+		guard_drain(g->pipe, &g->drained_us);
 	if (g->freezer)
 		freezer_close(TAKE_PTR(g->freezer));
 	else if (g->paused)
@@ -377,7 +384,7 @@ static void guard_watch(struct guard *g, int control)
 	send(control, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT);
 	failed = guard_act(g, false);
 	if (!failed)
-		snprintf(outcome, sizeof(outcome), "D%" PRIu64, clock_us());
+		snprintf(outcome, sizeof(outcome), "D%" PRIu64, g->paused ? clock_us() : g->drained_us);
 	send(control, outcome, strlen(outcome), MSG_NOSIGNAL | MSG_DONTWAIT);
 	g->heard_us = clock_us();
 	if (failed)

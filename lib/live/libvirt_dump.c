@@ -6,8 +6,9 @@
  * Theory of operation.  libvirt opens /proc/PID/fd/N of ours after it has paused the guest.  QEMU
  * writes ELF headers and notes, and then waits, as the pipe is full: for so long the guest is
  * paused, and libvirt's job lock keeps everybody else from it.  When the pipe is closed, QEMU's
- * dump fails, and libvirt resumes the guest.  The kernel closes it also if we are killed.  A FIFO
- * would not do: libvirt waits for ever to open one whose reader has died.
+ * dump fails, and libvirt resumes the guest.  A FIFO would not do: libvirt waits for ever to open one
+ * whose reader has died.  The guard has the pipe, too: it closes it if we are killed, and reads it to
+ * its end if we are stopped, as QEMU's dump is then complete, and libvirt resumes the guest as well.
  *
  * The call of libvirt takes as long as the dump, so that a thread makes it.  If it returns although
  * we did not end the dump, then libvirtd has ended, and QEMU's dump must be over before the next
@@ -37,6 +38,7 @@ enum {
 struct libvirt_dump {
 	const struct domain *domain;
 	struct gdump_open_options opt;
+	struct guest *guarded;          /* whose guard has the pipe as well     */
 	struct qemu_head head;
 	uint64_t pos;                   /* in the dump: the pipe's next byte    */
 	pthread_t thread;
@@ -56,6 +58,15 @@ static void libvirt_dump_close_fd(int *fd)
 	*fd = -1;
 }
 
+/* The guard closes it as well: QEMU must find no reader. */
+static void libvirt_dump_close_pipe(struct libvirt_dump *d)
+{
+	libvirt_dump_close_fd(&d->out);
+	if (d->in >= 0)
+		gdump_error_destroy(guest_guard_pipe(d->guarded, NULL, -1, false));
+	libvirt_dump_close_fd(&d->in);
+}
+
 /* The thread that waits for libvirt */
 static void *libvirt_dump_run(void *arg)
 {
@@ -68,7 +79,7 @@ static void *libvirt_dump_run(void *arg)
 	libvirt_dump_close_fd(&d->out);
 	/* else the end of the dump is still in the pipe */
 	if (err)
-		libvirt_dump_close_fd(&d->in);
+		libvirt_dump_close_pipe(d);
 	pthread_mutex_unlock(&d->lock);
 	return NULL;
 }
@@ -90,7 +101,8 @@ static struct gdump_error *libvirt_dump_take(struct libvirt_dump *d, void *buf, 
 		err = error_new(GDUMP_ERR_REMOTE, "libvirt ended its dump too early, after %" PRIu64 " bytes: %s",
 				d->pos, d->err ? gdump_error_message(d->err) : "it is complete");
 	pthread_mutex_unlock(&d->lock);
-	return err;
+	/* the guard may have read what came before */
+	return err ? err : guest_torn(d->guarded);
 }
 
 /* The same, and wait for it until @deadline. */
@@ -132,6 +144,7 @@ static struct gdump_error *libvirt_dump_read_head(struct libvirt_dump *d)
 
 static struct gdump_error *libvirt_dump_launch(struct libvirt_dump *d)
 {
+	struct gdump_error *err;
 	sigset_t all, before;
 	int fds[2], rc;
 
@@ -139,6 +152,9 @@ static struct gdump_error *libvirt_dump_launch(struct libvirt_dump *d)
 		return error_os(errno, "cannot make a pipe");
 	d->in = fds[0];
 	d->out = fds[1];
+	err = guest_guard_pipe(d->guarded, "libvirt", d->in, true);
+	if (err)
+		return err;
 	snprintf(d->path, sizeof(d->path), "/proc/%d/fd/%d", (int)getpid(), d->out);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -150,7 +166,7 @@ static struct gdump_error *libvirt_dump_launch(struct libvirt_dump *d)
 
 struct gdump_error *libvirt_dump_start(const struct domain *domain,
 				       const struct gdump_open_options *opt, bool all,
-				       struct libvirt_dump **ret)
+				       struct guest *guarded, struct libvirt_dump **ret)
 {
 	struct libvirt_dump *d = calloc(1, sizeof(*d));
 	struct gdump_error *err;
@@ -159,6 +175,7 @@ struct gdump_error *libvirt_dump_start(const struct domain *domain,
 		return error_nomem();
 	d->domain = domain;
 	d->opt = *opt;
+	d->guarded = guarded;
 	d->all = all;
 	d->in = d->out = -1;
 	d->head.with_data = LIBVIRT_PROBE_SIZE;
@@ -239,8 +256,7 @@ void libvirt_dump_end(struct libvirt_dump *d)
 		return;
 	pthread_mutex_lock(&d->lock);
 	d->ended_by_us = true;
-	libvirt_dump_close_fd(&d->out);
-	libvirt_dump_close_fd(&d->in);
+	libvirt_dump_close_pipe(d);
 	pthread_mutex_unlock(&d->lock);
 	if (d->has_thread)
 		pthread_join(d->thread, NULL);

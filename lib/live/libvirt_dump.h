@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "guest.h"
 #include "libvirt_api.h"
 #include "qemu_dump.h"
 
@@ -14,11 +15,12 @@ enum { LIBVIRT_PROBE_SIZE = 4096 };     /* of memory that follows the head      
 
 /* Begin a dump by @domain, which is used by no one else until libvirt_dump_end(), and read its
  * head, with up to LIBVIRT_PROBE_SIZE bytes of the first load.  From here on the guest is paused.
- * @all: all memory will be read by libvirt_dump_read(); else the rest is never written.
+ * @all: all memory will be read by libvirt_dump_read(); else the rest is never written.  The guard of
+ * @guarded has the pipe, too, until it is closed.
  */
 MUST_CHECK struct gdump_error *libvirt_dump_start(const struct domain *domain,
 						  const struct gdump_open_options *opt, bool all,
-						  struct libvirt_dump **ret);
+						  struct guest *guarded, struct libvirt_dump **ret);
 const struct qemu_head *libvirt_dump_head(const struct libvirt_dump *d);
 /* Bytes of the dump from @off on, which only grows */
 MUST_CHECK struct gdump_error *libvirt_dump_read(struct libvirt_dump *d, uint64_t off, void *buf,

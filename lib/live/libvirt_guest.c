@@ -10,8 +10,8 @@
  * it from libvirt (see libvirt_memory.c).
  *
  * It is a job of libvirt's own, so that no version of it minds; the same command through its
- * monitor would crash libvirtd 8.1 to 9.10 (see libvirt_owner.c).  No guard is needed: if we are
- * killed, the kernel closes the pipe.
+ * monitor would crash libvirtd 8.1 to 9.10 (see libvirt_owner.c).  The guard has the pipe as well, in
+ * case we are killed or stopped.
  */
 #include "libvirt_guest.h"
 
@@ -70,6 +70,23 @@ static struct gdump_error *libvirt_await_running(struct libvirt_guest *g)
 	return NULL;
 }
 
+static struct gdump_error *libvirt_torn(struct source *s)
+{
+	struct libvirt_guest *g = (struct libvirt_guest *)s;
+	struct gdump_error *err = guest_torn(&g->guarded);
+
+	return err || !g->dump ? err : libvirt_dump_lost(g->dump);
+}
+
+/* From the beginning of the dump until now, or until the guard resumed the guest */
+static uint64_t libvirt_pause_length(struct libvirt_guest *g)
+{
+	g->guarded.state = GUEST_PAUSED;
+	g->guarded.pause_us = g->pause_us;
+	gdump_error_destroy(guest_await_guard(&g->guarded));
+	return g->guarded.state == GUEST_RUNNING ? g->guarded.paused_us : clock_us() - g->pause_us;
+}
+
 static struct gdump_error *libvirt_resume(struct source *s)
 {
 	struct libvirt_guest *g = (struct libvirt_guest *)s;
@@ -77,11 +94,12 @@ static struct gdump_error *libvirt_resume(struct source *s)
 
 	if (!g->dump)
 		return NULL;
-	lost = libvirt_dump_lost(g->dump);
+	/* what the guard did need not be reported again */
+	lost = g->guarded.torn ? NULL : libvirt_torn(s);
 	libvirt_dump_end(g->dump);
 	g->dump = NULL;
 	err = s->was_running ? libvirt_await_running(g) : NULL;
-	g->paused_us += s->was_running ? clock_us() - g->pause_us : 0;
+	g->paused_us += s->was_running ? libvirt_pause_length(g) : 0;
 	s->is_mutable |= s->was_running;
 	debug_log(&s->debug, GDUMP_DEBUG_STEP, "libvirt's dump has ended, after %.1f ms",
 		  (double)(clock_us() - g->pause_us) / 1000);
@@ -102,15 +120,9 @@ static struct gdump_error *libvirt_overdue(struct source *s, uint64_t progress)
 {
 	struct libvirt_guest *g = (struct libvirt_guest *)s;
 
-	pause_limit_note(&g->limit, progress);
+	if (pause_limit_note(&g->limit, progress))
+		guest_alive(&g->guarded);
 	return g->dump && s->was_running ? pause_limit_check(&g->limit, clock_us() - g->pause_us) : NULL;
-}
-
-static struct gdump_error *libvirt_torn(struct source *s)
-{
-	struct libvirt_guest *g = (struct libvirt_guest *)s;
-
-	return g->dump ? libvirt_dump_lost(g->dump) : NULL;
 }
 
 static void libvirt_close(struct source *s)
@@ -231,7 +243,7 @@ static struct gdump_error *libvirt_start(struct libvirt_guest *g)
 
 	g->pause_us = clock_us();
 	if (!err)
-		err = libvirt_dump_start(&g->dumps, &g->opt, !g->mem, &g->dump);
+		err = libvirt_dump_start(&g->dumps, &g->opt, !g->mem, &g->guarded, &g->dump);
 	if (!err)
 		debug_log(&g->source.debug, GDUMP_DEBUG_STEP,
 			  "the guest is paused by libvirt's dump, which began %.1f ms ago",
@@ -370,6 +382,7 @@ static struct gdump_error *libvirt_guest_open_at(char *uri, char *name,
 	g->opt = *opt;
 	g->lock = -1;
 	g->limit = pause_limit_of(opt);
+	g->guarded = (struct guest){ .guard_fd = opt->guard_fd, .limit = g->limit };
 	err = *name ? libvirt_check_uri(uri) :
 		      error_new(GDUMP_ERR_USAGE, "the name of the guest is missing, as in libvirt:web1");
 	if (!err)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "../machine/source.h"
+#include "guest.h"
 #include "libvirt_dump.h"
 #include "pause_limit.h"
 #include "procmem.h"
@@ -28,6 +29,7 @@ struct libvirt_guest {
 	struct libvirt_dump *dump;      /* NULL: the guest is not paused by us  */
 	struct libvirt_piece *pieces;   /* that libvirt has read; NULL: none    */
 	struct pause_limit limit;
+	struct guest guarded;           /* only for its guard, see guest.h      */
 	uint64_t pause_us;              /* when the dump began                  */
 	uint64_t paused_us;             /* how long the guest was paused before */
 };

@@ -127,18 +127,20 @@ void libvirt_memory_deinit(struct libvirt_guest *g)
 
 struct gdump_error *libvirt_direct_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
-	const struct libvirt_guest *g = (const struct libvirt_guest *)s;
+	struct libvirt_guest *g = (struct libvirt_guest *)s;
 
+	guest_alive(&g->guarded);
 	return memory_map_read(&g->map.memory, g->mem, paddr, buf, len);
 }
 
 struct gdump_error *libvirt_direct_scan(struct source *s, uint64_t pfn, size_t num,
 					unsigned char *state, bool holes)
 {
-	const struct libvirt_guest *g = (const struct libvirt_guest *)s;
+	struct libvirt_guest *g = (struct libvirt_guest *)s;
 	const struct page_scan scan = { .pfn = pfn, .num = num,
 					.page_size = s->image.page_size, .state = state };
 
+	guest_alive(&g->guarded);
 	memset(state, PAGE_THERE, num);
 	if (holes)
 		memory_map_scan(&g->map.memory, g->mem, &scan);

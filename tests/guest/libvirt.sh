@@ -131,7 +131,7 @@ same_daemon() {
 }
 
 cd "$tmp"
-for part in ${PARTS:-full filter info paused indirect group kill daemon names}; do
+for part in ${PARTS:-full filter info paused indirect group kill stop daemon names}; do
 	case $part in
 	full)
 		"$GUESTDUMP" dump -E libvirt:web1 run.elf 2>err || fail "$(cat err)"
@@ -198,6 +198,30 @@ for part in ${PARTS:-full filter info paused indirect group kill daemon names}; 
 			wait $! 2>/dev/null || true
 			becomes running
 			virsh -q domjobinfo web1 | grep -q None || fail "a job remains: $(virsh domjobinfo web1)"
+		done
+		;;
+	stop)           # the guard resumes the guest of a program that is stopped
+		for way in "" --no-direct; do
+			mkfifo held
+			sleep 60 <held &
+			reader=$!
+			status=0
+			"$GUESTDUMP" dump -E ${way:+"$way"} libvirt:web1 held 2>err &
+			dumper=$!
+			becomes paused
+			sleep 1
+			kill -STOP $dumper
+			for ((n = 0; n < 40; n++)); do [ "$(state)" = paused ] || break; sleep 1; done
+			becomes running
+			kill $reader
+			kill -CONT $dumper
+			wait $dumper || status=$?
+			[ $status = 1 ] || [ $status = 3 ] || fail "stopped $way: exit status $status: $(cat err)"
+			grep -q 'resumed before all memory was read: guestdump was stopped for' err ||
+				grep -q 'Broken pipe' err || fail "stopped $way: $(cat err)"
+			cat err
+			becomes running
+			rm held
 		done
 		;;
 	daemon)         # libvirtd is killed while its dump pauses the guest
