@@ -2,10 +2,12 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "confine.h"
 #include "failure.h"
+#include "guests.h"
 #include "info.h"
 #include "kernel.h"
 #include "origin.h"
@@ -179,6 +181,7 @@ static int print_info(const struct info_found *found, const struct arguments *ar
 	printf("machine     %s, %s-endian, %zu CPU%s, pages of %u bytes\n", info->arch,
 	       info->big_endian ? "big" : "little", info->num_cpus,
 	       info->num_cpus == 1 ? "" : "s", info->page_size);
+	fputs(found->ways ? found->ways : "", stdout);
 	if (info->metadata)
 		origin_print(info->metadata, info->is_guest);
 	print_protection(&found->protection);
@@ -223,6 +226,8 @@ int cmd_info(struct arguments *args)
 	struct gdump_error *err;
 	int status;
 
+	if (is_guest(where) && !args->json)
+		found.ways = guests_ways(where, args->verbosity);
 	confine(args, args->words, args->num_words, NULL);
 	args->open.parts = (const char *const *)args->words + 1;
 	args->open.num_parts = (size_t)args->num_words - 1;
@@ -232,6 +237,7 @@ int cmd_info(struct arguments *args)
 	progress_end();
 	if (err) {
 		status = fail(err);
+		free(found.ways);
 		if (args->num_words > 1)
 			say("several inputs are the parts of one split dump; run guestdump info once for each dump");
 		return finish_stdout(status);
@@ -239,5 +245,6 @@ int cmd_info(struct arguments *args)
 	status = info_run(&found, args);
 	gdump_plan_destroy(found.plan);
 	gdump_close(found.g);
+	free(found.ways);
 	return finish_stdout(status);
 }

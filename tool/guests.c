@@ -81,3 +81,63 @@ int guests_resolve(struct arguments *args)
 		say("debug: %s is %s", s.word, s.where);
 	return EXIT_DONE;
 }
+
+/* The ways to one guest */
+struct guest_ways {
+	const char *where;              /* the one that is taken                */
+	bool why;                       /* also why others do not work          */
+	FILE *out;
+	bool found;
+};
+
+/* A command line may contain anything. */
+static void guest_put_clean(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+}
+
+static void guest_put_ways(void *arg, const struct gdump_host_guest *g)
+{
+	struct guest_ways *w = arg;
+	const char *sep = "ways        ";
+	size_t i = 0;
+
+	while (i < g->num_ways && strcmp(g->ways[i].name, w->where))
+		i++;
+	if (i == g->num_ways || w->found)
+		return;
+	w->found = true;
+	for (i = 0; i < g->num_ways; i++, sep = ", ") {
+		fputs(sep, w->out);
+		guest_put_clean(w->out, g->ways[i].name);
+		fputs(!strcmp(g->ways[i].name, w->where) ? " (taken)" :
+		      g->ways[i].works ? "" : " (does not work)", w->out);
+	}
+	fputc('\n', w->out);
+	for (i = 0; w->why && i < g->num_ways; i++) {
+		if (!g->ways[i].missing)
+			continue;
+		fputs("            ", w->out);
+		guest_put_clean(w->out, g->ways[i].name);
+		fputs(": ", w->out);
+		guest_put_clean(w->out, g->ways[i].missing);
+		fputc('\n', w->out);
+	}
+}
+
+char *guests_ways(const char *where, bool why)
+{
+	struct guest_ways w = { .where = where, .why = why };
+	struct gdump_error *err;
+	char *text = NULL;
+	size_t len;
+
+	w.out = open_memstream(&text, &len);
+	if (!w.out)
+		return NULL;
+	err = gdump_guests(NULL, guest_put_ways, &w);
+	gdump_error_destroy(err);       /* what was found before is right */
+	fclose(w.out);
+	return text;
+}

@@ -13,3 +13,9 @@
  * Returns EXIT_DONE or the exit status.
  */
 int guests_resolve(struct arguments *args);
+
+/* Lines for people: by which names that guest can be opened, of which @where is taken, and with @why
+ * what does not work; "" if @where is not the name of a guest of this host.  Call it before the
+ * guest is opened, which then is in use.  free() it; NULL: no memory.
+ */
+char *guests_ways(const char *where, bool why);

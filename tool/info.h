@@ -12,6 +12,7 @@ struct info_found {
 	struct gdump *g;
 	struct gdump_protection protection;
 	struct gdump_plan *plan;
+	char *ways;                     /* to a guest, see guests_ways(), or NULL */
 };
 
 /* Print it as JSON. Returns the exit status. */

@@ -77,6 +77,10 @@ same_memory
 "$GUESTDUMP" info -v "pid:$guest_pid" >info 2>err
 grep -q "^pid:$guest_pid: .*memory layout recovered from the guest's kernel" info || fail "$(cat info)"
 grep -q "^kernel  *Linux" info || fail "$(cat info)"
+grep -q "^ways  .*qmp:$guest_qmp, .*pid:$guest_pid (taken)" info || fail "$(cat info)"
+grep -q "^            pid:$guest_pid: where the memory is, has to be found" info || fail "$(cat info)"
+"$GUESTDUMP" info "$guest_source" >info2 || fail "info $guest_source"
+grep -q "^ways  .*qmp:$guest_qmp (taken).*pid:$guest_pid" info2 || fail "$(cat info2)"
 grep -q "guest memory from 0x100000 to .* as the guest's kernel proves" err || fail "$(cat err)"
 lost "$GUESTDUMP" dump -q -d 31 "pid:$guest_pid" small.kdump
 "$GUESTDUMP" info small.kdump >info
