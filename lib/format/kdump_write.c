@@ -214,21 +214,50 @@ static void kdump_place(struct writer *writer, struct batch *b)
 	w->next_index += b->num_pages;
 }
 
+/* The descriptor of a page whose data, if it has its own, are at @off */
+static void kdump_put_desc(const struct kdump_writer *w, const struct page *p, uint64_t off,
+			   unsigned char *buf)
+{
+	struct cursor c = cursor_init(buf, KDUMP_DESC_SIZE, w->header.big, true);
+	const bool zero = p->kind == PAGE_ZERO;
+
+	/* lost pages: offset, size and flags are 0 */
+	put_u64(&c, zero ? w->layout.data : p->kind == PAGE_LOST ? 0 : off);
+	put_u32(&c, zero ? w->header.block_size : p->len);
+	put_u32(&c, p->kind == PAGE_COMPRESSED ? w->writer.codec->kdump_flag : 0);
+	put_u64(&c, 0);
+}
+
+/* How many pages of a batch, from @i on, are zero */
+static size_t kdump_zero_run(const struct batch *b, size_t i)
+{
+	size_t n = 0;
+
+	while (i + n < b->num_pages && b->pages[i + n].kind == PAGE_ZERO)
+		n++;
+	return n;
+}
+
+/* Zero pages have the same descriptor, and most of a large guest is zero: so runs of them are
+ * copied, twice as many each time.
+ */
+static void kdump_repeat_desc(unsigned char *buf, size_t num)
+{
+	for (size_t done = 1, n; done < num; done += n) {
+		n = MIN(done, num - done);
+		memcpy(buf + done * KDUMP_DESC_SIZE, buf, n * KDUMP_DESC_SIZE);
+	}
+}
+
 static void kdump_put_descs(const struct kdump_writer *w, const struct batch *b, unsigned char *buf)
 {
-	struct cursor c = cursor_init(buf, b->num_pages * KDUMP_DESC_SIZE, w->header.big, true);
 	uint64_t off = b->data_off;
 
-	for (size_t i = 0; i < b->num_pages; i++) {
-		const struct page *p = &b->pages[i];
-		const bool zero = p->kind == PAGE_ZERO;
-
-		/* lost pages: offset, size and flags are 0 */
-		put_u64(&c, zero ? w->layout.data : p->kind == PAGE_LOST ? 0 : off);
-		put_u32(&c, zero ? w->header.block_size : p->len);
-		put_u32(&c, p->kind == PAGE_COMPRESSED ? w->writer.codec->kdump_flag : 0);
-		put_u64(&c, 0);
-		off += p->len;
+	for (size_t i = 0, n; i < b->num_pages; i += n) {
+		kdump_put_desc(w, &b->pages[i], off, buf + i * KDUMP_DESC_SIZE);
+		off += b->pages[i].len;
+		n = MAX(kdump_zero_run(b, i), 1);
+		kdump_repeat_desc(buf + i * KDUMP_DESC_SIZE, n);
 	}
 }
 
