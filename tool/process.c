@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * process.c - signals, and the process that resumes the guest when we are killed
+ * process.c - signals, priority, and the process that resumes the guest when we are killed
  */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +35,18 @@ static void on_signal(int sig)
 	signaled = 1;
 	if (!unhurried)
 		alarm(STUCK_SECONDS);
+}
+
+void priority_lower(void)
+{
+	/* linux/ioprio.h, which not every kernel's headers have: the last of those that take turns,
+	 * because the idle class may have to wait forever
+	 */
+	const int who_process = 1, best_effort = 2, class_shift = 13, last = 7;
+
+	if (setpriority(PRIO_PROCESS, 0, PRIO_MAX - 1) ||
+	    syscall(SYS_ioprio_set, who_process, 0, best_effort << class_shift | last))
+		warn("cannot lower the priority: %s", strerror(errno));
 }
 
 void signals_init(void)

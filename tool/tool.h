@@ -119,7 +119,10 @@ void stderr_wait(unsigned int seconds);
 /* Wait until all is written, however long. From then on whoever prints waits. */
 void stderr_settle(void);
 
-/* --- process.c: signals, and the process that resumes the guest when we are killed --- */
+/* --- process.c: signals, priority, and the process that resumes the guest when we are killed --- */
+
+/* Let other programs use the CPUs and disks first. Threads that are started later do the same. */
+void priority_lower(void);
 
 /* After Ctrl-C, SIGTERM or SIGHUP, canceled() returns true; it is a gdump_cancel_fn. If the
  * process is still there five seconds later, or a second signal arrives, it exits at once.
