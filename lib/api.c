@@ -114,14 +114,11 @@ struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_
 static struct gdump_error *api_early_log(struct source *s, gdump_log_fn *fn, void *arg)
 {
 	struct gdump_system found = { .size = sizeof(found) };
-	struct gdump_error *err = early_log_read(s, fn, arg);
+	struct gdump_error *err = early_log_read(s, &found, fn, arg);
 
 	if (!err || !search_is_possible(s) || gdump_error_code(err) != GDUMP_ERR_UNSUPPORTED)
 		return error_prefix(err, "cannot find the log: there is no VMCOREINFO");
 	gdump_error_destroy(err);
-	err = identify_system(s, &found);
-	if (err)
-		return err;
 	if (found.release[0])
 		return error_new(GDUMP_ERR_UNSUPPORTED,
 				 "cannot find the log: there is no VMCOREINFO, and memory has no log "

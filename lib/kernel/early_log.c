@@ -210,15 +210,26 @@ static void early_report(struct early_log *l, const struct early_text *t, gdump_
 	fn(arg, &record);
 }
 
-struct gdump_error *early_log_read(struct source *s, gdump_log_fn *fn, void *arg)
+/* Find the texts.  Before the first banner of Linux there are none. */
+static struct gdump_error *early_search(struct early_log *l, struct gdump_system *found)
 {
-	struct early_log l = { .source = s, .buf = malloc(MAX_LOG) };
-	struct gdump_error *err = l.buf ? search_memory(s, early_find_texts, &l) : error_nomem();
+	struct gdump_error *err = identify_system(l->source, found);
 
-	if (!err && l.num_texts < MIN_RECORDS)
+	if (!err && found->release[0])
+		err = search_memory_from(l->source, found->paddr, early_find_texts, l);
+	if (!err && l->num_texts < MIN_RECORDS)
 		err = error_new(GDUMP_ERR_UNSUPPORTED,
 				"a search of memory has not found the log of a Linux kernel that is "
 				"booting");
+	return err;
+}
+
+struct gdump_error *early_log_read(struct source *s, struct gdump_system *found, gdump_log_fn *fn,
+				   void *arg)
+{
+	struct early_log l = { .source = s, .buf = malloc(MAX_LOG) };
+	struct gdump_error *err = l.buf ? early_search(&l, found) : error_nomem();
+
 	if (!err)
 		err = search_memory(s, early_find_infos, &l);
 	for (size_t i = 0; !err && i < l.num_texts; i++)

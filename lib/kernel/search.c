@@ -63,13 +63,14 @@ static uint64_t search_gap(struct source *s, const struct gdump_range *range, ui
 	return source_gap(s, paddr / page_size, (end - paddr) / page_size, &state) * page_size;
 }
 
-static bool search_range(struct source *s, const struct gdump_range *range, unsigned char *buf,
-			 search_fn *fn, void *arg)
+/* Search @range from @skip on, which is in it. */
+static bool search_range(struct source *s, const struct gdump_range *range, uint64_t skip,
+			 unsigned char *buf, search_fn *fn, void *arg)
 {
 	struct search_piece piece = { .data = buf };
 	uint64_t left, gap;
 
-	for (uint64_t done = 0; done < range->size; done += piece.own) {
+	for (uint64_t done = skip; done < range->size; done += piece.own) {
 		piece.paddr = range->start + done;
 		left = range->size - done;
 		gap = search_gap(s, range, piece.paddr);
@@ -88,7 +89,7 @@ static bool search_range(struct source *s, const struct gdump_range *range, unsi
 	return false;
 }
 
-struct gdump_error *search_memory(struct source *s, search_fn *fn, void *arg)
+struct gdump_error *search_memory_from(struct source *s, uint64_t paddr, search_fn *fn, void *arg)
 {
 	CLEANUP_FREE unsigned char *buf = malloc(PIECE_SIZE + SEARCH_OVERLAP);
 	bool over = false;
@@ -100,10 +101,18 @@ struct gdump_error *search_memory(struct source *s, search_fn *fn, void *arg)
 				 "memory was not searched, as it is too large to be read through "
 				 "QEMU; run as root, or on the host itself");
 	for (size_t i = 0; !over && i < s->image.num_ranges; i++) {
-		if (s->image.ranges[i].kind == GDUMP_RANGE_RAM)
-			over = search_range(s, &s->image.ranges[i], buf, fn, arg);
+		const struct gdump_range *r = &s->image.ranges[i];
+		const uint64_t skip = paddr > r->start ? paddr - r->start : 0;
+
+		if (r->kind == GDUMP_RANGE_RAM && skip < r->size)
+			over = search_range(s, r, skip, buf, fn, arg);
 	}
 	return NULL;
+}
+
+struct gdump_error *search_memory(struct source *s, search_fn *fn, void *arg)
+{
+	return search_memory_from(s, 0, fn, arg);
 }
 
 size_t search_text(const struct search_piece *piece, size_t from, const char *text)

@@ -25,6 +25,9 @@ typedef bool search_fn(void *arg, const struct search_piece *piece);
  * cannot be read is skipped.  GDUMP_ERR_UNSUPPORTED: so much memory would take too long.
  */
 MUST_CHECK struct gdump_error *search_memory(struct source *s, search_fn *fn, void *arg);
+/* The same for what begins at @paddr or later, as another search has found nothing before */
+MUST_CHECK struct gdump_error *search_memory_from(struct source *s, uint64_t paddr, search_fn *fn,
+						  void *arg);
 /* Whether all memory can be searched in a reasonable time */
 bool search_is_possible(const struct source *s);
 /* The first place of @text in a piece, at or after @from, before ->own; len: there is none */

@@ -177,11 +177,12 @@ static void log_prove_booting(const struct log *l)
 
 static struct gdump_error *log_read(struct log *l)
 {
+	struct gdump_system found = { .size = sizeof(found) };
 	struct source *s = l->report->source;
 
 	if (s->image.vmcoreinfo)
 		return printk_read(s, log_take_record, l);
-	return early_log_read(s, log_take_record, l);
+	return early_log_read(s, &found, log_take_record, l);
 }
 
 static struct gdump_error *log_collect(struct report *r, struct gdump_fact *to)

@@ -154,7 +154,7 @@ static void look_at(struct source *s)
 	gdump_error_destroy(err);
 	image_read_uts(s);
 	gdump_error_destroy(printk_read(s, look_at_record, NULL));
-	gdump_error_destroy(early_log_read(s, look_at_record, NULL));
+	gdump_error_destroy(early_log_read(s, &system, look_at_record, NULL));
 	gdump_error_destroy(identify_system(s, &system));
 	gdump_error_destroy(state_read(s, &state));
 	gdump_error_destroy(tasks_read(s, look_at_task, NULL));

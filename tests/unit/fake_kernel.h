@@ -20,6 +20,7 @@ struct fake {
 	size_t size;
 	unsigned char *memory;
 	bool is_kept;                   /* as a seed                            */
+	size_t num_read;                /* bytes                                */
 };
 
 /* As tests/fuzz/kernel.c takes it: what is not zero, line by line.  When it is read for
@@ -61,6 +62,7 @@ static inline struct gdump_error *fake_read(struct source *s, uint64_t paddr, vo
 		fake_keep(f);
 	f->is_kept = true;
 	memcpy(buf, f->memory + paddr, len);
+	f->num_read += len;
 	return NULL;
 }
 

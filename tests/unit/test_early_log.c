@@ -66,12 +66,13 @@ static void hear(void *arg, const struct gdump_log_record *r)
 
 static void test_log(size_t word, size_t info_size)
 {
+	struct gdump_system found = { .size = sizeof(found) };
 	struct fake *f = create();
 	unsigned int num = 0;
 
 	put_log(f, word, info_size);
 	heard[0] = '\0';
-	CHECK_OK(early_log_read(&f->source, hear, &num));
+	CHECK_OK(early_log_read(&f->source, &found, hear, &num));
 	CHECK_INT(num, NUM - 1);
 	CHECK_STR(heard, info_size ?
 		  "0:0:1:" BANNER "\n1:1000:2:Command line: quiet\n3:3000:4:a\n4:4000:5:the last one\n" :
@@ -88,12 +89,25 @@ static void test_none(void)
 	/* many texts that are no records */
 	for (size_t at = 0; at + 200 < MEMORY; at += 200)
 		memcpy(f->memory + at, BANNER, strlen(BANNER));
-	CHECK_ERR(early_log_read(&f->source, hear, &num), GDUMP_ERR_UNSUPPORTED, "has not found");
+	CHECK_ERR(early_log_read(&f->source, &found, hear, &num), GDUMP_ERR_UNSUPPORTED, "has not found");
 	CHECK_INT(num, 0);
-	CHECK_OK(identify_system(&f->source, &found));
 	CHECK_STR(found.name, "Linux");
 	CHECK_STR(found.release, "6.1.0-7");
 	CHECK_STR(found.version, "#1 SMP Debian 6.1.7 (2026-11-26)");
+	source_close(&f->source);
+}
+
+/* Without a banner, memory is read once, but for what pieces share. */
+static void test_nothing(void)
+{
+	struct fake *f = create();
+	struct gdump_system found = { .size = sizeof(found) };
+	unsigned int num = 0;
+
+	memcpy(f->memory + 0xf0000, "SeaBIOS (version 1.16)", 22);
+	CHECK_ERR(early_log_read(&f->source, &found, hear, &num), GDUMP_ERR_UNSUPPORTED, "has not found");
+	CHECK_STR(found.name, "the firmware SeaBIOS");
+	CHECK(f->num_read < MEMORY + MEMORY / 8);
 	source_close(&f->source);
 }
 
@@ -133,7 +147,7 @@ static void test_mutations(void)
 		heard[0] = '\0';
 		fake_mutate(f, &seed, LOG, LOG + 256, false);
 		fake_mutate(f, &seed, INFOS, INFOS + 512, false);
-		gdump_error_destroy(early_log_read(&f->source, hear, &num));
+		gdump_error_destroy(early_log_read(&f->source, &found, hear, &num));
 		gdump_error_destroy(identify_system(&f->source, &found));
 		source_close(&f->source);
 	}
@@ -146,6 +160,7 @@ int main(void)
 	test_log(4, 88);
 	test_log(8, 0);
 	test_none();
+	test_nothing();
 	test_systems();
 	test_mutations();
 	return check_done();
