@@ -206,17 +206,33 @@ static struct gdump_error *section_take_part(struct migration *m, uint8_t type)
 	return NULL;
 }
 
+/* The snapshot of a running guest has no end of the RAM, but then devices follow, which are not
+ * for us.
+ */
+static struct gdump_error *section_find_devices(struct migration *m)
+{
+	const uint32_t id = stream_take_u32(m);
+	char name[256];
+	struct gdump_error *err;
+
+	if (!stream_is_short(m) && id == m->ram_id)
+		return stream_corrupt(m, "a device has the number of the RAM section");
+	err = stream_take_name(m, name);
+	if (err || stream_is_short(m))
+		return err;
+	m->used = 0;
+	m->ram_done = true;
+	return NULL;
+}
+
 static struct gdump_error *section_next(struct migration *m)
 {
 	const uint8_t type = stream_take_u8(m);
 
 	if (stream_is_short(m))
 		return NULL;
-	if (m->part_seen && (type == STREAM_FULL || type == STREAM_EOF)) {
-		m->used = 0;            /* the devices are not for us */
-		m->ram_done = true;
-		return NULL;
-	}
+	if (m->part_seen && type == STREAM_FULL)
+		return section_find_devices(m);
 	switch (type) {
 	case STREAM_CONFIGURATION:
 		return section_take_configuration(m);
