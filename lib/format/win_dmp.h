@@ -47,7 +47,13 @@ enum {
 	KDBG_BUGCHECK = 0x88,           /* u64 address of the bugcheck's data   */
 	KDBG_PFN_DATABASE = 0xc0,       /* u64                                  */
 	KDBG_PROCESSORS = 0x218,        /* u64 address of an array of PRCBs     */
+	KDBG_MEMORY = 0x270,            /* u64 address of MmPhysicalMemoryBlock, a pointer */
 	KDBG_PRCB_CONTEXT = 0x338,      /* u16 offset of a pointer in a PRCB    */
+
+	/* there: as the runs in the header */
+	MEMORY_NUM_RUNS = 0,            /* u32, pad                             */
+	MEMORY_NUM_PAGES = 8,           /* u64                                  */
+	MEMORY_RUNS = 16,               /* u64 first page, u64 pages            */
 
 	/* CONTEXT */
 	CONTEXT_SIZE = 1232,
@@ -105,6 +111,10 @@ bool win_kernel_init(struct win_kernel *k, struct source *s, const unsigned char
 void win_kernel_deinit(struct win_kernel *k);
 /* @n bytes as a number; false: they are not mapped. */
 bool win_get(struct win_kernel *k, uint64_t vaddr, unsigned int n, uint64_t *ret);
+/* The runs of memory that the kernel itself has a list of, as those of a header; false: there is no
+ * such list.
+ */
+bool win_kernel_runs(struct win_kernel *k, struct win_header *ret);
 /* Where CPU @cpu's CONTEXT is. */
 bool win_context_at(struct win_kernel *k, uint32_t cpu, uint64_t *ret);
 

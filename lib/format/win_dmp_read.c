@@ -298,7 +298,50 @@ static struct gdump_error *win_read_all(struct win_source *w)
 	return error_prefix(err, "Windows dump");
 }
 
-static const struct source_ops win_source_ops = PIECES_SOURCE_OPS("win-dmp");
+/* Whether @own and the header have as many runs of the same sizes.  If not, the dump has other
+ * memory than the kernel, and nothing follows from that.
+ */
+static bool win_runs_are_alike(const struct win_header *own, const struct win_header *h)
+{
+	for (size_t i = 0; i < own->num_runs; i++) {
+		if (own->num_runs != h->num_runs || own->runs[i].num != h->runs[i].num)
+			return false;
+	}
+	return true;
+}
+
+/* Nothing in the file says where its runs begin but the kernel, in its memory. */
+static struct gdump_error *win_verify(struct source *s, struct damage *to)
+{
+	struct win_source *w = (struct win_source *)s;
+	const struct win_header *h = &w->header;
+	struct win_header own;
+	struct win_kernel k;
+	const bool known = win_kernel_init(&k, s, w->head) && win_kernel_runs(&k, &own);
+
+	win_kernel_deinit(&k);
+	if (!known || h->type != WIN_FULL || !win_runs_are_alike(&own, h))
+		return NULL;
+	for (size_t i = 0; i < h->num_runs; i++) {
+		if (own.runs[i].pfn == h->runs[i].pfn)
+			continue;
+		to->tables = true;
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "Windows dump: the header has memory from page 0x%" PRIx64 " on, where the kernel's MmPhysicalMemoryBlock has 0x%" PRIx64,
+				 h->runs[i].pfn, own.runs[i].pfn);
+	}
+	return NULL;
+}
+
+static const struct source_ops win_source_ops = {
+	.name = "win-dmp",
+	.has_absent = true,
+	.read = pieces_source_read,
+	.scan = pieces_source_scan,
+	.gap = pieces_source_gap,
+	.verify = win_verify,
+	.close = pieces_source_close,
+};
 
 static struct gdump_error *win_dmp_open(struct bytes *in, struct source **ret)
 {

@@ -109,6 +109,24 @@ void win_kernel_deinit(struct win_kernel *k)
 	walker_deinit(&k->walker);
 }
 
+bool win_kernel_runs(struct win_kernel *k, struct win_header *ret)
+{
+	uint64_t at, num;
+	bool there;
+
+	*ret = (struct win_header){ 0 };
+	there = win_get(k, k->kdbg + KDBG_MEMORY, 8, &at) && win_get(k, at, 8, &at) &&
+		win_get(k, at + MEMORY_NUM_RUNS, 4, &num) && num <= WIN_MAX_RUNS &&
+		win_get(k, at + MEMORY_NUM_PAGES, 8, &ret->num_pages);
+	for (size_t i = 0; there && i < num; i++)
+		there = win_get(k, at + MEMORY_RUNS + 16 * i, 8, &ret->runs[i].pfn) &&
+			win_get(k, at + MEMORY_RUNS + 16 * i + 8, 8, &ret->runs[i].num);
+	if (!there)
+		return false;
+	ret->num_runs = (uint32_t)num;
+	return win_runs_make_sense(ret);
+}
+
 bool win_context_at(struct win_kernel *k, uint32_t cpu, uint64_t *ret)
 {
 	uint64_t processors, off, prcb;

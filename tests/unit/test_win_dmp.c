@@ -58,7 +58,16 @@ static void make_kernel(void)
 	set(kdbg + 0x88, kernel + V_BUGCHECK * PAGE, 8);
 	set(kdbg + 0xc0, 0xffffa00012345678, 8);
 	set(kdbg + 0x218, kernel + V_PRCB * PAGE, 8);
+	set(kdbg + 0x270, kernel + V_PRCB * PAGE + 0x400, 8);
 	set(kdbg + 0x338, 0x40, 2);
+	/* MmPhysicalMemoryBlock: the runs of the header */
+	set(prcb + 0x400, kernel + V_PRCB * PAGE + 0x500, 8);
+	set(prcb + 0x500, 2, 4);
+	set(prcb + 0x508, RAM_PAGES - 1 + HIGH_PAGES, 8);
+	set(prcb + 0x510, 1, 8);
+	set(prcb + 0x518, RAM_PAGES - 1, 8);
+	set(prcb + 0x520, HIGH_PFN, 8);
+	set(prcb + 0x528, HIGH_PAGES, 8);
 	/* the array, and two PRCBs in the same page; the second by its large page */
 	set(prcb, kernel + V_PRCB * PAGE + 0x100, 8);
 	set(prcb + 8, kernel + 0x200000 + PRCB_PAGE + 0x200, 8);
@@ -310,6 +319,31 @@ static void test_read(void)
 	CHECK(same_file("a.dmp", "d.dmp"));
 }
 
+static struct gdump_error *verify(const char *path)
+{
+	const struct gdump_write_options opt = { .size = sizeof(opt), .threads = 1 };
+	struct gdump *g;
+	struct gdump_error *err = gdump_open(path, NULL, &g);
+
+	if (err)
+		return err;
+	err = gdump_verify(g, &opt);
+	gdump_close(g);
+	return err;
+}
+
+/* The kernel knows where its memory is. */
+static void test_moved_run(void)
+{
+	struct blob b = blob_load("a.dmp");
+
+	CHECK_OK(verify("a.dmp"));
+	blob_set_le(&b, 0xa8, HIGH_PFN + 1, 8);
+	blob_save(&b, "moved.dmp");
+	CHECK_ERR(verify("moved.dmp"), GDUMP_ERR_CORRUPT, "MmPhysicalMemoryBlock has 0x");
+	blob_free(&b);
+}
+
 /* Pages that runs have and the input lacks */
 static void test_filled(void)
 {
@@ -460,6 +494,7 @@ int main(void)
 	test_pipe();
 	test_read();
 	test_bitmap();
+	test_moved_run();
 	test_filled();
 	test_no_header();
 	test_hostile();
