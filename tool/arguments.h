@@ -25,6 +25,7 @@ struct arguments {
 	struct gdump_stacks_options stacks;
 	struct gdump_report_options report;
 	const char *sections;           /* of the report, with commas; NULL: all */
+	const char *html;               /* the file to write it to; NULL: none  */
 	enum progress_style progress;
 	bool dry_run, detach, strict_space;
 	struct watch_policy policy;     /* of which these were given:           */

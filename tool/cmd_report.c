@@ -3,9 +3,13 @@
 /*
  * cmd_report.c - guestdump report
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "confine.h"
+#include "failure.h"
 #include "report.h"
 #include "tool.h"
 
@@ -41,19 +45,52 @@ static struct gdump_error *read_report(const struct arguments *args, void *to)
 	return err;
 }
 
+/* Write the page to a new file that only its owner can read, as the report may have secrets.
+ * Returns the exit status.
+ */
+static int write_html(const char *path, const struct gdump_fact *report, const struct arguments *args)
+{
+	const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+	bool bad;
+
+	if (!out)
+		return failed(failure_kind_of_errno(errno), errno, "%s: cannot create: %s", path,
+			      strerror(errno));
+	report_print_html(out, report, args->words[0], args->sections);
+	bad = ferror(out);
+	if (!fclose(out) && !bad)
+		return EXIT_DONE;
+	failed(failure_kind_of_errno(errno), errno, "%s: cannot write: %s", path, strerror(errno));
+	unlink(path);
+	return EXIT_FAILED;
+}
+
+static int put_report(const struct gdump_fact *report, const struct arguments *args)
+{
+	if (args->html && strcmp(args->html, "-"))
+		return write_html(args->html, report, args);
+	if (args->html)
+		report_print_html(stdout, report, args->words[0], args->sections);
+	else
+		(args->json ? report_print_json : report_print_text)(report, args->words[0],
+								     args->sections);
+	return EXIT_DONE;
+}
+
 int cmd_report(struct arguments *args)
 {
 	const struct gdump_fact *report = NULL;
 	struct gdump_error *err;
+	int status = EXIT_DONE;
 
-	confine(args, args->words, 1, NULL);
+	confine(args, args->words, 1, args->html);
 	args->report.timeout_ms = args->open.timeout_ms;
 	args->report.tables = tables_before_pause(args);
 	err = guarded(args, read_report, &report);
 	gdump_tables_destroy(args->report.tables);
 	if (report)
-		(args->json ? report_print_json : report_print_text)(report, args->words[0],
-								     args->sections);
+		status = put_report(report, args);
 	gdump_fact_destroy(report);
-	return finish_stdout(err ? fail(err) : EXIT_DONE);
+	return finish_stdout(err ? fail(err) : status);
 }

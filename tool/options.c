@@ -121,6 +121,8 @@ const struct option_row option_rows[] = {
 	{ 's', "section",         "LIST",          TO(sections),              parse_sections,
 	  CMD_REPORT, "only these, with commas between them", complete_sections,
 	  .name_at = gdump_report_section },
+	{ 0,   "html",            "FILE",          TO(html),                  parse_text,
+	  CMD_REPORT, "write a page for a browser to a new FILE, or - for standard output", complete_files },
 	{ 'b', "blocked",         NULL,            TO(stacks),                parse_stacks,
 	  CMD_STACKS, "of tasks that are blocked, state D", .stands_for = "blocked" },
 	{ 't', "task",            "PID",           TO(stacks),                parse_task,
@@ -183,6 +185,7 @@ const struct exclusive_options exclusive_options[] = {
 	{ "live",    "no-direct" },
 	{ "detach",  "dry-run"   },
 	{ "split",   "flatten"   },
+	{ "html",    "json"      },
 	{ 0 }
 };
 

@@ -8,11 +8,31 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include <guestdump.h>
 
 /* For people; @wanted: the names of sections, or NULL for all */
 void report_print_text(const struct gdump_fact *report, const char *where, const char *wanted);
 /* As an object of type "report" */
 void report_print_json(const struct gdump_fact *report, const char *where, const char *wanted);
+/* As a page for a browser */
+void report_print_html(FILE *out, const struct gdump_fact *report, const char *where,
+		       const char *wanted);
+
+/* What these have in common */
+
+/* The fact of that name directly below, or NULL; also below NULL */
+const struct gdump_fact *report_fact(const struct gdump_fact *above, const char *name);
+/* The text of that fact, or "?" */
+const char *report_text(const struct gdump_fact *above, const char *name);
+/* Whether it has one value, and nothing below it */
+bool report_is_scalar(const struct gdump_fact *f);
+/* Whether a list is of groups of scalars */
+bool report_is_table(const struct gdump_fact *list);
+/* A number with its unit, for people */
+void report_format_number(const struct gdump_fact *f, char *buf, size_t size);
+/* What people call a section; NULL: its form needs no heading. */
+const char *report_heading(const char *section);
 /* Whether @name is one of @wanted, names with commas between them; NULL: all are wanted. */
 bool report_wants(const char *wanted, const char *name);

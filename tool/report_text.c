@@ -28,7 +28,7 @@ static void format_duration(uint64_t ns, char *buf, size_t size)
 		snprintf(buf, size, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
 }
 
-static void format_number(const struct gdump_fact *f, char *buf, size_t size)
+void report_format_number(const struct gdump_fact *f, char *buf, size_t size)
 {
 	switch (f->unit) {
 	case GDUMP_UNIT_BYTES:
@@ -45,7 +45,7 @@ static void format_number(const struct gdump_fact *f, char *buf, size_t size)
 	}
 }
 
-static bool is_scalar(const struct gdump_fact *f)
+bool report_is_scalar(const struct gdump_fact *f)
 {
 	return f->kind != GDUMP_FACT_GROUP && f->kind != GDUMP_FACT_LIST &&
 	       f->kind != GDUMP_FACT_STACK;
@@ -69,7 +69,7 @@ static void print_value(const struct gdump_fact *f)
 	else if (f->unit == GDUMP_UNIT_TIME)
 		print_time(f->number);
 	else {
-		format_number(f, buf, sizeof(buf));
+		report_format_number(f, buf, sizeof(buf));
 		printf("%s", buf);
 	}
 }
@@ -82,7 +82,7 @@ static int print_fact_name(const char *name)
 	return (int)strlen(name);
 }
 
-static const struct gdump_fact *fact_below(const struct gdump_fact *above, const char *name)
+const struct gdump_fact *report_fact(const struct gdump_fact *above, const char *name)
 {
 	const struct gdump_fact *f = above ? above->children : NULL;
 
@@ -91,9 +91,9 @@ static const struct gdump_fact *fact_below(const struct gdump_fact *above, const
 	return f;
 }
 
-static const char *fact_text_of(const struct gdump_fact *above, const char *name)
+const char *report_text(const struct gdump_fact *above, const char *name)
 {
-	const struct gdump_fact *f = fact_below(above, name);
+	const struct gdump_fact *f = report_fact(above, name);
 
 	return f && f->text ? f->text : "?";
 }
@@ -101,13 +101,13 @@ static const char *fact_text_of(const struct gdump_fact *above, const char *name
 /* Any section --------------------------------------------------------------- */
 
 /* All that is in a list are groups of scalars, which have the same names. */
-static bool is_table(const struct gdump_fact *list)
+bool report_is_table(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *row = list->children; row; row = row->next) {
 		if (row->kind != GDUMP_FACT_GROUP)
 			return false;
 		for (const struct gdump_fact *f = row->children; f; f = f->next) {
-			if (!is_scalar(f))
+			if (!report_is_scalar(f))
 				return false;
 		}
 	}
@@ -124,7 +124,7 @@ static int value_width(const struct gdump_fact *f)
 		return f->number ? 3 : 2;
 	if (f->kind == GDUMP_FACT_ADDRESS)
 		return snprintf(buf, sizeof(buf), "0x%" PRIx64, f->number);
-	format_number(f, buf, sizeof(buf));
+	report_format_number(f, buf, sizeof(buf));
 	return (int)strlen(buf);
 }
 
@@ -165,7 +165,7 @@ static void print_table_row(const struct gdump_fact *row, const struct columns *
 	int owed = indent;
 
 	for (size_t i = 0; i < c->num; i++) {
-		const struct gdump_fact *f = fact_below(row, c->names[i]);
+		const struct gdump_fact *f = report_fact(row, c->names[i]);
 		const int pad = f ? c->width[i] - value_width(f) : 0;
 		const bool right = f && f->kind == GDUMP_FACT_NUMBER;
 
@@ -202,14 +202,14 @@ static void print_list(const struct gdump_fact *list, int indent)
 {
 	const char *sep = "";
 
-	if (is_table(list)) {
+	if (report_is_table(list)) {
 		print_table(list, indent);
 		return;
 	}
-	if (list->children && is_scalar(list->children))
+	if (list->children && report_is_scalar(list->children))
 		printf("%*s", indent, "");
 	for (const struct gdump_fact *f = list->children; f; f = f->next) {
-		if (is_scalar(f)) {
+		if (report_is_scalar(f)) {
 			printf("%s", sep);
 			print_value(f);
 			sep = ", ";
@@ -239,9 +239,9 @@ static void print_fact(const struct gdump_fact *f, int indent)
 		return;
 	printf("%*s", indent, "");
 	width = print_fact_name(f->name);
-	if (is_scalar(f) || (f->kind == GDUMP_FACT_LIST && f->children && is_scalar(f->children))) {
+	if (report_is_scalar(f) || (f->kind == GDUMP_FACT_LIST && f->children && report_is_scalar(f->children))) {
 		printf("%*s", width < NAME_WIDTH ? NAME_WIDTH - width : 1, "");
-		if (is_scalar(f)) {
+		if (report_is_scalar(f)) {
 			print_value(f);
 			printf("\n");
 		} else {
@@ -261,10 +261,10 @@ static void print_fact(const struct gdump_fact *f, int indent)
 static void print_verdicts(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *v = list->children; v; v = v->next) {
-		const struct gdump_fact *evidence = fact_below(v, "evidence");
+		const struct gdump_fact *evidence = report_fact(v, "evidence");
 
-		printf("%s ", strcmp(fact_text_of(v, "what"), "nothing") ? "!!" : "--");
-		print_text(fact_text_of(v, "text"));
+		printf("%s ", strcmp(report_text(v, "what"), "nothing") ? "!!" : "--");
+		print_text(report_text(v, "text"));
 		printf("\n");
 		for (const struct gdump_fact *e = evidence ? evidence->children : NULL; e; e = e->next) {
 			printf("     ");
@@ -277,16 +277,16 @@ static void print_verdicts(const struct gdump_fact *list)
 /* "name (pid)" */
 static void print_who(const struct gdump_fact *task)
 {
-	const struct gdump_fact *pid = fact_below(task, "pid");
+	const struct gdump_fact *pid = report_fact(task, "pid");
 
-	print_text(fact_text_of(task, "name"));
+	print_text(report_text(task, "name"));
 	if (pid)
 		printf(" (%" PRIu64 ")", pid->number);
 }
 
 static void print_stack_of(const struct gdump_fact *group)
 {
-	const struct gdump_fact *stack = fact_below(group, "stack");
+	const struct gdump_fact *stack = report_fact(group, "stack");
 
 	if (stack)
 		print_frames(stack->stack);
@@ -295,11 +295,11 @@ static void print_stack_of(const struct gdump_fact *group)
 static void print_cpus(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *c = list->children; c; c = c->next) {
-		const struct gdump_fact *number = fact_below(c, "cpu"), *task = fact_below(c, "task");
-		const struct gdump_fact *stack = fact_below(c, "stack");
-		const struct gdump_fact *runnable = fact_below(c, "runnable"), *off = fact_below(c, "interrupts_off");
+		const struct gdump_fact *number = report_fact(c, "cpu"), *task = report_fact(c, "task");
+		const struct gdump_fact *stack = report_fact(c, "stack");
+		const struct gdump_fact *runnable = report_fact(c, "runnable"), *off = report_fact(c, "interrupts_off");
 
-		printf("  CPU %" PRIu64 "  %s  ", number ? number->number : 0, fact_text_of(c, "mode"));
+		printf("  CPU %" PRIu64 "  %s  ", number ? number->number : 0, report_text(c, "mode"));
 		if (task)
 			print_who(task);
 		else
@@ -315,10 +315,10 @@ static void print_cpus(const struct gdump_fact *list)
 /* "waits for the mutex at 0x..., variable, held by name (pid)" */
 static void print_wait(const struct gdump_fact *wait)
 {
-	const struct gdump_fact *address = fact_below(wait, "address"), *lock = fact_below(wait, "lock");
-	const struct gdump_fact *holder = fact_below(wait, "holder");
+	const struct gdump_fact *address = report_fact(wait, "address"), *lock = report_fact(wait, "lock");
+	const struct gdump_fact *holder = report_fact(wait, "holder");
 
-	printf("    waits for %s", fact_text_of(wait, "text"));
+	printf("    waits for %s", report_text(wait, "text"));
 	if (lock) {
 		putchar(' ');
 		print_value(lock);
@@ -329,7 +329,7 @@ static void print_wait(const struct gdump_fact *wait)
 	if (holder) {
 		printf(", held by ");
 		print_who(holder);
-		printf("%s", fact_below(wait, "holder_is_last_reader") ? ", or another reader" : "");
+		printf("%s", report_fact(wait, "holder_is_last_reader") ? ", or another reader" : "");
 	}
 	printf("\n");
 }
@@ -337,17 +337,17 @@ static void print_wait(const struct gdump_fact *wait)
 static void print_blocked(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *t = list->children; t; t = t->next) {
-		const struct gdump_fact *ns = fact_below(t, "blocked"), *task = fact_below(t, "task");
-		const struct gdump_fact *wait = fact_below(t, "waits_for");
+		const struct gdump_fact *ns = report_fact(t, "blocked"), *task = report_fact(t, "task");
+		const struct gdump_fact *wait = report_fact(t, "waits_for");
 
 		printf("  ");
 		print_who(task);
-		printf("  state %s", fact_text_of(task, "state"));
+		printf("  state %s", report_text(task, "state"));
 		if (ns) {
 			printf(" for ");
 			print_value(ns);
 		}
-		printf("%s\n", fact_below(t, "is_holder") ? "; it holds what another task waits for" : "");
+		printf("%s\n", report_fact(t, "is_holder") ? "; it holds what another task waits for" : "");
 		if (wait)
 			print_wait(wait);
 		print_stack_of(t);
@@ -357,19 +357,19 @@ static void print_blocked(const struct gdump_fact *list)
 static void print_records(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *r = list ? list->children : NULL; r; r = r->next) {
-		const struct gdump_fact *time = fact_below(r, "time");
+		const struct gdump_fact *time = report_fact(r, "time");
 
 		if (time)
 			printf("  [%5" PRIu64 ".%06" PRIu64 "] ", time->number / 1000000000,
 			       time->number % 1000000000 / 1000);
-		print_text(fact_text_of(r, "text"));
+		print_text(report_text(r, "text"));
 		printf("\n");
 	}
 }
 
 static void print_log(const struct gdump_fact *log)
 {
-	const struct gdump_fact *all = fact_below(log, "all"), *worst = fact_below(log, "worst");
+	const struct gdump_fact *all = report_fact(log, "all"), *worst = report_fact(log, "worst");
 
 	if (all) {
 		print_records(all);
@@ -379,14 +379,14 @@ static void print_log(const struct gdump_fact *log)
 		print_records(worst);
 		printf("  ...\n");
 	}
-	print_records(fact_below(log, "last"));
+	print_records(report_fact(log, "last"));
 }
 
 static void print_problems(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *p = list->children; p; p = p->next) {
-		printf("  %s: ", fact_text_of(p, "section"));
-		print_text(fact_text_of(p, "text"));
+		printf("  %s: ", report_text(p, "section"));
+		print_text(report_text(p, "text"));
 		printf("\n");
 	}
 }
@@ -407,6 +407,15 @@ static const struct {
 	{ "modules", "Modules", NULL },
 	{ "problems", "What could not be read", print_problems },
 };
+
+const char *report_heading(const char *section)
+{
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (!strcmp(forms[i].name, section))
+			return forms[i].heading;
+	}
+	return section;
+}
 
 static void print_section(const struct gdump_fact *section)
 {

@@ -46,9 +46,14 @@ static void print_frame(const struct gdump_frame *f, bool is_first)
 	printf("%s\n", f->kind == GDUMP_FRAME_EXACT && !is_first ? "  <- interrupted here" : "");
 }
 
+const char *stack_end_text(const struct gdump_stack *s)
+{
+	return ends[s->end].text;
+}
+
 void print_frames(const struct gdump_stack *s)
 {
-	const char *why = ends[s->end].text;
+	const char *why = stack_end_text(s);
 
 	for (size_t i = 0; i < s->num_frames; i++)
 		print_frame(&s->frames[i], !i);

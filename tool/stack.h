@@ -11,6 +11,8 @@
 
 /* A line for each frame, and one that says why there are no more, if that is unusual */
 void print_frames(const struct gdump_stack *stack);
+/* Why there are no more frames; NULL: that is usual. */
+const char *stack_end_text(const struct gdump_stack *stack);
 /* The members of an object of type "stack" */
 json_t *json_stack(const struct gdump_stack *stack);
 json_t *json_task(const struct gdump_task *task);
