@@ -261,7 +261,7 @@ struct gdump_error *domain_listen(struct domain *d, domain_event_fn *fn, void (*
 
 /* --- domains --- */
 
-struct gdump_error *domain_open(const char *uri, const char *name, struct domain *ret)
+struct gdump_error *domain_connect(const char *uri, const char *name, struct domain *ret)
 {
 	struct gdump_error *err = libvirt_loaded();
 	struct domain d = { 0 };

@@ -25,8 +25,10 @@ struct domain {
 
 /* NULL, or why libvirt's library cannot be used, and what to install */
 MUST_CHECK struct gdump_error *libvirt_loaded(void);
-/* Connect to @uri and find the domain @name, which may be its UUID. */
-MUST_CHECK struct gdump_error *domain_open(const char *uri, const char *name, struct domain *ret);
+/* Connect to @uri and find the domain @name, which may be its UUID.  This may take for ever: see
+ * libvirt_open.h.
+ */
+MUST_CHECK struct gdump_error *domain_connect(const char *uri, const char *name, struct domain *ret);
 void domain_close(struct domain *d);
 
 /* One of DOMAIN_RUNNING and so on */

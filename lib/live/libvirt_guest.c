@@ -27,6 +27,7 @@
 #include "../util/debug.h"
 #include "../util/warn.h"
 #include "guest_lock.h"
+#include "libvirt_open.h"
 #include "live.h"
 #include "qemu_guest.h"
 
@@ -45,7 +46,7 @@ static bool libvirt_runs(struct libvirt_guest *g, bool resume)
 	int state = 0;
 
 	if (!g->asks.dom)
-		err = domain_open(g->uri, g->name, &g->asks);
+		err = domain_open(g->uri, g->name, g->opt.timeout_ms, &g->asks);
 	if (!err)
 		err = domain_state(&g->asks, &state);
 	if (err && g->asks.dom)
@@ -326,9 +327,9 @@ static struct gdump_error *libvirt_begin(struct libvirt_guest *g)
 	struct gdump_error *err = libvirt_check_options(g);
 
 	if (!err)
-		err = domain_open(g->uri, g->name, &g->asks);
+		err = domain_open(g->uri, g->name, g->opt.timeout_ms, &g->asks);
 	if (!err)
-		err = domain_open(g->uri, g->name, &g->dumps);
+		err = domain_open(g->uri, g->name, g->opt.timeout_ms, &g->dumps);
 	if (!err)
 		err = libvirt_check(g);
 	if (!err)

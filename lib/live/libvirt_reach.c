@@ -17,8 +17,10 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "host_guests.h"
-#include "libvirt_api.h"
+#include "libvirt_open.h"
 #include "rights.h"
+
+enum { ASK_MS = 3000 };                 /* for libvirt to say whether a guest runs */
 
 /* The word of the command line with the key, or NULL */
 static const char *libvirt_key_of(const struct host_process *p)
@@ -57,7 +59,7 @@ static struct gdump_error *libvirt_refuses(const struct host_process *p, bool se
 static void libvirt_ask_state(const char *uri, const char *name, enum gdump_guest_state *state)
 {
 	struct domain d = { 0 };
-	struct gdump_error *err = domain_open(uri, name, &d);
+	struct gdump_error *err = domain_open(uri, name, ASK_MS, &d);
 	int now = 0;
 
 	if (!err)

@@ -17,7 +17,7 @@
 
 #include "../util/array.h"
 #include "../util/cleanup.h"
-#include "libvirt_api.h"
+#include "libvirt_open.h"
 #include "live.h"
 #include "qemu_events.h"
 #include "qmp.h"
@@ -179,7 +179,7 @@ static struct gdump_error *libvirt_watch_begin(struct libvirt_watch *l, const ch
 	struct gdump_error *err = libvirt_start_events();
 
 	if (!err)
-		err = domain_open(uri, name, &l->domain);
+		err = domain_open(uri, name, 0, &l->domain);
 	if (err)
 		return err;
 	l->queue = queue_create();
