@@ -44,4 +44,33 @@ for input in in.elf in.kdump in.flat; do
 	sweep --kind enomem -- convert --no-confine -q -j 2 $input OUT
 done
 sweep --kind enomem -- convert --no-confine -q -E in.flat OUT
+
+# check_crash STATUS: a crash is whole and has its name, or it has none and a message says why
+check_crash() {
+	local final=crash/vm/1000000000
+	if [ "$1" != 0 ]; then
+		[ ! -e $final ] || fail "$FAULT: status $1, and there is $final"
+		grep -q '^guestdump: ' err || fail "$FAULT: no message"
+	elif [ "$(ls $final)" != $'meta.json\nreport.txt\nvmcore' ] || [ "$(cat $final/vmcore)" != memory ]; then
+		fail "$FAULT: it is not whole: $(ls -l $final)"
+	fi
+	env -u FAULT "$writer" --recover "$tmp/crash/%n/%s" >/dev/null || fail "$FAULT: cannot recover"
+	[ -z "$(find . -name '*.incomplete')" ] || fail "$FAULT: $(find . -name '*.incomplete')"
+}
+
+test_crashes() {
+	local status
+	export FAULT FAULT_FILE=$tmp/report
+	for FAULT in {enospc,eio,eintr,short,emfile,enomem}:{1..16}; do
+		status=0
+		head -c 4096 /dev/zero >report
+		LD_PRELOAD=$preload "$writer" "$tmp/crash/%n/%s" vm panic 1000000000 report.txt=r vmcore=memory \
+			>out 2>err || status=$?
+		check_crash $status
+		rm -rf crash
+	done
+}
+
+writer=$1/tests/unit/crash_writer
+[ ! -x "$writer" ] || test_crashes
 [ -z "$failed" ] || fail "not as promised"

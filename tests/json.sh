@@ -62,6 +62,9 @@ test_results() {
 	results 0 guests guests --json
 	results 0 jobs jobs --json
 	results 1 error jobs --json --watch 77
+	results 0 crashes crashes --json --store "$tmp/crash/%n"
+	results 1 error crashes --json --store "$tmp/crash/%n" show 12345678
+	results 2 error crashes --json --store crash
 	results 1 error cancel --json 77
 	results 2 error cancel x --json
 	results 2 error info --json

@@ -103,6 +103,14 @@ test_options_are_documented() {
 	done <"$tmp/commands"
 }
 
+test_keys_of_watch_are_documented() {
+	"$GUESTDUMP" watch --check --config /dev/null | sed -n 's/^\([A-Z][A-Za-z]*\)=.*/\1/p' >"$tmp/keys"
+	echo WhenLog >>"$tmp/keys" # a list, which is empty
+	sed -n 's/^\.It Va \([A-Z][A-Za-z]*\) Ns = Ns .*/\1/p' "$man/guestdump-watch.conf.5" >"$tmp/guestdump-watch.conf.5"
+	[ "$(wc -l <"$tmp/keys")" -gt 15 ] || fail "keys were not found"
+	same keys "$tmp/keys" "$tmp/guestdump-watch.conf.5"
+}
+
 # list_names HEADING [FLAG]: what "guestdump list" has under it
 list_names() {
 	"$GUESTDUMP" list | awk -v heading="$1" -v flag="${2:-}" '
@@ -135,4 +143,5 @@ test_members_and_constants_are_documented
 test_the_example_compiles
 test_the_vmm_is_the_example
 test_options_are_documented
+test_keys_of_watch_are_documented
 test_formats_and_codecs_are_documented

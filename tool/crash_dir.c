@@ -226,6 +226,15 @@ bool crash_is_locked(const struct crash_place *p, int *fd)
 	return true;
 }
 
+int crash_sync(int fd)
+{
+	int rc;
+
+	while ((rc = fsync(fd)) && errno == EINTR)
+		;
+	return rc ? errno : 0;
+}
+
 /* --- what is in a directory --- */
 
 static int files_by_name(const void *a, const void *b)

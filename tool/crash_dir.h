@@ -56,6 +56,9 @@ bool crash_walk(const struct crash_store *s, crash_place_fn *fn, void *arg, bool
  */
 bool crash_is_locked(const struct crash_place *p, int *fd);
 
+/* fsync(): 0 or an errno */
+int crash_sync(int fd);
+
 /* What is in a directory */
 struct crash_file {
 	char name[256];

@@ -89,7 +89,7 @@ static json_t *json_crash_file(int fd, const struct crash_file *f)
 {
 	const int file = openat(fd, f->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct sha256_text digest;
-	int rc = file < 0 || fsync(file) ? errno : 0;
+	int rc = file < 0 ? errno : crash_sync(file);
 	struct stat st = { 0 };
 
 	if (!rc && sha256_is_built())
@@ -143,7 +143,7 @@ static int put_all(int fd, const char *data, size_t len)
 		data += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;
 	}
-	return fsync(fd) ? errno : 0;
+	return crash_sync(fd);
 }
 
 int crash_put_file(int fd, const char *name, const void *data, size_t len)

@@ -71,12 +71,12 @@ static int keep(const struct crash_place *p, json_t *meta, struct crash_files *f
 	crash_meta_end(meta, true);
 	rc = crash_meta_write(p->fd, meta);
 	snprintf(name, size, "%.*s" CRASH_PARTIAL, (int)(strlen(p->name) - strlen(p->suffix)), p->name);
-	if (!rc && fsync(p->fd))
-		rc = errno;
+	if (!rc)
+		rc = crash_sync(p->fd);
 	if (!rc && renameat2(p->parent, p->name, p->parent, name, RENAME_NOREPLACE))
 		rc = errno;
-	if (!rc && fsync(p->parent))
-		rc = errno;
+	if (!rc)
+		rc = crash_sync(p->parent);
 	return rc;
 }
 

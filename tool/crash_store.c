@@ -128,7 +128,7 @@ static int make_parents(const struct crash_store *s, const char *path, const cha
 	while (fd >= 0 && path[len = strcspn(path, "/")]) {
 		snprintf(component, sizeof(component), "%.*s", (int)len, path);
 		if (!mkdirat(fd, component, 0700))
-			fsync(fd);
+			crash_sync(fd);
 		next = crash_open_dir(s, fd, component);
 		if (next < 0 && errno == EPERM)
 			*why = failure_new(FAILURE_NO_PERMISSION, EPERM, "%s: '%s' belongs to another user, or others "
@@ -321,12 +321,12 @@ static bool finish_with(struct crash *c, const struct crash_facts *facts, const 
 		return false;
 	if (asprintf(path, "%s%s", c->final, partial ? CRASH_PARTIAL : "") < 0)
 		return crash_no_memory(why);
-	if (!rc && fsync(c->fd))
-		rc = errno;
+	if (!rc)
+		rc = crash_sync(c->fd);
 	if (!rc)
 		rc = rename_finally(c, partial ? CRASH_PARTIAL : "");
-	if (!rc && fsync(c->parent))
-		rc = errno;
+	if (!rc)
+		rc = crash_sync(c->parent);
 	if (!rc)
 		return true;
 	free(*path);
