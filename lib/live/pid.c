@@ -274,6 +274,8 @@ static struct gdump_error *pid_find_guest(struct pid_guest *g, struct gdump_erro
 
 	if (kill(g->pid, 0) && errno == ESRCH)
 		return error_new(GDUMP_ERR_OS, "there is no process %d", (int)g->pid);
+	if (process_has_ended(g->pid))
+		return error_new(GDUMP_ERR_REMOTE, "process %d has ended", (int)g->pid);
 	err = pid_identify(g);
 	if (!err)
 		err = kvm_vcpus_open(g->pid, &g->vcpus, why);
