@@ -124,6 +124,10 @@ for cpu in info["cpus"]:
     assert int(cpu["registers"]["rip"], 16), cpu
 assert info["kernel_release"] and info["running_tasks"], info'
 $gd dmesg "$guest" | grep -q "Linux version"
+for way in "$guest" qmp:/tmp/qmp; do
+	$gd dump --force --progress plain "$way" pause.kdump 2>pause.err
+	sed -n "s|.*after a pause of \(.*\)|$way: pause of \1|p" pause.err
+done
 printf "%s\n" '{"execute":"qmp_capabilities"}' '{"execute":"stop"}' |
 	python3 -c '
 import socket, sys
@@ -148,3 +152,5 @@ cmp pid.raw qmp.raw
 kill "$(cat pid)"
 EOF
 on_host 700 sh /srv/qemu >"$tmp/out" || fail "a guest of QEMU and KVM: $(cat "$tmp/out")"
+# how long the guest was paused, by process and by QEMU
+grep 'pause of' "$tmp/out" || true
