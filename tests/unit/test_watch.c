@@ -164,7 +164,7 @@ static void test_names(void)
 
 	CHECK_ERR(gdump_watch_open("pid:x", NULL, &w), GDUMP_ERR_USAGE, "number");
 	CHECK_ERR(gdump_watch_open("/no/such/file", NULL, &w), GDUMP_ERR_USAGE, "not a running guest");
-	CHECK_ERR(gdump_watch_open("nonsense", NULL, &w), GDUMP_ERR_OS, "neither");
+	CHECK_ERR(gdump_watch_open("nonsense", NULL, &w), GDUMP_ERR_OS, "no file");
 }
 
 int main(void)
