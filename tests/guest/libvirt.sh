@@ -131,7 +131,7 @@ same_daemon() {
 }
 
 cd "$tmp"
-for part in ${PARTS:-full filter info paused indirect group kill stop daemon names}; do
+for part in ${PARTS:-full filter info paused indirect group kill stop daemon names watch}; do
 	case $part in
 	full)
 		"$GUESTDUMP" dump -E libvirt:web1 run.elf 2>err || fail "$(cat err)"
@@ -253,6 +253,30 @@ for part in ${PARTS:-full filter info paused indirect group kill stop daemon nam
 		grep -q "another host: run guestdump there" err || fail "$(cat err)"
 		fails_with 1 "$GUESTDUMP" dump --live libvirt:web1 live.kdump 2>err
 		becomes running
+		;;
+	watch)          # through libvirt, which may be restarted meanwhile
+		says() {
+			for ((i = 0; i < 300; i++)); do
+				! grep -q "$1" watch.log || return 0
+				sleep 0.1
+			done
+			fail "watch does not say \"$1\": $(cat watch.log)"
+		}
+		"$GUESTDUMP" watch --store "$tmp/crash/%n/%H%M%S" --dump-level 31 --keep-free 0 --max-use 0 web1 2>watch.log &
+		watch=$!
+		says "web1: watched by libvirt:web1"
+		kill -9 "$daemon"
+		says "web1: not watched: .*libvirt"
+		: >watch.log
+		start_libvirtd
+		daemon=$(cat /run/libvirtd.pid)
+		says "web1: watched by libvirt:web1"
+		kill -USR1 $watch
+		says "web1: kept in"
+		"$GUESTDUMP" verify -q crash/web1/*/vmcore >/dev/null || fail "the dump is not good"
+		becomes running
+		kill $watch
+		wait $watch || fail "watch ended with status $?"
 		;;
 	esac
 	same_daemon
