@@ -320,7 +320,7 @@ static struct gdump_error *win_verify(struct source *s, struct damage *to)
 	const bool known = win_kernel_init(&k, s, w->head) && win_kernel_runs(&k, &own);
 
 	win_kernel_deinit(&k);
-	if (!known || h->type != WIN_FULL || !win_runs_are_alike(&own, h))
+	if (!known || !win_runs_are_alike(&own, h))
 		return NULL;
 	for (size_t i = 0; i < h->num_runs; i++) {
 		if (own.runs[i].pfn == h->runs[i].pfn)

@@ -10,7 +10,8 @@
  *          its place), no-clock, no-description
  * libvirt-save
  *          the same with XML in front; the ranges after the first are DIMMs
- * win-dmp  a full dump of 64-bit Windows, without anything of its kernel in memory
+ * win-dmp  a full dump of 64-bit Windows, without anything of its kernel in memory; option
+ *          bitmap: with a bitmap of its pages
  */
 #include "mkdump.h"
 
@@ -229,6 +230,28 @@ void make_libvirt(struct out *o, const struct desc *d)
 	make_savevm(o, d);
 }
 
+/* The second header, and a bit for each page */
+static void put_win_bitmap(struct out *o, const struct desc *d, uint64_t pages)
+{
+	const struct area *last = &d->ranges[d->num_ranges - 1];
+	const uint64_t bits = (last->start + last->size) / PAGE;
+	size_t at;
+
+	put_data(o, "FDMPDUMP", 8);
+	pad_to(o, 0x2020);
+	put(o, "bitmap.first_page", 0x3000, 8);
+	put(o, "bitmap.pages", pages, 8);
+	put(o, "bitmap.bits", bits, 8);
+	at = o->len;
+	mark(o, "bitmap", at, 0);
+	pad_to(o, 0x3000);
+	for (size_t i = 0; i < d->num_ranges; i++) {
+		for (uint64_t n = d->ranges[i].start / PAGE;
+		     n < (d->ranges[i].start + d->ranges[i].size) / PAGE; n++)
+			o->buf[at + n / 8] |= (unsigned char)(1 << n % 8);
+	}
+}
+
 void make_win(struct out *o, const struct desc *d)
 {
 	uint64_t pages = 0;
@@ -253,10 +276,12 @@ void make_win(struct out *o, const struct desc *d)
 		put(o, numbered("run", i, ".num"), d->ranges[i].size / PAGE, 8);
 	}
 	pad_to(o, 0xf98);
-	put(o, "dump_type", 1, 4);
+	put(o, "dump_type", option(d, "bitmap") ? 5 : 1, 4);
 	pad_to(o, 0xfa0);
-	put(o, "file_size", 0x2000 + pages * PAGE, 8);
+	put(o, "file_size", (option(d, "bitmap") ? 0x3000 : 0x2000) + pages * PAGE, 8);
 	pad_to(o, 0x2000);
+	if (option(d, "bitmap"))
+		put_win_bitmap(o, d, pages);
 	for (size_t i = 0; i < d->num_ranges; i++) {
 		const struct area *r = &d->ranges[i];
 		unsigned char *buf = malloc(r->size);
