@@ -42,8 +42,8 @@ same_memory() {
 	lost_raw=0
 	"$GUESTDUMP" convert -q -f raw pid.elf pid.raw 2>err || lost_raw=$?
 	[ $lost_raw = 0 ] || [ $lost_raw = 3 ] || fail "$(cat err)"
-	"$GUESTDUMP" info --json qmp.elf >qmp.json
-	"$GUESTDUMP" info --json pid.elf >pid.json
+	guestdump_json info --json qmp.elf >qmp.json
+	guestdump_json info --json pid.elf >pid.json
 	/usr/bin/python3 - <<'PY' || fail "the memory differs"
 import json
 
