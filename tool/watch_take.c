@@ -352,6 +352,9 @@ static void hook_run(const struct taking *t, const char *dir, const char *id)
 	char *env[NUM + 2] = { path };
 
 	snprintf(dump, sizeof(dump), "%s/" CRASH_DUMP, dir);
+	/* it has this name only if it is complete */
+	if (access(dump, F_OK))
+		snprintf(dump, sizeof(dump), "%s/" CRASH_DUMP CRASH_INCOMPLETE, dir);
 	for (size_t i = 0; i < NUM; i++)
 		env[i + 1] = hook_variable(values[i][0], values[i][1]);
 	hook_report(t, child_run(p->post, (char *const *)(uintptr_t)argv,
