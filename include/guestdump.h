@@ -729,6 +729,21 @@ struct gdump_result {
 GDUMP_NONNULL(1)
 void gdump_result_deinit(struct gdump_result *result);
 
+/* How to reach an object store, for outputs called "s3://BUCKET/KEY" */
+struct gdump_store_options {
+	size_t size;                    /* = sizeof this struct                 */
+	const char *endpoint;           /* "https://HOST" or "http://HOST:PORT", for a store other
+					 * than Amazon's; NULL: Amazon's         */
+	const char *region;             /* NULL: "us-east-1"                     */
+	const char *access_key;         /* NULL: requests are not signed        */
+	const char *secret_key;
+	const char *session_token;      /* of temporary keys; NULL: none        */
+	const char *ca_file;            /* PEM certificates to trust; NULL: those of
+					 * the system                           */
+	const char *proxy;              /* a URL; NULL: none                    */
+	const char *no_proxy;           /* hosts that need none, with commas; NULL: all need it */
+};
+
 struct gdump_write_options {
 	size_t size;
 	const char *format;             /* NULL: "kdump"                        */
@@ -772,13 +787,16 @@ struct gdump_write_options {
 					 * are damaged are lost in both cases    */
 	bool live;                      /* the guest will keep running: what that rules
 					 * out is an error of gdump_write_check() */
+	const struct gdump_store_options *store;        /* for an object store; NULL: defaults */
 };
 
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard
  * output).  The file gets this name only when it is complete; until then, and if
  * the dump is interrupted, its name is @path.incomplete.  Its mode is 0600.  A raw
- * file gets a description @path.ranges.  The bytes do not depend on the number of
- * threads.  A guest that was paused when it was opened, and is resumed by now, is
+ * file gets a description @path.ranges.  @path may also be an object, "s3://BUCKET/KEY":
+ * it is uploaded by threads of the library while it is written, in parts that need ten times
+ * their size of memory, and nothing of it appears before it is complete.  The bytes do not depend on
+ * the number of threads.  A guest that was paused when it was opened, and is resumed by now, is
  * GDUMP_ERR_USAGE, because its memory is not of one moment any more.
  */
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
@@ -842,8 +860,8 @@ typedef void gdump_job_fn(void *arg, struct gdump_job *job);
 struct gdump_job_options {
 	size_t size;                    /* = sizeof this struct                 */
 	const char *path;
-	/* the plan, the arguments of callbacks and the result of @write are
-	 * needed until the job has ended
+	/* the plan, the arguments of callbacks, and the result and the store of @write
+	 * are needed until the job has ended
 	 */
 	const struct gdump_plan *plan;  /* NULL: all                            */
 	const struct gdump_write_options *write;        /* is copied            */

@@ -40,6 +40,11 @@ static struct gdump_error *dump_all_read(void *arg)
 	return source_resume(arg);
 }
 
+static void dump_interrupt(void *arg)
+{
+	outputs_interrupt(arg);
+}
+
 /* Write the planned pages to the outputs, and complete the outputs. */
 static struct gdump_error *dump_write_pages(struct gdump *g, const struct gdump_plan *plan,
 					    struct outputs *o, const struct settings *set,
@@ -58,6 +63,7 @@ static struct gdump_error *dump_write_pages(struct gdump *g, const struct gdump_
 		.all_read = opt->resume_guest && !first->spec.sections ? dump_all_read : NULL,
 		.all_read_arg = g->source,
 		.resume_now = opt->resume_now, .resume_now_arg = opt->resume_now_arg,
+		.interrupt = dump_interrupt, .interrupt_arg = o,
 	};
 	struct gdump_error *err;
 
@@ -225,8 +231,10 @@ struct gdump_error *gdump_write(struct gdump *g, const struct gdump_plan *plan, 
 		err = dump_write_outputs(g, plan, &o, &set, &opt, &result);
 	if (!err)
 		err = outputs_finish(&o);
-	if (err)
+	if (err) {
 		outputs_keep_partial(&o, &result);
+		err = outputs_discard(&o, err);
+	}
 	outputs_deinit(&o);
 	write_result(opt.result, &result);
 	return err;

@@ -14,6 +14,8 @@
 #include "util/bits.h"
 #include "util/cleanup.h"
 
+#define OUTPUT_SLACK (UINT64_C(64) << 20)       /* notes, program headers, alignment */
+
 /* The name of output @i; to be freed.  NULL: no memory. */
 static char *output_name(const char *path, unsigned int num, unsigned int i)
 {
@@ -24,13 +26,20 @@ static char *output_name(const char *path, unsigned int num, unsigned int i)
 	return asprintf(&name, "%s-%u", path, i + 1) < 0 ? NULL : name;
 }
 
-static struct gdump_error *output_check(const char *name, const struct format *format, bool force)
+/* Whether PATH.ranges is written for output @name. */
+static bool output_has_ranges(const char *name, const struct format *format)
 {
-	const bool has_ranges = format->ranges_file && sink_is_file(name);
-	CLEANUP_FREE char *ranges = has_ranges ? ranges_path(name) : NULL;
-	struct gdump_error *err = sink_check(name, force);
+	return format->ranges_file && (sink_is_file(name) || sink_is_object(name));
+}
 
-	return err || !ranges ? err : sink_check(ranges, force);
+static struct gdump_error *output_check(const char *name, const struct format *format,
+					const struct gdump_write_options *opt)
+{
+	const struct sink_options options = { .force = opt->force, .store = opt->store };
+	CLEANUP_FREE char *ranges = output_has_ranges(name, format) ? ranges_path(name) : NULL;
+	struct gdump_error *err = sink_check(name, &options);
+
+	return err || !ranges ? err : sink_check(ranges, &options);
 }
 
 /* A split dump needs a name to derive those of its files from. */
@@ -43,6 +52,9 @@ static struct gdump_error *output_check_path(const char *path,
 		return error_new(GDUMP_ERR_USAGE,
 				 "%s is one stream and cannot be split; name a file: its parts get the names FILE-1, FILE-2 and so on",
 				 path);
+	if (opt->split && sink_is_object(path))
+		return error_new(GDUMP_ERR_USAGE, "%s: an object is not split: it is uploaded in parts anyway",
+				 path);
 	return NULL;
 }
 
@@ -54,7 +66,7 @@ struct gdump_error *outputs_check(const char *path, const struct gdump_write_opt
 	for (unsigned int i = 0; !err && i < MAX(opt->split, 1); i++) {
 		CLEANUP_FREE char *name = output_name(path, opt->split, i);
 
-		err = name ? output_check(name, set->format, opt->force) : error_nomem();
+		err = name ? output_check(name, set->format, opt) : error_nomem();
 	}
 	return err;
 }
@@ -84,33 +96,71 @@ static struct gdump_error *outputs_slice(struct outputs *o, const struct gdump_p
 }
 
 /* Open PATH.ranges for the output file @path. */
-static struct gdump_error *output_open_ranges(struct output *out, const char *path, bool force)
+static struct gdump_error *output_open_ranges(struct output *out, const char *path,
+					      const struct sink_options *options)
 {
 	CLEANUP_FREE char *name = ranges_path(path);
-	struct gdump_error *err = name ? sink_open(name, force, &out->ranges_file) : error_nomem();
+	struct gdump_error *err = name ? sink_open(name, options, &out->ranges_file) : error_nomem();
 
 	out->spec.ranges_file = out->ranges_file;
 	return err;
 }
 
-/* A source that pushes passes its pages in any order, and must not be stalled by a slow reader of
- * the output: so an output that cannot seek is spooled.
+/* A file of any format is at most this large: it has the memory, or all up to the highest page of it,
+ * and less than a 64th more.
  */
-static struct gdump_error *output_open(struct output *out, const char *path,
-				       const struct gdump_write_options *opt,
+static uint64_t output_max_size(const struct format *format, const struct gdump_plan *plan)
+{
+	const uint64_t pages = format->seeks ? plan->kept : MAX(plan->num_pages, plan->kept);
+	const uint64_t memory = pages * plan->page_size;
+
+	return memory + memory / 64 + plan_end_pfn(plan) / 4 + OUTPUT_SLACK;
+}
+
+static bool outputs_are_canceled(void *arg)
+{
+	const struct outputs *o = arg;
+
+	return o->opt->progress && o->opt->progress(o->opt->progress_arg, o->kept, o->kept);
+}
+
+/* Put what is needed around a sink that does not seek.  A source that pushes passes its pages in any
+ * order, and must not be stalled by a slow reader of the output: so such an output is spooled.
+ */
+static struct gdump_error *output_wrap(struct output *out, const struct gdump_write_options *opt,
 				       const struct format *format, const struct source *s)
 {
-	const struct gdump_plan *plan = out->spec.plan;
-	struct gdump_error *err = sink_open(path, opt->force, &out->sink);
+	const bool scatters = format->seeks && !opt->flatten && out->sink->scatters;
+	const bool spools = s->ops->order == READ_PUSHED || (scatters && format->writes_twice);
+	struct gdump_error *err = NULL;
 
-	if (!err && format->seeks && (opt->flatten || !out->sink->seeks))
+	out->innermost->ascending = !scatters || spools;
+	if (format->seeks && (opt->flatten || !(out->sink->seeks || scatters)))
 		err = sink_flat_create(TAKE_PTR(out->sink), &out->sink);
-	if (!err && s->ops->order == READ_PUSHED && !out->sink->seeks)
+	if (!err && spools && !out->sink->seeks)
 		err = sink_spool_create(TAKE_PTR(out->sink), opt->spool_dir, &out->sink);
+	return err;
+}
+
+static struct gdump_error *output_open(struct output *out, const char *path, struct outputs *o,
+				       const struct format *format, const struct source *s)
+{
+	const struct gdump_write_options *opt = o->opt;
+	const struct gdump_plan *plan = out->spec.plan;
+	const struct sink_options options = {
+		.force = opt->force, .store = opt->store, .debug = s->debug,
+		.max_size = output_max_size(format, plan),
+		.cancel = outputs_are_canceled, .cancel_arg = o,
+	};
+	struct gdump_error *err = sink_open(path, &options, &out->sink);
+
+	out->innermost = out->sink;
+	if (!err)
+		err = output_wrap(out, opt, format, s);
 	if (!err && !opt->no_checksum && format->takes_trailer && format->takes_trailer(&s->image))
 		err = sink_checksum_create(TAKE_PTR(out->sink), plan->kept * plan->page_size, &out->sink);
-	if (!err && format->ranges_file && out->sink->partial_path)
-		err = output_open_ranges(out, path, opt->force);
+	if (!err && output_has_ranges(path, format))
+		err = output_open_ranges(out, path, &options);
 	out->spec.sink = out->sink;
 	return err;
 }
@@ -121,7 +171,7 @@ struct gdump_error *outputs_open(struct outputs *o, const char *path,
 {
 	struct gdump_error *err = output_check_path(path, opt);
 
-	*o = (struct outputs){ .num = MAX(opt->split, 1) };
+	*o = (struct outputs){ .num = MAX(opt->split, 1), .opt = opt, .kept = plan->kept };
 	o->list = calloc(o->num, sizeof(*o->list));
 	if (!o->list)
 		err = err ? err : error_nomem();
@@ -137,7 +187,7 @@ struct gdump_error *outputs_open(struct outputs *o, const char *path,
 		spec->level = set->level;
 		spec->paging = opt->paging;
 		spec->any_order = source->ops->order == READ_PUSHED;
-		err = name ? output_open(&o->list[i], name, opt, set->format, source) :
+		err = name ? output_open(&o->list[i], name, o, set->format, source) :
 			     error_nomem();
 	}
 	return err;
@@ -242,6 +292,32 @@ void outputs_keep_partial(struct outputs *o, struct gdump_result *result)
 	for (unsigned int i = o->finished; i < o->num; i++)
 		o->list[i].sink->keep = true;
 	result->partial_path = strdup(first->sink->partial_path);
+}
+
+void outputs_interrupt(struct outputs *o)
+{
+	for (unsigned int i = 0; i < o->num; i++) {
+		struct sink *s = o->list[i].innermost;
+
+		if (s->ops->interrupt)
+			s->ops->interrupt(s);
+	}
+}
+
+struct gdump_error *outputs_discard(struct outputs *o, struct gdump_error *err)
+{
+	for (unsigned int i = o->finished; o->list && i < o->num; i++) {
+		struct sink *s = o->list[i].sink ? o->list[i].innermost : NULL;
+		CLEANUP_ERROR struct gdump_error *more = s && s->ops->discard ? s->ops->discard(s) : NULL;
+		char *message;
+
+		if (!more || err == error_nomem() ||
+		    asprintf(&message, "%s; %s", err->message, more->message) < 0)
+			continue;
+		free(err->message);
+		err->message = message;
+	}
+	return err;
 }
 
 void outputs_deinit(struct outputs *o)

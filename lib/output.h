@@ -16,6 +16,7 @@
 
 struct output {
 	struct sink *sink;
+	struct sink *innermost;         /* that one, or what it is around       */
 	struct sink *ranges_file;       /* NULL: the format has none            */
 	struct write_spec spec;         /* with the slice of the plan in it     */
 	struct writer *writer;
@@ -27,6 +28,8 @@ struct outputs {
 	struct output *list;
 	unsigned int num;
 	unsigned int finished;          /* outputs that have their names        */
+	const struct gdump_write_options *opt;
+	uint64_t kept;                  /* pages of the plan                    */
 };
 
 /* Fail if one of the files could not be made; nothing is left of this. */
@@ -48,6 +51,12 @@ MUST_CHECK struct gdump_error *outputs_begin(struct outputs *o, const struct set
 MUST_CHECK struct gdump_error *outputs_complete(struct outputs *o, struct gdump_result *result);
 /* Let the files appear. */
 MUST_CHECK struct gdump_error *outputs_finish(struct outputs *o);
+/* From the thread that reads: the outputs are not wanted any more. */
+void outputs_interrupt(struct outputs *o);
+/* Something went wrong: remove what cannot be kept. Returns @err, to which an error is added that says
+ * what remains.
+ */
+MUST_CHECK struct gdump_error *outputs_discard(struct outputs *o, struct gdump_error *err);
 /* Something went wrong: keep what can be used, and report it in @result. */
 void outputs_keep_partial(struct outputs *o, struct gdump_result *result);
 /* Files that neither have their names nor are kept are deleted. */

@@ -88,6 +88,9 @@ struct gdump_error *write_options_take(struct gdump_write_options *to,
 	if (!err && to->result)
 		err = args_check(to->result, ARGS_LEAST(struct gdump_result, pages),
 				 "gdump_result");
+	if (!err && to->store)
+		err = args_check(to->store, ARGS_LEAST(struct gdump_store_options, endpoint),
+				 "gdump_store_options");
 	return err;
 }
 

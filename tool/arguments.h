@@ -19,6 +19,7 @@ struct arguments {
 
 	struct gdump_open_options open;
 	struct gdump_write_options write;
+	struct gdump_store_options store;
 	struct codec_choice codec;
 	struct level_list levels;
 	struct extent_list extents;

@@ -19,6 +19,7 @@
 #include "origin.h"
 #include "plan.h"
 #include "progress.h"
+#include "store.h"
 
 /* Plan what the output will hold. */
 static struct gdump_error *make_plan(const struct copy *c, struct gdump *g, unsigned int level,
@@ -376,8 +377,9 @@ static int copy_guarded(struct copy *c)
 /* What reads the results of a job does not know our working directory. */
 static bool make_absolute(struct copy *c)
 {
-	char *cwd = *c->to == '/' ? NULL : getcwd(NULL, 0);
-	const bool good = *c->to == '/' || (cwd && asprintf(&c->absolute, "%s/%s", cwd, c->to) >= 0);
+	const bool whole = *c->to == '/' || is_object(c->to);
+	char *cwd = whole ? NULL : getcwd(NULL, 0);
+	const bool good = whole || (cwd && asprintf(&c->absolute, "%s/%s", cwd, c->to) >= 0);
 
 	if (good && cwd)
 		c->to = c->absolute;
@@ -389,8 +391,10 @@ static int copy_run(struct copy *c)
 {
 	struct arguments *args = c->args;
 	struct gdump_error *err;
-	int fifo, status;
+	int fifo, status = is_object(c->to) && !args->dry_run ? store_find(args) : ARGUMENTS_GOOD;
 
+	if (status != ARGUMENTS_GOOD)
+		return status;
 	args->write.live = args->open.live == GDUMP_LIVE_YES;
 	err = args->dry_run ? NULL : gdump_write_check(c->to, &args->write);
 	if (err)

@@ -22,6 +22,7 @@
 #include <seccomp.h>
 #endif
 
+#include "store.h"
 #include "tool.h"
 
 /* The leak checker inspects its own process, and coverage data is written to the build directory */
@@ -68,6 +69,8 @@ struct rights {
 	int num_inputs;
 	const char *directory, *spool;  /* where files are made, NULL: nowhere */
 	bool guest, stops_vmm;
+	bool network;                   /* the output is an object              */
+	const char *ca_file;            /* for it; NULL: those of the system    */
 };
 
 /* Allow the accesses @allowed to @path, which may be NULL or missing. Returns false if it exists
@@ -87,6 +90,21 @@ static bool allow(int ruleset, const char *path, uint64_t allowed)
 		rule.allowed &= FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE;
 	good = !syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
 	close(fd);
+	return good;
+}
+
+/* What the C library and libcurl read to find a server and to trust it */
+static bool allow_network_files(int ruleset, const char *ca_file)
+{
+	static const char *const files[] = {
+		"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf",
+		"/etc/gai.conf", "/etc/services", "/etc/pki", "/etc/ca-certificates",
+		"/run/systemd/resolve",
+	};
+	bool good = allow(ruleset, ca_file, FS_READ_FILE | FS_READ_DIR);
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		good &= allow(ruleset, files[i], FS_READ_FILE | FS_READ_DIR);
 	return good;
 }
 
@@ -113,6 +131,7 @@ static bool allow_all(int ruleset, const struct rights *r, uint64_t handled)
 	good &= allow(ruleset, ranges, FS_READ_FILE);
 	free(ranges);
 	good &= allow(ruleset, r->key_file, reading);
+	good &= !r->network || allow_network_files(ruleset, r->ca_file);
 	good &= allow(ruleset, r->directory, making & handled);
 	return good && allow(ruleset, r->spool, making & handled);
 }
@@ -127,6 +146,8 @@ static const char *confine_files(const struct rights *r, int *abi)
 	bool done;
 	int why;
 
+	if (r->network)
+		attr.net = NET_BIND_TCP;
 	if (r->guest)
 		return "with Landlock no process can read a running guest";
 	*abi = (int)syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, CREATE_RULESET_VERSION);
@@ -169,9 +190,12 @@ static const char *const never[] = {
 
 /* Calls that only reading a running guest needs */
 static const char *const never_with_files[] = {
-	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
+	"listen", "accept", "accept4",
 	"process_vm_readv", "pidfd_open", "pidfd_getfd", "fork", "vfork",
 };
+
+/* Calls that only reading a running guest and writing an object need */
+static const char *const never_without_network[] = { "socket", "socketpair", "connect", "bind" };
 
 /* Calls that only stopping a VMM needs */
 static const char *const never_without_pid[] = { "ptrace" };
@@ -197,6 +221,9 @@ static const char *confine_calls(const struct rights *r)
 	if (good && !r->guest)
 		good = refuse(ctx, never_with_files,
 			      sizeof(never_with_files) / sizeof(*never_with_files));
+	if (good && !r->guest && !r->network)
+		good = refuse(ctx, never_without_network,
+			      sizeof(never_without_network) / sizeof(*never_without_network));
 	if (good && !r->stops_vmm)
 		good = refuse(ctx, never_without_pid,
 			      sizeof(never_without_pid) / sizeof(*never_without_pid));
@@ -220,7 +247,7 @@ static const char *directory_of(const char *path, char *buf, size_t size)
 {
 	const char *slash;
 
-	if (!path || !strcmp(path, "-"))
+	if (!path || !strcmp(path, "-") || is_object(path))
 		return NULL;
 	slash = strrchr(path, '/');
 	if (!slash)
@@ -244,7 +271,8 @@ static void log_confined(void *verbosity, const struct rights *r, const char *fi
 		snprintf(text, sizeof(text), "system calls are not confined: %s", calls);
 	else
 		snprintf(text, sizeof(text), "confined by seccomp: no new programs, %s",
-			 r->guest ? "no changes to the system" : "no sockets, no other processes");
+			 r->guest ? "no changes to the system" :
+			 r->network ? "no other processes" : "no sockets, no other processes");
 	say_debug(verbosity, GDUMP_DEBUG_STEP, text);
 }
 
@@ -255,8 +283,9 @@ void confine(struct arguments *args, char *const *inputs, int num_inputs, const 
 		.key_file = args->open.key_file, .inputs = inputs, .num_inputs = num_inputs,
 		.guest = is_guest(inputs[0]), .stops_vmm = !strncmp(inputs[0], "pid:", 4),
 		.directory = directory_of(to, directory, sizeof(directory)),
-		/* for a copy of standard input, if that cannot be seeked */
-		.spool = strcmp(inputs[0], "-") ? NULL : args->open.spool_dir,
+		.network = is_object(to), .ca_file = args->store.ca_file,
+		/* for a copy of standard input, if that cannot be seeked, and of some outputs */
+		.spool = strcmp(inputs[0], "-") && !is_object(to) ? NULL : args->open.spool_dir,
 	};
 	const char *files, *calls;
 	int abi = 0;

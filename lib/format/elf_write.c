@@ -500,10 +500,11 @@ static struct gdump_error *elf_finish(struct writer *writer, uint64_t *size)
 {
 	struct elf_writer *w = (struct elf_writer *)writer;
 	struct gdump_error *err = w->num_sections ? elf_write_sections(w) : NULL;
+	const bool again = w->sink->seeks || (w->sink->amends && writer->incomplete);
 
 	*size = w->end;
-	writer->unmarked = writer->incomplete && !w->sink->seeks;
-	return !err && w->sink->seeks ? elf_write_headers(w, true) : err;
+	writer->unmarked = writer->incomplete && !again;
+	return !err && again ? elf_write_headers(w, true) : err;
 }
 
 static void elf_close(struct writer *writer)

@@ -16,7 +16,10 @@ enum { CHECKSUM_MARK_SIZE = 4 };
 
 struct format {
 	const char *name, *summary;
-	bool seeks;             /* create() needs a seekable sink or a flat one */
+	bool seeks;             /* create() needs a seekable sink, one that scatters, or a
+				 * flat one                                  */
+	bool writes_twice;      /* not only the headers: create() needs no sink that scatters,
+				 * but a seekable one                        */
 	bool marks_lost;        /* a page that could not be read is known as such in the
 				 * file; else it is zero                     */
 	bool maps;              /* may have virtual addresses                   */

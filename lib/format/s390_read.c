@@ -371,6 +371,7 @@ const struct format format_s390 = {
 	.name = "s390",
 	.summary = "s390 stand-alone dump, as zipl's tools and zgetdump write it",
 	.seeks = true,
+	.writes_twice = true,
 	.any_order = true,
 	.probe = s390_probe,
 	.open = s390_open,

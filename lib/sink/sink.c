@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../net/s3.h"
 #include "../util/bits.h"
 
 /* The descriptor that @where names; -1: none.  These names are links that must not be opened or
@@ -37,16 +38,17 @@ bool sink_is_descriptor(const char *where)
 	return sink_descriptor(where) >= 0;
 }
 
-static struct gdump_error *sink_open_descriptor(const char *where, bool force, struct sink **ret)
+static struct gdump_error *sink_open_descriptor(const char *where, const struct sink_options *opt,
+						  struct sink **ret)
 {
-	(void)force;
+	(void)opt;
 	return sink_stream_create(sink_descriptor(where), ret);
 }
 
-static struct gdump_error *sink_check_descriptor(const char *where, bool force)
+static struct gdump_error *sink_check_descriptor(const char *where, const struct sink_options *opt)
 {
 	struct sink *sink = NULL;
-	struct gdump_error *err = sink_open_descriptor(where, force, &sink);
+	struct gdump_error *err = sink_open_descriptor(where, opt, &sink);
 
 	sink_close(sink);
 	return err;
@@ -60,33 +62,52 @@ static bool sink_is_device(const char *where)
 	return !lstat(where, &st) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
 }
 
-static struct gdump_error *sink_open_device(const char *where, bool force, struct sink **ret)
+static struct gdump_error *sink_open_device(const char *where, const struct sink_options *opt,
+					     struct sink **ret)
 {
-	(void)force;
+	(void)opt;
 	return sink_device_create(where, ret);
 }
 
-static struct gdump_error *sink_check_device(const char *where, bool force)
+static struct gdump_error *sink_check_device(const char *where, const struct sink_options *opt)
 {
-	(void)force;
+	(void)opt;
 	return access(where, W_OK) ? error_os(errno, "%s: cannot open", where) : NULL;
+}
+
+bool sink_is_object(const char *where)
+{
+	return s3_is_name(where);
 }
 
 bool sink_is_file(const char *where)
 {
-	return !sink_is_descriptor(where) && !sink_is_device(where);
+	return !sink_is_descriptor(where) && !sink_is_object(where) && !sink_is_device(where);
+}
+
+static struct gdump_error *sink_open_file(const char *where, const struct sink_options *opt,
+					  struct sink **ret)
+{
+	return sink_file_create(where, opt->force, ret);
+}
+
+static struct gdump_error *sink_check_file(const char *where, const struct sink_options *opt)
+{
+	return sink_file_try(where, opt->force);
 }
 
 /* The kinds of outputs; the first one that takes a name is used. */
 static const struct sink_kind {
 	bool (*takes)(const char *where);
-	struct gdump_error *(*open)(const char *where, bool force, struct sink **ret);
+	struct gdump_error *(*open)(const char *where, const struct sink_options *opt,
+				    struct sink **ret);
 	/* The error that open() would return, as far as it can be known; leaves no trace. */
-	struct gdump_error *(*check)(const char *where, bool force);
+	struct gdump_error *(*check)(const char *where, const struct sink_options *opt);
 } sink_kinds[] = {
 	{ sink_is_descriptor, sink_open_descriptor, sink_check_descriptor },
+	{ sink_is_object, sink_s3_create, sink_s3_try },
 	{ sink_is_device, sink_open_device, sink_check_device },
-	{ sink_is_file, sink_file_create, sink_file_try },
+	{ sink_is_file, sink_open_file, sink_check_file },
 };
 
 static const struct sink_kind *sink_kind_of(const char *where)
@@ -98,12 +119,12 @@ static const struct sink_kind *sink_kind_of(const char *where)
 	return &sink_kinds[i];
 }
 
-struct gdump_error *sink_open(const char *where, bool force, struct sink **ret)
+struct gdump_error *sink_open(const char *where, const struct sink_options *opt, struct sink **ret)
 {
-	return sink_kind_of(where)->open(where, force, ret);
+	return sink_kind_of(where)->open(where, opt, ret);
 }
 
-struct gdump_error *sink_check(const char *where, bool force)
+struct gdump_error *sink_check(const char *where, const struct sink_options *opt)
 {
-	return sink_kind_of(where)->check(where, force);
+	return sink_kind_of(where)->check(where, opt);
 }

@@ -9,14 +9,16 @@
  *
  * Where ->seeks, write() may be called from many threads, in any order, for places that do
  * not overlap, and bytes that are never written read as zero.  Only the headers, at offset 0,
- * are written twice: at the beginning, and when all is known.  So a sink that uploads its
- * bytes in parts, in the order in which they are complete, sets ->seeks and keeps the part at
- * offset 0 until finish().  If a sink does not seek, the calls come one at a time; sink_stream
- * needs ascending offsets (it fills gaps with zeros), sink_flat takes any order.
+ * are written twice: at the beginning, and when all is known.
+ *
+ * If a sink does not seek, the calls come one at a time.  sink_stream needs ascending offsets (it
+ * fills gaps with zeros); sink_flat takes any order, and so does sink_s3, where ->scatters, if each
+ * byte but the headers is written exactly once.
  */
 #pragma once
 
 #include "../error.h"
+#include "../util/debug.h"
 
 struct sink;
 struct sink_ops {
@@ -27,6 +29,14 @@ struct sink_ops {
 	 * ->partial_path where ->keep is set.
 	 */
 	void (*close)(struct sink *s);
+	/* From any thread, also while others are in write(): the output is not wanted any more,
+	 * so do not wait for anything.  NULL: write() never waits for long.
+	 */
+	void (*interrupt)(struct sink *s);
+	/* Remove what was written, before close(); an error says what remains.  NULL: close()
+	 * does.
+	 */
+	struct gdump_error *(*discard)(struct sink *s);
 };
 
 struct sink {
@@ -34,24 +44,39 @@ struct sink {
 	bool seeks;
 	bool amends;                    /* it does not, but what comes again replaces the
 					 * older, for most readers              */
+	bool scatters;                  /* it does not seek, but takes any order  */
+	bool ascending;                 /* set by the owner of one that ->scatters: the offsets
+					 * ascend, and what they skip is zero   */
 	bool checksums;                 /* a checksum follows what is written   */
 	bool keep;                      /* close() without finish(): keep the
 					 * partial file instead of deleting it  */
 	const char *partial_path;       /* of that file; NULL: there is none    */
 };
 
-/* Open the output called @where: a file, a device, a pipe, or a descriptor of ours ("-",
- * "/dev/stdout", "/dev/fd/N").  @force: replace a file that exists.
+struct sink_options {
+	bool force;                     /* replace a file or object that exists */
+	const struct gdump_store_options *store;        /* of object stores; NULL: the defaults */
+	uint64_t max_size;              /* no file is larger                    */
+	gdump_cancel_fn *cancel;        /* asked in finish(), on its thread; NULL: never */
+	void *cancel_arg;
+	struct debug debug;
+};
+
+/* Open the output called @where: a file, a device, a pipe, a descriptor of ours ("-",
+ * "/dev/stdout", "/dev/fd/N"), or an object, "s3://BUCKET/KEY".
  */
-MUST_CHECK struct gdump_error *sink_open(const char *where, bool force, struct sink **ret);
+MUST_CHECK struct gdump_error *sink_open(const char *where, const struct sink_options *opt,
+					 struct sink **ret);
 /* The error that sink_open() would return, as far as it can be known without leaving a trace:
  * nothing is replaced, and no device is opened
  */
-MUST_CHECK struct gdump_error *sink_check(const char *where, bool force);
+MUST_CHECK struct gdump_error *sink_check(const char *where, const struct sink_options *opt);
 /* Whether @where names a descriptor of this process. */
 bool sink_is_descriptor(const char *where);
 /* Whether sink_open() creates a file. */
 bool sink_is_file(const char *where);
+/* Whether @where names an object in an object store. */
+bool sink_is_object(const char *where);
 
 /* A file that appears as @path when it is finished. */
 MUST_CHECK struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret);
@@ -68,6 +93,14 @@ MUST_CHECK struct gdump_error *sink_flat_create(struct sink *inner, struct sink 
  */
 MUST_CHECK struct gdump_error *sink_spool_create(struct sink *inner, const char *dir,
 						 struct sink **ret);
+
+/* The object @where in S3, which is uploaded while it is written, and appears when it is finished;
+ * see sink_s3.c.  No request is sent before this returns.
+ */
+MUST_CHECK struct gdump_error *sink_s3_create(const char *where, const struct sink_options *opt,
+					      struct sink **ret);
+/* Whether the object could be created, by asking the server. */
+MUST_CHECK struct gdump_error *sink_s3_try(const char *where, const struct sink_options *opt);
 
 /* A checksum at the end of the file of about @size bytes that is written to @inner, which it owns from now on, also
  * if this fails.  Only the bytes at offset 0 may be written again: with the same length, or

@@ -23,6 +23,10 @@ struct pipeline_options {
 	void *all_read_arg;
 	gdump_cancel_fn *resume_now;    /* see gdump_write_options; may be NULL */
 	void *resume_now_arg;
+	void (*interrupt)(void *arg);   /* called when progress() cancels, or not all is read
+					 * before the guest is resumed, so that store() waits
+					 * for nothing; may be NULL             */
+	void *interrupt_arg;
 };
 
 /* A page that cannot be read although others may be readable (it is absent, broken, or

@@ -452,8 +452,21 @@ static struct gdump_error *pipeline_resume_early(struct pipeline *p, struct gdum
 		gdump_error_destroy(why);
 	else
 		p->cut = why;
+	/* for an output that may be stuck and keeps nothing of an incomplete dump */
+	if (!all && p->opt->interrupt)
+		p->opt->interrupt(p->opt->interrupt_arg);
 	/* a source that pushes does that when it notices that nobody takes its pages */
 	return p->order == READ_PUSHED ? NULL : source_resume(p->source);
+}
+
+/* Report progress, and ask whether to cancel. */
+static bool pipeline_is_canceled(const struct pipeline_options *opt, uint64_t done, uint64_t total)
+{
+	if (!opt->progress || !opt->progress(opt->progress_arg, done, total))
+		return false;
+	if (opt->interrupt)
+		opt->interrupt(opt->interrupt_arg);
+	return true;
 }
 
 /* While the workers run, the calling thread reports progress, asks whether to cancel, and calls
@@ -484,8 +497,7 @@ static struct gdump_error *pipeline_watch(struct pipeline *p)
 		if (why)
 			err = pipeline_resume_early(p, why);
 		/* at least once, even if the workers have ended already */
-		if ((running || !asked) && !err && opt->progress &&
-		    opt->progress(opt->progress_arg, done, p->plan->kept))
+		if ((running || !asked) && !err && pipeline_is_canceled(opt, done, p->plan->kept))
 			err = error_new(GDUMP_ERR_CANCELED, "canceled");
 		asked = true;
 		pthread_mutex_lock(&p->lock);
@@ -589,6 +601,8 @@ struct gdump_error *pipeline_run(struct source *s, const struct gdump_plan *plan
 	if (p.lost)
 		result->first_error = strdup(gdump_error_message(p.lost));
 	gdump_error_destroy(p.lost);
+	if (p.cut && err && gdump_error_code(err) == GDUMP_ERR_CANCELED)
+		gdump_error_destroy(TAKE_PTR(err));
 	if (!err && !watch_err)
 		err = TAKE_PTR(p.cut);
 	gdump_error_destroy(p.cut);

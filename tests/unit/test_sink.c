@@ -221,8 +221,8 @@ static void test_descriptor(void)
 		CHECK(!sink_is_descriptor(none[i]));
 	CHECK(!pipe(fds));
 	snprintf(name, sizeof(name), "/dev/fd/%d", fds[1]);
-	CHECK_OK(sink_check(name, false));
-	CHECK_OK(sink_open(name, true, &s));
+	CHECK_OK(sink_check(name, &(struct sink_options){ .force = false }));
+	CHECK_OK(sink_open(name, &(struct sink_options){ .force = true }, &s));
 	CHECK(!s->partial_path);
 	CHECK_OK(sink_write(s, 0, "dump", 4));
 	CHECK_OK(s->ops->finish(s, 4));
@@ -231,24 +231,24 @@ static void test_descriptor(void)
 	CHECK_INT(read(fds[0], got, sizeof(got)), 5);
 	CHECK_STR(got, "dump!");
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fds[0]);
-	CHECK_ERR(sink_open(name, true, &s), GDUMP_ERR_OS, "cannot write to descriptor");
+	CHECK_ERR(sink_open(name, &(struct sink_options){ .force = true }, &s), GDUMP_ERR_OS, "cannot write to descriptor");
 	close(fds[0]);
 	close(fds[1]);
-	CHECK_ERR(sink_open(name, true, &s), GDUMP_ERR_OS, "cannot write to descriptor");
+	CHECK_ERR(sink_open(name, &(struct sink_options){ .force = true }, &s), GDUMP_ERR_OS, "cannot write to descriptor");
 }
 
 static void test_device(void)
 {
 	struct sink *s;
 
-	CHECK_OK(sink_check("/dev/null", true));
-	CHECK_OK(sink_open("/dev/null", false, &s));
+	CHECK_OK(sink_check("/dev/null", &(struct sink_options){ .force = true }));
+	CHECK_OK(sink_open("/dev/null", &(struct sink_options){ .force = false }, &s));
 	CHECK(!s->seeks);
 	CHECK_OK(sink_write(s, 0, "dump", 4));
 	sink_close(s);
 	CHECK(!mkfifo("fifo", 0600));
-	CHECK_OK(sink_check("fifo", false));
-	CHECK_ERR(sink_open("fifo", true, &s), GDUMP_ERR_OS, "fifo: no process reads");
+	CHECK_OK(sink_check("fifo", &(struct sink_options){ .force = false }));
+	CHECK_ERR(sink_open("fifo", &(struct sink_options){ .force = true }, &s), GDUMP_ERR_OS, "fifo: no process reads");
 	unlink("fifo");
 }
 

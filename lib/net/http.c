@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * http.c - libcurl, with all that it would take from the environment set
+ *
+ * Bodies are passed as CURLOPT_POSTFIELDS, also for PUT: libcurl sends them without a copy, and
+ * can send them again.  libcurl 7.88 signs each header of ours, also one that it is asked to omit,
+ * so we set a Content-Type instead of omitting libcurl's.
+ */
+#include "http.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+bool http_wait(const struct http_settings *settings, unsigned int ms)
+{
+	enum { STEP_MS = 100 };
+
+	for (unsigned int waited = 0; waited < ms; waited += STEP_MS) {
+		if (settings->stop && settings->stop(settings->stop_arg))
+			return true;
+		nanosleep(&(struct timespec){ .tv_nsec = STEP_MS * 1000000L }, NULL);
+	}
+	return settings->stop && settings->stop(settings->stop_arg);
+}
+
+#ifdef HAVE_CURL
+
+#include <curl/curl.h>
+#include <pthread.h>
+
+#include "../util/bits.h"
+#include "../util/cleanup.h"
+
+enum { CONNECT_S = 15, STALLED_S = 60 };
+
+struct http {
+	const struct http_settings *settings;
+	CURL *curl;
+	char why[CURL_ERROR_SIZE];
+};
+
+bool http_is_built(void)
+{
+	return true;
+}
+
+static void http_init_library(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct gdump_error *http_open(const struct http_settings *settings, struct http **ret)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct http *h = calloc(1, sizeof(*h));
+
+	pthread_once(&once, http_init_library);
+	if (!h || !(h->curl = curl_easy_init())) {
+		free(h);
+		return error_nomem();
+	}
+	h->settings = settings;
+	*ret = h;
+	return NULL;
+}
+
+void http_close(struct http *h)
+{
+	if (!h)
+		return;
+	curl_easy_cleanup(h->curl);
+	free(h);
+}
+
+static int http_ask_stop(void *arg, curl_off_t down, curl_off_t downloaded, curl_off_t up,
+			 curl_off_t uploaded)
+{
+	const struct http_settings *settings = arg;
+
+	(void)down, (void)downloaded, (void)up, (void)uploaded;
+	return settings->stop && settings->stop(settings->stop_arg);
+}
+
+static size_t http_take_body(char *buf, size_t size, size_t n, void *arg)
+{
+	struct http_reply *reply = arg;
+	size_t len = size * n;
+
+	while (!reply->len && len && isspace((unsigned char)*buf))
+		buf++, len--;
+	len = MIN(len, sizeof(reply->body) - 1 - reply->len);
+	memcpy(reply->body + reply->len, buf, len);
+	reply->len += len;
+	/* no more is of use: an object may be large, and a server malicious */
+	return reply->len < sizeof(reply->body) - 1 ? size * n : 0;
+}
+
+/* The value of the header @name in a line of @len bytes, which ends with CRLF; NULL: it is another */
+static const char *http_header_value(const char *line, size_t len, const char *name, size_t *ret)
+{
+	const size_t name_len = strlen(name);
+	const char *value = line + name_len + 1, *end = line + len;
+
+	if (len <= name_len || strncasecmp(line, name, name_len) || line[name_len] != ':')
+		return NULL;
+	while (value < end && isspace((unsigned char)*value))
+		value++;
+	while (value < end && isspace((unsigned char)end[-1]))
+		end--;
+	*ret = (size_t)(end - value);
+	return value;
+}
+
+static size_t http_take_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct http_reply *reply = arg;
+	size_t len;
+	const char *value = http_header_value(line, size * n, "etag", &len);
+
+	if (value && len > 2 && len - 2 < sizeof(reply->etag) && *value == '"') {
+		memcpy(reply->etag, value + 1, len - 2);
+		reply->etag[len - 2] = 0;
+	}
+	value = http_header_value(line, size * n, "x-amz-server-side-encryption", &len);
+	reply->etag_is_opaque |= value && len >= 7 && !memcmp(value, "aws:kms", 7);
+	reply->etag_is_opaque |= http_header_value(
+		line, size * n, "x-amz-server-side-encryption-customer-algorithm", &len) != NULL;
+	return size * n;
+}
+
+static void http_set_common(struct http *h)
+{
+	const struct http_settings *set = h->settings;
+	CURL *c = h->curl;
+
+	/* keeps the connection */
+	curl_easy_reset(c);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->why);
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(c, CURLOPT_USERAGENT, "guestdump/" GUESTDUMP_VERSION);
+	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALLED_S);
+	curl_easy_setopt(c, CURLOPT_PROXY, set->proxy ? set->proxy : "");
+	curl_easy_setopt(c, CURLOPT_NOPROXY, set->no_proxy ? set->no_proxy : "");
+	if (set->ca_file)
+		curl_easy_setopt(c, CURLOPT_CAINFO, set->ca_file);
+	if (set->access_key) {
+		curl_easy_setopt(c, CURLOPT_AWS_SIGV4, set->signer);
+		curl_easy_setopt(c, CURLOPT_USERNAME, set->access_key);
+		curl_easy_setopt(c, CURLOPT_PASSWORD, set->secret_key);
+	}
+	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, http_ask_stop);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, (void *)set);
+}
+
+static void http_set_request(struct http *h, const struct http_request *request,
+			     struct http_reply *reply)
+{
+	CURL *c = h->curl;
+
+	curl_easy_setopt(c, CURLOPT_URL, request->url);
+	if (strcmp(request->method, "GET")) {
+		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+	}
+	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, request->method);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)request->limit_s);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, http_take_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, reply);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, http_take_header);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, reply);
+}
+
+static struct curl_slist *http_headers(const char *const *headers)
+{
+	struct curl_slist *list = NULL;
+
+	for (; *headers; headers++) {
+		struct curl_slist *longer = curl_slist_append(list, *headers);
+
+		if (!longer) {
+			curl_slist_free_all(list);
+			return NULL;
+		}
+		list = longer;
+	}
+	return list;
+}
+
+/* Whether another attempt would end like this one */
+static bool http_is_hopeless(CURLcode rc)
+{
+	return rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT || rc == CURLE_NOT_BUILT_IN ||
+	       rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE ||
+	       rc == CURLE_BAD_FUNCTION_ARGUMENT || rc == CURLE_ABORTED_BY_CALLBACK;
+}
+
+void http_send(struct http *h, const struct http_request *request, struct http_reply *reply)
+{
+	struct curl_slist *headers = http_headers(request->headers);
+	CURLcode rc = CURLE_OUT_OF_MEMORY;
+
+	*reply = (struct http_reply){ 0 };
+	h->why[0] = 0;
+	http_set_common(h);
+	http_set_request(h, request, reply);
+	if (headers) {
+		curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
+		rc = curl_easy_perform(h->curl);
+	}
+	curl_slist_free_all(headers);
+	reply->body[reply->len] = 0;
+	if (!rc || rc == CURLE_WRITE_ERROR)
+		curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &reply->status);
+	reply->hopeless = http_is_hopeless(rc);
+	snprintf(reply->why, sizeof(reply->why), "%s", h->why[0] ? h->why : curl_easy_strerror(rc));
+}
+
+#else
+
+bool http_is_built(void)
+{
+	return false;
+}
+
+struct gdump_error *http_open(const struct http_settings *settings, struct http **ret)
+{
+	(void)settings, (void)ret;
+	return error_new(GDUMP_ERR_UNSUPPORTED, "guestdump was built without libcurl (meson -Dcurl=enabled)");
+}
+
+void http_close(struct http *h)
+{
+	(void)h;
+}
+
+void http_send(struct http *h, const struct http_request *request, struct http_reply *reply)
+{
+	(void)h, (void)request;
+	*reply = (struct http_reply){ .hopeless = true };
+}
+
+#endif
