@@ -58,6 +58,7 @@ struct section {
 	bool needs_kernel;              /* without has_kernel it is not called  */
 	bool of_moment;                 /* it reads what changes: a guest that was paused is
 					 * resumed afterwards                   */
+	bool no_verdict;                /* nothing in it leads to one           */
 	struct gdump_error *(*collect)(struct report *r, struct gdump_fact *to);
 };
 

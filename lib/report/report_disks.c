@@ -176,5 +176,6 @@ const struct section section_disks = {
 	.is_list = true,
 	.needs_kernel = true,
 	.of_moment = true,
+	.no_verdict = true,
 	.collect = disks_collect,
 };

@@ -142,5 +142,6 @@ const struct section section_interfaces = {
 	.name = "interfaces",
 	.is_list = true,
 	.needs_kernel = true,
+	.no_verdict = true,
 	.collect = interfaces_collect,
 };

@@ -387,5 +387,6 @@ static struct gdump_error *memory_collect(struct report *r, struct gdump_fact *t
 const struct section section_memory = {
 	.name = "memory",
 	.needs_kernel = true,
+	.no_verdict = true,
 	.collect = memory_collect,
 };

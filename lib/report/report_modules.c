@@ -140,5 +140,6 @@ const struct section section_modules = {
 	.name = "modules",
 	.is_list = true,
 	.needs_kernel = true,
+	.no_verdict = true,
 	.collect = modules_collect,
 };

@@ -194,5 +194,6 @@ const struct section section_mounts = {
 	.name = "mounts",
 	.is_list = true,
 	.needs_kernel = true,
+	.no_verdict = true,
 	.collect = mounts_collect,
 };

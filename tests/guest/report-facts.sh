@@ -2,24 +2,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: the guestdump authors
 #
-# tests/guest/report-facts.sh - memory, modules, mounts and devices in a report are those that the
-# guest itself shows
+# tests/guest/report-facts.sh ARCH - memory, modules, mounts and devices in a report are those that
+# the guest itself shows
 #
-# test: report-facts 600
+# test: report-facts 600 x86_64
+# test: report-facts-next 600 x86_64@trixie
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires python3 readelf
+arch=$1
+[ "$arch" = x86_64 ] || requires_full
 tmpdir
 cd "$tmp"
 
 mkdir tree
-mapfile -t modules < <("$guest" modules x86_64 virtio_pci virtio_balloon virtio_blk ext4 crc32c_generic dummy)
+mapfile -t modules < <("$guest" modules "$arch" virtio_pci virtio_balloon virtio_blk ext4 crc32c_generic dummy)
 [ ${#modules[@]} -gt 4 ] || skip "cannot download the modules of the guest's kernel"
 cp "${modules[@]}" tree
 truncate -s 32M disk
 mkfs.ext4 -q -b 4096 disk || skip "needs mkfs.ext4"
-start_guest vm --mem 256M --add "$tmp/tree" -- -device virtio-balloon-pci \
+start_guest vm --arch "$arch" --mem 256M --add "$tmp/tree" -- -device virtio-balloon-pci \
 	-drive file="$tmp/disk",if=virtio,format=raw,cache=unsafe
 
 # Everything has a size of its own: a process of 12 MiB, 16 MiB of tmpfs, 4 MiB of huge pages, 4 MiB of
@@ -39,9 +42,9 @@ sleep 3
 # The facts move slowly: the guest's view before and after
 look() {
 	guest_console 'cat /proc/meminfo' >"meminfo.$1"
+	guest_console 'cat /proc/zoneinfo' >"zoneinfo.$1"
 	guest_console 'cat /proc/slabinfo' >"slabinfo.$1"
 }
-guest_console 'cat /proc/zoneinfo' >zoneinfo
 guest_console 'cat /proc/vmstat' >vmstat
 guest_console 'cat /proc/modules' >modules
 guest_console 'cat /proc/mounts' >mounts
@@ -103,14 +106,16 @@ def in_vmstat():
     expect("OOM kills", memory["oom_kills"] == int(counts["oom_kill"]) == 0)
 
 def in_zoneinfo():
-    theirs = re.findall(r"^Node (\d+), zone +(\w+)\n(?:.*\n)*?  pages free +(\d+)\n +boost +\d+\n +min +(\d+)\n"
-                        r" +low +(\d+)\n +high +(\d+)\n(?:.*\n)*? +managed +(\d+)\n", text("zoneinfo"), re.M)
-    theirs = [zone for zone in theirs if int(zone[6])]
-    expect("zones %s" % theirs, len(theirs) == len(memory["zones"]) == 2)
-    for zone, their in zip(memory["zones"], theirs):
-        expect("names", (zone["node"], zone["name"]) == (int(their[0]), their[1]))
+    def read(name):
+        zones = re.findall(r"^Node (\d+), zone +(\w+)\n(?:.*\n)*?  pages free +(\d+)\n +boost +\d+\n +min +(\d+)\n"
+                           r" +low +(\d+)\n +high +(\d+)\n(?:.*\n)*? +managed +(\d+)\n", text(name), re.M)
+        return [zone for zone in zones if int(zone[6])]
+    before, after = read("zoneinfo.before"), read("zoneinfo.after")
+    expect("zones %s" % before, len(before) == len(after) == len(memory["zones"]) == 2)
+    for zone, first, last in zip(memory["zones"], before, after):
+        expect("names", (zone["node"], zone["name"]) == (int(first[0]), first[1]))
         for name, i, slack in (("free", 2, 3 * MIB), ("min", 3, 0), ("low", 4, 0), ("high", 5, 0), ("managed", 6, 0)):
-            near("%s of %s" % (name, zone["name"]), zone[name], int(their[i]) * 4096, int(their[i]) * 4096, slack)
+            near("%s of %s" % (name, zone["name"]), zone[name], int(first[i]) * 4096, int(last[i]) * 4096, slack)
         expect("largest free block", 0 < zone["largest_free"] <= 4 * MIB)
 
 def in_status():
@@ -123,7 +128,10 @@ def in_status():
     common = set(theirs) & set(ours)
     expect("the same processes: %s, %s" % (ours, theirs), len(common) >= 3)
     for pid in common:
-        expect("process %d: %s, %s" % (pid, ours[pid], theirs[pid]), ours[pid] == theirs[pid])
+        # since Linux 6.2 the guest leaves out what its CPUs have not added, less than 32 pages each
+        slack = 0 if report["kernel"]["release"].startswith("6.1.") else 2 * 3 * 32 * 4096
+        expect("process %d: %s, %s" % (pid, ours[pid], theirs[pid]),
+               ours[pid][0] == theirs[pid][0] and abs(ours[pid][1] - theirs[pid][1]) <= slack)
 
 def in_slabinfo():
     def read(name):
@@ -147,7 +155,7 @@ def in_modules():
         expect("module %s: %s, %s" % (name, ours[name], words), ours[name]["size"] == int(words[1]))
         expect("taint of %s" % name, ours[name].get("taint", "") == (words[6][1:-1] if len(words) > 6 else ""))
     ids = {line.split()[0].replace("-", "_"): line.split()[1] for line in open("build-ids")}
-    expect("build IDs", len(ids) > 10)
+    expect("build IDs", len(ids) > 5)
     for name, value in ids.items():
         expect("build ID of %s: %s" % (name, value), ours[name].get("build_id") == value)
 
@@ -182,6 +190,32 @@ for check in (in_meminfo, in_vmstat, in_zoneinfo, in_status, in_slabinfo, in_mod
 expect("no problems: %s" % report["problems"], not report["problems"])
 sys.exit(bool(bad))
 PYTHON
+
+# A list that is broken is a problem of its section, and leads to no verdict
+guest_console 'grep " slab_caches$" /proc/kallsyms' >symbol
+"$GUESTDUMP" dump -q -f elf "$guest_source" vm.elf
+python3 - <<'PYTHON' || fail "cannot break the list: $(cat symbol)"
+import re
+import struct
+
+elf = open("vm.elf", "r+b")
+head = elf.read(1 << 20)
+start, num = struct.unpack_from("<Q", head, 32)[0], struct.unpack_from("<H", head, 56)[0]
+base = int(re.search(rb"NUMBER\(phys_base\)=(-?\d+)", head)[1])
+paddr = int(open("symbol").read().split()[0], 16) - 0xffffffff80000000 + base
+for i in range(num):
+    kind, flags, offset, vaddr, at, size = struct.unpack_from("<IIQQQQ", head, start + 56 * i)
+    if kind == 1 and at <= paddr < at + size:
+        elf.seek(offset + paddr - at)
+        elf.write(b"\1" * 8)
+        break
+else:
+    raise SystemExit("0x%x is in no segment" % paddr)
+PYTHON
+"$GUESTDUMP" report vm.elf >broken.txt
+rm vm.elf
+grep -q '^  memory: the list of slab caches breaks off$' broken.txt || fail "no problem: $(cat broken.txt)"
+sed -n 1p broken.txt | grep -qx -e '-- nothing unusual found' || fail "$(cat broken.txt)"
 
 # A disk that takes a second for each request
 "$guest" hmp "$guest_dir" 'block_set_io_throttle virtio0 0 0 0 1 0 0' >throttle.out
