@@ -21,6 +21,8 @@
 enum {
 	MAX_ACPI = 16,                  /* pointers and root tables             */
 	MAX_TABLE = 64 << 10,           /* bytes; those of a guest are smaller  */
+	MAX_ROOT = 1 << 10,             /* bytes of a root table                */
+	MAX_TRIES = 1 << 16,            /* what looks like one                  */
 	POINTER_SIZE = 20,              /* of version 1, which has the checksum */
 	POINTER_SIZE_2 = 36,
 	HEAD_SIZE = 36,                 /* of a table: signature, length, ...   */
@@ -37,6 +39,7 @@ struct acpi_search {
 	struct source *source;
 	uint64_t pointed[ARRAY_SIZE(acpi_roots)][MAX_ACPI];     /* addresses of root tables */
 	uint64_t tables[ARRAY_SIZE(acpi_roots)][MAX_ACPI];      /* where some are       */
+	unsigned int tries;
 	size_t num_pointed[ARRAY_SIZE(acpi_roots)], num_tables[ARRAY_SIZE(acpi_roots)];
 };
 
@@ -61,8 +64,8 @@ static bool acpi_read(struct source *s, uint64_t where, void *buf, size_t len)
 	return false;
 }
 
-/* The length of the table at @where, which is read to @buf of MAX_TABLE bytes; 0: there is none. */
-static size_t acpi_read_table(struct source *s, uint64_t where, unsigned char *buf)
+/* The length of the table at @where, which is read to @buf of @size bytes; 0: there is none. */
+static size_t acpi_read_table(struct source *s, uint64_t where, unsigned char *buf, size_t size)
 {
 	struct cursor c = cursor_init(buf, HEAD_SIZE, false, true);
 	uint32_t len;
@@ -71,7 +74,7 @@ static size_t acpi_read_table(struct source *s, uint64_t where, unsigned char *b
 		return 0;
 	get_u32(&c);
 	len = get_u32(&c);
-	if (len < HEAD_SIZE || len > MAX_TABLE || !acpi_read(s, where, buf, len) ||
+	if (len < HEAD_SIZE || len > size || !acpi_read(s, where, buf, len) ||
 	    !acpi_is_sound(buf, len))
 		return 0;
 	return len;
@@ -117,9 +120,11 @@ static bool acpi_search_piece(void *arg, const struct search_piece *piece)
 	for (size_t k = 0; k < ARRAY_SIZE(acpi_roots); k++) {
 		for (size_t i = search_text(piece, 0, acpi_roots[k].name); i < piece->len;
 		     i = search_text(piece, i + 1, acpi_roots[k].name)) {
-			unsigned char buf[MAX_TABLE];
+			unsigned char buf[MAX_ROOT];
 
-			if (acpi_read_table(a->source, piece->paddr + i, buf))
+			if (a->tries++ == MAX_TRIES)
+				return true;
+			if (acpi_read_table(a->source, piece->paddr + i, buf, sizeof(buf)))
 				acpi_note(a->tables[k], &a->num_tables[k], piece->paddr + i);
 		}
 	}
@@ -129,8 +134,8 @@ static bool acpi_search_piece(void *arg, const struct search_piece *piece)
 /* Whether the root table of kind @k at @where, whose address is @paddr, leads to other tables */
 static bool acpi_is_proven(struct source *s, size_t k, uint64_t where, uint64_t paddr)
 {
-	unsigned char buf[MAX_TABLE], table[MAX_TABLE];
-	const size_t len = acpi_read_table(s, where, buf);
+	unsigned char buf[MAX_ROOT], table[MAX_TABLE];
+	const size_t len = acpi_read_table(s, where, buf, sizeof(buf));
 	struct cursor c = cursor_init(buf, len, false, true);
 	size_t good = 0;
 
@@ -140,7 +145,7 @@ static bool acpi_is_proven(struct source *s, size_t k, uint64_t where, uint64_t 
 	for (size_t n = (len - HEAD_SIZE) / acpi_roots[k].size; n; n--) {
 		const uint64_t entry = get_uint(&c, acpi_roots[k].size);
 
-		if (!acpi_read_table(s, where + (entry - paddr), table))
+		if (!acpi_read_table(s, where + (entry - paddr), table, sizeof(table)))
 			return false;
 		good++;
 	}

@@ -38,12 +38,14 @@
 #include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/clock.h"
 #include "acpi_place.h"
 
 #define MIB ((uint64_t)1 << 20)
 
 enum {
-	MAX_BASES = 32, MAX_OFFSETS = 64, MAX_SEGMENTS = 16, MAX_ROUNDS = 32, MAX_LOOKS = 4096,
+	MAX_BASES = 32, MAX_OFFSETS = 64, MAX_SEGMENTS = 16, MAX_ROUNDS = 32,
+	LIMIT_US = 60000000,            /* since a hostile guest can make it long */
 	MAX_STEPS = 64,                 /* MiB after a segment that are tried   */
 };
 
@@ -76,7 +78,7 @@ struct layout {
 	struct layout_anchor { uint64_t paddr, hva; } anchors[2];
 	size_t num_anchors;
 	uint64_t offset;                /* of the direct map: vaddr - paddr     */
-	unsigned int looks;             /* at the page tables                   */
+	uint64_t end_us;                /* when to give up                      */
 };
 
 static struct gdump_error *layout_read(struct source *s, uint64_t paddr, void *buf, size_t len)
@@ -288,8 +290,9 @@ static struct gdump_error *layout_look(struct layout *l, struct layout_view *ret
 	struct mappings m;
 	struct gdump_error *err;
 
-	if (l->looks++ == MAX_LOOKS)
-		return error_new(GDUMP_ERR_NODATA, "its kernel was found, but not all of its memory");
+	if (clock_us() > l->end_us)
+		return error_new(GDUMP_ERR_NODATA,
+				 "its kernel was found, but to look at its page tables takes too long");
 	err = mappings_find(&l->source, &m);
 	if (err)
 		return err;
@@ -602,5 +605,6 @@ struct gdump_error *layout_find(struct procmem *mem, uint16_t machine, const cha
 	s->image.machine = machine;
 	s->image.is64 = true;
 	l->mem = mem;
+	l->end_us = clock_us() + LIMIT_US;
 	return layout_run(l, ret);
 }
