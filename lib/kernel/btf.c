@@ -238,6 +238,17 @@ static const char *btf_struct_name(const void *owner, uint32_t i)
 	return *t.name ? t.name : NULL;
 }
 
+/* The same of an enum */
+static const char *btf_enum_name(const void *owner, uint32_t i)
+{
+	const struct btf *b = owner;
+	struct btf_type t;
+
+	if (!btf_type_at(b, btf_first(b) + i, &t) || t.kind != KIND_ENUM)
+		return NULL;
+	return *t.name ? t.name : NULL;
+}
+
 static struct gdump_error *btf_find_records(struct btf *b)
 {
 	if (!btf_walk(b, NULL))
@@ -246,7 +257,8 @@ static struct gdump_error *btf_find_records(struct btf *b)
 	if (!b->records)
 		return error_nomem();
 	btf_walk(b, b->records);
-	return name_index_init(&b->structs, b->num, btf_struct_name, b) ? NULL : error_nomem();
+	return name_index_init(&b->structs, b->num, btf_struct_name, b) &&
+	       name_index_init(&b->enums, b->num, btf_enum_name, b) ? NULL : error_nomem();
 }
 
 struct gdump_error *btf_take(void *data, size_t len, bool big, bool is64,
@@ -285,6 +297,7 @@ void btf_deinit(struct btf *b)
 	free(b->data);
 	free(b->records);
 	name_index_deinit(&b->structs);
+	name_index_deinit(&b->enums);
 	*b = (struct btf){ 0 };
 }
 
@@ -447,18 +460,19 @@ bool btf_field(const struct btf *b, const char *name, const char *member, struct
 
 bool btf_enumerator(const struct btf *b, const char *name, const char *enumerator, uint32_t *ret)
 {
-	for (uint32_t i = 1; i < btf_first(b) + b->num; i++) {
-		struct btf_type t;
+	const uint32_t i = name_index_find(&b->enums, name, btf_enum_name, b);
+	struct btf_type t;
 
-		if (!btf_type_at(b, i, &t) || t.kind != KIND_ENUM || strcmp(t.name, name))
-			continue;
-		for (uint32_t k = 0; k < t.num; k++) {
-			const unsigned char *p = t.tail + (size_t)8 * k;
+	if (i == NAME_INDEX_NONE)
+		return b->base && btf_enumerator(b->base, name, enumerator, ret);
+	if (!btf_type_at(b, btf_first(b) + i, &t))
+		return false;
+	for (uint32_t k = 0; k < t.num; k++) {
+		const unsigned char *p = t.tail + (size_t)8 * k;
 
-			if (!strcmp(btf_string(b, btf_get_u32(b, p)), enumerator)) {
-				*ret = btf_get_u32(b, p + 4);
-				return true;
-			}
+		if (!strcmp(btf_string(b, btf_get_u32(b, p)), enumerator)) {
+			*ret = btf_get_u32(b, p + 4);
+			return true;
 		}
 	}
 	return false;

@@ -27,6 +27,7 @@ struct btf {
 	uint32_t *records;              /* offsets in types[], by number - 1    */
 	uint32_t num;
 	struct name_index structs;      /* structs and unions                   */
+	struct name_index enums;
 };
 
 /* A member */
