@@ -66,6 +66,21 @@ test_same_bytes() {
 	done
 }
 
+# Headers that are written again, as the dump turns out to be incomplete
+test_incomplete() {
+	local format
+	convert -q --force whole
+	head -c 20M whole >short
+	for format in kdump elf; do
+		rm -rf disk s/b/*
+		fails_with 3 "$GUESTDUMP" convert -q -f $format short disk 2>err
+		fails_with 3 "$GUESTDUMP" convert -q -f $format short s3://b/o 2>err
+		cmp disk s/b/o || fail "incomplete $format: the object is another than the file"
+		! grep -q 'nothing in' err || fail "incomplete $format is not marked: $(cat err)"
+	done
+	rm -f s/b/*
+}
+
 # It replaces nothing without --force, also if it appears in the meantime
 test_existing() {
 	convert -q s3://b/o
@@ -241,6 +256,7 @@ test_s3rver() {
 
 server
 test_same_bytes
+test_incomplete
 test_existing
 test_usage
 test_profiles

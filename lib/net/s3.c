@@ -285,7 +285,7 @@ static bool s3_has_wrong_etag(const struct http_reply *reply, const unsigned cha
  */
 static unsigned int s3_delay_ms(unsigned int attempt, unsigned int *seed)
 {
-	const unsigned int delay = FIRST_DELAY_MS << attempt;
+	const unsigned int delay = (unsigned int)FIRST_DELAY_MS << attempt;
 
 	return delay / 2 + (unsigned int)rand_r(seed) % (delay / 2 + 1);
 }
