@@ -142,7 +142,14 @@ static struct gdump_error *lime_read_records(struct pieces_source *p)
 	return err;
 }
 
-static const struct source_ops lime_source_ops = PIECES_SOURCE_OPS("lime");
+static const struct source_ops lime_source_ops = {
+	.name = "lime",
+	.has_absent = true,
+	.read = pieces_source_read,
+	.scan = pieces_source_scan,
+	.gap = pieces_source_gap,
+	.close = pieces_source_close,
+};
 
 static struct gdump_error *lime_read_all(struct pieces_source *p)
 {

@@ -43,13 +43,3 @@ struct gdump_error *pieces_source_scan(struct source *s, uint64_t pfn, size_t nu
 uint64_t pieces_source_gap(struct source *s, uint64_t pfn, uint64_t num,
 			   enum page_state *state);
 void pieces_source_close(struct source *s);
-
-/* All of them, for a format of this name */
-#define PIECES_SOURCE_OPS(format) { \
-	.name = (format), \
-	.has_absent = true, \
-	.read = pieces_source_read, \
-	.scan = pieces_source_scan, \
-	.gap = pieces_source_gap, \
-	.close = pieces_source_close, \
-}
