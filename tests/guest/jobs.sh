@@ -80,7 +80,7 @@ test_cancel() {
 	timeout 100 "$GUESTDUMP" cancel "$id" || fail "cancel"
 	ends canceled
 	[ "$(member error.name)" = canceled ] || fail "error $(member error)"
-	[ "$(member error.partial)" = one.kdump.incomplete ] || fail "error $(member error)"
+	[ "$(member error.partial)" = "$tmp/one.kdump.incomplete" ] || fail "error $(member error)"
 	[ "$(member was_running)" = true ] || fail "was_running $(member was_running)"
 	[ "$(member status)" = 4 ] || fail "status $(member status)"
 	[ ! -e one.kdump ] || fail "canceled, but the output is there"
@@ -97,6 +97,7 @@ test_completed() {
 	detach --no-checksum "$guest_source" two.kdump
 	ends completed
 	[ "$(member 'done')" = "$(member total)" ] || fail "completed, but not all is done"
+	[ "$(member result.output)" = "$tmp/two.kdump" ] || fail "output: $(member result)"
 	[ "$(member result.bytes)" = "$(stat -c %s two.kdump)" ] || fail "size: $(member result)"
 	[ "$(member status)" = 0 ] || fail "status $(member status)"
 	[ "$(member error)" = null ] || fail "error $(member error)"
