@@ -165,7 +165,7 @@ int cmd_stacks(struct arguments *args)
 	}
 	if (k.full)
 		say("not enough memory for all stacks");
-	if (!err && !k.num && args->stacks.which == GDUMP_STACKS_BLOCKED)
+	if (!err && !k.num && !args->json && args->stacks.which == GDUMP_STACKS_BLOCKED)
 		say("no task is blocked (state D)");
 	kept_deinit(&k);
 	return finish_stdout(err ? fail(err) : k.full ? EXIT_FAILED : EXIT_DONE);
