@@ -60,7 +60,7 @@ test_list_and_show() {
 	crashes >out
 	grep -qE '^[0-9a-f]{8}  2001-09-09 01:46:40  web-1 +panic +[0-9.]+ KiB  whole$' out || fail "$(cat out)"
 	grep -qE '^[0-9a-f]{8}  2001-09-09 01:47:40  web-1 +panic +[0-9.]+ KiB  report$' out || fail "$(cat out)"
-	id=$(awk '/db/ { print $1 }' out)
+	id=$(awk '$4 == "db/../x" { print $1 }' out)
 	crashes show "$id" >out
 	grep -qx 'guest       db/../x' out || fail "$(cat out)"
 	crashes show web-1 >out
