@@ -97,6 +97,30 @@ static struct gdump_error *sink_check_file(const char *where, const struct sink_
 }
 
 /* The kinds of outputs; the first one that takes a name is used. */
+/* "https://..." and the like would be a file in a directory "https:". */
+static bool sink_is_other_url(const char *where)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+";
+	const size_t len = strspn(where, letters);
+
+	return len > 1 && !strncmp(where + len, "://", 3);
+}
+
+static struct gdump_error *sink_check_other_url(const char *where, const struct sink_options *opt)
+{
+	(void)opt;
+	return error_new(GDUMP_ERR_USAGE,
+			 "dumps go to a file or to s3://BUCKET/KEY; for %.*s://, pass standard output (-) on to a program that uploads it",
+			 (int)strcspn(where, ":"), where);
+}
+
+static struct gdump_error *sink_open_other_url(const char *where, const struct sink_options *opt,
+					       struct sink **ret)
+{
+	(void)ret;
+	return sink_check_other_url(where, opt);
+}
+
 static const struct sink_kind {
 	bool (*takes)(const char *where);
 	struct gdump_error *(*open)(const char *where, const struct sink_options *opt,
@@ -106,6 +130,7 @@ static const struct sink_kind {
 } sink_kinds[] = {
 	{ sink_is_descriptor, sink_open_descriptor, sink_check_descriptor },
 	{ sink_is_object, sink_s3_create, sink_s3_try },
+	{ sink_is_other_url, sink_open_other_url, sink_check_other_url },
 	{ sink_is_device, sink_open_device, sink_check_device },
 	{ sink_is_file, sink_open_file, sink_check_file },
 };

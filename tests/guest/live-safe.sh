@@ -142,7 +142,7 @@ part_again() {
 	wait_for 60 snapshot_runs || fail "no snapshot begins"
 	if kill -0 $child 2>/dev/null; then
 		"$GUESTDUMP" dump --live -q "qmp:$guest_dir/monitor" second.kdump 2>second.err || true
-		[ -e second.kdump ] || grep -q 'is being migrated' second.err || fail "a second one: $(cat second.err)"
+		[ -e second.kdump ] || grep -q 'is dumping this guest' second.err || fail "a second one: $(cat second.err)"
 		[ ! -s second.err ] || cat second.err
 		rm -f second.kdump
 	fi
