@@ -356,6 +356,7 @@ static struct gdump_error *open_recount_absent(struct source *s)
 static struct gdump_error *open_clip(struct image *image, uint64_t begin, uint64_t length)
 {
 	uint64_t from = 0, to = 0;
+	struct gdump_error *err;
 
 	for (size_t i = 0; i < image->num_ranges; i++) {
 		const struct gdump_range *r = &image->ranges[i];
@@ -363,9 +364,9 @@ static struct gdump_error *open_clip(struct image *image, uint64_t begin, uint64
 		from = i ? from : r->start;
 		to = r->start + (r->size - 1);
 	}
-	image_clip(image, begin, length);
-	if (image->num_ranges)
-		return NULL;
+	err = image_clip(image, begin, length);
+	if (err || image->num_ranges)
+		return err;
 	/* do not show the default end */
 	if (length >= UINT64_MAX - begin)
 		return error_new(GDUMP_ERR_NODATA,

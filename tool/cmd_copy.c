@@ -35,13 +35,6 @@ static struct gdump_error *make_plan(const struct copy *c, struct gdump *g, unsi
 	return err;
 }
 
-/* The page structures are usually in the rest of the memory. */
-static void warn_of_part(const struct copy *c)
-{
-	if (c->unfiltered && (c->args->open.begin || c->args->open.length))
-		warn("a level needs memory outside of --begin and --length: dump all with the level first, then cut that with guestdump convert");
-}
-
 static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned int level)
 {
 	struct gdump_plan *plan;
@@ -51,7 +44,6 @@ static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned
 		return err;
 	say_plan(g, plan, level);
 	c->unfiltered = plan_is_unfiltered(plan, level);
-	warn_of_part(c);
 	err = (c->args->detach ? detach_write : gdump_write)(g, plan, c->to, &c->args->write);
 	gdump_plan_destroy(plan);
 	return err;

@@ -247,11 +247,14 @@ const struct gdump_note *image_cpu_note(const struct image *image, size_t cpu, s
 	return &image->notes[image->cpu_notes[begin + i]];
 }
 
-void image_clip(struct image *image, uint64_t begin, uint64_t length)
+struct gdump_error *image_clip(struct image *image, uint64_t begin, uint64_t length)
 {
 	const uint64_t last = begin + MIN(length - 1, UINT64_MAX - begin);
+	struct gdump_range *clipped = calloc(image->num_ranges + 1, sizeof(*clipped));
 	size_t n = 0;
 
+	if (!clipped)
+		return error_nomem();
 	for (size_t i = 0; i < image->num_ranges; i++) {
 		struct gdump_range r = image->ranges[i];
 		uint64_t r_last = MIN(range_last(&r), last);
@@ -260,9 +263,13 @@ void image_clip(struct image *image, uint64_t begin, uint64_t length)
 		if (r.start > r_last)
 			continue;
 		r.size = r_last - r.start + 1;
-		image->ranges[n++] = r;
+		clipped[n++] = r;
 	}
+	image->all_ranges = image->ranges;
+	image->num_all_ranges = image->num_ranges;
+	image->ranges = clipped;
 	image->num_ranges = n;
+	return NULL;
 }
 
 void image_deinit(struct image *image)
@@ -275,6 +282,7 @@ void image_deinit(struct image *image)
 	free(image->cpu_notes);
 	free(image->cpu_notes_end);
 	free(image->ranges);
+	free(image->all_ranges);
 	memset(image, 0, sizeof(*image));
 }
 

@@ -43,6 +43,9 @@ struct image {
 	/* ascending, not overlapping; adjacent ranges of one kind are merged */
 	struct gdump_range *ranges;
 	size_t num_ranges;
+	/* those before image_clip(); NULL: nothing was removed */
+	struct gdump_range *all_ranges;
+	size_t num_all_ranges;
 	/* the image owns their names and descriptors */
 	struct gdump_note *notes;
 	size_t num_notes;
@@ -85,8 +88,10 @@ MUST_CHECK struct gdump_error *image_parse_notes(struct image *image, const void
 void image_merge_ranges(struct image *image);
 /* For image_seal(): assign the notes to CPUs, count the CPUs, and find VMCOREINFO. */
 MUST_CHECK struct gdump_error *image_number_notes(struct image *image);
-/* Remove all memory outside of [begin, begin + length). */
-void image_clip(struct image *image, uint64_t begin, uint64_t length);
+/* Remove all memory outside of [begin, begin + length) from the ranges.  source_read() still reads
+ * it: the kernel may have its tables there.  To be called once.
+ */
+MUST_CHECK struct gdump_error *image_clip(struct image *image, uint64_t begin, uint64_t length);
 /* Free everything that the image owns, and set it to zero. */
 void image_deinit(struct image *image);
 

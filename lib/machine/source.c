@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/clock.h"
 
@@ -65,6 +66,9 @@ static struct gdump_error *source_no_range(uint64_t paddr)
 
 struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
+	const struct image *image = &s->image;
+	const struct gdump_range *ranges = image->all_ranges ? image->all_ranges : image->ranges;
+	const size_t num = image->all_ranges ? image->num_all_ranges : image->num_ranges;
 	const uint64_t first = paddr;
 	unsigned char *p = buf;
 	bool some = !len;
@@ -72,8 +76,8 @@ struct gdump_error *source_read(struct source *s, uint64_t paddr, void *buf, siz
 	if (paddr + len < paddr)
 		return error_new(GDUMP_ERR_USAGE,
 				 "%zu bytes at 0x%" PRIx64 " exceed the address space", len, paddr);
-	for (size_t i = image_range_from(&s->image, paddr); i < s->image.num_ranges && len; i++) {
-		const struct gdump_range *r = &s->image.ranges[i];
+	for (size_t i = BISECT(num, k, range_last(&ranges[k]) >= paddr); i < num && len; i++) {
+		const struct gdump_range *r = &ranges[i];
 		struct gdump_error *err;
 		size_t gap = 0, n;
 

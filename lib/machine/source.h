@@ -214,7 +214,7 @@ MUST_CHECK struct gdump_error *source_set_files(struct source *s, struct bytes *
 /* Close, also one whose open failed half-way.  NULL is fine. */
 void source_close(struct source *s);
 
-/* Read memory; bytes of [paddr, paddr + len) that lie in no range are zero in
+/* Read memory, also what image_clip() has removed; bytes of [paddr, paddr + len) that lie in no range are zero in
  * @buf when at least one lies in one, else it is GDUMP_ERR_NODATA.
  */
 MUST_CHECK struct gdump_error *source_read(struct source *s, uint64_t paddr,

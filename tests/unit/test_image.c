@@ -114,7 +114,7 @@ static void test_clip(void)
 		add(&image, 0x1000, 0x1000, RAM);
 		add(&image, 0x4000, 0x2000, RAM);
 		CHECK_OK(image_seal(&image));
-		image_clip(&image, cases[i].begin, cases[i].length);
+		CHECK_OK(image_clip(&image, cases[i].begin, cases[i].length));
 		check_ranges(&image, cases[i].wanted);
 		image_deinit(&image);
 	}
