@@ -158,12 +158,11 @@ struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **re
 	unsigned char *buf;
 	struct cursor out;
 
-	if (!checksum_grow(c, num))
+	if (!checksum_grow(c, num + FOOTER_SIZE / CRC_SIZE))
 		return error_nomem();
+	/* in place: the list of a large file is large */
+	buf = (unsigned char *)c->crcs;
 	*len = num * CRC_SIZE + FOOTER_SIZE;
-	buf = malloc(*len);
-	if (!buf)
-		return error_nomem();
 	out = cursor_init(buf, *len, false, true);
 	for (uint64_t i = 0; i < num; i++)
 		put_u32(&out, c->crcs[i]);
@@ -176,6 +175,8 @@ struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **re
 	put_u32(&out, libdeflate_crc32(0, buf, num * CRC_SIZE));
 	put_u32(&out, libdeflate_crc32(0, buf + num * CRC_SIZE, FOOTER_SIZE - CRC_SIZE));
 	*ret = buf;
+	c->crcs = NULL;
+	c->num = c->room = 0;
 	return NULL;
 }
 

@@ -43,7 +43,7 @@ struct checksum *checksum_create(uint64_t size);
 void checksum_destroy(struct checksum *c);
 /* [off, off + len) of the file is @buf.  false: no memory */
 bool checksum_add(struct checksum *c, uint64_t off, const void *buf, size_t len);
-/* What belongs after the @size bytes of the file; freed by the caller. */
+/* What belongs after the @size bytes of the file; freed by the caller.  @c is as it was created then. */
 MUST_CHECK struct gdump_error *checksum_finish(struct checksum *c, uint64_t size, void **ret,
 					       size_t *len);
 
