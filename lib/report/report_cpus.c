@@ -88,15 +88,18 @@ static uint64_t cpus_overdue(const struct cpus *c, unsigned int cpu)
 	return (c->now_ns - next) / cpus_second;
 }
 
-/* For how many seconds a CPU has not scheduled */
+/* For how many seconds a CPU has not scheduled.  Before Linux 5.13, which has watchdog_report_ts, 0 is
+ * no time but asks for a new one; since then it is the first second of the boot.
+ */
 static uint64_t cpus_unscheduled(const struct cpus *c, unsigned int cpu)
 {
 	struct kernel *k = &c->report->kernel;
+	const bool zero_is_time = kernel_symbol(k, "watchdog_report_ts");
 	const uint64_t now = c->report->sched_ns >> 30;         /* as the watchdog counts */
 	uint64_t vaddr, touched;
 
 	if (!c->soft_watchdog || !kernel_percpu(k, "watchdog_touch_ts", cpu, &vaddr) ||
-	    !kernel_word(k, vaddr, &touched) || !touched || touched >= now)
+	    !kernel_word(k, vaddr, &touched) || (!touched && !zero_is_time) || touched >= now)
 		return 0;
 	return now - touched;
 }
