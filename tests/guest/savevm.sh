@@ -156,7 +156,7 @@ part_cut() {
 	grep -q 'ends before all memory' warning.txt || fail "no warning: $(cat warning.txt)"
 	fails_with 3 "$GUESTDUMP" convert -q part part.kdump 2>warning.txt
 	"$GUESTDUMP" info part.kdump >info.txt
-	grep -q '^memory.* [1-9][0-9]* omitted' info.txt ||
+	grep -q '^memory.* [1-9][0-9]* missing' info.txt ||
 		fail "nothing is missing: $(cat info.txt)"
 }
 
