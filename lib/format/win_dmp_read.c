@@ -40,6 +40,7 @@ struct win_source {
 	struct pieces_source base;
 	struct win_header header;
 	unsigned char head[WIN_HEADER_SIZE];
+	uint64_t first_page;            /* of a bitmap dump: where its pages begin; else 0 */
 };
 
 static bool win_dmp_probe(const unsigned char *head, size_t len)
@@ -169,6 +170,7 @@ static struct gdump_error *win_read_bitmap(struct win_source *w)
 	struct win_bitmap b = { .runs_known = win_runs_make_sense(&w->header) };
 	struct gdump_error *err = buf ? win_get_bitmap_header(w, &b) : error_nomem();
 
+	w->first_page = b.first_page;
 	if (!b.runs_known)
 		w->header.num_runs = 0;
 	for (size_t i = 0; !err && i < w->header.num_runs; i++)
@@ -311,17 +313,31 @@ static bool win_runs_are_alike(const struct win_header *own, const struct win_he
 }
 
 /* Nothing in the file says where its runs begin but the kernel, in its memory. */
+/* Where bytes follow the last page, as Windows appends data of drivers, only this shows that an
+ * offset is not the one that was written.
+ */
+static struct gdump_error *win_check_first_page(const struct win_source *w, struct damage *to)
+{
+	if (w->first_page % WIN_PAGE == 0)
+		return NULL;
+	to->tables = true;
+	return error_new(GDUMP_ERR_CORRUPT,
+			 "Windows dump: its pages begin at offset 0x%" PRIx64 ", which is no multiple of the page size",
+			 w->first_page);
+}
+
 static struct gdump_error *win_verify(struct source *s, struct damage *to)
 {
 	struct win_source *w = (struct win_source *)s;
 	const struct win_header *h = &w->header;
+	struct gdump_error *err = win_check_first_page(w, to);
 	struct win_header own;
 	struct win_kernel k;
 	const bool known = win_kernel_init(&k, s, w->head) && win_kernel_runs(&k, &own);
 
 	win_kernel_deinit(&k);
-	if (!known || !win_runs_are_alike(&own, h))
-		return NULL;
+	if (err || !known || !win_runs_are_alike(&own, h))
+		return err;
 	for (size_t i = 0; i < h->num_runs; i++) {
 		if (own.runs[i].pfn == h->runs[i].pfn)
 			continue;
