@@ -61,7 +61,10 @@ struct gdump_error *elf_sections_name(struct bytes *in, const struct elf_header 
 
 	if (h->shnum <= 1)
 		return NULL;
-	to->has_unknown = h->shentsize != elf_shdr_size(h->is64) || !range_fits(h->shoff, len, in->size);
+	if (h->shentsize != elf_shdr_size(h->is64))
+		return error_new(GDUMP_ERR_CORRUPT, "ELF header: invalid size of a section header: %u",
+				 h->shentsize);
+	to->has_unknown = !range_fits(h->shoff, len, in->size);
 	if (to->has_unknown)
 		return NULL;
 	if (!elf_extents_fit(in, h, big)) {
