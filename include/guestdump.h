@@ -991,6 +991,7 @@ struct gdump_event {
 	enum gdump_event_type type;
 	bool paused;                    /* the hypervisor keeps the guest paused for it */
 	char detail[200];               /* what the hypervisor says about it; may be "" */
+	bool found;                     /* it had happened before the watch was opened */
 };
 
 /* Watch a running guest, named as for gdump_open().  Of @opt (NULL is fine) timeout_ms, warn,

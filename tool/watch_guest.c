@@ -157,7 +157,6 @@ static const enum watch_trigger triggers[] = {
 	[GDUMP_EVENT_INTERNAL_ERROR] = WATCH_INTERNAL_ERROR,
 	[GDUMP_EVENT_IO_ERROR] = WATCH_IO_ERROR,
 	[GDUMP_EVENT_RESET] = WATCH_RESET,
-	[GDUMP_EVENT_SHUTDOWN] = 0,
 };
 
 static void watched_take_event(struct watched *g, const struct gdump_event *e, uint64_t now_ms)
@@ -173,8 +172,7 @@ static void watched_take_event(struct watched *g, const struct gdump_event *e, u
 		return;
 	}
 	if ((size_t)e->type < sizeof(triggers) / sizeof(*triggers) && triggers[e->type])
-		watched_trigger(g, triggers[e->type], e->detail,
-				!strcmp(e->detail, "found in this state"));
+		watched_trigger(g, triggers[e->type], e->detail, e->found);
 }
 
 static bool watched_matches(const struct watched *g, const char *line)

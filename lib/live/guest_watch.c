@@ -27,6 +27,15 @@ struct gdump_error *guest_watch_add(struct guest_watch *w, enum gdump_event_type
 	return NULL;
 }
 
+struct gdump_error *guest_watch_add_found(struct guest_watch *w, enum gdump_event_type type)
+{
+	struct gdump_error *err = guest_watch_add(w, type, true, "found in this state");
+
+	if (!err && w->num_events)
+		w->events[w->num_events - 1].found = true;
+	return err;
+}
+
 bool guest_watch_take(struct guest_watch *w, struct gdump_event *ret)
 {
 	if (!w->num_events)

@@ -37,6 +37,8 @@ struct guest_watch {
 /* Something has happened; @detail, if there is more to say than the type, is copied. */
 MUST_CHECK struct gdump_error *guest_watch_add(struct guest_watch *w, enum gdump_event_type type,
 					       bool paused, const char *detail);
+/* The same for a state in which the guest is when the watch is opened */
+MUST_CHECK struct gdump_error *guest_watch_add_found(struct guest_watch *w, enum gdump_event_type type);
 /* The oldest event; false: there is none. */
 bool guest_watch_take(struct guest_watch *w, struct gdump_event *ret);
 

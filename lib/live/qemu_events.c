@@ -122,9 +122,11 @@ struct gdump_error *qemu_events_take_state(struct qemu_events *e, const json_t *
 	for (size_t i = 0; !err && i < ARRAY_SIZE(bad_states); i++) {
 		const struct bad_state *bad = &bad_states[i];
 
-		if (!strcmp(state, bad->name) && (at_first || !bad->has_event))
-			return guest_watch_add(e->watch, bad->type, true,
-					       at_first ? "found in this state" : NULL);
+		if (strcmp(state, bad->name))
+			continue;
+		if (at_first)
+			return guest_watch_add_found(e->watch, bad->type);
+		return bad->has_event ? NULL : guest_watch_add(e->watch, bad->type, true, NULL);
 	}
 	return err;
 }

@@ -64,6 +64,7 @@ static void test_events(void)
 	e = watch_wait(w);
 	CHECK_INT(e.type, GDUMP_EVENT_RESET);
 	CHECK_STR(e.detail, "guest-reset");
+	CHECK(!e.found);
 	e = watch_wait(w);
 	CHECK_INT(e.type, GDUMP_EVENT_IO_ERROR);
 	CHECK_STR(e.detail, "write of device vda: No space left");
@@ -109,6 +110,7 @@ static void test_found_so(void)
 	e = watch_wait(w);
 	CHECK_INT(e.type, GDUMP_EVENT_PANICKED);
 	CHECK_STR(e.detail, "found in this state");
+	CHECK(e.found);
 	CHECK_OK(gdump_watch_resume(w));
 	CHECK_OK(gdump_watch_reset(w));
 	gdump_watch_close(w);
