@@ -26,23 +26,9 @@ bool report_wants(const char *wanted, const char *name)
 	return false;
 }
 
-/* Read the report, and let the guest run again. */
-static struct gdump_error *read_report(const struct arguments *args, void *to)
+static struct gdump_error *read_report(struct gdump *g, const struct arguments *args, void *to)
 {
-	const struct gdump_fact **ret = to;
-	struct gdump_error *err, *failed;
-	struct gdump *g;
-
-	err = gdump_open(args->words[0], &args->open, &g);
-	if (err)
-		return err;
-	err = gdump_report(g, &args->report, ret);
-	failed = gdump_resume(g);
-	gdump_close(g);
-	if (!err)
-		return failed;
-	gdump_error_destroy(failed);
-	return err;
+	return gdump_report(g, &args->report, to);
 }
 
 /* Write the page to a new file that only its owner can read, as the report may have secrets.

@@ -131,23 +131,9 @@ static void print_json_stack(const struct kept_stack *s)
 	json_line(stdout, "stack", json_stack(&s->stack));
 }
 
-/* Read the stacks, and let the guest run again. */
-static struct gdump_error *read_stacks(const struct arguments *args, void *to)
+static struct gdump_error *read_stacks(struct gdump *g, const struct arguments *args, void *to)
 {
-	struct kept *k = to;
-	struct gdump_error *err, *failed;
-	struct gdump *g;
-
-	err = gdump_open(args->words[0], &args->open, &g);
-	if (err)
-		return err;
-	err = gdump_stacks(g, &args->stacks, keep_stack, k);
-	failed = gdump_resume(g);
-	gdump_close(g);
-	if (!err)
-		return failed;
-	gdump_error_destroy(failed);
-	return err;
+	return gdump_stacks(g, &args->stacks, keep_stack, to);
 }
 
 int cmd_stacks(struct arguments *args)

@@ -185,16 +185,34 @@ struct gdump_tables *tables_before_pause(const struct arguments *args)
 	return tables;
 }
 
+/* Open, read and resume. */
+static struct gdump_error *read_opened(struct arguments *args, guarded_fn *read, void *to)
+{
+	struct gdump_error *err, *failed;
+	struct gdump *g;
+
+	err = gdump_open(args->words[0], &args->open, &g);
+	if (err)
+		return err;
+	err = read(g, args, to);
+	failed = gdump_resume(g);
+	gdump_close(g);
+	if (!err)
+		return failed;
+	gdump_error_destroy(failed);
+	return err;
+}
+
 struct gdump_error *guarded(struct arguments *args, guarded_fn *read, void *to)
 {
 	struct gdump_error *err;
 
 	if (!args->open.pause_guest || !is_guest(args->words[0]))
-		return read(args, to);
+		return read_opened(args, read, to);
 	args->open.guard_fd = guard_start();
 	stderr_defer();
 	signals_defer_stop();
-	err = read(args, to);
+	err = read_opened(args, read, to);
 	signals_allow_stop();
 	guard_stop(args->open.guard_fd);
 	stderr_settle();

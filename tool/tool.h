@@ -150,12 +150,13 @@ void signals_allow_stop(void);
  */
 int guard_start(void);
 void guard_stop(int fd);
-/* Let @read open a guest or a dump and fill @to.  If it is a guest that is to be paused, it is
- * guarded meanwhile, and neither Ctrl-Z nor a full pipe holds it up.
- */
 /* What does not change while the guest runs, if it is one that is to be paused; else, or if it
  * cannot be read, NULL.
  */
 struct gdump_tables *tables_before_pause(const struct arguments *args);
-typedef struct gdump_error *guarded_fn(const struct arguments *args, void *to);
+/* Open the guest or dump that @args name, let @read fill @to, and let the guest run again.  If it is
+ * a guest that is to be paused, it is guarded meanwhile, and neither Ctrl-Z nor a full pipe holds it
+ * up.
+ */
+typedef struct gdump_error *guarded_fn(struct gdump *g, const struct arguments *args, void *to);
 GDUMP_MUST_CHECK struct gdump_error *guarded(struct arguments *args, guarded_fn *read, void *to);
