@@ -23,6 +23,10 @@
 #   guestdump_json ARGUMENT...
 #                            guestdump, whose standard output has to be valid JSON
 #
+#   start_s3 [FAULT]         an S3 server with an empty bucket "b", whose files are in s/ in the working
+#                            directory; sets server, its process, and AWS_ENDPOINT_URL
+#   stop_s3
+#
 #   $GUESTDUMP               the program under test
 #   $root                    the source tree
 
@@ -104,6 +108,28 @@ fails_with() {
 }
 
 valid_json() { /usr/bin/python3 "$root/tests/tools/valid_json.py" "$@" || fail "this JSON is not valid"; }
+
+start_s3() {
+	stop_s3
+	rm -rf s
+	mkdir -p s/b
+	/usr/bin/python3 "$root/tests/tools/s3server.py" s "$@" 2>server.err &
+	server=$!
+	for _ in $(seq 200); do
+		[ -e s/port ] && break
+		sleep 0.1
+	done
+	[ -e s/port ] || fail "the server did not start: $(cat server.err)"
+	AWS_ENDPOINT_URL=http://127.0.0.1:$(cat s/port)
+	export AWS_ENDPOINT_URL
+}
+
+stop_s3() {
+	[ -n "${server:-}" ] || return 0
+	kill "$server" 2>/dev/null || true
+	wait "$server" 2>/dev/null || true
+	server=
+}
 
 guestdump_json() {
 	local status=0 out

@@ -15,29 +15,7 @@ export HOME=$tmp AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET/KEY+1
 unset AWS_SESSION_TOKEN AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
 export no_proxy=127.0.0.1
 
-stop_server() {
-	[ -n "${server:-}" ] || return 0
-	kill "$server" 2>/dev/null || true
-	wait "$server" 2>/dev/null || true
-	server=
-}
-cleanup_fn stop_server
-
-# server [FAULT]: start one, with the bucket "b"; its files are in s/
-server() {
-	stop_server
-	rm -rf s
-	mkdir -p s/b
-	/usr/bin/python3 "$root/tests/tools/s3server.py" s "$@" 2>server.err &
-	server=$!
-	for _ in $(seq 200); do
-		[ -e s/port ] && break
-		sleep 0.1
-	done
-	[ -e s/port ] || fail "the server did not start: $(cat server.err)"
-	AWS_ENDPOINT_URL=http://127.0.0.1:$(cat s/port)
-	export AWS_ENDPOINT_URL
-}
+cleanup_fn stop_s3
 
 # random, zeros, and what can be compressed: parts of all kinds
 { head -c 30M /dev/urandom; head -c 20M /dev/zero; seq 1000000; head -c 9M /dev/urandom; } >raw
@@ -95,7 +73,7 @@ test_faults_that_pass() {
 	local fault
 	convert -q disk --force
 	for fault in 500 503 close etag late-error lost-answer no-get; do
-		server $fault
+		start_s3 $fault
 		convert -q s3://b/o 2>err || fail "$fault: $(cat err)"
 		cmp disk s/b/o || fail "$fault: the object is another than the file"
 		no_upload $fault
@@ -104,7 +82,7 @@ test_faults_that_pass() {
 
 # error FAULT STATUS MESSAGE
 error() {
-	server "$1"
+	start_s3 "$1"
 	fails_with "$2" convert -q s3://b/o 2>err
 	grep -q "$3" err || fail "$1: $(cat err)"
 	no_object "$1"
@@ -126,12 +104,12 @@ test_faults_that_stay() {
 test_refused_at_once() {
 	error skew 1 'cannot access this object: .*RequestTimeTooSkewed'
 	[ "$(cat s/log)" = "GET /b/o" ] || fail "more was sent: $(cat s/log)"
-	server
+	start_s3
 	fails_with 1 convert -q s3://other/o 2>err
 	grep -q 'NoSuchBucket' err || fail "another bucket: $(cat err)"
 	AWS_SECRET_ACCESS_KEY=wrong fails_with 1 convert -q s3://b/o 2>err
 	grep -q 'SignatureDoesNotMatch' err || fail "a wrong key: $(cat err)"
-	stop_server
+	stop_s3
 	fails_with 1 convert -q s3://b/o 2>err
 	grep -q "s3://b/o: cannot access this object: .*connect" err || fail "no server: $(cat err)"
 }
@@ -154,7 +132,7 @@ test_usage() {
 
 # Keys, region and endpoint of a profile; a token
 test_profiles() {
-	server
+	start_s3
 	printf tok >s/token
 	mkdir -p .aws
 	cat >.aws/credentials <<-END
@@ -183,7 +161,7 @@ test_profiles() {
 # SIGTERM ends it at once, and removes the parts
 test_cancel() {
 	local pid status=0
-	server hang
+	start_s3 hang
 	convert -q s3://b/o 2>err &
 	pid=$!
 	for _ in $(seq 300); do
@@ -216,7 +194,7 @@ test_memory() {
 	local file object
 	head -c 200M /dev/urandom >large
 	truncate -s 400M large
-	server slow
+	start_s3 slow
 	file=$(peak disk2)
 	object=$(peak s3://b/o)
 	cmp disk2 s/b/o || fail "a slow server"
@@ -226,7 +204,7 @@ test_memory() {
 
 # Confined: it reaches the network, and nothing else
 test_confined() {
-	server
+	start_s3
 	convert -v s3://b/o 2>err || fail "$(cat err)"
 	! grep -q 'confined by seccomp' err || grep -q 'no other processes' err || fail "seccomp: $(cat err)"
 	! grep -q 'confined by Landlock' err || grep -q 'writes nothing' err || fail "Landlock: $(cat err)"
@@ -235,7 +213,7 @@ test_confined() {
 test_s3rver() {
 	local s3rver=${S3RVER:-$(command -v s3rver || true)} pid
 	[ -n "$s3rver" ] || { echo "not tested with s3rver, which is not installed"; return; }
-	stop_server
+	stop_s3
 	mkdir -p data
 	"$s3rver" -d data -a 127.0.0.1 -p 4568 --configure-bucket b >s3rver.log 2>&1 &
 	pid=$!
@@ -254,7 +232,7 @@ test_s3rver() {
 	wait $pid 2>/dev/null || true
 }
 
-server
+start_s3
 test_same_bytes
 test_incomplete
 test_existing

@@ -12,25 +12,8 @@ cd "$tmp"
 export HOME=$tmp AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET/KEY+1 no_proxy=127.0.0.1
 unset AWS_SESSION_TOKEN AWS_PROFILE AWS_ENDPOINT_URL_S3
 
-mkdir -p s/b
-start_server() {
-	rm -f s/port
-	/usr/bin/python3 "$root/tests/tools/s3server.py" s "$@" 2>server.err &
-	server=$!
-	for _ in $(seq 200); do
-		[ -e s/port ] && break
-		sleep 0.1
-	done
-	[ -e s/port ] || fail "the server did not start: $(cat server.err)"
-	AWS_ENDPOINT_URL=http://127.0.0.1:$(cat s/port)
-	export AWS_ENDPOINT_URL
-}
-stop_server() {
-	kill "$server" 2>/dev/null || true
-	wait "$server" 2>/dev/null || true
-}
-cleanup_fn stop_server
-start_server
+cleanup_fn stop_s3
+start_s3
 
 "$GUESTDUMP" convert -q --input-format raw --range 0:4K "$guest_dir/pid" s3://b/probe 2>err ||
 	! grep -q 'built without libcurl' err || skip "this guestdump was built without libcurl"
@@ -55,8 +38,8 @@ done
 
 # --- a server that does not answer ---
 
-stop_server
-start_server hang
+stop_s3
+start_s3 hang
 
 # ends PID STATUS: it ends so, soon, and nothing remains
 ends() {
