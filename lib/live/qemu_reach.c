@@ -18,6 +18,7 @@
 #include "host_guests.h"
 #include "qmp.h"
 #include "rights.h"
+#include "socket_holder.h"
 
 enum { ASK_MS = 500 };
 
@@ -112,6 +113,16 @@ static bool reach_may_connect(const char *path, char *text, size_t size)
 	return !err;
 }
 
+static void reach_explain_busy(const char *path, char *text, size_t size)
+{
+	struct socket_holder holder;
+
+	if (socket_turn_find(path, -1, &holder) != SOCKET_TURN_TAKEN)
+		strcpy(holder.text, "another process");
+	snprintf(text, size, "%s is connected to this monitor, which serves one client at a time",
+		 holder.text);
+}
+
 /* Add the name of a QMP socket that was bound to @bound. */
 static struct gdump_error *reach_add(struct host_guest *g, const char *bound)
 {
@@ -125,7 +136,7 @@ static struct gdump_error *reach_add(struct host_guest *g, const char *bound)
 			return NULL;
 	}
 	if (host_sockets_busy(g->sockets, bound))
-		snprintf(text, sizeof(text), "another program is connected to this monitor, which serves one client at a time");
+		reach_explain_busy(path.text, text, sizeof(text));
 	else if (!reach_may_connect(path.text, text, sizeof(text)))
 		way.works = false;
 	else

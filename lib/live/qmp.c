@@ -7,7 +7,9 @@
  * that we gave up on, and is dropped.
  *
  * A monitor serves one client at a time and leaves others in the queue of its
- * socket: connect() works there, but the greeting never comes.
+ * socket: connect() works there, but the greeting never comes.  A monitor that
+ * accepts a connection sends its greeting at once; what accepts and is silent is
+ * a console or the like.  Nothing is sent before the greeting has come.
  */
 #include "qmp.h"
 
@@ -25,6 +27,7 @@ enum {
 	TIMEOUT_MS = 30000,             /* when the caller does not say         */
 	BUSY_MS = 500,                  /* a greeting takes less                */
 	QUIET_MS = 2000,                /* of waiting, before a user wonders    */
+	SILENT_MS = 5000,               /* after which it is no monitor         */
 };
 
 struct qmp {
@@ -286,30 +289,41 @@ static struct gdump_error *qmp_greeted(struct qmp *q, const json_t *greeting)
 	return NULL;
 }
 
-/* Somebody else is served, or QEMU does not answer at all. */
-static struct gdump_error *qmp_no_turn(const struct qmp *q, const struct socket_holder *holder)
+/* Nothing has come for @ms. */
+static struct gdump_error *qmp_no_turn(enum socket_turn turn, const struct socket_holder *holder,
+				       unsigned int ms)
 {
-	if (holder)
+	switch (turn) {
+	case SOCKET_TURN_TAKEN:
 		return error_new(GDUMP_ERR_REMOTE,
 				 "this monitor is in use by %s, and serves one client at a time: end "
 				 "that one, wait for it (--timeout), or give QEMU a second -qmp",
 				 holder->text);
-	return error_new(GDUMP_ERR_REMOTE,
-			 "no greeting within %u s: QEMU is stuck, this is no QMP socket but, for "
-			 "example, a console, or it is in use (by libvirt?) and serves one client "
-			 "at a time: end that one or give QEMU a second -qmp", q->timeout_ms / 1000);
+	case SOCKET_TURN_OURS:
+		return error_new(GDUMP_ERR_REMOTE,
+				 "this is no QMP monitor: it accepted the connection and sent no "
+				 "greeting within %u s, like a serial console or a guest agent; "
+				 "guestdump guests lists QEMU's monitors", ms / 1000);
+	default:
+		return error_new(GDUMP_ERR_REMOTE,
+				 "no greeting within %u s: QEMU is stuck, or this monitor is in use "
+				 "(by libvirt?) and serves one client at a time: end that one or give "
+				 "QEMU a second -qmp", ms / 1000);
+	}
 }
 
 /* Wait for our turn in @step, which may be called again when its time is over. The one who names a
- * time-out is willing to wait; others hear early that somebody else is connected.
+ * time-out is willing to wait; others hear early that somebody else is connected, or that this is no
+ * monitor.
  */
 static struct gdump_error *qmp_wait_turn(struct qmp *q, const struct gdump_open_options *opt,
 					 struct wait w, struct qmp_turn *turn)
 {
-	const unsigned int stages[] = { BUSY_MS, QUIET_MS, q->timeout_ms };
+	const unsigned int stages[] = { BUSY_MS, QUIET_MS, SILENT_MS, q->timeout_ms };
 	struct socket_holder holder;
 	struct gdump_error *err;
-	bool busy;
+	enum socket_turn whose;
+	bool is_known;
 
 	for (size_t i = 0;; i++) {
 		struct wait part = w;
@@ -320,9 +334,11 @@ static struct gdump_error *qmp_wait_turn(struct qmp *q, const struct gdump_open_
 		if (!err || gdump_error_code(err) != GDUMP_ERR_REMOTE || !wait_is_over(&part))
 			return err;
 		gdump_error_destroy(err);
-		busy = socket_holder_find(turn->path, q->wire.fd, &holder);
-		if (i + 1 == ARRAY_SIZE(stages) || (busy && !opt->timeout_ms))
-			return qmp_no_turn(q, busy ? &holder : NULL);
+		whose = socket_turn_find(turn->path, q->wire.fd, &holder);
+		is_known = whose == SOCKET_TURN_TAKEN ||
+			   (whose == SOCKET_TURN_OURS && stages[i] >= SILENT_MS);
+		if (i + 1 == ARRAY_SIZE(stages) || (is_known && !opt->timeout_ms))
+			return qmp_no_turn(whose, &holder, stages[i]);
 		if (stages[i] == QUIET_MS && !wait_is_over(&w))
 			warn_caller(opt, "QEMU's monitor is silent or in use; still waiting for it");
 	}

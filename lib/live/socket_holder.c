@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
- * socket_holder.c - who else is connected to the socket of a monitor
+ * socket_holder.c - who is connected to the socket of a monitor
  *
  * Facts: sock_diag(7).  A socket that was accepted has the inode and the name of the listening one,
  * and shows the inode of its peer, which the process that holds it has as "socket:[INODE]" in
@@ -15,6 +15,7 @@
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +32,9 @@ enum { REPLY_MAX = 64 << 10, WAIT_S = 1 };
 struct holder_search {
 	uint32_t socket;                /* inode of the file                    */
 	const char *name;               /* its name, without directories        */
-	uint32_t ours;                  /* inode of our end                     */
+	uint32_t ours;                  /* inode of our end; 0: none            */
 	uint32_t holder;                /* inode of the end of somebody else; 0: not found */
+	bool is_ours;                   /* our end was accepted                 */
 };
 
 /* The attribute @type of a socket, with at least @least bytes, or NULL */
@@ -67,9 +69,11 @@ static void holder_look_at(struct holder_search *s, const struct nlmsghdr *h)
 	const char *name = holder_attr(h, UNIX_DIAG_NAME, 1, &len);
 
 	if (!file || !peer || !name || m->udiag_state != TCP_ESTABLISHED ||
-	    file->udiag_vfs_ino != s->socket || *peer == s->ours)
+	    file->udiag_vfs_ino != s->socket || !holder_ends_with(name, strnlen(name, len), s->name))
 		return;
-	if (holder_ends_with(name, strnlen(name, len), s->name))
+	if (*peer == s->ours)
+		s->is_ours = true;
+	else
 		s->holder = *peer;
 }
 
@@ -147,7 +151,7 @@ static void holder_describe(uint32_t inode, struct socket_holder *ret)
 		closedir(dir);
 }
 
-bool socket_holder_find(const char *path, int fd, struct socket_holder *ret)
+enum socket_turn socket_turn_find(const char *path, int fd, struct socket_holder *ret)
 {
 	CLEANUP_FD int diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	const struct timeval patience = { .tv_sec = WAIT_S };
@@ -155,14 +159,17 @@ bool socket_holder_find(const char *path, int fd, struct socket_holder *ret)
 	struct holder_search s = { 0 };
 	struct stat file, ours;
 
-	if (diag < 0 || !buf || !real || stat(real, &file) || fstat(fd, &ours) ||
+	if (diag < 0 || !buf || !real || stat(real, &file) ||
 	    setsockopt(diag, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
-		return false;
+		return SOCKET_TURN_UNKNOWN;
 	s.socket = (uint32_t)file.st_ino;
 	s.name = strrchr(real, '/') + 1;
-	s.ours = (uint32_t)ours.st_ino;
+	s.ours = fd >= 0 && !fstat(fd, &ours) ? (uint32_t)ours.st_ino : 0;
 	holder_search_all(&s, diag, buf);
-	if (s.holder)
-		holder_describe(s.holder, ret);
-	return s.holder;
+	if (s.is_ours)
+		return SOCKET_TURN_OURS;
+	if (!s.holder)
+		return SOCKET_TURN_UNKNOWN;
+	holder_describe(s.holder, ret);
+	return SOCKET_TURN_TAKEN;
 }

@@ -169,6 +169,18 @@ static bool wire_is_blank(const char *text, size_t len)
 	return !len;
 }
 
+/* Whether what has come is not the start of a message, as the prompt of a console, which has no
+ * newline
+ */
+static bool wire_is_foreign(const struct wire *w)
+{
+	for (size_t i = 0; i < w->len; i++) {
+		if (!wire_is_blank(w->buf + i, 1))
+			return w->buf[i] != '{';
+	}
+	return false;
+}
+
 /* Take the next message out of the buffer.  @len: how long it was; 0: none is
  * complete.  Blank lines are taken out as well and give no @ret.
  */
@@ -179,6 +191,8 @@ static struct gdump_error *wire_take(struct wire *w, json_t **ret, size_t *len)
 
 	*ret = NULL;
 	*len = wire_message_len(w);
+	if (!*len && wire_is_foreign(w))
+		return wire_not_json(w->buf, w->len);
 	if (!*len && w->len > MESSAGE_MAX)
 		return error_new(GDUMP_ERR_REMOTE, "QEMU sent a message of more than %d MiB",
 				 MESSAGE_MAX >> 20);

@@ -46,13 +46,20 @@ holder=$!
 kill_holder() { kill "$holder" 2>/dev/null; }
 cleanup_fn kill_holder
 until grep -q connected "$tmp/holder"; do sleep 0.1; done
-is "False another program is connected to this monitor, which serves one client at a time" \
-	"'{works} {missing}'.format(**w['$guest_source'])"
+is "False (process $holder) is connected to this monitor, which serves one client at a time" \
+	"str(w['$guest_source']['works']) + ' ' + w['$guest_source']['missing'].split(' ', 1)[1]"
 is "qmp:$guest_dir/monitor" 'g["ways"][0]["name"]'
 "$GUESTDUMP" dump -q "$name" "$tmp/name.kdump" || fail "not opened by its name"
 "$GUESTDUMP" info "$guest_pid" >"$tmp/info" || fail "not opened by its process"
 grep -q 'kernel *Linux' "$tmp/info" || fail "info: $(cat "$tmp/info")"
 kill "$holder"
+
+# a serial console is no monitor, which shows after some seconds; nothing is typed there
+before=$(stat -c %s "$guest_dir/console.log")
+fails_with 1 timeout 25 "$GUESTDUMP" info "qmp:$guest_dir/console.sock" 2>"$tmp/err"
+tail -n 1 "$tmp/err" | grep -q "this is no QMP monitor: it accepted the connection and sent no greeting within 5 s" ||
+	fail "a console: $(cat "$tmp/err")"
+[ "$(stat -c %s "$guest_dir/console.log")" = "$before" ] || fail "typed on the console: $(tail "$guest_dir/console.log")"
 
 # paused, and stopped
 "$guest" qmp "$guest_dir" stop >/dev/null

@@ -183,7 +183,7 @@ static void check_all(const struct seen *seen)
 	check_guest(seen, 6000000, "web,1", GDUMP_GUEST_QEMU, 1024, 6);
 	CHECK_INT(seen->all[i].state, GDUMP_GUEST_PAUSED);
 	CHECK(!seen->all[i].kvm && !seen->by_process[i]);
-	CHECK(strstr(seen->missing[i], "qmp:/var/lib/libvirt/qemu/monitor.sock another program"));
+	CHECK(strstr(seen->missing[i], "qmp:/var/lib/libvirt/qemu/monitor.sock another process"));
 	check_guest(seen, 6000001, "fc7", GDUMP_GUEST_FIRECRACKER, 0, 0);
 	CHECK_INT(seen->all[find(seen, 6000001)].num_ways, 1);
 	check_guest(seen, 6000002, "", GDUMP_GUEST_CLOUD_HYPERVISOR, 512, 3);

@@ -108,7 +108,18 @@ static void test_no_greeting(void)
 	struct fake f;
 
 	FAKE_START(&f, { .delay_ms = 2000, .hang_up = true });
+	CHECK_ERR(qmp_open(f.path, &hasty, &q), GDUMP_ERR_REMOTE,
+		  "this is no QMP monitor: it accepted the connection and sent no greeting within 1 s");
+	fake_end(&f);
+	/* nobody accepts */
+	fake_listen(&f);
 	CHECK_ERR(qmp_open(f.path, &hasty, &q), GDUMP_ERR_REMOTE, "serves one client at a time");
+	FAKE_PLAY(&f, { .hang_up = true });
+	fake_end(&f);
+	/* no end of line: nothing to wait for */
+	FAKE_START(&f, { .reply = "\r\nlogin: " });
+	CHECK_ERR(qmp_open(f.path, &patient, &q), GDUMP_ERR_REMOTE,
+		  "does not speak QMP, it says \"login: \"");
 	fake_end(&f);
 	FAKE_START(&f, { .reply = "QEMU 7.2.22 monitor - type 'help' for more information\r\n" });
 	CHECK_ERR(qmp_open(f.path, &patient, &q), GDUMP_ERR_REMOTE,
