@@ -60,7 +60,8 @@ static json_t *desc_load(const unsigned char *p, size_t len)
 	return NULL;
 }
 
-static json_t *desc_find(const unsigned char *buf, size_t len)
+/* *@pos: where the byte is that ends the sections before it */
+static json_t *desc_find(const unsigned char *buf, size_t len, size_t *pos)
 {
 	static const unsigned char begin[] = { STREAM_EOF, STREAM_DESCRIPTION };
 	const unsigned char *p = buf, *end = buf + len;
@@ -70,6 +71,7 @@ static json_t *desc_find(const unsigned char *buf, size_t len)
 		p = memmem(p, (size_t)(end - p), begin, sizeof(begin));
 		if (!p || end - p < 7)
 			return NULL;
+		*pos = (size_t)(p - buf);
 		p += sizeof(begin);
 		tries -= p[4] == '{';
 		desc = desc_load(p, (size_t)(end - p));
@@ -81,7 +83,7 @@ struct gdump_error *devices_describe(struct devices *d, const unsigned char *buf
 {
 	json_int_t page_size;
 
-	d->desc = desc_find(buf, len);
+	d->desc = desc_find(buf, len, &d->desc_pos);
 	page_size = json_integer_value(json_object_get(d->desc, "page_size"));
 	if (page_size >= 1024 && page_size <= 65536 && is_power_of_2((uint64_t)page_size))
 		d->page_size = (uint32_t)page_size;
@@ -314,8 +316,10 @@ struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf, s
 
 bool devices_are_complete(const struct devices *d, const unsigned char *buf, size_t len, size_t end)
 {
+	if (d->desc)
+		return end == d->desc_pos;
 	/* without its text, a description that begins was cut or damaged */
-	return d->desc || (end < len && (end + 1 == len || buf[end + 1] != STREAM_DESCRIPTION));
+	return end < len && (end + 1 == len || buf[end + 1] != STREAM_DESCRIPTION);
 }
 
 void devices_deinit(struct devices *d)

@@ -23,6 +23,7 @@ struct device {
 
 struct devices {
 	json_t *desc;                   /* NULL: there is none                  */
+	size_t desc_pos;                /* of the end of sections before it, in the bytes after the RAM */
 	json_t *clock;                  /* what is known of a clock without it  */
 	uint32_t page_size;             /* of QEMU's target; 0: not said        */
 	struct device *list;            /* in the order of the stream           */
@@ -43,7 +44,10 @@ MUST_CHECK struct gdump_error *devices_describe(struct devices *d, const unsigne
  */
 MUST_CHECK struct gdump_error *devices_parse(struct devices *d, const unsigned char *buf,
 					     size_t len, size_t *end);
-/* Whether the bytes after the RAM, whose sections end at @end, are all of the stream. */
+/* Whether the bytes after the RAM, whose sections end at @end, are all of the stream.  A
+ * description elsewhere than at their end is that of another stream, which was there before: in a
+ * volume that is larger than the stream.
+ */
 bool devices_are_complete(const struct devices *d, const unsigned char *buf, size_t len,
 			  size_t end);
 void devices_deinit(struct devices *d);

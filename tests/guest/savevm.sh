@@ -10,7 +10,7 @@
 # mapped-ram (QEMU 9) and streams of other versions are in the unit tests only, made by
 # hand.  So is the header of libvirt's save file here: libvirt itself is not needed.
 #
-# test: savevm 300 stopped compressed snapshot live cut libvirt
+# test: savevm 300 stopped volume compressed snapshot live cut libvirt
 # test: savevm-peer 300 makedumpfile
 # test: savevm-q35 300 --machine q35,max-ram-below-4g=256M stopped
 # test: savevm-i386 300 --full --arch i386 --machine pc stopped
@@ -104,6 +104,37 @@ part_stopped() {
 	*) formats=lime ;;      # no registers from these: the others differ by the notes
 	esac
 	equal state dump
+}
+
+# same STATE OTHER: both are the same dump, registers and all
+same() {
+	rm -f a.out b.out
+	"$GUESTDUMP" convert -q -f elf "$1" a.out
+	"$GUESTDUMP" convert -q -f elf "$2" b.out
+	cmp a.out b.out || fail "$2 gives another dump than $1"
+}
+
+# A volume is larger than the stream in it.  Behind it is what was there before: zeros, or the end
+# of an older stream.
+part_volume() {
+	local size device
+	size=$(stat -c %s state)
+	cp state zeros
+	truncate -s +200M zeros
+	same state zeros
+	{ cat state; tail -c 3000000 state; } >stale
+	same state stale
+	# a host that went down while it saved to such a volume: the older stream is complete
+	{ head -c $((size - 100000)) state; tail -c 3000000 state; } >half
+	"$GUESTDUMP" info half >/dev/null 2>warning.txt
+	grep -q 'ends before all devices were saved' warning.txt || fail "no warning: $(cat warning.txt)"
+	fails_with 3 "$GUESTDUMP" verify -q half
+	device=$(losetup --show --read-only --find zeros 2>/dev/null) ||
+		{ echo "no loop device: only files were tried"; return; }
+	cleanup_fn losetup -d "$device"
+	same state "$device"
+	[ "$("$GUESTDUMP" info -r "$device" | tail -n +2)" = "$("$GUESTDUMP" info -r state | tail -n +2)" ] ||
+		fail "$device: $("$GUESTDUMP" info -r "$device")"
 }
 
 part_compressed() {
