@@ -22,17 +22,18 @@ static const struct target {
 	const char *name;
 	fuzz_fn *run;
 	bool is_text;           /* numbers in it are not binary                 */
+	void (*prepare)(void);  /* before the first input is timed; or NULL     */
 } targets[] = {
-	{ "dump", fuzz_dump, false },
-	{ "protected", fuzz_protected, false },
-	{ "kernel", fuzz_kernel, false },
-	{ "monitor", fuzz_monitor, true },
-	{ "mtree", fuzz_mtree, true },
-	{ "host", fuzz_host, true },
-	{ "stream", fuzz_stream, false },
-	{ "silent", fuzz_silent, false },
-	{ "pagedeflate", fuzz_pagedeflate, false },
-	{ "watch", fuzz_watch, true },
+	{ "dump", fuzz_dump, false, NULL },
+	{ "protected", fuzz_protected, false, NULL },
+	{ "kernel", fuzz_kernel, false, NULL },
+	{ "monitor", fuzz_monitor, true, NULL },
+	{ "mtree", fuzz_mtree, true, NULL },
+	{ "host", fuzz_host, true, NULL },
+	{ "stream", fuzz_stream, false, NULL },
+	{ "silent", fuzz_silent, false, fuzz_silent_prepare },
+	{ "pagedeflate", fuzz_pagedeflate, false, NULL },
+	{ "watch", fuzz_watch, true, NULL },
 };
 
 static const struct target *target;
@@ -81,6 +82,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		exit(2);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	if (target->prepare)
+		target->prepare();
 	return 0;
 }
 

@@ -26,6 +26,7 @@ static size_t num_subjects;
 static char exceptions[MAX_EXCEPTIONS][64];
 static size_t num_exceptions;
 static bool has_weak_codec;
+static struct memory now;               /* what is read of the changed dump     */
 
 enum edit_kind {
 	EDIT_XOR, EDIT_ADD, EDIT_COPY_FIELD, EDIT_SET_FIELD, EDIT_ADD_FIELD, EDIT_ERASE, EDIT_CUT,
@@ -219,20 +220,23 @@ static void report(const struct subject *s, const uint8_t *data, size_t size)
 	fuzz_die("%s: other memory, and nothing says so", s->text);
 }
 
-void fuzz_silent(const uint8_t *data, size_t size)
+/* Making the dumps takes seconds, of a busy machine more than an input may take. */
+void fuzz_silent_prepare(void)
 {
 	static char path[32];
-	static struct memory now;
+
+	/* mkdump writes it as well */
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), memfd_create("fuzz", MFD_CLOEXEC));
+	if (!memory_init(&now))
+		fuzz_die("no memory");
+	load_all(path);
+}
+
+void fuzz_silent(const uint8_t *data, size_t size)
+{
 	struct subject *s;
 	size_t len;
 
-	if (!path[0]) {
-		/* mkdump writes it as well */
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), memfd_create("fuzz", MFD_CLOEXEC));
-		if (!memory_init(&now))
-			fuzz_die("no memory");
-		load_all(path);
-	}
 	if (size < 1 + EDIT_SIZE)
 		return;
 	s = subjects[data[0] % num_subjects];
