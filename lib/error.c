@@ -80,6 +80,14 @@ struct gdump_error *error_prefix(struct gdump_error *err, const char *fmt, ...)
 	return err;
 }
 
+struct gdump_error *error_if_nomem(struct gdump_error *err)
+{
+	if (!err || err->code == GDUMP_ERR_NOMEM)
+		return err;
+	gdump_error_destroy(err);
+	return NULL;
+}
+
 enum gdump_code gdump_error_code(const struct gdump_error *err)
 {
 	return err->code;

@@ -30,6 +30,9 @@ struct gdump_error *error_os(int errnum, const char *fmt, ...) PRINTF(2, 3);
 /* Put "<what>: " in front of @err's message and return @err; NULL stays NULL. */
 struct gdump_error *error_prefix(struct gdump_error *err, const char *fmt, ...) PRINTF(2, 3);
 
+/* For callers that can do without anything but memory: @err if it is GDUMP_ERR_NOMEM, else NULL. */
+struct gdump_error *error_if_nomem(struct gdump_error *err);
+
 static inline void error_cleanup(struct gdump_error **err)
 {
 	gdump_error_destroy(*err);

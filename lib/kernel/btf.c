@@ -285,10 +285,7 @@ struct gdump_error *btf_read(struct walker *w, uint64_t start, uint64_t len, str
 
 	if (len < HEADER || len > MAX_BTF)
 		return btf_corrupt("its size is not plausible");
-	data = malloc((size_t)len);
-	if (!data)
-		return error_nomem();
-	err = walker_read(w, start, data, (size_t)len);
+	err = walker_read_new(w, start, len, &data);
 	return err ? err : btf_take(TAKE_PTR(data), (size_t)len, image->big, image->is64, NULL, ret);
 }
 

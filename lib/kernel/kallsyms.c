@@ -173,14 +173,15 @@ static bool kallsyms_next_name(struct kallsyms *k, char name[MAX_NAME], size_t *
 	return true;
 }
 
-/* Read the names; false: there is no memory. */
+/* Read the names; false: there is no memory.  A byte of the table may stand for 256 of a name. */
 static bool kallsyms_read_names(struct kallsyms *k, struct symtab *t)
 {
 	char name[MAX_NAME];
 	size_t len;
 
 	kallsyms_rewind(k);
-	for (uint32_t i = 0; i < k->num && kallsyms_next_name(k, name, &len); i++) {
+	for (uint32_t i = 0; i < k->num && t->names_len < MAX_NAMES - MAX_NAME &&
+			     kallsyms_next_name(k, name, &len); i++) {
 		if (len && !symtab_add(t, 0, i, name, len))
 			return false;
 	}
@@ -243,19 +244,22 @@ static struct gdump_error *kallsyms_read_addresses(struct kallsyms *k, enum kall
 	const unsigned int size = form == FORM_ABSOLUTE && k->image->is64 ? 8 : 4;
 	const uint64_t table = form == FORM_ABSOLUTE ? k->addresses : k->offsets;
 	const size_t len = t->num ? (size_t)(t->entries[t->num - 1].number + 1) * size : 0;
-	CLEANUP_FREE unsigned char *buf = malloc(len + 1);
-	struct cursor c = cursor_init(buf, len, k->image->big, true);
-	struct gdump_error *err = buf ? walker_read(k->walker, table, buf, len) : error_nomem();
+	CLEANUP_FREE unsigned char *buf = NULL;
+	struct gdump_error *err = walker_read_new(k->walker, table, len, &buf);
 	uint64_t value = 0;
+	struct cursor c;
 
-	for (uint32_t i = 0, next = 0; !err && i < t->num; i++) {
+	if (err)
+		return err;
+	c = cursor_init(buf, len, k->image->big, true);
+	for (uint32_t i = 0, next = 0; i < t->num; i++) {
 		struct symtab_entry *e = &t->entries[i];
 
 		for (; next <= e->number; next++)
 			value = get_uint(&c, size);
 		e->vaddr = kallsyms_address(k, form, value, e->number);
 	}
-	return err;
+	return NULL;
 }
 
 static const struct symtab_entry *kallsyms_find_stext(const struct symtab *t)

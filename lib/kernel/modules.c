@@ -23,7 +23,7 @@
 
 enum {
 	MAX_MODULES = 10000,
-	MAX_SYMBOLS = 256 << 20,        /* bytes, of all modules together       */
+	MAX_SYMBOLS = 64 << 20,         /* bytes, of all modules together       */
 	LAST_STRING = 512,              /* no name is longer                    */
 	MAX_TEXT = 1 << 30,
 };
@@ -85,23 +85,13 @@ static bool module_prints(const char *name)
 	return *name;
 }
 
-/* Read @len bytes and what follows of a string, as far as it can be read; with a NUL. */
-static char *module_read_strings(struct kernel *k, uint64_t vaddr, size_t len)
+/* Read @len bytes and what follows of a string, as far as it can be read. */
+static struct gdump_error *module_read_strings(struct kernel *k, uint64_t vaddr, size_t len,
+					       unsigned char **ret)
 {
-	char *buf = calloc(1, len + LAST_STRING + 1);
-	struct gdump_error *err = buf ? walker_read(&k->walker, vaddr, buf, len + LAST_STRING) : NULL;
+	CLEANUP_ERROR struct gdump_error *err = walker_read_new(&k->walker, vaddr, len + LAST_STRING, ret);
 
-	if (err) {
-		gdump_error_destroy(err);
-		memset(buf, 0, len + LAST_STRING);
-		err = walker_read(&k->walker, vaddr, buf, len);
-	}
-	if (err) {
-		gdump_error_destroy(err);
-		free(buf);
-		return NULL;
-	}
-	return buf;
+	return err ? walker_read_new(&k->walker, vaddr, len, ret) : NULL;
 }
 
 /* The symbol table of an ELF file, as the kernel has it */
@@ -146,54 +136,54 @@ static bool module_find_symbols(struct kernel *k, const struct module *m, uint64
 
 /* Add a symbol to those of its kind; false: there is no memory. */
 static bool module_add_symbol(struct module *m, const Elf64_Sym *sym, uint32_t number,
-			      const char *name)
+			      const char *name, uint64_t *budget)
 {
+	const size_t len = strnlen(name, LAST_STRING);
 	uint64_t end;
 
-	if (!sym->st_value || !module_prints(name))
+	if (!sym->st_value || !module_prints(name) || len == LAST_STRING || len >= *budget)
 		return true;
+	*budget -= len + 1;
 	return symtab_add(module_has_text(m, sym->st_value, &end) ? &m->symbols : &m->variables,
-			  sym->st_value, number, name, strlen(name));
+			  sym->st_value, number, name, len);
 }
 
-/* Add all symbols; false: there is no memory. */
-static bool module_add_symbols(struct kernel *k, struct module *m, uint64_t *budget,
-			       const struct module_symbols *s)
+static struct gdump_error *module_add_symbols(struct kernel *k, struct module *m, uint64_t *budget,
+					      const struct module_symbols *s)
 {
-	CLEANUP_FREE char *strings = NULL;
+	CLEANUP_FREE unsigned char *strings = NULL;
+	struct gdump_error *err;
 	uint32_t last = 0;
 
 	for (uint64_t i = 0; i < s->num; i++)
 		last = MAX(last, module_symbol_at(s, i).st_name);
 	if (last >= *budget)
-		return true;
+		return NULL;
 	*budget -= last;
-	strings = module_read_strings(k, s->strings, (size_t)last + 1);
-	for (uint64_t i = 0; strings && i < s->num; i++) {
+	err = module_read_strings(k, s->strings, (size_t)last + 1, &strings);
+	for (uint64_t i = 0; !err && i < s->num; i++) {
 		const Elf64_Sym sym = module_symbol_at(s, i);
 
-		if (!module_add_symbol(m, &sym, (uint32_t)i, strings + sym.st_name))
-			return false;
+		if (!module_add_symbol(m, &sym, (uint32_t)i, (char *)strings + sym.st_name, budget))
+			err = error_nomem();
 	}
-	return symtab_finish(&m->symbols) && symtab_finish(&m->variables);
+	if (err)
+		return err;
+	return symtab_finish(&m->symbols) && symtab_finish(&m->variables) ? NULL : error_nomem();
 }
 
 static struct gdump_error *module_read_symbols(struct kernel *k, struct module *m, uint64_t *budget)
 {
 	struct module_symbols s = { 0 };
 	struct gdump_error *err;
-	bool good;
 
 	if (!module_find_symbols(k, m, budget, &s))
 		return NULL;
-	s.entries = malloc((size_t)s.num * s.entry);
-	if (!s.entries)
-		return error_nomem();
-	err = walker_read(&k->walker, s.table, s.entries, (size_t)s.num * s.entry);
-	good = err || module_add_symbols(k, m, budget, &s);
-	gdump_error_destroy(err);
+	err = walker_read_new(&k->walker, s.table, s.num * s.entry, &s.entries);
+	if (!err)
+		err = module_add_symbols(k, m, budget, &s);
 	free(s.entries);
-	return good ? NULL : error_nomem();
+	return error_if_nomem(err);
 }
 
 static bool module_read(struct kernel *k, struct module *m)

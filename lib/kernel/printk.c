@@ -78,22 +78,9 @@ static struct gdump_error *printk_check_missing(const struct log *l)
 static struct gdump_error *printk_read_area(struct log *l, uint64_t vaddr, size_t size,
 					    unsigned char **ret)
 {
-	CLEANUP_FREE unsigned char *buf = NULL;
-	uint64_t memory = 0;
-	struct gdump_error *err;
-
-	for (size_t i = 0; i < l->image->num_ranges; i++)
-		memory += l->image->ranges[i].size;
-	if (size > MIN(memory, max_area))
+	if (size > max_area)
 		return error_new(GDUMP_ERR_CORRUPT, "the log claims %zu bytes", size);
-	buf = malloc(size + 1);
-	if (!buf)
-		return error_nomem();
-	err = walker_read(&l->walker, vaddr, buf, size);
-	if (err)
-		return error_prefix(err, "the log");
-	*ret = TAKE_PTR(buf);
-	return NULL;
+	return error_prefix(walker_read_new(&l->walker, vaddr, size, ret), "the log");
 }
 
 /* An integer in the guest's memory */

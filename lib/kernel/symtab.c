@@ -9,7 +9,7 @@
 #include "../util/bisect.h"
 #include "../util/bits.h"
 
-enum { MAX_ENTRIES = 1 << 22, MAX_NAMES_LEN = 128 << 20, FIRST_NAMES = 4096 };
+enum { MAX_ENTRIES = 1 << 22, MAX_NAMES_LEN = 64 << 20, FIRST_NAMES = 4096 };
 
 static bool symtab_make_room(struct symtab *t, size_t more)
 {

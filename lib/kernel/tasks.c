@@ -349,16 +349,13 @@ static struct gdump_error *tasks_find_all(struct tasks *t, gdump_task_fn *fn, vo
 {
 	struct source *s = t->kernel->source;
 	struct gdump_error *err = tasks_find_members(t);
-	uint64_t memory = 0;
 
 	if (err)
 		return err;
 	t->buf = malloc(t->size);
 	if (!t->buf)
 		return error_nomem();
-	for (size_t i = 0; i < s->image.num_ranges; i++)
-		memory += s->image.ranges[i].size;
-	t->max = (size_t)MIN(memory / t->size + 1, MAX_TASKS);
+	t->max = (size_t)MIN(image_memory(&s->image) / t->size + 1, MAX_TASKS);
 	t->init_task = kernel_symbol(t->kernel, "init_task");
 	if (!t->init_task)
 		kernel_scan(t->kernel, tasks_look_for_init_task, t);

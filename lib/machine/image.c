@@ -286,6 +286,17 @@ void image_deinit(struct image *image)
 	memset(image, 0, sizeof(*image));
 }
 
+uint64_t image_memory(const struct image *image)
+{
+	const struct gdump_range *ranges = image->all_ranges ? image->all_ranges : image->ranges;
+	const size_t num = image->all_ranges ? image->num_all_ranges : image->num_ranges;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < num; i++)
+		bytes += ranges[i].size;
+	return bytes;
+}
+
 size_t image_range_from(const struct image *image, uint64_t paddr)
 {
 	return BISECT(image->num_ranges, i, range_last(&image->ranges[i]) >= paddr);

@@ -101,6 +101,8 @@ static inline uint64_t range_last(const struct gdump_range *r)
 	return r->start + (r->size - 1);
 }
 
+/* How many bytes of memory the machine has, with what image_clip() removed */
+uint64_t image_memory(const struct image *image);
 /* The index of the first range that ends at or above @paddr; num_ranges: there is none. */
 size_t image_range_from(const struct image *image, uint64_t paddr);
 /* The range that contains @paddr, or NULL. */

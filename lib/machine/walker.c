@@ -8,6 +8,7 @@
 
 #include "../util/bisect.h"
 #include "../util/bits.h"
+#include "../util/cleanup.h"
 #include "../util/clock.h"
 #include "../util/cursor.h"
 
@@ -132,6 +133,27 @@ struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, siz
 			return err;
 		p += n, vaddr += n, len -= n;
 	}
+	return NULL;
+}
+
+struct gdump_error *walker_read_new(struct walker *w, uint64_t vaddr, uint64_t len,
+				    unsigned char **ret)
+{
+	CLEANUP_FREE unsigned char *buf = NULL;
+	struct gdump_error *err;
+
+	if (len > image_memory(&w->source->image) || len >= SIZE_MAX)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "%" PRIu64 " bytes at virtual address 0x%" PRIx64
+				 " are more than the guest's memory", len, vaddr);
+	buf = malloc((size_t)len + 1);
+	if (!buf)
+		return error_nomem();
+	err = walker_read(w, vaddr, buf, (size_t)len);
+	if (err)
+		return err;
+	buf[len] = '\0';
+	*ret = TAKE_PTR(buf);
 	return NULL;
 }
 

@@ -71,6 +71,11 @@ bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_
  * GDUMP_ERR_CANCELED: the deadline has passed.
  */
 MUST_CHECK struct gdump_error *walker_read(struct walker *w, uint64_t vaddr, void *buf, size_t len);
+/* The same, into a new buffer, which has a NUL after the @len bytes; the caller frees it.  @len may
+ * come from the guest: GDUMP_ERR_CORRUPT if the guest has less memory.
+ */
+MUST_CHECK struct gdump_error *walker_read_new(struct walker *w, uint64_t vaddr, uint64_t len,
+					       unsigned char **ret);
 /* Read an integer of 1 to 8 bytes, in the guest's byte order. */
 MUST_CHECK struct gdump_error *walker_uint(struct walker *w, uint64_t vaddr, unsigned int size,
 					   uint64_t *ret);

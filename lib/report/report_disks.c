@@ -52,10 +52,7 @@ static bool disk_take_tags(struct report *r, uint64_t queue, uint64_t tags, stru
 	if (!kernel_member(&r->kernel, tags, "blk_mq_tags", "nr_tags", &num) || num > MAX_TAGS ||
 	    !kernel_member(&r->kernel, tags, "blk_mq_tags", "rqs", &table))
 		return false;
-	pointers = calloc((size_t)num + 1, word);
-	if (!pointers)
-		return false;
-	err = walker_read(&r->kernel.walker, table, pointers, (size_t)num * word);
+	err = walker_read_new(&r->kernel.walker, table, num * word, &pointers);
 	if (err)
 		return false;
 	for (uint64_t tag = 0; tag < num; tag++) {

@@ -44,22 +44,14 @@ static struct gdump_error *orc_read_table(struct kernel *k, uint64_t ips, uint64
 					  uint64_t entries, struct orc_table *ret)
 {
 	struct orc_table t = { .vaddr = ips, .num = (size_t)num };
-	struct gdump_error *err;
+	struct gdump_error *err = walker_read_new(&k->walker, ips, num * IP, &t.ips);
 
-	t.ips = malloc(t.num * IP + 1);
-	t.entries = malloc(t.num * ENTRY + 1);
-	if (!t.ips || !t.entries) {
-		orc_table_deinit(&t);
-		return error_nomem();
-	}
-	err = walker_read(&k->walker, ips, t.ips, t.num * IP);
 	if (!err)
-		err = walker_read(&k->walker, entries, t.entries, t.num * ENTRY);
+		err = walker_read_new(&k->walker, entries, num * ENTRY, &t.entries);
 	if (err)
 		orc_table_deinit(&t);
-	gdump_error_destroy(err);
 	*ret = t;
-	return NULL;
+	return error_if_nomem(err);
 }
 
 static struct gdump_error *orc_read_kernel(struct kernel *k, struct orc *o)

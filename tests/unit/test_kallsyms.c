@@ -176,6 +176,26 @@ static void test_wrong(void)
 	source_close(&none->source);
 }
 
+/* Three bytes of the table are a name of 1023 characters, 150,000 times. */
+static void test_long_names(void)
+{
+	enum { NAMES = SYMS_NAMES + 0x400, NUM = 150000 };
+	struct fake *f = begin(INFO OFFSETS BASE);
+	struct syms s = { 0 };
+	struct symtab t;
+
+	fill(&s, f, percpu);
+	CHECK(s.at <= NAMES);
+	memset(f->memory + s.at, 2, 3 * NUM);
+	put(f, SYMS_INDEX + 2 * 2, NAMES - SYMS_TOKENS, 2);
+	put(f, SYMS_NUM, NUM, 4);
+	CHECK_OK(load(f, &t));
+	CHECK_INT(find(&t, LONG), base + 8);
+	CHECK(t.names_max <= 64 << 20);
+	symtab_deinit(&t);
+	source_close(&f->source);
+}
+
 static void test_mutations(void)
 {
 	struct fake *f = begin(INFO OFFSETS BASE);
@@ -206,6 +226,7 @@ int main(void)
 	test_forms();
 	test_addresses();
 	test_wrong();
+	test_long_names();
 	test_mutations();
 	return check_done();
 }

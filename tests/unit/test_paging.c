@@ -54,6 +54,37 @@ static void end(struct fake *f, struct walker *w)
 	source_close(&f->source);
 }
 
+/* The guest says how much is to be read: no more than it can have */
+static void test_read_new(void)
+{
+	struct paging p;
+	struct walker w;
+	struct fake *f = begin(EM_X86_64, info_4, &p, &w);
+	const uint64_t kernel = 0xffffffff80000000;
+	unsigned char *buf = NULL;
+
+	set(f, 0x1000, 511, 0x2001);
+	set(f, 0x2000, 510, 0x3001);
+	set(f, 0x3000, 0, 0x81);
+	memset(f->memory + 0x8000, 'x', 16);
+	CHECK_OK(walker_read_new(&w, kernel + 0x8004, 4, &buf));
+	CHECK_STR((char *)buf, "xxxx");
+	free(buf);
+	CHECK_OK(walker_read_new(&w, kernel, MEMORY, &buf));
+	free(buf);
+	buf = NULL;
+	CHECK_ERR(walker_read_new(&w, kernel, MEMORY + 1, &buf), GDUMP_ERR_CORRUPT,
+		  "1048577 bytes at virtual address 0xffffffff80000000 are more than the guest's memory");
+	CHECK_ERR(walker_read_new(&w, kernel, UINT64_MAX, &buf), GDUMP_ERR_CORRUPT, "memory");
+	CHECK_ERR(walker_read_new(&w, 0x1000, 8, &buf), GDUMP_ERR_NODATA, "not mapped");
+	CHECK(!buf);
+	/* what is not wanted can be read as well */
+	CHECK_OK(image_clip(&f->source.image, 0, 4096));
+	CHECK_OK(walker_read_new(&w, kernel, MEMORY, &buf));
+	free(buf);
+	end(f, &w);
+}
+
 static void test_4_levels(void)
 {
 	struct paging p;
@@ -255,6 +286,7 @@ static void test_mutations(uint16_t machine, const char *info)
 
 int main(void)
 {
+	test_read_new();
 	test_4_levels();
 	test_5_levels();
 	test_riscv();

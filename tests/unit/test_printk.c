@@ -230,7 +230,7 @@ static void test_old(void)
 	put(f, 0x7008, UINT32_MAX, 4);
 	CHECK_ERR(printk_read(&f->source, hear, &h), GDUMP_ERR_CORRUPT, "claims");
 	put(f, 0x7008, 1 << 29, 4);
-	CHECK_ERR(printk_read(&f->source, hear, &h), GDUMP_ERR_CORRUPT, "claims");
+	CHECK_ERR(printk_read(&f->source, hear, &h), GDUMP_ERR_CORRUPT, "more than the guest's memory");
 	source_close(&f->source);
 }
 
