@@ -5,6 +5,7 @@
 A thing is called GROUP/NAME.  Things of one group are measured in turns.
 """
 
+import os
 import subprocess
 import sys
 from collections import namedtuple
@@ -25,6 +26,16 @@ def convert(infile, *options):
 def makedumpfile(infile, *options):
     return Thing("program", ("makedumpfile", *options, *infile.split(), "{out}"),
                  ("makedumpfile",))
+
+
+def limit(codec, level=1, infile="{elf}", was="-"):
+    """The codec alone on the pages of a file, whose pages codec @was has compressed, and a bare
+    copy of what it makes."""
+    return Thing("limit", ("pages", was, codec, str(level), infile, "{out}"))
+
+
+def bare_copy(infile):
+    return Thing("limit", ("copy", infile, "{out}"))
 
 
 def needing(what, thing):
@@ -54,6 +65,13 @@ DUMPS = {
     "live-elf": dump("--live", "-E"),
     "live-31": dump("--live", "-c", "-d", "31"),
     "report": Thing("program", ("{program}", "report", "qmp:{qmp}")),
+    "limit-elf": bare_copy("{elf}"),
+    "limit-zlib": limit("zlib"),
+    "limit-zlib0": needing("ISA-L", limit("zlib", 0)),
+    "limit-lzo": needing("lzo", limit("lzo")),
+    "limit-snappy": needing("snappy", limit("snappy")),
+    "limit-zstd": needing("zstd", limit("zstd")),
+    "limit-none": limit("none"),
 }
 CONVERSIONS = {
     "makedumpfile-zlib": makedumpfile("{elf}", "-c", "-d", "1"),
@@ -75,6 +93,20 @@ CONVERSIONS = {
     # compressed pages stay as they are, in one file and in two
     "copy": convert("{zlib}", "-c", "-d", "1"),
     "split": convert("{zlib}", "-c", "-d", "1", "--split", "2"),
+    "limit-zlib": limit("zlib"),
+    "limit-lzo": needing("lzo", limit("lzo")),
+    "limit-31": limit("zlib", infile="{elf31}"),
+    "limit-refilter": bare_copy("{zlib31}"),
+    "limit-recode": needing("lzo", limit("lzo", was="zlib")),
+    "limit-flat": bare_copy("{flat}"),
+    "limit-copy": bare_copy("{zlib}"),
+}
+# Cost grows as the work: so much memory, and so many threads; the last is sparse
+SIZES = {"256m": 0.25, "1g": 1, "4g": 4, "16g": 16}
+THREADS = (1, 2, 4, 8)
+SCALES = {
+    **{size: convert("{scale%s}" % size, "-c") for size in SIZES},
+    **{"1g-%d" % n: convert("{scale1g}", "-c", "-j", str(n)) for n in THREADS},
 }
 PARTS = {
     "zlib-1-thread": convert("{elf}", "-c", "-j", "1"),
@@ -99,8 +131,18 @@ PARTS = {
 }
 
 THINGS = {group + "/" + name: thing for group, things in (
-    ("plain", DUMPS), ("memfd", DUMPS), ("convert", CONVERSIONS), ("part", PARTS),
+    ("plain", DUMPS), ("memfd", DUMPS), ("convert", CONVERSIONS), ("scale", SCALES),
+    ("part", PARTS),
 ) for name, thing in things.items()}
+
+
+def gib_of(name, small):
+    """How much memory a thing works on, in GiB; None: that says nothing about it."""
+    group, _, rest = name.partition("/")
+    if group == "scale":
+        return SIZES[rest.partition("-")[0]]
+    return None if group == "part" else 1 if small else 4
+
 
 # What is compared, and how to read it: text, whether it shall be at least the target (else
 # at most), and the value from the medians of the case and of its peer
@@ -113,6 +155,11 @@ MEASURES = {
                        (ours["wall"] + ours["sync"])),
     "wall": Measure("times its wall time", False, lambda ours, peer: ours["wall"] / peer["wall"]),
     "cpu": Measure("times its CPU time", False, lambda ours, peer: ours["cpu"] / peer["cpu"]),
+    "less cpu": Measure("times less CPU time", True, lambda ours, peer: peer["cpu"] / ours["cpu"]),
+    "wall of a GiB": Measure("times its wall time per GiB", False,
+                             lambda ours, peer: ours["wall_gib"] / peer["wall_gib"]),
+    "cpu of a GiB": Measure("times its CPU time per GiB", False,
+                            lambda ours, peer: ours["cpu_gib"] / peer["cpu_gib"]),
     "size": Measure("times its size", False, lambda ours, peer: ours["bytes"] / peer["bytes"]),
     "pause": Measure("ms of pause", False, lambda ours, peer: ours["paused_ms"]),
     "pause ratio": Measure("times its pause", False,
@@ -125,6 +172,8 @@ MEASURES = {
                           lambda ours, peer: ours["throughput"] / peer["throughput"]),
     "millions": Measure("million a CPU second", True, lambda ours, peer: ours["rate"] / 1e6),
     "ms": Measure("ms", False, lambda ours, peer: ours["wall"] * 1e3),
+    # of what no program can do faster: it takes as long as the peer, a limit
+    "limit": Measure("of its limit", True, lambda ours, peer: peer["wall"] / ours["wall"]),
     "memory": Measure("MiB", False, lambda ours, peer: ours["rss_mib"]),
 }
 
@@ -134,6 +183,8 @@ IN_BOTH = [
     ("elf", "qemu-elf", "to disk", 2.5),
     ("zlib", "qemu-zlib", "speed", 8),
     ("zlib", "qemu-zlib", "size", 1.01),
+    ("elf", "limit-elf", "limit", 0.85),
+    ("zlib", "limit-zlib", "limit", 0.85),
 ]
 TARGETS = [("%s/%s" % (memory, case), "%s/%s" % (memory, peer), what, target)
            for memory in ("plain", "memfd") for case, peer, what, target in IN_BOTH] + [
@@ -142,6 +193,8 @@ TARGETS = [("%s/%s" % (memory, case), "%s/%s" % (memory, peer), what, target)
     ("plain/snappy", "plain/qemu-zlib", "speed", 7),
     ("plain/zstd", "plain/qemu-zlib", "speed", 6),
     ("plain/zstd", "plain/qemu-zlib", "size", 1.01),
+    *(("plain/" + codec, "plain/limit-" + codec, "limit", 0.85)
+      for codec in ("zlib0", "lzo", "snappy", "zstd", "none")),
     ("plain/zlib-31", "plain/qemu+makedumpfile-31", "speed", 12),
     ("plain/zlib-31", "plain/qemu+makedumpfile-31", "size", 1.01),
     ("plain/zlib-31", None, "pause", 400),
@@ -170,6 +223,9 @@ TARGETS = [("%s/%s" % (memory, case), "%s/%s" % (memory, peer), what, target)
     ("convert/flat", "convert/makedumpfile-R", "to disk", 1),
     ("convert/reassemble", "convert/makedumpfile-reassemble", "to disk", 1),
     ("convert/split", "convert/copy", "cpu", 1.05),
+    *(("convert/" + case, "convert/limit-" + of, "limit", 0.85) for case, of in (
+        ("zlib", "zlib"), ("lzo", "lzo"), ("elf-31", "31"), ("refilter", "refilter"),
+        ("recode", "recode"), ("flat", "flat"), ("reassemble", "flat"), ("copy", "copy"))),
     ("part/zlib-2-threads", "part/zlib-1-thread", "speed", 1.8),
     ("part/zstd-2-threads", "part/zstd-1-thread", "speed", 1.8),
     ("part/plan", None, "millions", 5),
@@ -182,10 +238,17 @@ TARGETS = [("%s/%s" % (memory, case), "%s/%s" % (memory, peer), what, target)
     ("part/convert-1t", None, "memory", 64 + 8),
     ("plain/zlib", None, "memory", 0.25 + 8),
 ]
+TARGETS += [(case, peer, "less cpu", 1) for case, peer, what, _ in TARGETS
+            if what == "speed" and not case.startswith("part/")]
+# no size costs more per GiB than the one before, no number of threads more than the one before
+TARGETS += [("scale/" + larger, "scale/" + smaller, what, 1.1)
+            for names in (list(SIZES), ["1g-%d" % n for n in THREADS])
+            for smaller, larger in zip(names, names[1:])
+            for what in ("wall of a GiB", "cpu of a GiB")]
 # measured for their figures alone
-EXTRA = ["plain/none", "part/info-16t-elf", "part/pipeline-1", "part/pipeline-64"]
+EXTRA = ["part/info-16t-elf", "part/pipeline-1", "part/pipeline-64"]
 CASES = list(dict.fromkeys([case for case, _, _, _ in TARGETS] + EXTRA))
-GROUPS = ("plain", "memfd", "convert", "part")
+GROUPS = ("plain", "memfd", "convert", "scale", "part")
 
 
 def run(*words, **kwargs):
@@ -203,7 +266,22 @@ def sparse_elf(path, tib, text=b""):
     """An ELF core of a guest of so many TiB that never touched its memory; @text is its
     VMCOREINFO.
     """
-    size = (tib << 40) - 8192           # ext4 has no larger files than 16 TiB less a block
+    write_elf(path, (tib << 40) - 8192, text)   # ext4 has no larger files than 16 TiB less a block
+
+
+def filled_elf(path, gib, source):
+    """An ELF core of so much memory, up to 4 GiB of it filled with pages of the dump @source."""
+    size = int(gib * (1 << 30))
+    write_elf(path, size)
+    with open(source, "rb") as elf, open(path, "r+b") as f:
+        elf.seek(os.lseek(elf.fileno(), 64 << 20, os.SEEK_DATA))
+        data = elf.read(128 << 20)
+        f.seek(4096)
+        for _ in range(min(size, 4 << 30) // len(data)):
+            f.write(data)
+
+
+def write_elf(path, size, text=b""):
     note = numbers((11, 4), (len(text), 4), (0, 4)) + b"VMCOREINFO\0\0" + text if text else b""
     ehdr = b"\x7fELF\2\1\1" + bytes(9) + numbers(
         (4, 2), (62, 2), (1, 4), (0, 8), (64, 8), (0, 8), (0, 4), (64, 2), (56, 2), (2, 2),
@@ -221,6 +299,10 @@ FILES = {
     "elf": lambda p: run(p["program"], "dump", "--quiet", "-E", "qmp:%s" % p["qmp"], p["elf"]),
     "zlib": lambda p: run(p["program"], "convert", "--quiet", "-c", "-d", "1", p["elf"],
                           p["zlib"]),
+    "elf31": lambda p: run(p["program"], "convert", "--quiet", "-E", "-d", "31", p["elf"],
+                           p["elf31"]),
+    "zlib31": lambda p: run(p["program"], "convert", "--quiet", "-c", "-d", "31", p["elf"],
+                            p["zlib31"]),
     "flat": lambda p: run("sh", "-c", 'exec makedumpfile -F -l -d 1 "$0" >"$1"', p["elf"],
                           p["flat"]),
     "part1": lambda p: run("makedumpfile", "--split", "-l", "-d", "1", p["elf"], p["part1"],
@@ -232,6 +314,8 @@ FILES = {
                          run(p["mkpv"], "seal", p["sealed"].with_suffix(".plain"), p["key"],
                              p["sealed"]),
                          p["sealed"].with_suffix(".plain").unlink()),
+    **{"scale" + size: lambda p, size=size: filled_elf(p["scale" + size], SIZES[size], p["elf"])
+       for size in SIZES},
     "sparse": lambda p: sparse_elf(p["sparse"], 1),
     "sparse_note": lambda p: sparse_elf(p["sparse_note"], 1, VMCOREINFO),
     "sparse16": lambda p: sparse_elf(p["sparse16"], 16),
@@ -239,5 +323,5 @@ FILES = {
                                   p["sparse_note"], p["sparse_kdump"]),
 }
 # what a file is made of
-FROM = {"zlib": ("elf",), "flat": ("elf",), "part1": ("elf",), "part2": ("part1",),
-        "sealed": ("key",), "sparse_kdump": ("sparse_note",)}
+FROM = {"zlib": ("elf",), "elf31": ("elf",), "zlib31": ("elf",), "flat": ("elf",), "part1": ("elf",), "part2": ("part1",),
+        **{"scale" + size: ("elf",) for size in SIZES}, "sealed": ("key",), "sparse_kdump": ("sparse_note",)}

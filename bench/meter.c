@@ -54,13 +54,13 @@ static double user_seconds(void)
 }
 
 /* What was begun when */
-struct span {
+struct times {
 	double wall, cpu, user;
 };
 
-static struct span span_begin(void)
+static struct times times_begin(void)
 {
-	return (struct span){ seconds(CLOCK_MONOTONIC), seconds(CLOCK_PROCESS_CPUTIME_ID),
+	return (struct times){ seconds(CLOCK_MONOTONIC), seconds(CLOCK_PROCESS_CPUTIME_ID),
 			      user_seconds() };
 }
 
@@ -70,7 +70,7 @@ static double per(double units, double seconds_taken)
 	return seconds_taken > 0 ? units / seconds_taken : 0;
 }
 
-static void span_end(const struct span *from, double units)
+static void times_end(const struct times *from, double units)
 {
 	const double wall = seconds(CLOCK_MONOTONIC) - from->wall;
 	const double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - from->cpu;
@@ -88,7 +88,7 @@ static void meter_plan(const char *path)
 	enum { TIMES = 10 };
 	struct gdump *g;
 	struct gdump_plan *plan;
-	struct span span;
+	struct times began;
 	double pages = 0;
 
 	must(gdump_open(path, &opt, &g));
@@ -98,13 +98,13 @@ static void meter_plan(const char *path)
 		exit(1);
 	}
 	gdump_plan_destroy(plan);
-	span = span_begin();
+	began = times_begin();
 	for (int i = 0; i < TIMES; i++) {
 		must(gdump_plan_create(g, LEVEL, &plan));
 		pages += (double)gdump_info(g)->num_pages;
 		gdump_plan_destroy(plan);
 	}
-	span_end(&span, pages);
+	times_end(&began, pages);
 	gdump_close(g);
 }
 
@@ -115,13 +115,13 @@ static void meter_decrypt(const char *path, const char *key)
 	struct gdump_protection protection = { .size = sizeof(protection) };
 	unsigned char *buf = malloc(READ_BYTES);
 	struct gdump *g;
-	struct span span;
+	struct times began;
 
 	must(gdump_open(path, &opt, &g));
 	must(gdump_protection(g, &protection));
 	if (!buf)
 		exit(1);
-	span = span_begin();
+	began = times_begin();
 	for (size_t i = 0; i < gdump_info(g)->num_ranges; i++) {
 		const struct gdump_range *r = &gdump_info(g)->ranges[i];
 
@@ -129,7 +129,7 @@ static void meter_decrypt(const char *path, const char *key)
 			must(gdump_read(g, r->start + off, buf,
 					(size_t)MIN(r->size - off, READ_BYTES)));
 	}
-	span_end(&span, (double)protection.encrypted * PAGE / (1 << 20));
+	times_end(&began, (double)protection.encrypted * PAGE / (1 << 20));
 	gdump_close(g);
 	free(buf);
 }
@@ -164,10 +164,9 @@ static void idle_close(struct source *s)
 	(void)s;
 }
 
-static struct gdump_error *null_batch(struct writer *w, struct batch *b)
+static void null_place(struct writer *w, struct batch *b)
 {
 	(void)w, (void)b;
-	return NULL;
 }
 
 static struct gdump_error *null_store(struct writer *w, const struct batch *b)
@@ -181,7 +180,7 @@ static void meter_pipeline(unsigned int threads, unsigned int microseconds)
 	static const struct source_ops ops = {
 		.name = "idle", .read = idle_read, .scan = idle_scan, .close = idle_close,
 	};
-	static const struct writer_ops writer_ops = { .place = null_batch, .store = null_store };
+	static const struct writer_ops writer_ops = { .place = null_place, .store = null_store };
 	/* some seconds' work */
 	const uint64_t pages = microseconds ? (uint64_t)threads * 128 * 500 : 64u << 20;
 	const struct pipeline_options opt = { .threads = threads };
@@ -189,7 +188,7 @@ static void meter_pipeline(unsigned int threads, unsigned int microseconds)
 	struct writer w = { .ops = &writer_ops };
 	struct gdump_result result = { 0 };
 	struct gdump_plan *plan;
-	struct span span;
+	struct times began;
 
 	prctl(PR_SET_TIMERSLACK, 1);
 	source_init(&s.source, &ops);
@@ -197,9 +196,9 @@ static void meter_pipeline(unsigned int threads, unsigned int microseconds)
 	must(image_add_range(&s.source.image, 0, pages * PAGE, GDUMP_RANGE_RAM));
 	must(image_seal(&s.source.image));
 	must(plan_create(&s.source, &plan));
-	span = span_begin();
+	began = times_begin();
 	must(pipeline_run(&s.source, plan, &w, &opt, &result));
-	span_end(&span, (double)result.pages);
+	times_end(&began, (double)result.pages);
 	gdump_plan_destroy(plan);
 	source_close(&s.source);
 }

@@ -9,10 +9,11 @@ import statistics
 import time
 from xml.sax.saxutils import escape
 
-from cases import MEASURES, TARGETS
+from cases import MEASURES, SIZES, TARGETS, THREADS
 
 COLUMNS = (     # of the table of medians: title, key, format
-    ("wall s", "wall", "%.3f"), ("CPU s", "cpu", "%.2f"), ("+sync s", "sync", "%.2f"),
+    ("wall s", "wall", "%.3f"), ("CPU s", "cpu", "%.2f"), ("CPU s/GiB", "cpu_gib", "%.3f"),
+    ("+sync s", "sync", "%.2f"),
     ("paused ms", "paused_ms", "%.1f"), ("RSS MiB", "rss_mib", "%.0f"), ("bytes", "bytes", "%d"),
     ("on disk", "allocated", "%d"), ("rate", "rate", "%.0f"),
 )
@@ -72,6 +73,7 @@ def write(result, build):
     new.write_text(json.dumps(result, indent=1) + "\n")
     new.rename(build / "bench.json")
     (build / "bench.svg").write_text(plot(result["rows"]))
+    (build / "bench-scale.svg").write_text(plot_scale(result["medians"]))
     print_tables(result)
     return result["rows"]
 
@@ -148,3 +150,36 @@ def goal(row):
     """1: as good as the target; 2: twice as good."""
     ratio, target = max(row["ratio"], 1e-3), row["target"]
     return ratio / target if MEASURES[row["what"]].at_least else target / ratio
+
+
+def plot_scale(found):
+    """Wall and CPU seconds per GiB, over the size and over the number of threads."""
+    charts = (("memory", list(SIZES), list(SIZES)),
+              ("threads for 1 GiB", [str(n) for n in THREADS], ["1g-%d" % n for n in THREADS]))
+    width, height, left, top = 420, 260, 50, 40
+    svg = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" '
+           'font-family="sans-serif" font-size="12">' % (2 * width, height),
+           '<rect width="100%" height="100%" fill="#fff"/>']
+    most = max([found["scale/" + name]["cpu_gib"] for _, _, names in charts for name in names
+                if "scale/" + name in found], default=0)
+    if not most:
+        return ""
+    for i, (title, labels, names) in enumerate(charts):
+        x = [width * i + left + j * (width - 2 * left) / (len(names) - 1) for j in range(len(names))]
+        floor = height - top
+        svg.append('<text x="%d" y="16">seconds per GiB, over %s</text>' % (x[0], escape(title)))
+        svg.append('<line x1="%d" x2="%d" y1="%d" y2="%d" stroke="#000"/>' % (
+            x[0], x[-1], floor, floor))
+        for at, label in zip(x, labels):
+            svg.append('<text x="%.1f" y="%d" text-anchor="middle">%s</text>' % (
+                at, floor + 18, label))
+        for key, color, text in (("cpu_gib", "#d9664a", "CPU"), ("wall_gib", "#4a90d9", "wall")):
+            points = [(at, floor - found["scale/" + name][key] / most * (floor - top),
+                       found["scale/" + name][key])
+                      for at, name in zip(x, names) if "scale/" + name in found]
+            svg.append('<polyline fill="none" stroke="%s" points="%s"/>' % (
+                color, " ".join("%.1f,%.1f" % (at, y) for at, y, _ in points)))
+            for at, y, value in points:
+                svg.append('<text x="%.1f" y="%.1f" text-anchor="middle" fill="%s">%s%.3g</text>' % (
+                    at, y - 5, color, text + " " if at == x[0] else "", value))
+    return "\n".join(svg) + "\n</svg>\n"
