@@ -29,8 +29,9 @@ def makedumpfile(infile, *options):
 
 
 def limit(codec, level=1, infile="{elf}", was="-"):
-    """The codec alone on the pages of a file, whose pages codec @was has compressed, and a bare
-    copy of what it makes."""
+    """The codec alone on the pages of a file, which codec @was has compressed, and a bare copy of
+    what it makes.  "=" only checks them.
+    """
     return Thing("limit", ("pages", was, codec, str(level), infile, "{out}"))
 
 
@@ -96,10 +97,10 @@ CONVERSIONS = {
     "limit-zlib": limit("zlib"),
     "limit-lzo": needing("lzo", limit("lzo")),
     "limit-31": limit("zlib", infile="{elf31}"),
-    "limit-refilter": bare_copy("{zlib31}"),
+    "limit-refilter": limit("=", infile="{elf31}", was="zlib"),
     "limit-recode": needing("lzo", limit("lzo", was="zlib")),
     "limit-flat": bare_copy("{flat}"),
-    "limit-copy": bare_copy("{zlib}"),
+    "limit-copy": limit("=", was="zlib"),
 }
 # Cost grows as the work: so much memory, and so many threads; the last is sparse
 SIZES = {"256m": 0.25, "1g": 1, "4g": 4, "16g": 16}
@@ -301,8 +302,6 @@ FILES = {
                           p["zlib"]),
     "elf31": lambda p: run(p["program"], "convert", "--quiet", "-E", "-d", "31", p["elf"],
                            p["elf31"]),
-    "zlib31": lambda p: run(p["program"], "convert", "--quiet", "-c", "-d", "31", p["elf"],
-                            p["zlib31"]),
     "flat": lambda p: run("sh", "-c", 'exec makedumpfile -F -l -d 1 "$0" >"$1"', p["elf"],
                           p["flat"]),
     "part1": lambda p: run("makedumpfile", "--split", "-l", "-d", "1", p["elf"], p["part1"],
@@ -323,5 +322,5 @@ FILES = {
                                   p["sparse_note"], p["sparse_kdump"]),
 }
 # what a file is made of
-FROM = {"zlib": ("elf",), "elf31": ("elf",), "zlib31": ("elf",), "flat": ("elf",), "part1": ("elf",), "part2": ("part1",),
+FROM = {"zlib": ("elf",), "elf31": ("elf",), "flat": ("elf",), "part1": ("elf",), "part2": ("part1",),
         **{"scale" + size: ("elf",) for size in SIZES}, "sealed": ("key",), "sparse_kdump": ("sparse_note",)}

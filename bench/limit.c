@@ -7,7 +7,7 @@
  *         the codecs alone, on the pages of the dump FILE, with a thread on each CPU: each page
  *         that is not zero, as FROM has compressed it, is decompressed and compressed by TO;
  *         and a bare copy of the bytes that this makes to OUT, with fsync().  "-" for FROM or
- *         TO: no such codec.
+ *         TO: no such codec; "=" for TO: what FROM has compressed is only checked, and kept.
  *     limit copy FILE OUT
  *         a bare copy of FILE's bytes, without its holes, with fsync()
  *
@@ -33,6 +33,7 @@ enum { PAGE = 4096, BATCH = 128, COPY_BYTES = 1 << 20 };
 struct pages {
 	struct gdump *g;
 	const struct codec *from, *to;
+	bool keep;
 	int level;
 	const struct gdump_range *range;        /* its pages are the work now  */
 	uint64_t cpu_ns;
@@ -76,7 +77,7 @@ static const struct codec *find_codec(const char *name)
 {
 	const struct codec *codec = codec_find(name);
 
-	if (!strcmp(name, "-"))
+	if (!strcmp(name, "-") || !strcmp(name, "="))
 		return NULL;
 	if (codec && codec->compress_open)
 		return codec;
@@ -115,7 +116,7 @@ static void worker_close(struct worker *w)
 static size_t worker_recompress(struct worker *w, const unsigned char *page, size_t packed)
 {
 	const struct pages *p = w->pages;
-	size_t len = 0;
+	size_t len = p->keep ? packed : 0;
 
 	if (packed) {
 		if (!p->from->decompress(w->decompress_from, w->page, PAGE, w->packed, packed))
@@ -251,7 +252,8 @@ static void limit_pages(const char *from, const char *to, const char *level, con
 			const char *out)
 {
 	const struct gdump_open_options opt = { .size = sizeof(opt) };
-	struct pages p = { .from = find_codec(from), .to = find_codec(to), .level = atoi(level) };
+	struct pages p = { .from = find_codec(from), .to = find_codec(to),
+			   .keep = !strcmp(to, "="), .level = atoi(level) };
 	struct spent spent;
 
 	must(gdump_open(path, &opt, &p.g));
