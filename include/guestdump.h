@@ -835,6 +835,29 @@ GDUMP_MUST_CHECK GDUMP_NONNULL(1)
 struct gdump_error *gdump_verify(struct gdump *g,
 				 const struct gdump_write_options *opt);
 
+/* Views ------------------------------------------------------------------- */
+
+/* The ELF file that gdump_write() would make of an image, with all pages and without a checksum;
+ * none of it is stored anywhere.  Of a running guest, it shows memory as it is when it is read.
+ */
+struct gdump_view;
+
+/* Lay out the file.  What contradicts the checksum of a dump cannot be read from now on.  @g is not
+ * written or closed before the view.  GDUMP_ERR_NOKEY or GDUMP_ERR_PROTECTED: memory is encrypted.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 2)
+struct gdump_error *gdump_view_open(struct gdump *g, struct gdump_view **ret);
+/* @v may be NULL. */
+void gdump_view_close(struct gdump_view *v);
+/* In bytes */
+GDUMP_NONNULL(1)
+uint64_t gdump_view_size(const struct gdump_view *v);
+/* Copy @len bytes from offset @off on to @buf, from any thread.  On an error, @buf is undefined:
+ * GDUMP_ERR_NODATA if they exceed the file.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
+struct gdump_error *gdump_view_read(struct gdump_view *v, uint64_t off, void *buf, size_t len);
+
 /* Jobs -------------------------------------------------------------------- */
 
 /* A gdump_write() on a thread of its own. */

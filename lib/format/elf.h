@@ -8,6 +8,7 @@
 #include "elf_header.h"
 #include "file_proof.h"
 #include "format.h"
+#include "pieces.h"
 
 /* If @inner, the source of file @in with headers @h, is of a protected guest, put another
  * one around it that can decrypt; else @ret is @inner.  On error @inner is still the
@@ -22,3 +23,5 @@ MUST_CHECK struct gdump_error *elf_sections_name(struct bytes *in, const struct 
 
 bool elf_takes_trailer(const struct image *image);
 struct gdump_error *elf_create(const struct write_spec *spec, struct writer **ret);
+/* Where a writer of elf_create() has memory in the file: ascending by address and by offset. */
+const struct pieces *elf_pieces(const struct writer *writer);

@@ -39,7 +39,6 @@
 #include "../util/bisect.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
-#include "pieces.h"
 
 enum {
 	IMAGE_ALIGN = 2 << 20,
@@ -515,6 +514,11 @@ static void elf_close(struct writer *writer)
 	free(w->loads);
 	free(w->maps);
 	free(w);
+}
+
+const struct pieces *elf_pieces(const struct writer *writer)
+{
+	return &((const struct elf_writer *)writer)->pieces;
 }
 
 static const struct writer_ops elf_writer_ops = {

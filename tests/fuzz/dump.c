@@ -211,6 +211,59 @@ static void copy(struct gdump *g, const struct gdump_plan *plan, const struct ki
 	unlink(out_path());
 }
 
+static void read_view(struct gdump_view *v)
+{
+	static unsigned char buf[65536];
+	const uint64_t size = gdump_view_size(v), step = size / MAX_READS + 1;
+
+	for (uint64_t off = 0; off < size; off += step) {
+		const size_t len = (size_t)MIN(size - off, sizeof(buf));
+
+		if (is_good(gdump_view_read(v, off, buf, len)))
+			fuzz_look(buf, len);
+	}
+	if (is_good(gdump_view_read(v, size, buf, 1)))
+		fuzz_die("a view of %ju bytes can be read past its end", (uintmax_t)size);
+}
+
+/* The bytes that gdump_write() makes, which it is given without a plan, are those of a view. */
+static void compare_view(struct gdump *g, struct gdump_view *v)
+{
+	struct gdump_result result = { .size = sizeof(result) };
+	const struct gdump_write_options opt = {
+		.size = sizeof(opt), .threads = 1, .force = true, .format = "elf", .no_checksum = true,
+		.result = &result,
+	};
+	static unsigned char a[65536], b[65536];
+	const bool good = is_good(gdump_write(g, NULL, out_path(), &opt)) && !result.unreadable;
+	const int fd = good ? open(out_path(), O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t len;
+
+	for (uint64_t off = 0; fd >= 0 && off < MAX_REREAD; off += (uint64_t)len) {
+		len = pread(fd, a, sizeof(a), (off_t)off);
+		if (len <= 0)
+			break;
+		if (!is_good(gdump_view_read(v, off, b, (size_t)len)) || memcmp(a, b, (size_t)len))
+			fuzz_die("a view differs from the file at offset %ju", (uintmax_t)off);
+	}
+	if (fd >= 0)
+		close(fd);
+	gdump_result_deinit(&result);
+	unlink(out_path());
+}
+
+static void look_at_view(struct gdump *g, bool compare)
+{
+	struct gdump_view *v;
+
+	if (!is_good(gdump_view_open(g, &v)))
+		return;
+	read_view(v);
+	if (compare)
+		compare_view(g, v);
+	gdump_view_close(v);
+}
+
 /* Which of the formats is told by the size, so that it stays with the input. */
 static void use(struct gdump *g, size_t size)
 {
@@ -229,6 +282,7 @@ static void use(struct gdump *g, size_t size)
 	if (!is_good(gdump_plan_create(g, size % 3 ? 31 : 0, &plan)))
 		plan = NULL;
 	is_good(gdump_verify(g, &opt));
+	look_at_view(g, size % 5 == 0);
 	if (!is_high(g) || (size % 16 && !kind->flatten))
 		copy(g, plan, kind, size % 16);
 	gdump_plan_destroy(plan);

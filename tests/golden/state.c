@@ -3,6 +3,7 @@
 /*
  * state [--range START:SIZE@OFFSET]... DUMP... - print all that the library finds in a
  * dump, as mkdump --expect does
+ * state --view DUMP... - print the bytes of its view
  *
  * Through guestdump.h only.
  */
@@ -148,13 +149,61 @@ static struct gdump_extent extent_of(const char *text)
 	return p;
 }
 
+/* In pieces that end anywhere, the last one first, to check that each stands alone */
+static struct gdump_error *read_view(struct gdump_view *v, unsigned char *buf)
+{
+	enum { PIECE = 70001 };
+	const uint64_t size = gdump_view_size(v);
+	struct gdump_error *err = gdump_view_read(v, size, buf, 1);
+
+	if (!err) {
+		fprintf(stderr, "the view can be read past its end\n");
+		exit(1);
+	}
+	gdump_error_destroy(err);
+	err = NULL;
+	for (uint64_t end = size, n; !err && end; end -= n) {
+		n = end % PIECE ? end % PIECE : PIECE;
+		err = gdump_view_read(v, end - n, buf + (end - n), (size_t)n);
+	}
+	return err;
+}
+
+static int print_view(struct gdump *g)
+{
+	struct gdump_view *v = NULL;
+	struct gdump_error *err = gdump_view_open(g, &v);
+	unsigned char *buf = err ? NULL : malloc((size_t)gdump_view_size(v) + 1);
+	int status = 1;
+
+	if (!err && buf)
+		err = read_view(v, buf);
+	if (err)
+		status = fail(err);
+	else if (buf)
+		status = fwrite(buf, 1, (size_t)gdump_view_size(v), stdout) != gdump_view_size(v);
+	gdump_view_close(v);
+	free(buf);
+	return status;
+}
+
+static int print_state(struct gdump *g)
+{
+	print_machine(gdump_info(g));
+	print_lists(gdump_info(g));
+	print_registers(g, gdump_info(g));
+	print_memory(g, gdump_info(g));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	const bool view = argc > 1 && !strcmp(argv[1], "--view");
 	struct gdump_extent extents[64];
 	struct gdump_open_options opt = { .size = sizeof(opt), .extents = extents };
 	struct gdump_error *err;
 	struct gdump *g;
-	int i = 1;
+	int i = view ? 2 : 1, status;
 
 	for (; i + 1 < argc && opt.num_extents < 64 && !strcmp(argv[i], "--range"); i += 2)
 		extents[opt.num_extents++] = extent_of(argv[i + 1]);
@@ -165,10 +214,7 @@ int main(int argc, char **argv)
 	err = gdump_open(argv[i], &opt, &g);
 	if (err)
 		return fail(err);
-	print_machine(gdump_info(g));
-	print_lists(gdump_info(g));
-	print_registers(g, gdump_info(g));
-	print_memory(g, gdump_info(g));
+	status = view ? print_view(g) : print_state(g);
 	gdump_close(g);
-	return 0;
+	return status;
 }
