@@ -51,6 +51,18 @@ test_file_size() {
 		grep -q "cannot write .*: File too large" err || fail "$options: $(cat err)"
 		rm -f big*
 	done
+	# what is there, and what is not
+	for options in "" -E "-f raw"; do
+		# shellcheck disable=SC2086 # options
+		(ulimit -f 1500; fails_with 3 "$GUESTDUMP" convert $options -j 1 "${raw[@]}" raw big 2>err) || exit
+		read -r there missing < <(sed -n 's/.*big.incomplete contains \([0-9]*\) of 1024 pages; the other \([0-9]*\) are .*/\1 \2/p' err)
+		[ "${there:-0}" -gt 0 ] && [ $((there + missing)) = 1024 ] || fail "$options: no counts: $(cat err)"
+		case $options in
+		"") grep -q ' are missing$' err || fail "$(cat err)" ;;
+		*) grep -q ' are zero there$' err || fail "$options: $(cat err)" ;;
+		esac
+		rm -f big*
+	done
 	# the next level is tried, as on a full disk
 	head -c 2M /dev/zero >zero
 	cat zero raw >both

@@ -44,6 +44,7 @@ static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned
 		return err;
 	say_plan(g, plan, level);
 	c->unfiltered = plan_is_unfiltered(plan, level);
+	c->planned = gdump_plan_kept(plan);
 	err = (c->args->detach ? detach_write : gdump_write)(g, plan, c->to, &c->args->write);
 	gdump_plan_destroy(plan);
 	return err;

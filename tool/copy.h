@@ -13,6 +13,7 @@ struct copy {
 	const char *to;                 /* NULL: a dry run without OUTPUT       */
 	char *absolute;                 /* OUTPUT, for a job                    */
 	struct gdump_result result;
+	uint64_t planned;               /* pages that the output is to have     */
 	uint64_t paused_us;
 	bool resumed_early;                    /* the guest was resumed to stop us     */
 	bool look_first;                /* something is to be found out before the pause */

@@ -153,16 +153,17 @@ int copy_report_success(const struct copy *c, const struct gdump_info *info)
 
 static void say_partial(const struct copy *c)
 {
+	const struct gdump_result *r = &c->result;
 	const unsigned int split = c->args->write.split;
-	const char *partial = c->result.partial_path;
+	const uint64_t other = c->planned > r->pages ? c->planned - r->pages : 0;
+	const char *others = r->lost_are_zero ? "zero there" : "missing";
 
 	if (split > 1)
-		say("%s to %s-%u.incomplete contain the %s written so far, and are marked as incomplete",
-		    partial, c->to, split, pages_text(c->result.pages).text);
+		say("%s to %s-%u.incomplete contain %" PRIu64 " of %s; the other %" PRIu64 " are %s",
+		    r->partial_path, c->to, split, r->pages, pages_text(c->planned).text, other, others);
 	else
-		say("%s contains the %s written so far%s, and is marked as incomplete", partial,
-		    pages_text(c->result.pages).text,
-		    c->result.lost_are_zero ? ", all others that it seems to have are zero" : "");
+		say("%s contains %" PRIu64 " of %s; the other %" PRIu64 " are %s", r->partial_path, r->pages,
+		    pages_text(c->planned).text, other, others);
 }
 
 int copy_report_failure(const struct copy *c, struct gdump_error *err)
