@@ -110,6 +110,13 @@ struct gdump_error *gdump_read(struct gdump *g, uint64_t paddr, void *buf, size_
 	return error_prefix(err, "%s", g->where);
 }
 
+/* Before much of memory is read: what does not fit the checksum of a file cannot be read from now on. */
+static struct gdump_error *api_prepare(struct source *s)
+{
+	damage_guard(s);
+	return source_usable(s);
+}
+
 /* There is no VMCOREINFO: without a log, say what there is in memory. */
 static struct gdump_error *api_early_log(struct source *s, gdump_log_fn *fn, void *arg)
 {
@@ -130,7 +137,7 @@ static struct gdump_error *api_early_log(struct source *s, gdump_log_fn *fn, voi
 
 struct gdump_error *gdump_log(struct gdump *g, gdump_log_fn *fn, void *arg)
 {
-	struct gdump_error *err = source_usable(g->source);
+	struct gdump_error *err = api_prepare(g->source);
 
 	if (!err && g->source->image.vmcoreinfo)
 		err = printk_read(g->source, fn, arg);
@@ -201,7 +208,7 @@ struct gdump_error *gdump_stacks(struct gdump *g, const struct gdump_stacks_opti
 		err = error_new(GDUMP_ERR_USAGE, "gdump_stacks_options.which: %d is not valid",
 				taken.which);
 	if (!err)
-		err = source_usable(g->source);
+		err = api_prepare(g->source);
 	if (!err)
 		err = stacks_read(g->source, &taken, fn, arg);
 	return error_prefix(err, "%s", g->where);
@@ -216,7 +223,7 @@ struct gdump_error *gdump_report(struct gdump *g, const struct gdump_report_opti
 					    "gdump_report_options");
 
 	if (!err)
-		err = source_usable(g->source);
+		err = api_prepare(g->source);
 	if (!err)
 		err = report_read(g->source, &taken, ret);
 	return error_prefix(err, "%s", g->where);

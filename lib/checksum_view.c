@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 #include "checksum_view.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -18,6 +19,7 @@ struct checksum_view {
 	struct bytes bytes;
 	struct bytes *inner;
 	struct checksum_list list;
+	pthread_mutex_t loading;
 	atomic_bool enforced;           /* the list is loaded                   */
 	_Atomic unsigned char *state;   /* of each region                       */
 };
@@ -142,6 +144,7 @@ static void checksum_view_close(struct bytes *b)
 	struct checksum_view *v = (struct checksum_view *)b;
 
 	bytes_close(v->inner);
+	pthread_mutex_destroy(&v->loading);
 	free(v->list.crcs);
 	free(v->state);
 	free(v);
@@ -179,6 +182,7 @@ struct gdump_error *checksum_view_open(struct bytes *inner, struct bytes **ret)
 	v->bytes.map = NULL;
 	v->inner = inner;
 	v->list = list;
+	pthread_mutex_init(&v->loading, NULL);
 	*ret = &v->bytes;
 	return NULL;
 }
@@ -220,8 +224,10 @@ struct gdump_error *checksum_view_enforce(struct bytes *b, struct spans *broken,
 	if (b->ops != &checksum_view_ops)
 		return checksum_list_find(&list, b, ret);
 	*ret = true;
+	pthread_mutex_lock(&v->loading);
 	if (!v->list.crcs)
 		err = checksum_list_load(&v->list, v->inner);
+	pthread_mutex_unlock(&v->loading);
 	if (err)
 		return err;
 	v->enforced = true;

@@ -20,7 +20,7 @@ MUST_CHECK struct gdump_error *checksum_view_open(struct bytes *inner, struct by
 struct bytes *checksum_view_plain(struct bytes *b);
 /* Compare what is read from now on.  What was read before is compared now: @broken, which is
  * sorted, are its bytes that do not fit; there are some only with an error.  @ret: whether @b has
- * a checksum.  Called by one thread; others may read meanwhile.
+ * a checksum.  May be called by several threads; others may read meanwhile.
  */
 MUST_CHECK struct gdump_error *checksum_view_enforce(struct bytes *b, struct spans *broken,
 						     bool *ret);

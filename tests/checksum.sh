@@ -196,3 +196,36 @@ grep -q 'bare has no checksum' out || fail "$(cat out)"
 convert -f lime lime
 verify lime
 grep -q 'no checksum' out || fail "$(cat out)"
+
+# what reads memory to show it compares it as well: a kernel's log, on pages of its own
+python3 - <<'PY'
+import struct
+text = ("SYMBOL(swapper_pg_dir)=ffffffff80001000\nNUMBER(phys_base)=0\nPAGESIZE=4096\nOSRELEASE=4.19.0\n"
+        "SYMBOL(log_buf)=ffffffff80007000\nSYMBOL(log_buf_len)=ffffffff80007008\n"
+        "SYMBOL(log_first_idx)=ffffffff8000700c\nSYMBOL(log_next_idx)=ffffffff80007010\n"
+        "SIZE(printk_log)=16\nOFFSET(printk_log.ts_nsec)=0\nOFFSET(printk_log.len)=8\n"
+        "OFFSET(printk_log.text_len)=10\n").encode()
+note = struct.pack("<III", 11, len(text), 0) + b"VMCOREINFO\0\0" + text.ljust(-(-len(text) // 4) * 4, b"\0")
+memory = bytearray(1 << 20)
+for table, index, entry in (0x1000, 511, 0x2001), (0x2000, 510, 0x3001), (0x3000, 0, 0x4001):
+    struct.pack_into("<Q", memory, table + 8 * index, entry)
+for page in range(256):
+    struct.pack_into("<Q", memory, 0x4000 + 8 * page, page << 12 | 1)
+record = struct.pack("<QHHHBB", 1000, 48, 30, 0, 0, 6 << 5) + b"a line of the log as it was .."
+struct.pack_into("<QIII", memory, 0x7000, 0xffffffff80008000, 4096, 0, 48)
+memory[0x8000:0x8000 + len(record)] = record
+head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 4, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+head += struct.pack("<IIQQQQQQ", 4, 0, 176, 0, 0, len(note), len(note), 0)
+head += struct.pack("<IIQQQQQQ", 1, 7, 8192, 0, 0, len(memory), len(memory), 0)
+open("kernel", "wb").write((head + note).ljust(8192, b"\0") + memory)
+PY
+"$GUESTDUMP" convert -q -f elf kernel kernel.elf
+"$GUESTDUMP" dmesg kernel.elf | grep -q 'a line of the log as it was' || fail "no log"
+place=$(grep -abo 'as it was' kernel.elf | cut -d: -f1)
+printf 'was it' | dd of=kernel.elf bs=1 seek="$place" conv=notrunc status=none
+fails_with 1 "$GUESTDUMP" dmesg kernel.elf >out 2>err
+grep -q "checksum mismatch in bytes" err || fail "a line that was changed: $(cat err out)"
+! grep -q "was it" out || fail "a line that was changed is shown: $(cat out)"
+"$GUESTDUMP" convert -q -f elf --no-checksum --force kernel kernel.elf
+printf 'was it' | dd of=kernel.elf bs=1 seek="$(grep -abo 'as it was' kernel.elf | cut -d: -f1)" conv=notrunc status=none
+"$GUESTDUMP" dmesg kernel.elf | grep -q 'was it' || fail "without a checksum nobody knows"
