@@ -26,6 +26,7 @@ enum {
 	MAX_SYMBOLS = 64 << 20,         /* bytes, of all modules together       */
 	LAST_STRING = 512,              /* no name is longer                    */
 	MAX_TEXT = 1 << 30,
+	MAX_TYPES = 64 << 20,           /* bytes                                */
 };
 
 /* An area of a module: member @area of struct module, with its members */
@@ -269,4 +270,23 @@ const struct module *modules_variable_at(const struct modules *m, uint64_t vaddr
 		return &m->list[i];
 	}
 	return NULL;
+}
+
+bool module_read_types(struct kernel *k, const struct module *m, struct btf *ret)
+{
+	const bool big = k->source->image.big;
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	CLEANUP_FREE void *data = NULL;
+	uint64_t vaddr, len;
+
+	if (!kernel_member(k, m->vaddr, "module", "btf_data", &vaddr) || !vaddr ||
+	    !kernel_member(k, m->vaddr, "module", "btf_data_size", &len) || !len || len > MAX_TYPES)
+		return false;
+	data = malloc((size_t)len);
+	if (!data)
+		return false;
+	err = walker_read(&k->walker, vaddr, data, (size_t)len);
+	if (!err)
+		err = btf_take(TAKE_PTR(data), (size_t)len, big, k->source->image.is64, &k->btf, ret);
+	return !err;
 }

@@ -37,3 +37,7 @@ const struct module *modules_at(const struct modules *m, uint64_t vaddr, uint64_
  * NULL: none has.
  */
 const struct module *modules_variable_at(const struct modules *m, uint64_t vaddr, const char **name);
+/* Read the types that a module has with it, whose base is @k's; false: it has none.  The caller
+ * frees @ret with btf_deinit().
+ */
+bool module_read_types(struct kernel *k, const struct module *m, struct btf *ret);

@@ -290,6 +290,32 @@ static void blocked_judge(struct blocked *b)
 		      report_task_at(b->report, longest->wait.owner));
 }
 
+/* Tasks that wait for an NFS server: for the one of the longest wait */
+static void blocked_judge_nfs(struct blocked *b)
+{
+	char server[LOCK_NAME], name[LOCK_NAME];
+	const struct blocked_task *longest = NULL;
+	size_t num = 0;
+
+	for (size_t i = 0; i < b->num; i++) {
+		const struct blocked_task *t = &b->list[i];
+
+		if (t->ns <= blocked_long_ns || t->wait.kind != WAIT_NFS ||
+		    !lock_describe(b->report, &t->wait, longest ? name : server) ||
+		    (longest && strcmp(name, server)))
+			continue;
+		longest = longest ? longest : t;
+		num++;
+	}
+	if (!longest)
+		return;
+	blocked_prove(b, report_verdict(b->report, VERDICT_NFS,
+					"%zu task%s for the NFS server %s, the longest for %llu s", num,
+					num == 1 ? " waits" : "s wait", server,
+					(unsigned long long)(longest->ns / 1000000000)),
+		      longest, NULL);
+}
+
 static struct gdump_error *blocked_open(struct blocked *b, struct report *r)
 {
 	*b = (struct blocked){ .report = r };
@@ -309,6 +335,7 @@ static struct gdump_error *blocked_collect(struct report *r, struct gdump_fact *
 			blocked_add(&b, &b.list[i], to);
 		blocked_add_holders(&b, to);
 		blocked_judge(&b);
+		blocked_judge_nfs(&b);
 		err = blocked_judge_circles(&b);
 	}
 	waits_destroy(b.waits);

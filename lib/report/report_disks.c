@@ -3,8 +3,7 @@
 /*
  * report_disks.c - block devices, and the requests that they have not answered
  *
- * Each block device has an inode in the file system "bdev".  A request that is with a driver has
- * a tag; rqs[tag] may point to an old request, so the request itself must have that tag, be of
+ * A request that is with a driver has a tag; rqs[tag] may point to an old request, so the request itself must have that tag, be of
  * this queue and not be idle.  A device without tags, such as one of the device mapper, counts
  * its requests on each CPU.
  *
@@ -12,13 +11,15 @@
  */
 #include <stdlib.h>
 
-#include "../kernel/list_walk.h"
 #include "../kernel/state.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "block_device.h"
 #include "report.h"
 
-enum { MAX_INODES = 100000, MAX_QUEUES = 1024, MAX_TAGS = 65536, SECTOR = 512, DISK_NAME = 32 };
+enum { MAX_QUEUES = 1024, MAX_TAGS = 65536, SECTOR = 512 };
+
+static const uint64_t disk_late_ns = 10000000000;
 
 /* Requests that a device has not answered */
 struct disk_requests {
@@ -104,7 +105,29 @@ static bool disk_read_counts(struct report *r, uint64_t device, struct disk_requ
 	return true;
 }
 
-static void disk_add_requests(struct report *r, uint64_t device, uint64_t disk, struct gdump_fact *to)
+/* In a running guest, a request may end meanwhile, and its tag be of a new one. */
+static bool disk_still_waits(struct report *r, uint64_t queue, uint64_t began)
+{
+	struct disk_requests again = { 0 };
+
+	return disk_read_tags(r, queue, &again) && again.began == began;
+}
+
+static void disk_judge(struct report *r, const char *name, uint64_t queue,
+		       const struct disk_requests *requests, uint64_t oldest_ns)
+{
+	const unsigned long long seconds = oldest_ns / 1000000000;
+
+	if (oldest_ns < disk_late_ns || !disk_still_waits(r, queue, requests->began))
+		return;
+	verdict_evidence(report_verdict(r, VERDICT_DISK,
+					"the disk %s has not answered a request for %llu s", name, seconds),
+			 "%llu request%s in flight, and the oldest began %llu s ago",
+			 (unsigned long long)requests->num, requests->num == 1 ? " is" : "s are", seconds);
+}
+
+static void disk_add_requests(struct report *r, uint64_t device, uint64_t disk, const char *name,
+			      struct gdump_fact *to)
 {
 	struct disk_requests requests = { 0 };
 	uint64_t queue, now;
@@ -113,59 +136,42 @@ static void disk_add_requests(struct report *r, uint64_t device, uint64_t disk, 
 	     !disk_read_tags(r, queue, &requests)) && !disk_read_counts(r, device, &requests))
 		return;
 	fact_number(to, "in_flight", requests.num, GDUMP_UNIT_NONE);
-	if (requests.began && state_monotonic_ns(&r->kernel, &now))
-		fact_number(to, "oldest", now - MIN(requests.began, now), GDUMP_UNIT_NS);
-}
-
-/* 0: it is the disk itself; since Linux 6.10, with flags */
-static bool disk_read_partition(struct report *r, uint64_t device, uint64_t *ret)
-{
-	if (kernel_member(&r->kernel, device, "block_device", "bd_partno", ret))
-		return true;
-	if (!kernel_member(&r->kernel, device, "block_device", "__bd_flags", ret))
-		return false;
-	*ret &= 0xff;
-	return true;
+	if (!requests.began || !state_monotonic_ns(&r->kernel, &now))
+		return;
+	now -= MIN(requests.began, now);
+	fact_number(to, "oldest", now, GDUMP_UNIT_NS);
+	disk_judge(r, name, queue, &requests, now);
 }
 
 /* A device without a medium is left out. */
 static void disk_add(struct report *r, uint64_t device, struct gdump_fact *list)
 {
-	char name[DISK_NAME + 1] = "";
+	char name[DISK_NAME];
 	uint64_t disk, partition, sectors;
 	struct gdump_fact *group;
-	struct btf_field f;
 
 	if (!kernel_member(&r->kernel, device, "block_device", "bd_disk", &disk) || !disk ||
-	    !disk_read_partition(r, device, &partition) || partition ||
+	    !block_device_partition(&r->kernel, device, &partition) || partition ||
 	    !kernel_member(&r->kernel, device, "block_device", "bd_nr_sectors", &sectors) || !sectors ||
-	    !btf_field(&r->kernel.btf, "gendisk", "disk_name", &f) ||
-	    !kernel_string(&r->kernel, disk + f.off, name, MIN((size_t)f.size + 1, sizeof(name))))
+	    !block_device_disk_name(&r->kernel, disk, name))
 		return;
 	group = fact_group(list, "disk");
 	fact_guest_text(group, "name", name, sizeof(name));
 	fact_number(group, "size", sectors * SECTOR, GDUMP_UNIT_BYTES);
-	disk_add_requests(r, device, disk, group);
+	disk_add_requests(r, device, disk, name, group);
 }
 
 static struct gdump_error *disks_collect(struct report *r, struct gdump_fact *to)
 {
-	const uint64_t variable = kernel_symbol(&r->kernel, "blockdev_superblock");
-	const struct btf *btf = &r->kernel.btf;
-	struct btf_field inodes, list, inode, device;
-	struct list_walk walk;
-	uint64_t super, node;
+	struct block_devices devices;
+	uint64_t device;
 
-	if (!variable || !kernel_word(&r->kernel, variable, &super) ||
-	    !btf_field(btf, "super_block", "s_inodes", &inodes) ||
-	    !btf_field(btf, "inode", "i_sb_list", &list) ||
-	    !btf_field(btf, "bdev_inode", "vfs_inode", &inode) ||
-	    !btf_field(btf, "bdev_inode", "bdev", &device))
+	if (!block_devices_begin(&r->kernel, &devices))
 		return NULL;
-	walk = list_walk_begin(&r->kernel, super + inodes.off, MAX_INODES);
-	while (list_walk_next(&walk, &node))
-		disk_add(r, node - list.off - inode.off + device.off, to);
-	return walk.broken ? error_new(GDUMP_ERR_CORRUPT, "the list of block devices breaks off") : NULL;
+	while (block_devices_next(&devices, &device))
+		disk_add(r, device, to);
+	return devices.walk.broken ? error_new(GDUMP_ERR_CORRUPT, "the list of block devices breaks off")
+				   : NULL;
 }
 
 const struct section section_disks = {
@@ -173,6 +179,5 @@ const struct section section_disks = {
 	.is_list = true,
 	.needs_kernel = true,
 	.of_moment = true,
-	.no_verdict = true,
 	.collect = disks_collect,
 };

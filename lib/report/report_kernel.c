@@ -39,17 +39,13 @@ static void kernel_add_taint(struct report *r, struct gdump_fact *to)
 		report_add_taint(to, mask);
 }
 
-/* A string, as far as its page can be read */
 static struct gdump_fact *kernel_add_string(struct report *r, struct gdump_fact *to,
 					    const char *name, uint64_t vaddr)
 {
-	char buf[MAX_COMMAND_LINE] = "";
-	size_t len = 0;
-	uint64_t c;
+	char buf[MAX_COMMAND_LINE];
 
-	while (len < sizeof(buf) - 1 && kernel_uint(&r->kernel, vaddr + len, 1, &c) && c)
-		buf[len++] = (char)c;
-	return len ? fact_guest_text(to, name, buf, len) : NULL;
+	return kernel_string(&r->kernel, vaddr, buf, sizeof(buf)) && *buf
+		       ? fact_guest_text(to, name, buf, sizeof(buf)) : NULL;
 }
 
 static void kernel_add_command_line(struct report *r, struct gdump_fact *to)

@@ -7,7 +7,8 @@
  * stack, mutex_waiter for example, which is in a ring with those of others and a head inside the
  * lock.  It is recognized by its pointer to the task.  Old ones may remain on a stack, so the
  * whole ring is followed, in both directions, to the head, which is on no stack; and the function
- * that waits must be there now.
+ * that waits must be there now.  For what has no lock, wait_entry.c finds the page or the word of
+ * bits.
  *
  * Facts: Linux's kernel/locking/, include/linux/rwsem.h, include/linux/percpu-rwsem.h,
  * include/linux/hung_task.h.
@@ -19,8 +20,10 @@
 
 #include "../util/bisect.h"
 #include "../util/bits.h"
+#include "block_device.h"
+#include "wait_entry.h"
 
-enum { MAX_RING = 4096, MAX_USED = 65536, FLAGS = 7, RT_FLAGS = 3, READER_OWNED = 1 };
+enum { MAX_RING = 4096, FLAGS = 7, RT_FLAGS = 3, READER_OWNED = 1 };
 
 /* Functions in which tasks wait, and the struct that they have on the stack meanwhile */
 static const struct wait_way {
@@ -40,6 +43,8 @@ static const struct wait_way {
 	  "waiters.head", WAIT_PERCPU_WRITE },
 	{ "percpu_rwsem_wait", "wait_queue_entry", "private", "entry", "percpu_rw_semaphore",
 	  "waiters.head", WAIT_PERCPU_READ },
+	{ "__wait_for_common", "swait_queue", "task", "task_list", "completion", "wait.task_list",
+	  WAIT_COMPLETION },
 };
 
 /* Functions that show by themselves what is waited for; the first one that is there counts. */
@@ -75,13 +80,14 @@ static const struct {
 	[WAIT_RT_MUTEX] = { "rt-mutex", "the rt_mutex" },
 	[WAIT_PERCPU_READ] = { "percpu-rwsem-read", "the percpu_rwsem, to read," },
 	[WAIT_PERCPU_WRITE] = { "percpu-rwsem-write", "the percpu_rwsem, to write," },
-	[WAIT_NFS] = { "nfs", "an NFS server" },
+	[WAIT_NFS] = { "nfs", "the NFS server" },
 	[WAIT_FUSE] = { "fuse", "a FUSE server" },
 	[WAIT_USERFAULT] = { "userfaultfd", "a process that handles page faults (userfaultfd)" },
 	[WAIT_JOURNAL] = { "journal", "the journal of a file system" },
 	[WAIT_REQUEST] = { "block-device", "a block device" },
-	[WAIT_PAGE] = { "page", "a page of a file: its lock, or its I/O" },
-	[WAIT_BIT] = { "bit", "a bit: a buffer or an inode" },
+	[WAIT_PAGE] = { "page", "a page's lock or I/O," },
+	[WAIT_BUFFER] = { "buffer", "a block's lock or I/O," },
+	[WAIT_BIT] = { "bit", "a bit," },
 	[WAIT_RCU] = { "rcu", "an RCU grace period" },
 	[WAIT_COMPLETION] = { "completion", "a completion" },
 };
@@ -110,7 +116,7 @@ struct waits {
 	struct wait_stack *stacks;      /* of all tasks, by lo; read when they are needed */
 	bool has_stacks;
 	size_t num_stacks;
-	unsigned char *buf;             /* MAX_USED bytes                       */
+	struct wait_words words;
 };
 
 static int wait_stack_compare(const void *a, const void *b)
@@ -178,8 +184,7 @@ struct gdump_error *waits_create(struct report *r, struct waits **ret)
 	w->report = r;
 	w->kernel = &r->kernel;
 	w->stacks = calloc(r->num_tasks + 1, sizeof(*w->stacks));
-	w->buf = malloc(MAX_USED);
-	if (!w->stacks || !w->buf) {
+	if (!w->stacks || !wait_words_init(&w->words, w->kernel)) {
 		waits_destroy(w);
 		return error_nomem();
 	}
@@ -193,7 +198,7 @@ void waits_destroy(struct waits *w)
 	if (!w)
 		return;
 	free(w->stacks);
-	free(w->buf);
+	wait_words_deinit(&w->words);
 	free(w);
 }
 
@@ -309,43 +314,15 @@ static bool wait_find_head(struct waits *w, uint64_t node, uint64_t *ret)
 	return false;
 }
 
-/* The part of a task's stack that is in use: words at w->buf */
-struct wait_words {
-	uint64_t lo;
-	size_t num;
-	unsigned int size;              /* of a word                            */
-};
-
-static bool wait_read_words(struct waits *w, const struct gdump_task *task,
-			    const struct gdump_stack *stack, struct wait_words *ret)
-{
-	CLEANUP_ERROR struct gdump_error *err = NULL;
-	uint64_t lo, hi;
-
-	if (!stack->num_frames || !stacks_range(w->report->stacks, task, &lo, &hi) ||
-	    stack->frames[0].sp < lo || stack->frames[0].sp >= hi)
-		return false;
-	ret->size = w->kernel->source->image.is64 ? 8 : 4;
-	ret->lo = round_down(stack->frames[0].sp, ret->size);
-	ret->num = (size_t)(MIN(hi - ret->lo, MAX_USED) / ret->size);
-	err = walker_read(&w->kernel->walker, ret->lo, w->buf, ret->num * ret->size);
-	return !err;
-}
-
-static uint64_t wait_word_at(const struct waits *w, const struct wait_words *words, size_t i)
-{
-	return kernel_get(w->kernel, w->buf + i * words->size, words->size);
-}
-
 static bool wait_by_ring(struct waits *w, size_t way, const struct gdump_task *task,
 			 const struct wait_words *words, struct wait *ret)
 {
 	uint64_t head;
 
 	for (size_t i = 0; w->ways[way].good && i < words->num; i++) {
-		const uint64_t waiter = words->lo + i * words->size - w->ways[way].task.off;
+		const uint64_t waiter = wait_words_vaddr(words, i) - w->ways[way].task.off;
 
-		if (wait_word_at(w, words, i) != task->vaddr ||
+		if (wait_words_at(words, i) != task->vaddr ||
 		    !wait_find_head(w, waiter + w->ways[way].node.off, &head))
 			continue;
 		*ret = (struct wait){ wait_ways[way].kind, .lock = head - w->ways[way].head.off };
@@ -365,7 +342,7 @@ static bool wait_by_writer(struct waits *w, const struct gdump_task *task,
 	if (!btf_field(&w->kernel->btf, "percpu_rw_semaphore", "writer.task", &writer))
 		return false;
 	for (size_t i = 0; i < words->num; i++) {
-		const uint64_t lock = wait_word_at(w, words, i);
+		const uint64_t lock = wait_words_at(words, i);
 
 		if (lock % words->size || waits_on_stack(w, lock) ||
 		    !kernel_word(w->kernel, lock + writer.off, &who) || who != task->vaddr)
@@ -376,29 +353,55 @@ static bool wait_by_writer(struct waits *w, const struct gdump_task *task,
 	return false;
 }
 
+static bool wait_read_words(struct waits *w, const struct gdump_task *task,
+			    const struct gdump_stack *stack)
+{
+	uint64_t lo, hi;
+
+	return stack->num_frames && stacks_range(w->report->stacks, task, &lo, &hi) &&
+	       wait_words_read(&w->words, stack->frames[0].sp, lo, hi);
+}
+
 static bool wait_by_stack(struct waits *w, const struct gdump_task *task,
 			  const struct gdump_stack *stack, struct wait *ret)
 {
-	struct wait_words words;
-
-	if (!wait_read_words(w, task, stack, &words))
+	if (!wait_read_words(w, task, stack))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(wait_ways); i++) {
 		if (wait_is_in(stack, wait_ways[i].function) &&
-		    wait_by_ring(w, i, task, &words, ret))
+		    wait_by_ring(w, i, task, &w->words, ret))
 			return true;
 	}
-	return wait_is_in(stack, "percpu_down_write") && wait_by_writer(w, task, &words, ret);
+	return wait_is_in(stack, "percpu_down_write") && wait_by_writer(w, task, &w->words, ret);
+}
+
+/* The state of a buffer, its first member, has the bit. */
+static bool wait_is_of_buffer(struct waits *w, uint64_t buffer)
+{
+	uint64_t device;
+
+	return kernel_member(w->kernel, buffer, "buffer_head", "b_bdev", &device) && device &&
+	       block_device_exists(w->kernel, device);
+}
+
+/* By functions that show it; what it is exactly, by an entry of a wait queue */
+static bool wait_by_function(struct waits *w, const struct gdump_task *task,
+			     const struct gdump_stack *stack, struct wait *ret)
+{
+	for (size_t i = 0; !ret->kind && i < ARRAY_SIZE(wait_functions); i++) {
+		if (wait_is_in(stack, wait_functions[i].function))
+			ret->kind = wait_functions[i].kind;
+	}
+	if (ret->kind && wait_read_words(w, task, stack) &&
+	    wait_entry_find(&w->words, task->vaddr, ret) && ret->kind == WAIT_BIT &&
+	    wait_is_of_buffer(w, ret->lock))
+		ret->kind = WAIT_BUFFER;
+	return ret->kind;
 }
 
 bool wait_find(struct waits *w, const struct gdump_task *task, const struct gdump_stack *stack,
 	       struct wait *ret)
 {
-	if (wait_by_task(w, task, ret) || wait_by_stack(w, task, stack, ret))
-		return true;
-	for (size_t i = 0; !ret->kind && i < ARRAY_SIZE(wait_functions); i++) {
-		if (wait_is_in(stack, wait_functions[i].function))
-			ret->kind = wait_functions[i].kind;
-	}
-	return ret->kind;
+	return wait_by_task(w, task, ret) || wait_by_stack(w, task, stack, ret) ||
+	       wait_by_function(w, task, stack, ret);
 }

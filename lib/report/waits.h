@@ -6,22 +6,7 @@
 #pragma once
 
 #include "report.h"
-
-enum wait_kind {
-	WAIT_NONE,
-	WAIT_MUTEX, WAIT_RWSEM_READ, WAIT_RWSEM_WRITE, WAIT_SEMAPHORE, WAIT_RT_MUTEX,
-	WAIT_PERCPU_READ, WAIT_PERCPU_WRITE,
-	/* without a lock: what the functions on the stack are for */
-	WAIT_NFS, WAIT_FUSE, WAIT_USERFAULT, WAIT_JOURNAL, WAIT_REQUEST, WAIT_PAGE, WAIT_BIT, WAIT_RCU,
-	WAIT_COMPLETION,
-};
-
-struct wait {
-	enum wait_kind kind;
-	uint64_t lock;                  /* its address; 0: there is none, or it is unknown */
-	uint64_t owner;                 /* the task_struct that holds it; 0: unknown */
-	bool owner_may_be_gone;         /* it is the reader that came last      */
-};
+#include "wait_kind.h"
 
 /* Where members are; they are looked up once. */
 struct waits;

@@ -12,6 +12,9 @@
 # test: report-memory 300 memory
 # test: report-frozen 300 frozen
 # test: report-disk 300 disk
+# test: report-request 300 request
+# test: report-locks 300 locks
+# test: report-nfs 300 nfs
 # test: report-soft 300 soft
 # test: report-hard 300 hard
 # test: report-firmware 300 firmware
@@ -160,6 +163,41 @@ case_memory() {
 	grep -A1 '^!!' report.txt | grep -q 'Killed process [0-9]* (tail)' || fail "not the process: $(cat report.txt)"
 }
 
+# waits NAME PATTERN: the blocked task NAME waits for that
+waits() {
+	grep -A1 "^  $1 (" report.txt | grep -qE "^    waits for $2" || fail "$1 does not wait for $2: $(cat report.txt)"
+}
+
+case_locks() {
+	boot
+	guest_console 'echo locks >/proc/hang' >hang.out
+	until_report '^!! [0-9]+ tasks are blocked' 60
+	until_report '^  hang-pc-writer ' 10
+	waits hang-rt-waiter 'the rt_mutex hang_rt_mutex \[hang\], held by hang-rt-holder \([0-9]+\)$'
+	waits hang-rt-holder 'a completion hang_done \[hang\]$'
+	waits hang-down 'the semaphore hang_semaphore \[hang\]$'
+	waits hang-pc-reader 'the percpu_rwsem, to read, hang_written \[hang\]$'
+	waits hang-pc-writer 'the percpu_rwsem, to write, hang_read \[hang\]$'
+}
+
+# A server whose address nobody has: a dummy interface swallows what is sent
+case_nfs() {
+	local module
+	"$guest" modules "$arch" nfs nfsv4 dummy >module.list || skip "no modules for the guest"
+	mkdir tree
+	while read -r module; do
+		cp "$module" tree
+		echo "insmod /${module##*/}"
+	done <module.list >load
+	mv load tree
+	start_guest vm --arch "$arch" --add "$tmp/tree"
+	guest_console 'sh /load; ip link add d0 type dummy; ip addr add 10.1.2.3/24 dev d0; ip link set d0 up; mkdir /nfs
+		mount -t nfs -o vers=4.1,addr=10.1.2.4,clientaddr=10.1.2.3,hard 10.1.2.4:/x /nfs </dev/null >/dev/null 2>&1 &' >mount.out
+	until_report '^!! 1 task waits for the NFS server' 100
+	verdicts '1 task waits for the NFS server 10\.1\.2\.4, the longest for [0-9]+ s$' '1 task is blocked '
+	waits mount 'the NFS server 10\.1\.2\.4$'
+}
+
 # boot_with_disk DRIVE: a guest with a file system; "sh /load" mounts it
 boot_with_disk() {
 	local module
@@ -202,6 +240,21 @@ case_disk() {
 	done
 	"$GUESTDUMP" report "$guest_source" >report.txt || fail "report fails"
 	sed -n 1p report.txt | grep -q '^!! the guest is paused: its disk has failed on the host$' || fail "$(cat report.txt)"
+}
+
+# A disk that needs more than the 30 s after which its requests time out; loading its driver reads it
+case_request() {
+	local module
+	"$guest" modules "$arch" null_blk >module.list && [ -s module.list ] || skip "no module for the guest"
+	mkdir tree
+	while read -r module; do cp "$module" tree; done <module.list
+	start_guest vm --arch "$arch" --add "$tmp/tree"
+	guest_console 'insmod /configfs.ko; (insmod /null_blk.ko irqmode=2 completion_nsec=90000000000 </dev/null >/dev/null 2>&1 &)' >insmod.out
+	until_report '^!! the disk nullb0' 100
+	verdicts 'the disk nullb0 has not answered a request for [0-9]+ s$' '1 task is blocked '
+	grep -A1 '^!! the disk' report.txt | grep -qE '^     1 request is in flight, and the oldest began [0-9]+ s ago$' ||
+		fail "no proof: $(cat report.txt)"
+	waits insmod "a page's lock or I/O, page 0 of nullb0$"
 }
 
 case_soft() {
