@@ -349,6 +349,8 @@ static int copy_guarded(struct copy *c)
 		return failed(FAILURE_CANCELED, 0, "canceled; nothing was written");
 	if (is_guest(c->from))
 		open->guard_fd = guard_start();
+	if (c->args->nice)      /* but not the guard */
+		priority_lower();
 	stderr_defer();
 	/* from here on, nothing waits for who reads standard error */
 	copy_report_start(c);

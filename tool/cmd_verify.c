@@ -155,6 +155,8 @@ int cmd_verify(struct arguments *args)
 	const int num = args->num_words;
 	int worst = EXIT_DONE;
 
+	if (args->nice)
+		priority_lower();
 	confine(args, files, num, NULL);
 	for (int i = 0; i < num; i++) {
 		int status = verify_files(args, files + i, 1, num > 1);

@@ -221,8 +221,6 @@ int main(int argc, char **argv)
 	status = arguments_parse(&args, cmd, argc - 1, argv + 1);
 	if (status != ARGUMENTS_GOOD)
 		return status;
-	if (args.nice)
-		priority_lower();
 	status = cmd->bit & CMD_GUEST ? guests_resolve(&args) : EXIT_DONE;
 	return status ? status : cmd->run(&args);
 }

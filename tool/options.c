@@ -169,7 +169,7 @@ const struct option_row option_rows[] = {
 	{ 'j', "threads",         "N",             TO(write.threads),         parse_threads,
 	  CMD_BULK, "number of threads; default: one for each CPU", .alias = "num-threads" },
 	{ 0,   "nice",            NULL,            TO(nice),                  parse_flag,
-	  CMD_CONVERT | CMD_VERIFY, "let other programs use the CPUs and disks first" },
+	  CMD_BULK, "let other programs use the CPUs and disks first" },
 	{ 0,   "progress",        "STYLE",         TO(progress),              parse_progress,
 	  CMD_BULK, "auto, bar, plain, json or none, on standard error", complete_progress },
 	{ 0,   "json",            NULL,            TO(progress),              parse_progress,
