@@ -63,7 +63,7 @@ enum gdump_code {
 	GDUMP_ERR_REMOTE,       /* the hypervisor refused a command or ended    */
 	GDUMP_ERR_CANCELED,     /* a callback asked to stop                     */
 	GDUMP_ERR_PROTECTED,    /* memory is encrypted, and no key can help     */
-	GDUMP_ERR_PART,         /* parts of a split dump are missing            */
+	GDUMP_ERR_PART,         /* files that are part of it are missing        */
 };
 
 /* The kind of failure, for programs that decide what to do. */

@@ -295,7 +295,7 @@ bool gdump_format_at(size_t i, struct gdump_format_info *ret)
 
 	if (f)
 		*ret = (struct gdump_format_info){ .name = f->name, .summary = f->summary,
-						   .reads = f->open, .writes = f->create,
+						   .reads = format_reads(f), .writes = f->create,
 						   .some_guests_only = f->check };
 	return f;
 }

@@ -94,23 +94,38 @@ static struct gdump_error *open_probe(struct bytes *in, const struct format *wan
 	const struct format *format;
 
 	for (size_t i = 0; !err && (format = format_at(i)); i++) {
-		if (format->open && (!want || want == format) && format->probe(head, len)) {
+		if (format_reads(format) && (!want || want == format) && format->probe(head, len)) {
 			*ret = format;
 			return NULL;
 		}
+	}
+	for (size_t i = 0; !err && !want && (format = format_at(i)); i++) {
+		if (format->recognizes && format->recognizes(in)) {
+			*ret = format;
+			return NULL;
+		}
+	}
+	if (!err && want && want->by_name) {
+		*ret = want;
+		return NULL;
 	}
 	if (!err && want)
 		return error_new(GDUMP_ERR_FORMAT, "the file is not of format %s", want->name);
 	return err ? err : open_unknown_format(head, len);
 }
 
-static struct gdump_error *open_bytes(const char *path, const struct gdump_open_options *opt,
-				      struct bytes **ret)
+static struct bytes_spool open_spool(const struct gdump_open_options *opt)
 {
-	const struct bytes_spool spool = {
+	return (struct bytes_spool){
 		.dir = opt->spool_dir, .progress = opt->progress,
 		.progress_arg = opt->progress_arg,
 	};
+}
+
+static struct gdump_error *open_bytes(const char *path, const struct gdump_open_options *opt,
+				      struct bytes **ret)
+{
+	const struct bytes_spool spool = open_spool(opt);
 
 	return bytes_file_open(path, &spool, ret);
 }
@@ -144,7 +159,7 @@ static struct gdump_error *open_named_format(const struct gdump_open_options *op
 	const char *codec;
 
 	*ret = opt->format ? format_find(opt->format, &codec) : NULL;
-	if (opt->format && (!*ret || !(*ret)->open))
+	if (opt->format && (!*ret || !format_reads(*ret)))
 		return error_new(GDUMP_ERR_USAGE,
 				 "format '%s' cannot be read; \"guestdump list\" shows what can",
 				 opt->format);
@@ -188,15 +203,12 @@ static struct gdump_error *open_part(const char *path, const struct gdump_open_o
 	struct bytes *in;
 	struct gdump_error *err = open_bytes(path, opt, &in);
 
-	if (!err)
-		err = open_plain(in, opt, format, ret);
-	if (!err && !(*format)->open_parts)
-		err = error_new(GDUMP_ERR_USAGE, "a dump of format %s is one file; pass only that",
-				(*format)->name);
-	return err;
+	return err ? err : open_plain(in, opt, format, ret);
 }
 
-static struct gdump_error *open_split(const char *path, const struct gdump_open_options *opt,
+/* Open a split dump, of which @first is open; owns that. */
+static struct gdump_error *open_split(const char *path, struct bytes *first,
+				      const struct gdump_open_options *opt,
 				      const struct format *format, struct source **ret)
 {
 	const size_t num = opt->num_parts + 1;
@@ -204,44 +216,98 @@ static struct gdump_error *open_split(const char *path, const struct gdump_open_
 	CLEANUP_FREE const char **names = calloc(num, sizeof(*names));
 	struct gdump_error *err = in && names ? NULL : error_nomem();
 
-	for (size_t i = 0; !err && i < num; i++) {
-		names[i] = i ? opt->parts[i - 1] : path;
-		err = open_part(names[i], opt, &format, &in[i]);
-		if (i)
-			err = error_prefix(err, "%s", names[i]);
+	if (err) {
+		bytes_close(first);
+		return err;
+	}
+	in[0] = first;
+	names[0] = path;
+	if (!format->open_parts)
+		err = error_new(GDUMP_ERR_USAGE, "a dump of format %s is one file; pass only that",
+				format->name);
+	for (size_t i = 1; !err && i < num; i++) {
+		names[i] = opt->parts[i - 1];
+		err = error_prefix(open_part(names[i], opt, &format, &in[i]), "%s", names[i]);
 	}
 	if (!err) {
 		err = format->open_parts(in, names, num, ret);
 		return err ? err : source_set_files(*ret, in, num);
 	}
-	for (size_t i = 0; in && i < num; i++)
+	for (size_t i = 0; i < num; i++)
 		bytes_close(in[i]);
 	return err;
 }
 
-static struct gdump_error *open_file(const char *path, const struct gdump_open_options *opt,
+/* Open a dump that is several files of different kinds; owns @in. */
+static struct gdump_error *open_set(const char *path, struct bytes *in,
+				    const struct gdump_open_options *opt,
+				    const struct format *format, struct source **ret)
+{
+	const struct bytes_spool spool = open_spool(opt);
+	const struct companions others = {
+		.path = path, .names = opt->parts, .num = opt->num_parts, .spool = &spool,
+	};
+
+	return format->open_set(in, &others, ret);
+}
+
+/* The file that a dump of several files is recognized by, to be freed, if @path is another one of
+ * them or their directory; else NULL
+ */
+static struct gdump_error *open_main_file(const char *path, const struct format *want, char **ret)
+{
+	struct gdump_error *err = NULL;
+	const struct format *format;
+
+	*ret = NULL;
+	for (size_t i = 0; !err && !*ret && (format = format_at(i)); i++) {
+		if (format->main_file && (!want || want == format))
+			err = format->main_file(path, ret);
+	}
+	return err;
+}
+
+static struct gdump_error *open_ranges(const char *path, const struct gdump_open_options *opt,
+				       const struct format *format, const struct ranges *ranges,
+				       struct source **ret)
+{
+	struct bytes *in;
+	struct gdump_error *err = open_bytes(path, opt, &in);
+
+	if (err)
+		return err;
+	/* the first bytes of such a file are guest memory, so they are not probed */
+	return ranges->num ? format->open_at(in, ranges, ret) : format->open(in, ret);
+}
+
+static struct gdump_error *open_file(const char *where, const struct gdump_open_options *opt,
 				     struct source **ret)
 {
 	CLEANUP_RANGES struct ranges ranges = { 0 };
+	CLEANUP_FREE char *main_file = NULL;
 	const struct format *format;
+	const char *path;
 	struct gdump_error *err;
 	struct bytes *in;
 
 	err = open_named_format(opt, &format);
-	if (!err && opt->num_parts)
-		return open_split(path, opt, format, ret);
 	if (!err)
+		err = open_main_file(where, format, &main_file);
+	path = main_file ? main_file : where;
+	if (!err && !opt->num_parts)
 		err = open_find_ranges(path, opt, &format, &ranges);
-	if (!err)
-		err = open_bytes(path, opt, &in);
 	if (err)
 		return err;
-	/* the first bytes of such a file are guest memory, so they are not probed */
-	if (format && format->open_at)
-		return ranges.num ? format->open_at(in, &ranges, ret) : format->open(in, ret);
-	err = open_plain(in, opt, &format, &in);
-	if (!err)
-		err = format->open(in, ret);
+	if (format && format->open_at && !opt->num_parts)
+		return open_ranges(path, opt, format, &ranges, ret);
+	err = open_part(path, opt, &format, &in);
+	if (err)
+		return err;
+	if (format->open_set)
+		return open_set(path, in, opt, format, ret);
+	if (opt->num_parts)
+		return open_split(path, in, opt, format, ret);
+	err = format->open(in, ret);
 	return err ? err : source_set_files(*ret, &in, 1);
 }
 

@@ -202,7 +202,7 @@ fails_with 1 "$GUESTDUMP" info - </dev/null 2>err
 grep -qx "guestdump: -: standard input is a device, not a dump" err || fail "device: $(cat err)"
 echo x >a
 fails_with 1 "$GUESTDUMP" info a err 2>out
-tail -n 1 out | grep -qx "guestdump: several inputs are the parts of one split dump; run guestdump info once for each dump" ||
+tail -n 1 out | grep -qx "guestdump: several inputs are the files of one dump; run guestdump info once for each dump" ||
 	fail "two dumps: $(cat out)"
 rm a
 

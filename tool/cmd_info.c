@@ -239,7 +239,7 @@ int cmd_info(struct arguments *args)
 		status = fail(err);
 		free(found.ways);
 		if (args->num_words > 1)
-			say("several inputs are the parts of one split dump; run guestdump info once for each dump");
+			say("several inputs are the files of one dump; run guestdump info once for each dump");
 		return finish_stdout(status);
 	}
 	status = info_run(&found, args);

@@ -39,11 +39,11 @@ static int print_lists(void)
 
 	printf("formats\n");
 	for (size_t i = 0; gdump_format_at(i, &f); i++)
-		printf("  %-12s %s%s  %s\n", f.name, f.reads ? "r" : "-", f.writes ? "w" : "-",
+		printf("  %-16s %s%s  %s\n", f.name, f.reads ? "r" : "-", f.writes ? "w" : "-",
 		       f.summary);
 	printf("codecs\n");
 	for (size_t i = 0; gdump_codec_at(i, &c); i++)
-		printf("  %-12s %s\n", c.name, c.library ? c.library : "not in this build");
+		printf("  %-16s %s\n", c.name, c.library ? c.library : "not in this build");
 	printf("architectures\n ");
 	for (size_t i = 0; (name = gdump_arch_name(i)); i++)
 		printf(" %s", name);

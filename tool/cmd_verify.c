@@ -149,6 +149,22 @@ static int verify_files(const struct arguments *args, char **files, int num, boo
 	return status;
 }
 
+/* Whether the files are one dump */
+static bool is_one_dump(const struct arguments *args, char **files, int num)
+{
+	struct gdump_open_options opt = args->open;
+	struct gdump *g = NULL;
+	struct gdump_error *err;
+
+	opt.parts = (const char *const *)files + 1;
+	opt.num_parts = (size_t)num - 1;
+	opt.warn = NULL;
+	err = gdump_open(files[0], &opt, &g);
+	gdump_error_destroy(err);
+	gdump_close(g);
+	return !err;
+}
+
 int cmd_verify(struct arguments *args)
 {
 	char **const files = args->words;
@@ -158,6 +174,8 @@ int cmd_verify(struct arguments *args)
 	if (args->nice)
 		priority_lower();
 	confine(args, files, num, NULL);
+	if (num > 1 && is_one_dump(args, files, num))
+		return finish_stdout(verify_files(args, files, num, false));
 	for (int i = 0; i < num; i++) {
 		int status = verify_files(args, files + i, 1, num > 1);
 

@@ -108,6 +108,34 @@ static bool allow_network_files(int ruleset, const char *ca_file)
 	return good;
 }
 
+/* Files next to an input that may be part of the same dump: where their names differ from its name.
+ * The library opens no others.
+ */
+static const struct companion {
+	char from;                      /* the last one of these, and what is after it, is replaced; 0:
+					 * @name is appended                    */
+	const char *name;
+} companions[] = {
+	{ 0, ".ranges" },               /* of a raw file                        */
+	{ '/', "state.json" }, { '/', "memory-ranges" }, { '/', "config.json" },
+	{ '.', ".vmem" }, { '.', ".vmss" }, { '.', ".vmsn" },
+	{ '/', "mem" }, { '/', "mem_metadata" }, { '/', "vcpu" },
+};
+
+static bool allow_companion(int ruleset, const char *input, const struct companion *c)
+{
+	const char *last = c->from ? strrchr(input, c->from) : input + strlen(input);
+	const int len = last ? (int)(last - input) + (c->from == '/') : 0;
+	char *path;
+	bool good;
+
+	if (asprintf(&path, "%.*s%s", len, input, c->name) < 0)
+		return false;
+	good = allow(ruleset, path, FS_READ_FILE | FS_READ_DIR);
+	free(path);
+	return good;
+}
+
 static bool allow_all(int ruleset, const struct rights *r, uint64_t handled)
 {
 	/* for the C library, OpenSSL and the sanitizers: nothing secret */
@@ -118,18 +146,14 @@ static bool allow_all(int ruleset, const struct rights *r, uint64_t handled)
 	const uint64_t reading = FS_READ_FILE | FS_READ_DIR;
 	const uint64_t making =
 		reading | FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE;
-	char *ranges;
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(system_files) / sizeof(*system_files); i++)
 		good &= allow(ruleset, system_files[i], reading);
 	for (int i = 0; i < r->num_inputs; i++)
 		good &= allow(ruleset, r->inputs[i], reading);
-	/* a raw file's addresses are in a file beside it */
-	if (asprintf(&ranges, "%s.ranges", r->inputs[0]) < 0)
-		return false;
-	good &= allow(ruleset, ranges, FS_READ_FILE);
-	free(ranges);
+	for (size_t i = 0; i < sizeof(companions) / sizeof(*companions); i++)
+		good &= allow_companion(ruleset, r->inputs[0], &companions[i]);
 	good &= allow(ruleset, r->key_file, reading);
 	good &= !r->network || allow_network_files(ruleset, r->ca_file);
 	good &= allow(ruleset, r->directory, making & handled);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "../bytes/bytes.h"
+#include "../bytes/companions.h"
 #include "../machine/source.h"
 #include "../write/writer.h"
 
@@ -45,6 +45,21 @@ struct format {
 	 */
 	struct gdump_error *(*open_parts)(struct bytes *const *in, const char *const *names,
 					  size_t num, struct source **ret);
+	/* The same for a dump that is several files of different kinds, see companions.h: @in is
+	 * the one that the format is recognized by.  NULL: a dump is one file, or its files are
+	 * alike.
+	 */
+	struct gdump_error *(*open_set)(struct bytes *in, const struct companions *others,
+					struct source **ret);
+	/* Of such a format: the file that it is recognized by, to be freed, if @path is a directory
+	 * of its files or another one of them; else set *@ret to NULL.  May be NULL.
+	 */
+	struct gdump_error *(*main_file)(const char *path, char **ret);
+	/* Whether a file whose first bytes no format knows is of this one, by all of its bytes.
+	 * May be NULL.
+	 */
+	bool (*recognizes)(struct bytes *in);
+	bool by_name;           /* recognized or not, if the caller names the format */
 	/* Whether it can hold @plan of @s, so far as depends on the machine and its system.
 	 * NULL: it holds all.
 	 */
@@ -73,6 +88,11 @@ struct format {
 #define X(name) extern const struct format format_##name;
 FORMATS(X)
 #undef X
+
+static inline bool format_reads(const struct format *f)
+{
+	return f->open || f->open_set;
+}
 
 /* The i-th one, or NULL past the end. */
 const struct format *format_at(size_t i);

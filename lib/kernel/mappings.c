@@ -19,7 +19,12 @@
 #include "../util/cleanup.h"
 #include "../util/cursor.h"
 
-enum { MAX_MAPS = 1 << 20, MAX_TABLES = 1 << 22, MAX_TABLE = 1 << 17, MIN_ROOM = 1 << 10 };
+enum {
+	MAX_MAPS = 1 << 20, MAX_TABLES = 1 << 22, MAX_TABLE = 1 << 17, MIN_ROOM = 1 << 10,
+	MAX_OFFSETS = 64,
+};
+
+static const uint64_t direct_map_align = (uint64_t)1 << 30;
 
 struct walk {
 	struct source *source;
@@ -244,4 +249,31 @@ void mappings_deinit(struct mappings *m)
 {
 	free(m->maps);
 	*m = (struct mappings){ 0 };
+}
+
+/* The offset by which most memory is mapped */
+uint64_t mappings_direct_offset(const struct mappings *m)
+{
+	struct { uint64_t offset, bytes; } found[MAX_OFFSETS];
+	size_t num = 0, best = 0;
+
+	for (size_t i = 0; i < m->num; i++) {
+		const uint64_t offset = m->maps[i].vaddr - m->maps[i].paddr;
+		size_t k = 0;
+
+		if (offset % direct_map_align)
+			continue;
+		while (k < num && found[k].offset != offset)
+			k++;
+		if (k == MAX_OFFSETS)
+			continue;
+		if (k == num) {
+			found[num].offset = offset;
+			found[num++].bytes = 0;
+		}
+		found[k].bytes += m->maps[i].size;
+		if (found[k].bytes > found[best].bytes)
+			best = k;
+	}
+	return num ? found[best].offset : 0;
 }

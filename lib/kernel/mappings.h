@@ -20,3 +20,5 @@ struct mappings {
  */
 MUST_CHECK struct gdump_error *mappings_find(struct source *s, struct mappings *ret);
 void mappings_deinit(struct mappings *m);
+/* The offset, vaddr - paddr, of the map that the kernel has of all of its memory; 0: not found */
+uint64_t mappings_direct_offset(const struct mappings *m);

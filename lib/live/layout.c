@@ -44,13 +44,12 @@
 #define MIB ((uint64_t)1 << 20)
 
 enum {
-	MAX_BASES = 32, MAX_OFFSETS = 64, MAX_SEGMENTS = 16, MAX_ROUNDS = 32,
+	MAX_BASES = 32, MAX_SEGMENTS = 16, MAX_ROUNDS = 32,
 	LIMIT_US = 60000000,            /* since a hostile guest can make it long */
 	MAX_STEPS = 64,                 /* MiB after a segment that are tried   */
 };
 
 static const uint64_t min_span = 512 << 10, max_hole = 64 * MIB;
-static const uint64_t direct_map_align = (uint64_t)1 << 30;
 static const uint64_t low_end = 640 << 10, low_resume = MIB;
 
 /* Memory without a large hole: [start, end) */
@@ -257,33 +256,6 @@ static struct gdump_error *layout_find_base(struct layout *l)
 				     b.release);
 }
 
-/* The offset of the direct map is the one by which most memory is mapped. */
-static uint64_t layout_find_offset(const struct mappings *m)
-{
-	struct { uint64_t offset, bytes; } found[MAX_OFFSETS];
-	size_t num = 0, best = 0;
-
-	for (size_t i = 0; i < m->num; i++) {
-		const uint64_t offset = m->maps[i].vaddr - m->maps[i].paddr;
-		size_t k = 0;
-
-		if (offset % direct_map_align)
-			continue;
-		while (k < num && found[k].offset != offset)
-			k++;
-		if (k == MAX_OFFSETS)
-			continue;
-		if (k == num) {
-			found[num].offset = offset;
-			found[num++].bytes = 0;
-		}
-		found[k].bytes += m->maps[i].size;
-		if (found[k].bytes > found[best].bytes)
-			best = k;
-	}
-	return num ? found[best].offset : 0;
-}
-
 /* Look at the page tables, as far as the source has them. */
 static struct gdump_error *layout_look(struct layout *l, struct layout_view *ret)
 {
@@ -297,7 +269,7 @@ static struct gdump_error *layout_look(struct layout *l, struct layout_view *ret
 	if (err)
 		return err;
 	if (!l->offset)
-		l->offset = layout_find_offset(&m);
+		l->offset = mappings_direct_offset(&m);
 	*ret = (struct layout_view){ .outside = m.num_outside };
 	for (size_t i = 0; i < m.num; i++) {
 		const uint64_t start = m.maps[i].paddr, end = start + m.maps[i].size;
