@@ -83,6 +83,8 @@ struct format {
 	X(libvirt_save) \
 	X(s390)    \
 	X(win_dmp) \
+	X(firecracker) \
+	X(cloud_hypervisor) \
 	X(raw)
 
 #define X(name) extern const struct format format_##name;

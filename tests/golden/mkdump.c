@@ -417,6 +417,8 @@ static const struct {
 	{ "savevm", make_savevm, true },
 	{ "libvirt-save", make_libvirt, true },
 	{ "win-dmp", make_win, true },
+	{ "firecracker", make_firecracker, true },
+	{ "cloud-hypervisor", make_cloud_hypervisor, true },
 };
 
 static size_t find_format(const struct desc *d)
@@ -444,6 +446,49 @@ static void make(struct out *o, const struct desc *d)
 	}
 }
 
+enum { MAX_COMPANIONS = 4 };
+
+static struct companion {
+	char name[64];
+	void *data;
+	size_t len;
+	bool passed;
+} companions[MAX_COMPANIONS];
+static size_t num_companions;
+
+void put_companion(const char *name, const void *data, size_t len, bool passed)
+{
+	struct companion *c = &companions[num_companions++];
+
+	if (num_companions > MAX_COMPANIONS || !(c->data = malloc(len + 1)))
+		die("too many files");
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	memcpy(c->data, data, len);
+	c->len = len;
+	c->passed = passed;
+}
+
+/* The name of a companion: next to @path */
+static const char *companion_name(const char *path, const struct companion *c)
+{
+	static char name[4096];
+	const char *slash = strrchr(path, '/');
+
+	snprintf(name, sizeof(name), "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, c->name);
+	return name;
+}
+
+static void write_companions(const char *path)
+{
+	for (size_t i = 0; i < num_companions; i++) {
+		const struct companion *c = &companions[i];
+		FILE *f = fopen(companion_name(path, c), "wb");
+
+		if (!f || fwrite(c->data, 1, c->len, f) != c->len || fclose(f))
+			die("cannot write %s", c->name);
+	}
+}
+
 /* Only so that leak checkers are content. */
 static void release_all(struct desc *d, struct out *o)
 {
@@ -451,6 +496,8 @@ static void release_all(struct desc *d, struct out *o)
 		free(d->notes[i].desc);
 	free(d->vmcoreinfo);
 	free(d->metadata);
+	for (size_t i = 0; i < num_companions; i++)
+		free(companions[i].data);
 	free(o->buf);
 	free(o->fields);
 }
@@ -483,6 +530,9 @@ static void print_inputs(const struct desc *d, const char *path)
 		if (i != 1 || !option(d, "no-second-part"))
 			printf("%s\n", part_path(path, i));
 	}
+	for (size_t i = 0; i < num_companions; i++)
+		if (companions[i].passed)
+			printf("%s\n", companion_name(path, &companions[i]));
 }
 
 int main(int argc, char **argv)
@@ -498,12 +548,15 @@ int main(int argc, char **argv)
 	parse(&d, argv[argc - (expect ? 1 : 2)]);
 	if (expect)
 		print_expected(&d);
-	if (inputs)
+	if (inputs) {
+		make(&o, &d);
 		print_inputs(&d, argv[argc - 1]);
+	}
 	for (; !expect && !inputs && d.part < d.parts; d.part++) {
 		o.len = o.num_fields = 0;
 		make(&o, &d);
 		write_part(&o, &d, argv[argc - 1]);
+		write_companions(argv[argc - 1]);
 	}
 	for (size_t i = 0; fields && i < o.num_fields; i++)
 		printf("%s %llu %u\n", o.fields[i].name, (unsigned long long)o.fields[i].off,

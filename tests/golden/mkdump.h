@@ -55,7 +55,7 @@ struct field {
 
 /* What the text says. */
 struct desc {
-	char format[16];
+	char format[24];
 	const struct mach *mach;
 	bool is64, big;
 	uint32_t page;
@@ -128,6 +128,10 @@ void make_raw(struct out *o, const struct desc *d);
 void make_savevm(struct out *o, const struct desc *d);
 void make_libvirt(struct out *o, const struct desc *d);
 void make_win(struct out *o, const struct desc *d);
+void make_firecracker(struct out *o, const struct desc *d);
+void make_cloud_hypervisor(struct out *o, const struct desc *d);
+/* Another file of the same dump, next to the first one; @passed: and --inputs names it */
+void put_companion(const char *name, const void *data, size_t len, bool passed);
 /* What a reader of a raw file has to be told: as words of the command, or in a file */
 void print_raw_places(const struct desc *d);
 void write_ranges_file(const struct desc *d, const char *path);

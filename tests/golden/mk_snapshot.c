@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: the guestdump authors */
+/*
+ * mk_snapshot.c - snapshots of other hypervisors
+ *
+ * firecracker       a state file, and "memory" with all ranges.  Options: bitcode (no version and
+ *                   no size at the beginning of the state)
+ * cloud-hypervisor  state.json, and "memory-ranges".  Options: reverse (the last range first), zone
+ *                   (the last range is in a file of its own, "zone.mem"), old (as before version 39)
+ */
+#include "mkdump.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The memory of some ranges, in their order or the other way round */
+static void put_ranges(struct out *o, const struct desc *d, size_t first, size_t num)
+{
+	for (size_t k = 0; k < num; k++) {
+		const size_t i = option(d, "reverse") ? first + num - 1 - k : first + k;
+		const struct area *r = &d->ranges[i];
+		unsigned char *buf = malloc(r->size);
+
+		if (!buf)
+			die("out of memory");
+		memory_get(d, r->start, buf, r->size);
+		put_data(o, buf, r->size);
+		free(buf);
+	}
+}
+
+static void companion_of_ranges(const struct desc *d, const char *name, size_t first, size_t num,
+				bool passed)
+{
+	struct out o = { 0 };
+
+	put_ranges(&o, d, first, num);
+	put_companion(name, o.buf, o.len, passed);
+	free(o.buf);
+}
+
+static uint64_t total_size(const struct desc *d)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < d->num_ranges; i++)
+		size += d->ranges[i].size;
+	return size;
+}
+
+/* CRC-64 of Jones by its definition, bit by bit, most significant bit first */
+static uint64_t reflect(uint64_t v, int bits)
+{
+	uint64_t r = 0;
+
+	for (int i = 0; i < bits; i++)
+		r |= (v >> i & 1) << (bits - 1 - i);
+	return r;
+}
+
+static uint64_t crc64(const unsigned char *p, size_t len)
+{
+	uint64_t crc = 0;
+
+	while (len--) {
+		crc ^= reflect(*p++, 8) << 56;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc << 1 ^ (crc >> 63 ? 0xad93d23594c935a9 : 0);
+	}
+	return reflect(crc, 64);
+}
+
+void make_firecracker(struct out *o, const struct desc *d)
+{
+	const uint64_t magic = d->mach->elf == 183 ? 0x07101984aaaa0000 : 0x0710198486640000;
+
+	if (option(d, "bitcode")) {
+		put(o, "prefix", 0x0102, 2);
+		put(o, "magic", magic, 8);
+	} else {
+		put(o, "magic", magic, 8);
+		put(o, "version.len", 5, 8);
+		mark(o, "version", o->len, 5);
+		put_data(o, "6.0.0", 5);
+		put(o, "mem_size_mib", total_size(d) >> 20, 8);
+	}
+	mark(o, "state", o->len, 0);
+	for (int i = 0; i < 700; i++)
+		put(o, NULL, (uint64_t)(i * 7 + 3), 1);
+	put(o, "crc", crc64(o->buf, o->len), 8);
+	companion_of_ranges(d, "memory", 0, d->num_ranges, true);
+}
+
+static void put_format(struct out *o, const char *field, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (field)
+		mark(o, field, o->len, (unsigned int)strlen(text));
+	put_data(o, text, strlen(text));
+}
+
+/* In a string, so quotes are escaped */
+static void put_ranges_json(struct out *o, const struct desc *d, size_t num)
+{
+	put_format(o, "ranges", "{\\\"memory_ranges\\\":{\\\"data\\\":[");
+	for (size_t k = 0; k < num; k++) {
+		const struct area *r = &d->ranges[option(d, "reverse") ? num - 1 - k : k];
+
+		put_format(o, NULL, "%s{\\\"gpa\\\":%" PRIu64 ",\\\"length\\\":%" PRIu64 "}", k ? "," : "",
+			   r->start, r->size);
+	}
+	put_format(o, "mappings", "]},\\\"guest_ram_mappings\\\":[");
+	for (size_t i = 0; i < d->num_ranges; i++)
+		put_format(o, NULL, "%s{\\\"slot\\\":%zu,\\\"gpa\\\":%" PRIu64 ",\\\"size\\\":%" PRIu64
+			   ",\\\"zone_id\\\":\\\"%s\\\",\\\"virtio_mem\\\":false,\\\"file_offset\\\":0}",
+			   i ? "," : "", i, d->ranges[i].start, d->ranges[i].size,
+			   i >= num ? "zone" : "mem0");
+	put_format(o, NULL, "],\\\"boot_ram\\\":%" PRIu64 "}", total_size(d));
+}
+
+void make_cloud_hypervisor(struct out *o, const struct desc *d)
+{
+	static const char config[] = "{\"memory\":{\"size\":0,\"zones\":[{\"id\":\"zone\",\"size\":1,"
+				     "\"file\":\"/dev/shm/zone.mem\",\"shared\":true}]}}";
+	const size_t num = d->num_ranges - option(d, "zone");
+
+	put_format(o, "start", "{\"snapshots\":{\"memory-manager\":{\"snapshots\":{},\"snapshot_data\":");
+	if (option(d, "old")) {
+		put_format(o, NULL, "[1,2,3]}}}");
+		return;
+	}
+	put_format(o, "data", "{\"state\":\"");
+	put_ranges_json(o, d, num);
+	put_format(o, "cpus", "\"}},\"cpu-manager\":{\"snapshots\":{},\"snapshot_data\":null}},"
+		   "\"snapshot_data\":{\"state\":\"{}\"}}\n");
+	companion_of_ranges(d, "memory-ranges", 0, num, false);
+	put_companion("config.json", config, strlen(config), false);
+	if (option(d, "zone"))
+		companion_of_ranges(d, "zone.mem", num, 1, true);
+}

@@ -1,0 +1,275 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: the guestdump authors
+"""Lay out the memory and registers of a real guest as another hypervisor's snapshot has them.
+
+lay_out.py KIND CORE DIRECTORY
+lay_out.py same CORE CORE [memory]: compare RAM and registers, or only RAM
+
+CORE is an ELF core that guestdump wrote of an x86-64 guest.  Nothing here comes from the library.
+"""
+
+import json
+import struct
+import sys
+
+GIB = 1 << 30
+PAGE = 4096
+
+
+class Core:
+    """RAM and registers of an ELF core."""
+
+    def __init__(self, path):
+        self.file = open(path, "rb")
+        head = self.file.read(64)
+        phoff, = struct.unpack_from("<Q", head, 32)
+        num, = struct.unpack_from("<H", head, 56)
+        self.loads, self.cpus = [], []
+        for i in range(num):
+            self.file.seek(phoff + 56 * i)
+            kind, _, off, _, paddr, filesz, memsz, _ = struct.unpack("<IIQQQQQQ", self.file.read(56))
+            if kind == 4:
+                self.file.seek(off)
+                self.take_notes(self.file.read(filesz))
+            elif kind == 1 and not 0xffe00000 <= paddr < 4 * GIB:  # without the firmware
+                self.loads.append((paddr, memsz, off, filesz))
+
+    def take_notes(self, data):
+        at = 0
+        while at + 12 <= len(data):
+            namesz, descsz, _ = struct.unpack_from("<III", data, at)
+            name = data[at + 12:at + 12 + namesz].rstrip(b"\0")
+            at += 12 + (namesz + 3) // 4 * 4
+            if name == b"QEMU":
+                self.cpus.append(Cpu(data[at:at + descsz]))
+            at += (descsz + 3) // 4 * 4
+
+    def read(self, start, size):
+        """Memory; what is no RAM is zero."""
+        out = bytearray(size)
+        for paddr, _, off, filesz in self.loads:
+            begin, end = max(start, paddr), min(start + size, paddr + filesz)
+            if begin < end:
+                self.file.seek(off + begin - paddr)
+                out[begin - start:end - start] = self.file.read(end - begin)
+        return bytes(out)
+
+    def write(self, to, start, size, skip=None, sparse=False):
+        """Write memory to a file, with holes for the pages that are skipped, or for zeros."""
+        step = 1 << 20
+        for at in range(start, start + size, step):
+            data = self.read(at, min(step, start + size - at))
+            if sparse and not any(data):
+                to.seek(len(data), 1)
+            elif not skip:
+                to.write(data)
+            for k in range(0, len(data) if skip else 0, PAGE):
+                if skip((at + k) // PAGE):
+                    to.seek(PAGE, 1)
+                else:
+                    to.write(data[k:k + PAGE])
+        to.truncate(to.tell())
+
+
+REGS = ("rax rbx rcx rdx rsi rdi rsp rbp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags").split()
+SEGS = "cs ds es fs gs ss ldt tr gdt idt".split()
+
+
+class Cpu:
+    """What is in QEMU's note."""
+
+    def __init__(self, desc):
+        self.regs = dict(zip(REGS, struct.unpack_from("<18Q", desc, 8)))
+        self.segs = {}
+        for i, name in enumerate(SEGS):
+            sel, limit, flags, _, base = struct.unpack_from("<IIIIQ", desc, 152 + 24 * i)
+            # without the limit's and the base's bits of a descriptor
+            self.segs[name] = dict(sel=sel, limit=limit, flags=flags & 0xf0ff00, base=base)
+        self.cr0, _, self.cr2, self.cr3, self.cr4, self.gs_base = struct.unpack_from("<6Q", desc, 392)
+        self.efer = 0xd01
+
+    def rights(self, name):
+        flags = self.segs[name]["flags"]
+        return flags >> 8 & 0xff | flags >> 8 & 0xf000
+
+    def kvm_regs(self):
+        return struct.pack("<18Q", *(self.regs[name] for name in REGS))
+
+    def kvm_segment(self, name):
+        s = self.segs[name]
+        f = s["flags"]
+        present = f >> 15 & 1
+        return struct.pack("<QIH10B", s["base"], s["limit"], s["sel"], f >> 8 & 15, present, f >> 13 & 3,
+                           f >> 22 & 1, f >> 12 & 1, f >> 21 & 1, f >> 23 & 1, f >> 20 & 1, not present, 0)
+
+    def kvm_sregs(self):
+        out = b"".join(self.kvm_segment(n) for n in "cs ds es fs gs ss tr ldt".split())
+        for n in "gdt", "idt":
+            out += struct.pack("<QH6x", self.segs[n]["base"], self.segs[n]["limit"])
+        return out + struct.pack("<7Q", self.cr0, self.cr2, self.cr3, self.cr4, 0, self.efer,
+                                 0xfee00900) + bytes(32)
+
+
+def crc64(data):
+    table = []
+    for i in range(256):
+        for _ in range(8):
+            i = i >> 1 ^ (0x95ac9329ac4bc9b5 if i & 1 else 0)
+        table.append(i)
+    crc = 0
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
+    return crc
+
+
+class Firecracker:
+    """Regions of DRAM: below 3 GiB, and from 4 GiB on."""
+
+    magic = struct.pack("<Q", 0x0710198486640000)
+
+    def __init__(self, core, to):
+        self.core, self.to = core, to
+        self.size = sum(size for start, size, _, _ in core.loads if start >= 4 * GIB)
+        self.size += 3 * GIB if self.size else max(s + n for s, n, _, _ in core.loads)
+
+    def memory(self, name, skip=None):
+        with open("%s/%s" % (self.to, name), "wb") as out:
+            low = min(self.size, 3 * GIB)
+            self.core.write(out, 0, low, skip)
+            if self.size > low:
+                self.core.write(out, 4 * GIB, self.size - low, skip)
+
+    def state(self, name, head, cpus):
+        body = head + bytes(range(256)) * 3 + cpus + bytes(range(255, -1, -1)) * 2
+        with open("%s/%s" % (self.to, name), "wb") as out:
+            out.write(body + struct.pack("<Q", crc64(body)))
+
+    def versionize(self, name="state"):
+        self.state(name, self.magic + struct.pack("<HQ", 5, self.size >> 20),
+                   b"".join(bytes(77) + c.kvm_regs() + c.kvm_sregs() for c in self.core.cpus))
+
+    def bincode(self, name="state"):
+        self.state(name, self.magic + struct.pack("<Q", 5) + b"8.0.0" + struct.pack("<Q", self.size >> 20),
+                   b"".join(bytes(77) + struct.pack("<Q", 144) + c.kvm_regs() + struct.pack("<Q", 312) +
+                            c.kvm_sregs() for c in self.core.cpus))
+
+    def bitcode(self, name="state"):
+        cpus = self.core.cpus
+        self.state(name, b"\x01\x00" + self.magic + b"\0\x09\0\0\0",
+                   b"\x02\x90\0" + b"".join(c.kvm_regs() for c in cpus) + b"\x05\x38\x01\0" +
+                   b"".join(c.kvm_sregs() for c in cpus))
+
+
+def firecracker(core, to):
+    f = Firecracker(core, to)
+    for encoding in "versionize", "bincode", "bitcode":
+        getattr(f, encoding)("state." + encoding)
+    f.memory("memory")
+
+
+def firecracker_wrong_cr3(core, to):
+    """Registers that a CPU could have, but none of this guest."""
+    for cpu in core.cpus:
+        cpu.cr3 = 0x5000000
+    Firecracker(core, to).bincode()
+
+
+def firecracker_diff(core, to):
+    """A base whose every third page is wrong, and the changes to these."""
+    f = Firecracker(core, to)
+    f.bincode()
+    f.memory("changes", lambda page: page % 3)
+    with open(to + "/base", "wb") as out:
+        for page in range(f.size // PAGE):
+            out.write(core.read(page * PAGE, PAGE) if page % 3 else b"\xa5" * PAGE)
+
+
+def below_and_above(core):
+    """RAM as VMMs for PCs have it: (start, size) below 3 GiB and above 4 GiB."""
+    size = Firecracker(core, None).size
+    return [(0, min(size, 3 * GIB))] + ([(4 * GIB, size - 3 * GIB)] if size > 3 * GIB else [])
+
+
+def rust_kvm(cpu, by_name):
+    """struct kvm_regs and kvm_sregs, as an array of bytes or by the names of their members."""
+    if not by_name:
+        return list(cpu.kvm_regs()), list(cpu.kvm_sregs())
+    sregs = {"cr0": cpu.cr0, "cr2": cpu.cr2, "cr3": cpu.cr3, "cr4": cpu.cr4, "cr8": 0, "efer": cpu.efer,
+             "apic_base": 0xfee00900, "interrupt_bitmap": [0] * 4}
+    for name in SEGS:
+        f = cpu.segs[name]["flags"]
+        sregs[name] = {"base": cpu.segs[name]["base"], "limit": cpu.segs[name]["limit"],
+                       "selector": cpu.segs[name]["sel"], "type_": f >> 8 & 15, "present": f >> 15 & 1,
+                       "dpl": f >> 13 & 3, "db": f >> 22 & 1, "s": f >> 12 & 1, "l": f >> 21 & 1,
+                       "g": f >> 23 & 1, "avl": f >> 20 & 1, "unusable": not f >> 15 & 1, "padding": 0}
+    return dict(cpu.regs), sregs
+
+
+def cloud_hypervisor(core, to, by_name=False):
+    ranges = below_and_above(core)[::-1]
+    cpus = {}
+    for i, cpu in enumerate(core.cpus):
+        regs, sregs = rust_kvm(cpu, by_name)
+        state = {"Kvm": {"cpuid": [], "msrs": [{"index": 0xc0000102, "data": cpu.gs_base}],
+                         "regs": regs, "sregs": sregs}}
+        cpus[str(i)] = {"snapshots": {}, "snapshot_data": {"state": json.dumps(state)}}
+    memory = {"memory_ranges": {"data": [{"gpa": start, "length": size} for start, size in ranges]},
+              "guest_ram_mappings": [{"slot": i, "gpa": start, "size": size, "zone_id": "mem0",
+                                      "virtio_mem": False, "file_offset": 0}
+                                     for i, (start, size) in enumerate(ranges)]}
+    with open(to + "/state.json", "w") as out:
+        json.dump({"snapshots": {
+            "cpu-manager": {"snapshots": cpus, "snapshot_data": None},
+            "memory-manager": {"snapshots": {}, "snapshot_data": {"state": json.dumps(memory)}}},
+            "snapshot_data": {"state": "{}"}}, out)
+    with open(to + "/config.json", "w") as out:
+        json.dump({"memory": {"size": sum(size for _, size in ranges), "zones": None}}, out)
+    with open(to + "/memory-ranges", "wb") as out:
+        for start, size in ranges:
+            core.write(out, start, size, sparse=True)
+
+
+def cloud_hypervisor_39(core, to):
+    cloud_hypervisor(core, to, True)
+
+
+KINDS = {"firecracker": firecracker, "firecracker-diff": firecracker_diff,
+         "firecracker-wrong-cr3": firecracker_wrong_cr3,
+         "cloud-hypervisor": cloud_hypervisor, "cloud-hypervisor-39": cloud_hypervisor_39}
+
+
+def same(a, b, only_memory=False):
+    """Whether @b has all RAM and all registers of @a, and no more RAM."""
+    def ram(core):
+        merged = []
+        for start, size, _, _ in sorted(core.loads):
+            if merged and start <= merged[-1][1]:
+                merged[-1][1] = max(merged[-1][1], start + size)
+            else:
+                merged.append([start, start + size])
+        return merged
+
+    if ram(a) != ram(b):
+        sys.exit("ranges differ: %s, %s" % (ram(a), ram(b)))
+    for start, end in ram(a):
+        for at in range(start, end, 1 << 20):
+            n = min(1 << 20, end - at)
+            if a.read(at, n) != b.read(at, n):
+                sys.exit("memory differs at 0x%x" % at)
+    if only_memory:
+        return
+    if not a.cpus or [vars(c) for c in a.cpus] != [vars(c) for c in b.cpus]:
+        sys.exit("registers differ:\n%s\n%s" % ([vars(c) for c in a.cpus], [vars(c) for c in b.cpus]))
+
+
+def main():
+    if sys.argv[1] == "same":
+        same(Core(sys.argv[2]), Core(sys.argv[3]), len(sys.argv) > 4)
+        return
+    kind, core, to = sys.argv[1:]
+    KINDS[kind](Core(core), to)
+
+
+if __name__ == "__main__":
+    main()
