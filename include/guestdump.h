@@ -219,6 +219,10 @@ struct gdump_open_options {
 	 * missing; the member effects of gdump_info says what would be done to it.
 	 */
 	bool look_only;
+	/* Of a file with several snapshots: the name or the id of one.  NULL: the only one with
+	 * memory
+	 */
+	const char *snapshot;
 };
 
 /* Open a dump file by its path ("-": standard input), or a running guest:
@@ -233,6 +237,22 @@ struct gdump_error *gdump_open(const char *where,
 			       struct gdump **ret);
 /* Close it; a guest that gdump_open() paused is resumed.  @g may be NULL. */
 void gdump_close(struct gdump *g);
+
+/* A snapshot in a file that may have several, such as a qcow2 image.  The texts may contain anything. */
+struct gdump_snapshot {
+	const char *id, *name;
+	uint64_t time_ms;               /* when it was made, in milliseconds since 1970 */
+	uint64_t state_size;            /* bytes of the guest's memory and registers as
+					 * they are stored; 0: only its disk    */
+};
+typedef void gdump_snapshot_fn(void *arg, const struct gdump_snapshot *snapshot);
+
+/* Call @fn for each snapshot in the file @where, on this thread; never, if its format has none.  The
+ * members format, spool_dir and progress of @opt are used.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
+struct gdump_error *gdump_snapshots(const char *where, const struct gdump_open_options *opt,
+				    gdump_snapshot_fn *fn, void *arg);
 
 /* A VMM's own guest ------------------------------------------------------- */
 

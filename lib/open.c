@@ -203,7 +203,16 @@ static struct gdump_error *open_part(const char *path, const struct gdump_open_o
 	struct bytes *in;
 	struct gdump_error *err = open_bytes(path, opt, &in);
 
-	return err ? err : open_plain(in, opt, format, ret);
+	if (!err)
+		err = open_plain(in, opt, format, &in);
+	if (err)
+		return err;
+	*ret = in;
+	if (!opt->snapshot || (*format)->open_snapshot)
+		return NULL;
+	bytes_close(in);
+	return error_new(GDUMP_ERR_USAGE, "a file of format %s has no snapshots to choose from",
+			 (*format)->name);
 }
 
 /* Open a split dump, of which @first is open; owns that. */
@@ -236,6 +245,15 @@ static struct gdump_error *open_split(const char *path, struct bytes *first,
 	for (size_t i = 0; i < num; i++)
 		bytes_close(in[i]);
 	return err;
+}
+
+/* Owns @in from now on. */
+static struct gdump_error *open_one(struct bytes *in, const struct gdump_open_options *opt,
+				    const struct format *format, struct source **ret)
+{
+	if (opt->snapshot)
+		return format->open_snapshot(in, opt->snapshot, ret);
+	return format->open(in, ret);
 }
 
 /* Open a dump that is several files of different kinds; owns @in. */
@@ -307,8 +325,31 @@ static struct gdump_error *open_file(const char *where, const struct gdump_open_
 		return open_set(path, in, opt, format, ret);
 	if (opt->num_parts)
 		return open_split(path, in, opt, format, ret);
-	err = format->open(in, ret);
+	err = open_one(in, opt, format, ret);
 	return err ? err : source_set_files(*ret, &in, 1);
+}
+
+struct gdump_error *gdump_snapshots(const char *where, const struct gdump_open_options *options,
+				    gdump_snapshot_fn *fn, void *arg)
+{
+	struct gdump_open_options opt;
+	const struct format *format;
+	struct bytes *in = NULL;
+	struct gdump_error *err = open_options_take(&opt, options);
+
+	if (!err)
+		err = open_named_format(&opt, &format);
+	if (err || guest_scheme_of(where))
+		return err;
+	err = open_bytes(where, &opt, &in);
+	if (!err)
+		err = open_plain(in, &opt, &format, &in);
+	if (err)
+		return error_prefix(err, "%s", where);
+	if (format->snapshots)
+		err = format->snapshots(in, fn, arg);
+	bytes_close(in);
+	return error_prefix(err, "%s", where);
 }
 
 /* A guest whose scheme is unknown looks like a file that does not exist: explain the error. */
@@ -331,9 +372,10 @@ static struct gdump_error *open_source(const char *where, const struct gdump_ope
 
 	if (!scheme)
 		return open_explain_missing(where, open_file(where, opt, ret));
-	if (opt->format || (opt->num_extents && !scheme->takes_ranges) || opt->num_parts)
+	if (opt->format || (opt->num_extents && !scheme->takes_ranges) || opt->num_parts ||
+	    opt->snapshot)
 		return error_new(GDUMP_ERR_USAGE,
-				 "this is a running guest, which has no format, ranges or parts; pass them for files only");
+				 "this is a running guest, which has no format, ranges, parts or snapshots; pass them for files only");
 	return scheme->open(where + strlen(scheme->prefix), opt, ret);
 }
 

@@ -14,6 +14,7 @@
 #   start_guest NAME [OPTION...]
 #                            boots a guest (options: scripts/guest --help) that is stopped by
 #                            itself; sets guest_dir, guest_qmp, guest_pid and guest_source
+#   newer_qemu               start_guest takes QEMU of Debian's next release from now on
 #   guest_console COMMAND    in the guest that was started last
 #   guest_status             what QEMU says of it: running, paused ...
 #   fails_with STATUS COMMAND...
@@ -91,6 +92,23 @@ start_guest() {
 	# shellcheck disable=SC2034 # for the tests
 	guest_source=qmp:$guest_qmp
 	export guest_qmp guest_pid
+}
+
+newer_qemu() {
+	local program tree
+	program=$("$guest" program --next x86_64 qemu-system-x86_64 qemu-system-x86 seabios) ||
+		skip "a newer QEMU is not to be had here"
+	tree=$(dirname "$program")
+	tmpdir
+	mkdir -p "$tmp/bin"
+	cat >"$tmp/bin/qemu-system-x86_64" <<-WRAPPER
+		#!/bin/sh
+		export QEMU_MODULE_DIR=$tree/usr/lib/x86_64-linux-gnu/qemu
+		exec $program -L $tree/usr/share/qemu -L $tree/usr/share/seabios "\$@"
+	WRAPPER
+	chmod 755 "$tmp/bin/qemu-system-x86_64"
+	PATH=$tmp/bin:$PATH
+	qemu-system-x86_64 --version | head -n 1
 }
 
 guest_console() { "$guest" console "$guest_dir" "$@"; }

@@ -14,6 +14,7 @@
 #include "plan.h"
 #include "progress.h"
 #include "run_state.h"
+#include "snapshots.h"
 
 static const char *kind_name(uint32_t kind)
 {
@@ -219,6 +220,21 @@ static int info_run(struct info_found *found, const struct arguments *args)
 	return status;
 }
 
+/* It cannot be opened: perhaps one of its snapshots must be chosen. */
+static int info_explain(struct gdump_error *err, const struct arguments *args)
+{
+	int status;
+
+	if (gdump_error_code(err) == GDUMP_ERR_USAGE && !args->open.snapshot && snapshots_show(args)) {
+		gdump_error_destroy(err);
+		return EXIT_DONE;
+	}
+	status = fail(err);
+	if (args->num_words > 1)
+		say("several inputs are the files of one dump; run guestdump info once for each dump");
+	return status;
+}
+
 int cmd_info(struct arguments *args)
 {
 	struct info_found found = { .protection.size = sizeof(found.protection) };
@@ -236,10 +252,8 @@ int cmd_info(struct arguments *args)
 	err = gdump_open(where, &args->open, &found.g);
 	progress_end();
 	if (err) {
-		status = fail(err);
+		status = info_explain(err, args);
 		free(found.ways);
-		if (args->num_words > 1)
-			say("several inputs are the files of one dump; run guestdump info once for each dump");
 		return finish_stdout(status);
 	}
 	status = info_run(&found, args);

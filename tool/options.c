@@ -156,6 +156,8 @@ const struct option_row option_rows[] = {
 	{ 0,   "range",           "ADDR:SIZE[@OFFSET]", TO(extents),          parse_extent,
 	  CMD_OPEN, "INPUT is raw, or is pid:N, and holds SIZE bytes of memory from ADDR on at "
 	  "OFFSET (default: ADDR); may be given several times" },
+	{ 0,   "snapshot",        "NAME",          TO(open.snapshot),        parse_text,
+	  CMD_READ, "of several snapshots in INPUT (qcow2): the one with this name or id" },
 	{ 0,   "kernel",          "NAME",          TO(open.kernel),           parse_text,
 	  CMD_OPEN, "of several kernels in the memory: the one with this release, build id or "
 	  "KERNELOFFSET" },

@@ -60,6 +60,13 @@ struct format {
 	 */
 	bool (*recognizes)(struct bytes *in);
 	bool by_name;           /* recognized or not, if the caller names the format */
+	/* The same for a file that may have several snapshots: the one of this name or id; NULL: the
+	 * only one.  NULL: its files have one state.
+	 */
+	struct gdump_error *(*open_snapshot)(struct bytes *in, const char *name,
+					     struct source **ret);
+	/* Call @fn for each of those.  @in is borrowed. */
+	struct gdump_error *(*snapshots)(struct bytes *in, gdump_snapshot_fn *fn, void *arg);
 	/* Whether it can hold @plan of @s, so far as depends on the machine and its system.
 	 * NULL: it holds all.
 	 */
@@ -81,6 +88,7 @@ struct format {
 	X(avml)    \
 	X(savevm)  \
 	X(libvirt_save) \
+	X(qcow2)   \
 	X(s390)    \
 	X(win_dmp) \
 	X(firecracker) \

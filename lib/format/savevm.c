@@ -335,14 +335,16 @@ static uint64_t savevm_count_never(const struct savevm *v)
 }
 
 /* What is missing or assumed; such a dump is incomplete. */
-static void savevm_find_gaps(struct savevm *v)
+static void savevm_find_gaps(struct savevm *v, const struct savevm_spec *spec)
 {
 	struct image *image = &v->source.image;
 	const uint64_t never = savevm_count_never(v);
 	char *warning = image->warning;
 	const size_t size = sizeof(image->warning);
 
-	if (!v->m.ram_done)
+	if (spec->warning)
+		snprintf(warning, size, "%s", spec->warning);
+	else if (!v->m.ram_done)
 		snprintf(warning, size, "the file ends before all memory was saved: pages and registers are missing");
 	else if (never)
 		snprintf(warning, size, "%" PRIu64 " page%s of memory never came: the stream is damaged, or the guest reported free pages",
@@ -389,7 +391,7 @@ static struct gdump_error *savevm_load(struct savevm *v, const struct savevm_spe
 	if (!err)
 		err = image_seal(image);
 	if (!err)
-		savevm_find_gaps(v);
+		savevm_find_gaps(v, spec);
 	return err ? err : savevm_add_vmcoreinfo(v);
 }
 

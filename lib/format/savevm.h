@@ -13,6 +13,7 @@ struct savevm_spec {
 	const char *what;               /* begins image.detail                  */
 	uint64_t pos;                   /* of the stream in the file            */
 	struct placement_hints hints;   /* what else is known; borrowed         */
+	const char *warning;            /* why the stream may not be whole; NULL: it may be */
 };
 
 /* Owns @in from now on, also when it fails. */

@@ -416,6 +416,7 @@ static const struct {
 	{ "raw", make_raw, true },
 	{ "savevm", make_savevm, true },
 	{ "libvirt-save", make_libvirt, true },
+	{ "qcow2", make_qcow2, true },
 	{ "win-dmp", make_win, true },
 	{ "firecracker", make_firecracker, true },
 	{ "cloud-hypervisor", make_cloud_hypervisor, true },

@@ -127,6 +127,7 @@ void make_records(struct out *o, const struct desc *d);
 void make_raw(struct out *o, const struct desc *d);
 void make_savevm(struct out *o, const struct desc *d);
 void make_libvirt(struct out *o, const struct desc *d);
+void make_qcow2(struct out *o, const struct desc *d);
 void make_win(struct out *o, const struct desc *d);
 void make_firecracker(struct out *o, const struct desc *d);
 void make_cloud_hypervisor(struct out *o, const struct desc *d);

@@ -132,7 +132,7 @@ static void remember(const char *path, struct memory *m)
 /* A stream that was cut before a page came again has what came before, and is incomplete. */
 static bool may_be_older(const struct gdump_info *info)
 {
-	return info->incomplete && !strcmp(info->format, "savevm");
+	return info->incomplete && (!strcmp(info->format, "savevm") || !strcmp(info->format, "qcow2"));
 }
 
 /* In a process of its own: all that can be done with a dump. */
@@ -310,7 +310,8 @@ static void mutate(const char *mkdump, const char *text)
 	for (size_t i = 0; i < num; i++) {
 		if (!is_boring(fields[i].name))
 			mutate_field(&fields[i], buf, len, strstr(text, "-be-") || strstr(text, "flat") ||
-				     strstr(text, "s390") || strstr(text, "savevm"),
+				     strstr(text, "s390") || strstr(text, "savevm") ||
+				     strstr(text, "qcow2"),
 				     strrchr(text, '/') ? strrchr(text, '/') + 1 : text, &m);
 	}
 	free(m.good);

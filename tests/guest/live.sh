@@ -19,24 +19,6 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# newer_qemu: that of Debian's next release, in front of PATH
-newer_qemu() {
-	local program tree
-	program=$("$guest" program --next x86_64 qemu-system-x86_64 qemu-system-x86 seabios) ||
-		skip "a newer QEMU is not to be had here"
-	tree=$(dirname "$program")
-	tmpdir
-	mkdir "$tmp/bin"
-	cat >"$tmp/bin/qemu-system-x86_64" <<-WRAPPER
-		#!/bin/sh
-		export QEMU_MODULE_DIR=$tree/usr/lib/x86_64-linux-gnu/qemu
-		exec $program -L $tree/usr/share/qemu -L $tree/usr/share/seabios "\$@"
-	WRAPPER
-	chmod 755 "$tmp/bin/qemu-system-x86_64"
-	PATH=$tmp/bin:$PATH
-	qemu-system-x86_64 --version | head -n 1
-}
-
 # mem: of the guest; filled: pages that stay as they are beside those that change
 options=() qemu=() mem=320M filled=
 while [ $# -gt 0 ]; do

@@ -7,11 +7,13 @@
 # A guest's saved state, converted, is the dump that QEMU makes of the same stopped guest:
 # the same memory, registers and VMCOREINFO.  PART: a function part_* below.
 #
-# mapped-ram (QEMU 9) and streams of other versions are in the unit tests only, made by
-# hand.  So is the header of libvirt's save file here: libvirt itself is not needed.
+# Streams of other versions are in the unit tests only, made by hand.  So is the header of libvirt's
+# save file here: libvirt itself is not needed.
 #
 # test: savevm 300 stopped volume compressed snapshot live cut libvirt
 # test: savevm-peer 300 makedumpfile
+# test: savevm-qcow2 300 --disk qcow2
+# test: savevm-newer 600 --newer --disk mapped volume qcow2
 # test: savevm-q35 300 --machine q35,max-ram-below-4g=256M stopped
 # test: savevm-i386 300 --full --arch i386 --machine pc stopped
 # test: savevm-aarch64 300 --full --arch aarch64 stopped
@@ -22,12 +24,23 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-arch=x86_64 machine="" formats="elf kdump"
+# make_disk: a disk that can have snapshots
+make_disk() {
+	requires qemu-img
+	tmpdir
+	qemu-img create -q -f qcow2 "$tmp/disk.qcow2" 64M
+	disk=(-drive "file=$tmp/disk.qcow2,if=none,id=disk0,format=qcow2"
+		-device "virtio-blk-pci,drive=disk0")
+}
+
+arch=x86_64 machine="" formats="elf kdump" disk=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--full) requires_full; shift ;;
 	--arch) arch=$2; shift 2 ;;
 	--machine) machine=$2; shift 2 ;;
+	--newer) requires_full; newer_qemu; shift ;;
+	--disk) make_disk; shift ;;
 	*) break ;;
 	esac
 done
@@ -35,7 +48,7 @@ done
 [ "$arch" != x86_64 ] || machine=${machine:-pc,max-ram-below-4g=256M}
 
 requires python3
-start_guest vm --arch "$arch" --mem 512M -- ${machine:+-machine "$machine"}
+start_guest vm --arch "$arch" --mem 512M -- ${machine:+-machine "$machine"} "${disk[@]}"
 cd "$tmp"
 
 qmp() { "$guest" qmp "$guest_dir" "$@" >answer || fail "QEMU, asked for $*: $(cat answer)"; }
@@ -60,7 +73,7 @@ parameters() {
 # save FILE: and wait until it is there
 save() {
 	local end=$((SECONDS + 120))
-	qmp "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"exec:cat > $tmp/$1\"}}"
+	qmp "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"${uri:-exec:cat > $tmp/$1}\"}}"
 	until [ "$(answer query-migrate 'r["status"]')" = completed ]; do
 		! grep -q '"failed"' answer || fail "QEMU could not save: $(cat answer)"
 		[ $SECONDS -lt $end ] || fail "QEMU saves for too long: $(cat answer)"
@@ -73,17 +86,17 @@ qemu_dump() {
 	qmp "{\"execute\":\"dump-guest-memory\",\"arguments\":{\"paging\":false,\"protocol\":\"file:$tmp/$1\"}}"
 }
 
-# equal STATE DUMP: both converted are the same files, in each piece of RAM.  QEMU dumps
+# equal STATE DUMP [OPTION...]: both converted are the same files, in each piece of RAM.  QEMU dumps
 # firmware as well, so this is asked for by place.
 equal() {
 	local begin length ranges
-	ranges=$("$GUESTDUMP" info "$1" | sed -n 's/^  \([0-9a-f]*\)-\([0-9a-f]*\) .* RAM$/\1 \2/p')
+	ranges=$("$GUESTDUMP" info "${@:3}" "$1" | sed -n 's/^  \([0-9a-f]*\)-\([0-9a-f]*\) .* RAM$/\1 \2/p')
 	[ -n "$ranges" ] || fail "$1: no memory"
 	while read -r begin length; do
 		length=$((16#$length - 16#$begin + 1)) begin=0x$begin
 		for format in $formats; do
 			rm -f a.out b.out
-			"$GUESTDUMP" convert -q -f "$format" --begin "$begin" --length $length "$1" a.out
+			"$GUESTDUMP" convert -q -f "$format" --begin "$begin" --length $length "${@:3}" "$1" a.out
 			"$GUESTDUMP" convert -q -f "$format" --begin "$begin" --length $length "$2" b.out
 			cmp a.out b.out || fail "$1 and $2 differ in the $format of $begin and $length bytes"
 		done
@@ -135,6 +148,75 @@ part_volume() {
 	same state "$device"
 	[ "$("$GUESTDUMP" info -r "$device" | tail -n +2)" = "$("$GUESTDUMP" info -r state | tail -n +2)" ] ||
 		fail "$device: $("$GUESTDUMP" info -r "$device")"
+}
+
+# snapshot_of NAME: the guest's state into its disk
+snapshot_of() {
+	"$guest" hmp "$guest_dir" savevm "$1" >answer
+	! grep -q Error answer || fail "savevm: $(cat answer)"
+}
+
+# A snapshot in the disk image: the only one, and of several the one that was named; while QEMU has the
+# image open, and the disk has data as well
+part_qcow2() {
+	local image=$tmp/disk.qcow2
+	pause
+	"$guest" hmp "$guest_dir" 'qemu-io disk0 "write -P 0x55 0 2M"' >/dev/null
+	snapshot_of first
+	qemu_dump dump.first
+	"$GUESTDUMP" info "$image" >info.txt
+	grep -q 'snapshot first of a qcow2 image' info.txt || fail "not called so: $(cat info.txt)"
+	grep -q '^vmcoreinfo' info.txt || fail "no VMCOREINFO: $(cat info.txt)"
+	equal "$image" dump.first
+	pause
+	snapshot_of second
+	qemu_dump dump.second
+	qemu-img create -q -u -f qcow2 -b disk.qcow2 -F qcow2 over.qcow2 64M
+	fails_with 2 "$GUESTDUMP" verify -q "$image" 2>message.txt
+	grep -q 'choose one with --snapshot: .*first.*second' message.txt || fail "$(cat message.txt)"
+	"$GUESTDUMP" info "$image" >info.txt || fail "info: status $?"
+	[ "$(grep -c 'UTC .* MiB .*\(first\|second\)$' info.txt)" = 2 ] || fail "$(cat info.txt)"
+	guestdump_json info --json "$image" >info.json
+	grep -q '"name": *"second"' info.json || fail "$(cat info.json)"
+	equal "$image" dump.first --snapshot first
+	equal "$image" dump.second --snapshot 2
+	fails_with 2 "$GUESTDUMP" info --snapshot third "$image" 2>message.txt
+	grep -q "no snapshot 'third'" message.txt || fail "$(cat message.txt)"
+	fails_with 2 "$GUESTDUMP" info --snapshot first dump.first 2>message.txt
+	# the disk above has none itself
+	fails_with 1 "$GUESTDUMP" info over.qcow2 2>message.txt
+	grep -q 'none of which has the guest' message.txt || fail "$(cat message.txt)"
+}
+
+# file_migrate FILE: save to a file that QEMU itself opens
+file_migrate() { uri=file:$tmp/$1 save "$1"; }
+
+# QEMU 9 and newer: each page has its place in the file.  Also with several channels and direct I/O.
+part_mapped() {
+	pause
+	capabilities on mapped-ram
+	file_migrate state
+	qemu_dump dump.mapped
+	"$GUESTDUMP" info state | grep -q mapped-ram || fail "no mapped-ram"
+	equal state dump.mapped
+	pause
+	capabilities on multifd
+	file_migrate channels
+	qemu_dump dump.channels
+	equal channels dump.channels
+	pause
+	qmp '{"execute":"migrate-set-parameters","arguments":{"direct-io":true}}'
+	if (file_migrate direct) 2>message.txt; then
+		qemu_dump dump.direct
+		equal direct dump.direct
+	else
+		echo "no direct I/O here: $(cat message.txt)"
+	fi
+	qmp '{"execute":"migrate-set-parameters","arguments":{"direct-io":false}}'
+	capabilities off multifd mapped-ram
+	# what was saved may be sparse, or not
+	cp --sparse=never state full
+	same state full
 }
 
 part_compressed() {
