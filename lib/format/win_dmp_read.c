@@ -312,7 +312,6 @@ static bool win_runs_are_alike(const struct win_header *own, const struct win_he
 	return true;
 }
 
-/* Nothing in the file says where its runs begin but the kernel, in its memory. */
 /* Where bytes follow the last page, as Windows appends data of drivers, only this shows that an
  * offset is not the one that was written.
  */
@@ -326,6 +325,7 @@ static struct gdump_error *win_check_first_page(const struct win_source *w, stru
 			 w->first_page);
 }
 
+/* Nothing in the file says where its runs begin but the kernel, in its memory. */
 static struct gdump_error *win_verify(struct source *s, struct damage *to)
 {
 	struct win_source *w = (struct win_source *)s;
