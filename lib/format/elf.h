@@ -17,9 +17,9 @@
 MUST_CHECK struct gdump_error *elf_protected(struct source *inner, struct bytes *in,
 					     const struct elf_header *h, struct source **ret);
 
-/* Add what the section headers name to @to; headers that make no sense may name anything. */
+/* Add what the section headers name to @to.  @incomplete: they, or a section, are not in the file. */
 MUST_CHECK struct gdump_error *elf_sections_name(struct bytes *in, const struct elf_header *h,
-						 struct file_proof *to);
+						 struct file_proof *to, bool *incomplete);
 
 bool elf_takes_trailer(const struct image *image);
 struct gdump_error *elf_create(const struct write_spec *spec, struct writer **ret);

@@ -101,6 +101,7 @@ static struct gdump_error *elf_read_memory(struct elf_source *e, const struct el
 static struct gdump_error *elf_name_rest(struct elf_source *e, const struct elf_header *h)
 {
 	struct gdump_error *err = file_proof_add(&e->proof, false, 0, elf_ehdr_size(h->is64), 0);
+	bool cut = false;
 
 	e->proof.what = "ELF program headers";
 	if (!err)
@@ -108,7 +109,8 @@ static struct gdump_error *elf_name_rest(struct elf_source *e, const struct elf_
 	if (!err && h->shoff && h->shoff < e->base.in->size)
 		err = file_proof_add(&e->proof, false, 0, elf_shdr_size(h->is64), h->shoff);
 	if (!err)
-		err = elf_sections_name(e->base.in, h, &e->proof);
+		err = elf_sections_name(e->base.in, h, &e->proof, &cut);
+	e->base.source.image.incomplete |= cut;
 	for (size_t i = 0; !err && i < h->phnum; i++) {
 		const struct elf_phdr *p = &h->phdrs[i];
 

@@ -52,7 +52,7 @@ static bool elf_extents_fit(struct bytes *in, const struct elf_header *h, bool b
 }
 
 struct gdump_error *elf_sections_name(struct bytes *in, const struct elf_header *h,
-				      struct file_proof *to)
+				      struct file_proof *to, bool *incomplete)
 {
 	const uint64_t len = (uint64_t)h->shnum * elf_shdr_size(h->is64);
 	struct gdump_error *err;
@@ -64,15 +64,15 @@ struct gdump_error *elf_sections_name(struct bytes *in, const struct elf_header 
 	if (h->shentsize != elf_shdr_size(h->is64))
 		return error_new(GDUMP_ERR_CORRUPT, "ELF header: invalid size of a section header: %u",
 				 h->shentsize);
-	to->has_unknown = !range_fits(h->shoff, len, in->size);
-	if (to->has_unknown)
-		return NULL;
-	if (!elf_extents_fit(in, h, big)) {
+	*incomplete = !range_fits(h->shoff, len, in->size);
+	if (!*incomplete && !elf_extents_fit(in, h, big)) {
 		big = !big;
-		to->has_unknown = !elf_extents_fit(in, h, big);
+		*incomplete = !elf_extents_fit(in, h, big);
 	}
+	if (*incomplete)
+		return NULL;
 	err = file_proof_name(to, len, h->shoff);
-	for (uint16_t i = 1; !err && !to->has_unknown && i < h->shnum; i++) {
+	for (uint16_t i = 1; !err && i < h->shnum; i++) {
 		err = elf_extent_read(in, h, big, i, &e);
 		if (!err)
 			err = file_proof_name(to, e.size, e.off);

@@ -12,7 +12,6 @@ struct file_proof {
 	struct pieces named;            /* bytes that headers name; no addresses */
 	struct pieces heads;            /* of these, headers and notes          */
 	struct pieces loads;            /* memory, as in the program headers     */
-	bool has_unknown;               /* there is more that may name bytes     */
 };
 
 /* [@off, @off + @size) of the file, which is in it, is named by a header. */
