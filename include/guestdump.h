@@ -60,7 +60,8 @@ enum gdump_code {
 	GDUMP_ERR_UNSUPPORTED,  /* valid, but not supported by this build       */
 	GDUMP_ERR_NODATA,       /* this memory is not in the image              */
 	GDUMP_ERR_NOKEY,        /* a decryption key is missing or wrong         */
-	GDUMP_ERR_REMOTE,       /* the hypervisor refused a command or ended    */
+	GDUMP_ERR_REMOTE,       /* the hypervisor refused a command or ended, or
+				 * an object cannot be read any more            */
 	GDUMP_ERR_CANCELED,     /* a callback asked to stop                     */
 	GDUMP_ERR_PROTECTED,    /* memory is encrypted, and no key can help     */
 	GDUMP_ERR_PART,         /* files that are part of it are missing        */
@@ -145,6 +146,7 @@ struct gdump_metadata {
 					 * milliseconds since 1970; 0: unknown  */
 };
 
+struct gdump_store_options;
 struct gdump_open_options {
 	size_t size;                    /* = sizeof this struct                 */
 	bool pause_guest;               /* pause a running guest                */
@@ -223,9 +225,15 @@ struct gdump_open_options {
 	 * memory
 	 */
 	const char *snapshot;
+	/* Of an object: how to reach its server; NULL: defaults.  Its keys are for "s3://..." only.
+	 * The member cancel is asked during each request then, also later, on any thread that reads.
+	 */
+	const struct gdump_store_options *store;
 };
 
-/* Open a dump file by its path ("-": standard input), or a running guest:
+/* Open a dump file by its path ("-": standard input); an object, "s3://BUCKET/KEY", or what a URL
+ * leads to, "https://..." or "http://...", of which only those parts are read that are needed, with
+ * 32 MiB of memory for what was read; or a running guest:
  * "qmp:PATH", the unix socket of QEMU's QMP monitor; "libvirt:NAME" or "libvirt+URI:NAME", a
  * guest of libvirt, whose client library is loaded then; or "pid:NUMBER", the process that runs
  * a guest.  While such a guest is paused, the guard traces that process, or without a guard a thread
@@ -749,11 +757,11 @@ struct gdump_result {
 GDUMP_NONNULL(1)
 void gdump_result_deinit(struct gdump_result *result);
 
-/* How to reach an object store, for outputs called "s3://BUCKET/KEY" */
+/* How to reach the server of an object */
 struct gdump_store_options {
 	size_t size;                    /* = sizeof this struct                 */
-	const char *endpoint;           /* "https://HOST" or "http://HOST:PORT", for a store other
-					 * than Amazon's; NULL: Amazon's         */
+	const char *endpoint;           /* of "s3://...": "https://HOST" or "http://HOST:PORT", for a
+					 * store other than Amazon's; NULL: Amazon's */
 	const char *region;             /* NULL: "us-east-1"                     */
 	const char *access_key;         /* NULL: requests are not signed        */
 	const char *secret_key;

@@ -20,6 +20,7 @@
 #include "kernel/uts.h"
 #include "live/live.h"
 #include "metadata.h"
+#include "net/object.h"
 #include "write/plan.h"
 #include "util/bits.h"
 #include "util/cleanup.h"
@@ -127,6 +128,8 @@ static struct gdump_error *open_bytes(const char *path, const struct gdump_open_
 {
 	const struct bytes_spool spool = open_spool(opt);
 
+	if (object_is_name(path))
+		return bytes_object_open(path, opt, NULL, ret);
 	return bytes_file_open(path, &spool, ret);
 }
 
@@ -170,6 +173,21 @@ static struct gdump_error *open_named_format(const struct gdump_open_options *op
 	return NULL;
 }
 
+/* The ranges that are next to an object.  A URL with a query leads to nothing but that object. */
+static struct gdump_error *open_object_ranges(const char *where, const struct gdump_open_options *opt,
+					      struct ranges *ret, bool *found)
+{
+	CLEANUP_FREE char *name = ranges_path(where);
+	CLEANUP_BYTES struct bytes *in = NULL;
+	struct gdump_error *err;
+
+	*found = false;
+	if (strpbrk(where, "?#"))
+		return NULL;
+	err = name ? bytes_object_open(name, opt, found, &in) : error_nomem();
+	return err || !*found ? err : error_prefix(ranges_read(in, ret), "%s", name);
+}
+
 /* Take the ranges from the options, or else from PATH.ranges.  If there are any and @format is
  * NULL, set it to the format whose files do not contain their ranges.
  */
@@ -181,7 +199,9 @@ static struct gdump_error *open_find_ranges(const char *path, const struct gdump
 
 	if (*format && !(*format)->open_at)
 		return NULL;
-	if (!found && strcmp(path, "-"))
+	if (!found && object_is_name(path))
+		err = open_object_ranges(path, opt, ret, &found);
+	else if (!found && strcmp(path, "-"))
 		err = ranges_load(path, ret, &found);
 	for (size_t i = 0; !err && i < opt->num_extents; i++) {
 		const struct gdump_extent *p = &opt->extents[i];
@@ -215,6 +235,22 @@ static struct gdump_error *open_part(const char *path, const struct gdump_open_o
 			 (*format)->name);
 }
 
+/* Open the other files of a split dump; @names: theirs and that of the first, for messages. */
+static struct gdump_error *open_more_parts(const struct gdump_open_options *opt,
+					   const struct format *format, struct bytes **in, char **names)
+{
+	struct gdump_error *err = names[0] ? NULL : error_nomem();
+
+	for (size_t i = 1; !err && i <= opt->num_parts; i++) {
+		const char *where = opt->parts[i - 1];
+
+		names[i] = object_label(where);
+		err = names[i] ? error_prefix(open_part(where, opt, &format, &in[i]), "%s", names[i]) :
+				 error_nomem();
+	}
+	return err;
+}
+
 /* Open a split dump, of which @first is open; owns that. */
 static struct gdump_error *open_split(const char *path, struct bytes *first,
 				      const struct gdump_open_options *opt,
@@ -222,28 +258,29 @@ static struct gdump_error *open_split(const char *path, struct bytes *first,
 {
 	const size_t num = opt->num_parts + 1;
 	CLEANUP_FREE struct bytes **in = calloc(num, sizeof(*in));
-	CLEANUP_FREE const char **names = calloc(num, sizeof(*names));
-	struct gdump_error *err = in && names ? NULL : error_nomem();
+	CLEANUP_FREE char **names = calloc(num, sizeof(*names));
+	bool opened = false;
+	struct gdump_error *err;
 
-	if (err) {
+	if (!in || !names) {
 		bytes_close(first);
-		return err;
+		return error_nomem();
 	}
 	in[0] = first;
-	names[0] = path;
-	if (!format->open_parts)
-		err = error_new(GDUMP_ERR_USAGE, "a dump of format %s is one file; pass only that",
-				format->name);
-	for (size_t i = 1; !err && i < num; i++) {
-		names[i] = opt->parts[i - 1];
-		err = error_prefix(open_part(names[i], opt, &format, &in[i]), "%s", names[i]);
-	}
+	names[0] = object_label(path);
+	err = format->open_parts ? open_more_parts(opt, format, in, names) :
+	      error_new(GDUMP_ERR_USAGE, "a dump of format %s is one file; pass only that", format->name);
 	if (!err) {
-		err = format->open_parts(in, names, num, ret);
-		return err ? err : source_set_files(*ret, in, num);
+		opened = true;
+		err = format->open_parts(in, (const char *const *)names, num, ret);
 	}
-	for (size_t i = 0; i < num; i++)
-		bytes_close(in[i]);
+	if (!err)
+		err = source_set_files(*ret, in, num);
+	for (size_t i = 0; i < num; i++) {
+		free(names[i]);
+		if (!opened)
+			bytes_close(in[i]);
+	}
 	return err;
 }
 
@@ -357,7 +394,7 @@ static struct gdump_error *open_explain_missing(const char *where, struct gdump_
 {
 	struct gdump_error *unknown = NULL;
 
-	if (err && gdump_error_errno(err) == ENOENT && access(where, F_OK))
+	if (err && gdump_error_errno(err) == ENOENT && !object_is_name(where) && access(where, F_OK))
 		unknown = guest_name_unknown(where);
 	if (!unknown)
 		return err;
@@ -438,7 +475,7 @@ static struct gdump_error *gdump_create(const char *where, struct gdump **ret)
 	struct gdump *g = calloc(1, sizeof(*g));
 
 	if (g)
-		g->where = strdup(where);
+		g->where = object_label(where);
 	if (!g || !g->where) {
 		free(g);
 		return error_nomem();
@@ -566,8 +603,9 @@ struct gdump_error *gdump_open(const char *where, const struct gdump_open_option
 	if (!err)
 		err = gdump_complete(g, &opt, 0, began_us);
 	if (err) {
+		err = error_prefix(err, "%s", g->where);
 		gdump_close(g);
-		return error_prefix(err, "%s", where);
+		return err;
 	}
 	*ret = g;
 	return NULL;

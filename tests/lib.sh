@@ -130,7 +130,7 @@ valid_json() { /usr/bin/python3 "$root/tests/tools/valid_json.py" "$@" || fail "
 start_s3() {
 	stop_s3
 	rm -rf s
-	mkdir -p s/b
+	mkdir -p s/b s/open
 	/usr/bin/python3 "$root/tests/tools/s3server.py" s "$@" 2>server.err &
 	server=$!
 	for _ in $(seq 200); do

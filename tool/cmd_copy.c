@@ -294,7 +294,7 @@ static int look(struct copy *c)
 	open.pause_guest = false;
 	open.live = GDUMP_LIVE_NO;
 	open.warn = NULL;
-	err = gdump_open(c->from, &open, &g);
+	err = gdump_open(c->args->words[0], &open, &g);
 	if (!err)
 		err = estimate(c, g, &needed);
 	gdump_close(g);
@@ -324,7 +324,7 @@ static int copy_open(struct copy *c, struct gdump **ret)
 		open->before_pause = before_pause;
 		open->before_pause_arg = c;
 	}
-	err = gdump_open(c->from, open, ret);
+	err = gdump_open(c->args->words[0], open, ret);
 	if (err && c->look_first) {
 		int status;
 
@@ -333,7 +333,7 @@ static int copy_open(struct copy *c, struct gdump **ret)
 		if (status)
 			return status;
 		open->before_pause = NULL;
-		err = gdump_open(c->from, open, ret);
+		err = gdump_open(c->args->words[0], open, ret);
 	}
 	return err ? fail(err) : EXIT_DONE;
 }
@@ -386,10 +386,8 @@ static int copy_run(struct copy *c)
 {
 	struct arguments *args = c->args;
 	struct gdump_error *err;
-	int fifo, status = is_object(c->to) && !args->dry_run ? store_find(args) : ARGUMENTS_GOOD;
+	int fifo, status;
 
-	if (status != ARGUMENTS_GOOD)
-		return status;
 	args->write.live = args->open.live == GDUMP_LIVE_YES;
 	err = args->dry_run ? NULL : gdump_write_check(c->to, &args->write);
 	if (err)
@@ -402,7 +400,7 @@ static int copy_run(struct copy *c)
 	if (args->detach && !make_absolute(c))
 		return failed(FAILURE_SYSTEM, errno, "cannot find the working directory: %s",
 			      strerror(errno));
-	status = args->detach ? detach_start(c->from, c->to) : -1;
+	status = args->detach ? detach_start(c->from, shown_name(c->to)) : -1;
 	if (status >= 0)
 		return status;          /* we are the parent */
 	confine(args, args->words, args->num_words - (c->to != NULL), c->to);
@@ -421,7 +419,8 @@ static int cmd_copy(struct arguments *args)
 {
 	const int num = args->num_words;
 	struct copy c = {
-		.args = args, .from = args->words[0], .to = num > 1 ? args->words[num - 1] : NULL,
+		.args = args, .from = shown_name(args->words[0]),
+		.to = num > 1 ? shown_name(args->words[num - 1]) : NULL,
 		.result = { .size = sizeof(c.result) },
 	};
 

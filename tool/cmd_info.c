@@ -15,6 +15,7 @@
 #include "progress.h"
 #include "run_state.h"
 #include "snapshots.h"
+#include "store.h"
 
 static const char *kind_name(uint32_t kind)
 {
@@ -172,7 +173,7 @@ static int print_info(const struct info_found *found, const struct arguments *ar
 
 	for (size_t i = 0; i < info->num_ranges; i++)
 		bytes += info->ranges[i].size;
-	print_name(args->words[0]);
+	print_name(shown_name(args->words[0]));
 	printf(": ");
 	print_escaped(info->detail, strlen(info->detail));
 	printf("%s\n", info->incomplete ? ", INCOMPLETE: it was cut short" : "");
@@ -216,7 +217,7 @@ static int info_run(struct info_found *found, const struct arguments *args)
 	status = (args->json ? info_print_json : print_info)(found, args);
 	if (!status && found->plan && plan_is_unfiltered(found->plan, 31))
 		return failed(FAILURE_UNSUPPORTED, 0, "%s: the kinds of pages are unknown: %s",
-			      args->words[0], gdump_plan_warning(found->plan));
+			      shown_name(args->words[0]), gdump_plan_warning(found->plan));
 	return status;
 }
 
@@ -248,7 +249,7 @@ int cmd_info(struct arguments *args)
 	args->open.parts = (const char *const *)args->words + 1;
 	args->open.num_parts = (size_t)args->num_words - 1;
 	args->open.metadata = origin();
-	progress_start(args->json ? PROGRESS_NONE : PROGRESS_AUTO, where, 1);
+	progress_start(args->json ? PROGRESS_NONE : PROGRESS_AUTO, shown_name(where), 1);
 	err = gdump_open(where, &args->open, &found.g);
 	progress_end();
 	if (err) {

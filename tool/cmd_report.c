@@ -11,6 +11,7 @@
 #include "confine.h"
 #include "failure.h"
 #include "report.h"
+#include "store.h"
 #include "tool.h"
 
 bool report_wants(const char *wanted, const char *name)
@@ -43,7 +44,7 @@ static int write_html(const char *path, const struct gdump_fact *report, const s
 	if (!out)
 		return failed(failure_kind_of_errno(errno), errno, "%s: cannot create: %s", path,
 			      strerror(errno));
-	report_print_html(out, report, args->words[0], args->sections);
+	report_print_html(out, report, shown_name(args->words[0]), args->sections);
 	bad = ferror(out);
 	if (!fclose(out) && !bad)
 		return EXIT_DONE;
@@ -57,9 +58,9 @@ static int put_report(const struct gdump_fact *report, const struct arguments *a
 	if (args->html && strcmp(args->html, "-"))
 		return write_html(args->html, report, args);
 	if (args->html)
-		report_print_html(stdout, report, args->words[0], args->sections);
+		report_print_html(stdout, report, shown_name(args->words[0]), args->sections);
 	else
-		(args->json ? report_print_json : report_print_text)(report, args->words[0],
+		(args->json ? report_print_json : report_print_text)(report, shown_name(args->words[0]),
 								     args->sections);
 	return EXIT_DONE;
 }

@@ -9,6 +9,7 @@
 #include "failure.h"
 #include "json.h"
 #include "progress.h"
+#include "store.h"
 #include "tool.h"
 
 enum { MAX_PRINTED = 16 };
@@ -128,7 +129,7 @@ enum { IS_PART = -1 };
 static int verify_files(const struct arguments *args, char **files, int num, bool more)
 {
 	struct gdump_open_options opt = args->open;
-	const char *path = files[0];
+	const char *path = shown_name(files[0]);
 	struct gdump_error *err;
 	struct gdump *g;
 	int status;
@@ -136,7 +137,7 @@ static int verify_files(const struct arguments *args, char **files, int num, boo
 	opt.parts = (const char *const *)files + 1;
 	opt.num_parts = (size_t)num - 1;
 	progress_start(args->progress, path, 1);
-	err = gdump_open(path, &opt, &g);
+	err = gdump_open(files[0], &opt, &g);
 	progress_end();
 	if (more && err && gdump_error_code(err) == GDUMP_ERR_PART) {
 		gdump_error_destroy(err);

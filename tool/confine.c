@@ -69,8 +69,8 @@ struct rights {
 	int num_inputs;
 	const char *directory, *spool;  /* where files are made, NULL: nowhere */
 	bool guest, stops_vmm;
-	bool network;                   /* the output is an object              */
-	const char *ca_file;            /* for it; NULL: those of the system    */
+	bool network;                   /* there is an object                   */
+	const char *ca_file;            /* for its server; NULL: those of the system    */
 };
 
 /* Allow the accesses @allowed to @path, which may be NULL or missing. Returns false if it exists
@@ -151,7 +151,7 @@ static bool allow_all(int ruleset, const struct rights *r, uint64_t handled)
 	for (size_t i = 0; i < sizeof(system_files) / sizeof(*system_files); i++)
 		good &= allow(ruleset, system_files[i], reading);
 	for (int i = 0; i < r->num_inputs; i++)
-		good &= allow(ruleset, r->inputs[i], reading);
+		good &= is_object(r->inputs[i]) || allow(ruleset, r->inputs[i], reading);
 	for (size_t i = 0; i < sizeof(companions) / sizeof(*companions); i++)
 		good &= allow_companion(ruleset, r->inputs[0], &companions[i]);
 	good &= allow(ruleset, r->key_file, reading);
@@ -218,7 +218,7 @@ static const char *const never_with_files[] = {
 	"process_vm_readv", "pidfd_open", "pidfd_getfd", "fork", "vfork",
 };
 
-/* Calls that only reading a running guest and writing an object need */
+/* Calls that only running guests and objects need */
 static const char *const never_without_network[] = { "socket", "socketpair", "connect", "bind" };
 
 /* Calls that only stopping a VMM needs */
@@ -266,6 +266,13 @@ static const char *confine_calls(const struct rights *r)
 
 #endif
 
+static bool any_object(char *const *inputs, int num)
+{
+	while (num && !is_object(inputs[num - 1]))
+		num--;
+	return num > 0;
+}
+
 /* The directory of @path, or NULL if @path is not a file */
 static const char *directory_of(const char *path, char *buf, size_t size)
 {
@@ -307,7 +314,7 @@ void confine(struct arguments *args, char *const *inputs, int num_inputs, const 
 		.key_file = args->open.key_file, .inputs = inputs, .num_inputs = num_inputs,
 		.guest = is_guest(inputs[0]), .stops_vmm = !strncmp(inputs[0], "pid:", 4),
 		.directory = directory_of(to, directory, sizeof(directory)),
-		.network = is_object(to), .ca_file = args->store.ca_file,
+		.network = any_object(inputs, num_inputs) || is_object(to), .ca_file = args->store.ca_file,
 		/* for a copy of standard input, if that cannot be seeked, and of some outputs */
 		.spool = strcmp(inputs[0], "-") && !is_object(to) ? NULL : args->open.spool_dir,
 	};

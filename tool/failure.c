@@ -81,7 +81,8 @@ static enum failure_kind kind_of(enum gdump_code code, int errnum)
 {
 	if (code == GDUMP_ERR_CANCELED && signals_limit())
 		return FAILURE_CPU_TIME;
-	if (code == GDUMP_ERR_OS)
+	/* an object that cannot be read any more has a reason of the same kind */
+	if (code == GDUMP_ERR_OS || (code == GDUMP_ERR_REMOTE && errnum))
 		return failure_kind_of_errno(errnum);
 	return (size_t)code < sizeof(of_code) / sizeof(*of_code) ? of_code[code] : FAILURE_SYSTEM;
 }

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "kernel.h"
 #include "plan.h"
+#include "store.h"
 
 /* The object for a set of registers; the general ones are called "registers". */
 static json_t *registers_of_set(json_t *sets, const char *name)
@@ -142,7 +143,7 @@ static void json_add_system(json_t *o, struct gdump *g, const struct gdump_info 
 int info_print_json(const struct info_found *found, const struct arguments *args)
 {
 	const struct gdump_info *info = gdump_info(found->g);
-	json_t *o = json_outline(args->words[0], info);
+	json_t *o = json_outline(shown_name(args->words[0]), info);
 	struct gdump_error *err;
 
 	json_add_system(o, found->g, info);

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "options.h"
 #include "origin.h"
+#include "store.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -219,6 +220,9 @@ int main(int argc, char **argv)
 	signals_init();
 	origin_init(argc, argv);
 	status = arguments_parse(&args, cmd, argc - 1, argv + 1);
+	if (status != ARGUMENTS_GOOD)
+		return status;
+	status = cmd->bit & CMD_OPEN ? store_find(&args) : ARGUMENTS_GOOD;
 	if (status != ARGUMENTS_GOOD)
 		return status;
 	status = cmd->bit & CMD_GUEST ? guests_resolve(&args) : EXIT_DONE;

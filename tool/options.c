@@ -68,10 +68,6 @@ const struct option_row option_rows[] = {
 	  CMD_CONVERT, "read all of INPUT first; use even tables that are damaged" },
 	{ 0,   "force",           NULL,            TO(write.force),           parse_flag,
 	  CMD_COPY, "replace OUTPUT if it exists" },
-	{ 0,   "s3-endpoint",     "URL",           TO(store.endpoint),        parse_text,
-	  CMD_COPY, "the server of an OUTPUT s3://BUCKET/KEY, if it is not Amazon's" },
-	{ 0,   "s3-region",       "NAME",          TO(store.region),          parse_text,
-	  CMD_COPY, "the region of that server" },
 	{ 0,   "strict-space",    NULL,            TO(strict_space),          parse_flag,
 	  CMD_DUMP, "fail if the dump would not fit on the disk, instead of a warning" },
 	{ 0,   "dry-run",         NULL,            TO(dry_run),               parse_flag,
@@ -166,6 +162,12 @@ const struct option_row option_rows[] = {
 	  "owner", complete_files },
 	{ 0,   "strict",          NULL,            TO(open.strict),           parse_flag,
 	  CMD_READ, "with --key: refuse an INPUT that is damaged in any part" },
+
+	{ .help = "Object storage" },
+	{ 0,   "s3-endpoint",     "URL",           TO(store.endpoint),        parse_text,
+	  CMD_OPEN, "the server of s3://BUCKET/KEY, if it is not Amazon's" },
+	{ 0,   "s3-region",       "NAME",          TO(store.region),          parse_text,
+	  CMD_OPEN, "the region of that server" },
 
 	{ .help = "General" },
 	{ 'j', "threads",         "N",             TO(write.threads),         parse_threads,

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "store.h"
 #include "tool.h"
 
 static struct utsname host;
@@ -37,7 +38,7 @@ void origin_init(int argc, char **argv)
 	fputs("guestdump", out);
 	for (int i = 1; i < argc; i++) {
 		putc(' ', out);
-		origin_add_word(out, argv[i]);
+		origin_add_word(out, shown_name(argv[i]));
 	}
 	fclose(out);
 	command[sizeof(command) - 1] = '\0';

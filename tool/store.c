@@ -12,9 +12,33 @@
 
 #include "tool.h"
 
+static bool is_s3(const char *where)
+{
+	return !strncmp(where, "s3://", 5);
+}
+
+static bool is_url(const char *where)
+{
+	return !strncmp(where, "https://", 8) || !strncmp(where, "http://", 7);
+}
+
 bool is_object(const char *where)
 {
-	return where && !strncmp(where, "s3://", 5);
+	return where && (is_s3(where) || is_url(where));
+}
+
+const char *shown_name(const char *where)
+{
+	const char *host = where && is_url(where) ? strstr(where, "://") + 3 : NULL, *at;
+	char *ret;
+
+	if (!host || !(strpbrk(host, "?#@")))
+		return where;
+	at = memrchr(host, '@', strcspn(host, "/?#"));
+	at = at ? at + 1 : host;
+	if (asprintf(&ret, "%.*s%.*s", (int)(host - where), where, (int)strcspn(at, "?#"), at) < 0)
+		return "URL";
+	return ret;
 }
 
 /* The first of these variables that is set and not empty; NULL: none is */
@@ -161,16 +185,17 @@ static void store_take_variables(struct gdump_store_options *store)
 	store->ca_file = VARIABLE("AWS_CA_BUNDLE");
 }
 
-static void store_take_proxy(struct gdump_store_options *store)
+static void store_take_proxy(struct gdump_store_options *store, const char *where)
 {
-	const bool plain = store->endpoint && !strncmp(store->endpoint, "http:", 5);
+	const char *server = is_url(where) ? where : store->endpoint;
+	const bool plain = server && !strncmp(server, "http:", 5);
 
 	store->proxy = plain ? VARIABLE("http_proxy", "all_proxy", "ALL_PROXY") :
 			       VARIABLE("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY");
 	store->no_proxy = VARIABLE("no_proxy", "NO_PROXY");
 }
 
-int store_find(struct arguments *args)
+static int store_find_keys(struct arguments *args)
 {
 	struct gdump_store_options *store = &args->store;
 	const char *profile = VARIABLE("AWS_PROFILE");
@@ -187,8 +212,30 @@ int store_find(struct arguments *args)
 	if (!store->access_key || !store->secret_key)
 		return usage_error(args->command,
 				   "there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write a profile to ~/.aws/credentials");
-	store_take_proxy(store);
-	store->size = sizeof(*store);
-	args->write.store = store;
+	return ARGUMENTS_GOOD;
+}
+
+int store_find(struct arguments *args)
+{
+	/* nothing is sent to an OUTPUT whose size is only estimated */
+	const int num = args->num_words - (args->dry_run && args->num_words > 1);
+	const char *object = NULL;
+	bool signs = false;
+	int status;
+
+	for (int i = 0; i < num; i++) {
+		object = is_object(args->words[i]) ? args->words[i] : object;
+		signs |= is_s3(args->words[i]);
+	}
+	if (!object)
+		return ARGUMENTS_GOOD;
+	status = signs ? store_find_keys(args) : ARGUMENTS_GOOD;
+	if (status != ARGUMENTS_GOOD)
+		return status;
+	if (!args->store.ca_file)
+		args->store.ca_file = VARIABLE("AWS_CA_BUNDLE");
+	store_take_proxy(&args->store, object);
+	args->store.size = sizeof(args->store);
+	args->open.store = args->write.store = &args->store;
 	return ARGUMENTS_GOOD;
 }

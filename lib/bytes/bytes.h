@@ -52,6 +52,13 @@ MUST_CHECK struct gdump_error *bytes_file_open(const char *path, const struct by
 /* Copy all that can be read from @fd to a file without a name; @ret: its descriptor. */
 MUST_CHECK struct gdump_error *bytes_spool_create(int fd, const struct bytes_spool *spool,
 						  int *ret);
+/* An object at a server, which is read in ranges, with a cache of BYTES_OBJECT_CACHE bytes; see
+ * bytes_object.c.  *@found false: there is none; with @found NULL, that is an error.
+ */
+#define BYTES_OBJECT_CACHE (UINT64_C(32) << 20)
+MUST_CHECK struct gdump_error *bytes_object_open(const char *where,
+						 const struct gdump_open_options *opt, bool *found,
+						 struct bytes **ret);
 /* @buf is borrowed. */
 MUST_CHECK struct gdump_error *bytes_memory_open(const void *buf, size_t len, struct bytes **ret);
 /* If @inner is a flattened file, a plain view of it, which owns @inner; else

@@ -194,6 +194,18 @@ static struct gdump_error *ranges_load_fd(int fd, struct ranges *ret)
 	return rc ? error_os(rc, "cannot read") : ranges_parse(text, got, ret);
 }
 
+struct gdump_error *ranges_read(struct bytes *in, struct ranges *ret)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct gdump_error *err;
+
+	if (in->size > MAX_TEXT)
+		return error_new(GDUMP_ERR_CORRUPT, "the file is not a text that guestdump wrote");
+	text = malloc((size_t)in->size + 1);
+	err = text ? bytes_read(in, 0, text, (size_t)in->size) : error_nomem();
+	return err ? err : ranges_parse(text, (size_t)in->size, ret);
+}
+
 struct gdump_error *ranges_load(const char *path, struct ranges *ret, bool *found)
 {
 	CLEANUP_FREE char *name = ranges_path(path);

@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "../bytes/bytes.h"
 #include "../machine/image.h"
 
 /* One line: where a range of memory is in the file */
@@ -45,6 +46,8 @@ MUST_CHECK struct gdump_error *ranges_parse(const char *text, size_t len, struct
 char *ranges_text(const struct ranges *r);
 /* Load the file beside @path; *@found false: there is none. */
 MUST_CHECK struct gdump_error *ranges_load(const char *path, struct ranges *ret, bool *found);
+/* The same from a file that is open */
+MUST_CHECK struct gdump_error *ranges_read(struct bytes *in, struct ranges *ret);
 /* "PATH.ranges", to be freed; NULL: out of memory. */
 char *ranges_path(const char *path);
 

@@ -36,7 +36,7 @@ bool http_wait(const struct http_settings *settings, unsigned int ms)
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 
-enum { CONNECT_S = 15, STALLED_S = 60 };
+enum { CONNECT_S = 15, STALLED_S = 60, MAX_REDIRECTS = 5 };
 
 struct http {
 	const struct http_settings *settings;
@@ -86,18 +86,43 @@ static int http_ask_stop(void *arg, curl_off_t down, curl_off_t downloaded, curl
 	return settings->stop && settings->stop(settings->stop_arg);
 }
 
-static size_t http_take_body(char *buf, size_t size, size_t n, void *arg)
+/* A request and its answer, as it comes */
+struct http_exchange {
+	CURL *curl;
+	const struct http_request *request;
+	struct http_reply *reply;
+};
+
+/* The begin of an answer that is not what was asked for; no more of it is of use: an object may be
+ * large, and a server malicious
+ */
+static size_t http_take_text(struct http_reply *reply, const char *buf, size_t len)
 {
-	struct http_reply *reply = arg;
-	size_t len = size * n;
+	const size_t all = len;
 
 	while (!reply->len && len && isspace((unsigned char)*buf))
 		buf++, len--;
 	len = MIN(len, sizeof(reply->body) - 1 - reply->len);
 	memcpy(reply->body + reply->len, buf, len);
 	reply->len += len;
-	/* no more is of use: an object may be large, and a server malicious */
-	return reply->len < sizeof(reply->body) - 1 ? size * n : 0;
+	return reply->len < sizeof(reply->body) - 1 ? all : 0;
+}
+
+static size_t http_take_body(char *buf, size_t size, size_t n, void *arg)
+{
+	const struct http_exchange *x = arg;
+	struct http_reply *reply = x->reply;
+	const size_t len = size * n;
+	long status = 0;
+
+	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (!x->request->into || status != 206)
+		return http_take_text(reply, buf, len);
+	if (len > x->request->into_len - reply->got)
+		return 0;
+	memcpy((char *)x->request->into + reply->got, buf, len);
+	reply->got += len;
+	return len;
 }
 
 /* The value of the header @name in a line of @len bytes, which ends with CRLF; NULL: it is another */
@@ -116,16 +141,48 @@ static const char *http_header_value(const char *line, size_t len, const char *n
 	return value;
 }
 
-static size_t http_take_header(char *line, size_t size, size_t n, void *arg)
+/* "bytes FIRST-LAST/SIZE"; @value need not end with 0. */
+static void http_take_range(const char *value, size_t len, struct http_reply *reply)
 {
-	struct http_reply *reply = arg;
-	size_t len;
-	const char *value = http_header_value(line, size * n, "etag", &len);
+	unsigned long long first, last, total;
+	char text[80], end;
 
-	if (value && len > 2 && len - 2 < sizeof(reply->etag) && *value == '"') {
+	snprintf(text, sizeof(text), "%.*s", (int)MIN(len, sizeof(text) - 1), value);
+	if (sscanf(text, "bytes %llu-%llu/%llu%c", &first, &last, &total, &end) != 3 || last < first ||
+	    last >= total || last - first >= SIZE_MAX)
+		return;
+	reply->range_off = first;
+	reply->range_len = (size_t)(last - first + 1);
+	reply->total = total;
+}
+
+static void http_take_etag(const char *value, size_t len, struct http_reply *reply)
+{
+	if (len > 2 && len - 2 < sizeof(reply->etag) && *value == '"') {
 		memcpy(reply->etag, value + 1, len - 2);
 		reply->etag[len - 2] = 0;
 	}
+}
+
+static size_t http_take_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct http_reply *reply = ((const struct http_exchange *)arg)->reply;
+	size_t len;
+	const char *value;
+
+	/* an answer that leads elsewhere says nothing about what is there */
+	if (size * n > 5 && !memcmp(line, "HTTP/", 5))
+		*reply = (struct http_reply){ 0 };
+	value = http_header_value(line, size * n, "etag", &len);
+	if (value)
+		http_take_etag(value, len, reply);
+	value = http_header_value(line, size * n, "content-range", &len);
+	if (value)
+		http_take_range(value, len, reply);
+	value = http_header_value(line, size * n, "last-modified", &len);
+	if (value)
+		snprintf(reply->date, sizeof(reply->date), "%.*s", (int)MIN(len, sizeof(reply->date) - 1),
+			 value);
 	value = http_header_value(line, size * n, "x-amz-server-side-encryption", &len);
 	reply->etag_is_opaque |= value && len >= 7 && !memcmp(value, "aws:kms", 7);
 	reply->etag_is_opaque |= http_header_value(
@@ -163,9 +220,9 @@ static void http_set_common(struct http *h)
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, (void *)set);
 }
 
-static void http_set_request(struct http *h, const struct http_request *request,
-			     struct http_reply *reply)
+static void http_set_request(struct http *h, struct http_exchange *x)
 {
+	const struct http_request *request = x->request;
 	CURL *c = h->curl;
 
 	curl_easy_setopt(c, CURLOPT_URL, request->url);
@@ -176,9 +233,14 @@ static void http_set_request(struct http *h, const struct http_request *request,
 	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, request->method);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)request->limit_s);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, http_take_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, reply);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, http_take_header);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, reply);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
+	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, (long)request->follow);
+	curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
+	/* not back to a connection that others can read */
+	curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR,
+			 strncmp(request->url, "https:", 6) ? "http,https" : "https");
 }
 
 static struct curl_slist *http_headers(const char *const *headers)
@@ -208,12 +270,13 @@ static bool http_is_hopeless(CURLcode rc)
 void http_send(struct http *h, const struct http_request *request, struct http_reply *reply)
 {
 	struct curl_slist *headers = http_headers(request->headers);
+	struct http_exchange x = { .curl = h->curl, .request = request, .reply = reply };
 	CURLcode rc = CURLE_OUT_OF_MEMORY;
 
 	*reply = (struct http_reply){ 0 };
 	h->why[0] = 0;
 	http_set_common(h);
-	http_set_request(h, request, reply);
+	http_set_request(h, &x);
 	if (headers) {
 		curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
 		rc = curl_easy_perform(h->curl);

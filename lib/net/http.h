@@ -28,6 +28,10 @@ struct http_request {
 	const char *const *headers;     /* "NAME: VALUE", up to NULL            */
 	const void *body;
 	size_t len;
+	void *into;                     /* for the body of an answer with status 206; NULL: none
+					 * is expected                          */
+	size_t into_len;                /* of which no more is taken            */
+	bool follow;                    /* go where the server sends us         */
 	unsigned int limit_s;           /* for all of it; 0: it ends when nothing was sent
 					 * or received for a minute             */
 };
@@ -38,6 +42,11 @@ struct http_reply {
 	char why[256];
 	char etag[80];                  /* without quotes; "": none             */
 	bool etag_is_opaque;            /* as the server encrypts, the ETag is no MD5 */
+	char date[40];                  /* of the last change; "": unknown      */
+	uint64_t range_off, total;      /* of an answer with status 206: what it has, and how many
+					 * bytes there are; 0: unknown          */
+	size_t range_len;
+	size_t got;                     /* bytes in ->into                      */
 	size_t len;
 	char body[4096];                /* the begin of it, without leading spaces; ends with 0 */
 };

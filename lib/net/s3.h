@@ -5,14 +5,11 @@
  *
  * s3_begin() starts the upload, s3_put_part() sends a part, in any order, and s3_complete() makes
  * the object of them; until then, nobody sees anything of it.  s3_discard() removes the parts.
- * Requests that fail because of the network or an overloaded server are repeated, with a delay
- * that grows.  Each thread that sends requests has a struct http of its own.
+ * Each thread that sends requests has a struct http of its own.
  */
 #pragma once
 
-#include "../util/debug.h"
-#include "../util/md5.h"
-#include "http.h"
+#include "object.h"
 
 enum { S3_PARTS_MOST = 10000 };
 #define S3_PART_LEAST (UINT64_C(5) << 20)       /* bytes, but for the last one  */
@@ -25,8 +22,6 @@ struct s3_part {
 
 struct s3;
 
-/* Whether @where is "s3://..." */
-bool s3_is_name(const char *where);
 /* For the object @where, "s3://BUCKET/KEY".  @store is copied; NULL: its defaults.  @stop is asked
  * on the threads of requests, and ends them; NULL: nothing does.
  */

@@ -77,7 +77,7 @@ static struct gdump_error *sink_check_device(const char *where, const struct sin
 
 bool sink_is_object(const char *where)
 {
-	return s3_is_name(where);
+	return object_is_s3(where);
 }
 
 bool sink_is_file(const char *where)

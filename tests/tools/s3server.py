@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: the guestdump authors
-"""usage: s3server.py DIRECTORY [FAULT] - as much of S3 as an upload in parts needs, with faults
+"""usage: s3server.py DIRECTORY [FAULT] - as much of S3 as uploads in parts and reading need, with faults
 
 Objects are DIRECTORY/BUCKET/KEY; the bucket exists if its directory does. Parts of an upload are in
 DIRECTORY/uploads/ID. DIRECTORY/log has a line for each request, DIRECTORY/port the port. The
 signature and Content-MD5 of each request are checked, by Amazon's description, with the access key
-AKID and the secret key "SECRET/KEY+1"; if DIRECTORY/token exists, with that session token.
+AKID and the secret key "SECRET/KEY+1"; if DIRECTORY/token exists, with that session token. The
+bucket "open" needs no signature; if DIRECTORY/sig exists, the query must be sig= and that.
+/moved/... leads to /open/....
 
 Each fault happens to the first attempt of each part, if it is not "every-...":
     500, 503, every-500, expired, close, every-close   what a part is answered with
@@ -17,6 +19,13 @@ Each fault happens to the first attempt of each part, if it is not "every-...":
     late-error              completing: status 200, and then an error in the answer
     lost-answer             completing: the object is made, but nothing is answered
     skew, no-get            the first request is refused: the clock; no permission to read
+Reading, of which the first request for each object is answered well:
+    get-500, get-503, get-close, every-get-close        the first, or each, request for a range
+    get-expired             the token has expired
+    get-replaced            another object has been put there
+    get-shorter             a part of the range, as if that had been asked for
+    no-ranges               Range is ignored, also by the first answer
+    no-etag                 no answer has an ETag
 """
 
 import base64
@@ -37,6 +46,7 @@ SECRET = "SECRET/KEY+1"
 
 lock = threading.Lock()
 attempts = {}
+etags = {}
 
 
 def first_time(what):
@@ -104,6 +114,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if token.exists() and self.headers.get("x-amz-security-token") != token.read_text():
             raise Refused(403, "InvalidToken", "another token")
 
+    def check_access(self):
+        sig = ROOT / "sig"
+        if self.bucket != "open":
+            self.check_signature()
+        elif "Authorization" in self.headers:
+            raise Refused(400, "InvalidArgument", "a signature where none is needed")
+        elif sig.exists() and self.query.get("sig") != sig.read_text():
+            raise Refused(403, "AccessDenied", "another signature")
+
     def read_body(self):
         length = int(self.headers.get("Content-Length", 0))
         if FAULT == "close" and self.command == "PUT" and first_time(self.path):
@@ -126,8 +145,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.read_body()
         if body is None:
             return
+        if self.bucket == "moved":
+            self.answer(302, Location="/open/" + self.key)
+            return
         try:
-            self.check_signature()
+            self.check_access()
             if not (ROOT / self.bucket).is_dir():
                 raise Refused(404, "NoSuchBucket", "The specified bucket does not exist")
             getattr(self, "handle_" + self.command)(body)
@@ -143,6 +165,51 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refused(404, "NoSuchUpload", "The specified upload does not exist")
         return path
 
+    def etag_of(self, path):
+        with lock:
+            return etags.get(path) or "%x" % path.stat().st_mtime_ns
+
+    # What a range is answered with; returns whether that was all
+    def fail_range(self, first, data):
+        again = "" if first_time(self.path + self.headers["Range"]) else "every-"
+        if FAULT in ("get-500", "get-503") and not again:
+            raise Refused(int(FAULT[4:]), "SlowDown" if FAULT == "get-503" else "InternalError", "later")
+        if FAULT == "get-expired":
+            raise Refused(403, "ExpiredToken", "The provided token has expired.")
+        if FAULT == "every-get-close" or (FAULT == "get-close" and not again):
+            self.send_response(206)
+            self.send_header("Content-Range", "bytes %d-%d/%d" % (first, first + len(data) - 1, 1 << 30))
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[:len(data) // 2])
+            self.close_connection = True
+            return True
+        return False
+
+    def send_range(self, path, first, last):
+        size = path.stat().st_size
+        etag = {} if FAULT == "no-etag" else {"ETag": '"%s"' % self.etag_of(path)}
+        if first >= size:
+            raise Refused(416, "InvalidRange", "The requested range is not satisfiable")
+        with open(path, "rb") as f:
+            f.seek(first)
+            data = f.read(min(last, size - 1) - first + 1)
+        if first and self.fail_range(first, data):
+            return
+        if FAULT == "get-replaced" and first:
+            etag = {"ETag": '"another"'}
+        if FAULT == "get-shorter" and first:
+            data = data[:100]
+        if self.headers.get("If-Match", etag.get("ETag")) != etag.get("ETag"):
+            raise Refused(412, "PreconditionFailed", "another object")
+        self.send_response(206)
+        self.send_header("Content-Range", "bytes %d-%d/%d" % (first, first + len(data) - 1, size))
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in etag.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
     def handle_GET(self, _):
         path = ROOT / self.bucket / self.key
         if FAULT == "skew":
@@ -151,8 +218,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refused(403, "AccessDenied", "Access Denied")
         if not path.exists():
             raise Refused(404, "NoSuchKey", "The specified key does not exist.")
-        # a server that ignores Range
-        self.answer(200, "x" * 100000, ETag='"%s"' % (ROOT / "etag").read_text())
+        first, _, last = self.headers["Range"][len("bytes="):].partition("-")
+        if FAULT == "no-ranges":
+            self.answer(200, "x" * 100000, ETag='"%s"' % self.etag_of(path))
+        else:
+            self.send_range(path, int(first), int(last))
 
     def handle_PUT(self, body):
         digest = hashlib.md5(body).digest()
@@ -192,7 +262,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, " \n <Error><Code>InternalError</Code><Message>try again</Message></Error>")
             return
         etag = self.assemble(upload, target, body.decode())
-        (ROOT / "etag").write_text(etag)
+        with lock:
+            etags[target] = etag
         if FAULT == "lost-answer" and first_time("complete"):
             self.close_connection = True
             return
