@@ -173,9 +173,25 @@ print(round(1e6 * [json.loads(line) for line in open("events")][-1]["paused_seco
 	done | sort -n | sed -n 3p
 }
 
+# not_longer_than_qemu OPTION...: QEMU's own pause for the same snapshot, by its own clock, is the whole one
+not_longer_than_qemu() {
+	local ours theirs
+	for _ in 1 2 3; do
+		"$GUESTDUMP" dump --json --force --live "$@" "$guest_source" pause.out 2>events
+		ours=$(/usr/bin/python3 -c 'import json
+print(round(1e3 * [json.loads(line) for line in open("events")][-1]["paused_seconds"]))')
+		theirs=$("$guest" qmp "$guest_dir" query-migrate |
+			/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["downtime"])')
+		echo "--live $*: pause $ours ms, of QEMU's snapshot $theirs ms"
+		[ "$ours" -le $((theirs + 5)) ] || fail "--live $*: a pause of $ours ms, and QEMU's own takes $theirs ms"
+	done
+}
+
 # A plan costs no pause: QEMU's own is the only one
 part_pause() {
 	local live plan usual
+	not_longer_than_qemu
+	not_longer_than_qemu -d 31
 	"$GUESTDUMP" dump -vv --live -d 31 --force "$guest_source" live.kdump 2>live.err || fail "$(cat live.err)"
 	if grep '"execute":"stop"' live.err; then fail "--live -d 31 pauses the guest itself"; fi
 	live=$(pause_of --live) plan=$(pause_of --live -d 31) usual=$(pause_of -d 31)
