@@ -71,6 +71,7 @@ struct scanned {
 enum {
 	SCAN_WRITTEN = 1 << 1,          /* not write-protected                  */
 	SCAN_PRESENT = 1 << 3,
+	SCAN_SWAPPED = 1 << 4,          /* also: does not exist, but is write-protected */
 	SCAN_ZERO    = 1 << 5,          /* the shared page of zeros             */
 };
 
@@ -518,8 +519,8 @@ static bool procmem_scan_wp(const struct procmem *pm, uint64_t addr, size_t num,
 	struct scan_arg arg = {
 		.size = sizeof(arg), .start = addr, .end = addr + num * pm->page_size,
 		.vec = (uintptr_t)found, .vec_len = ARRAY_SIZE(found),
-		.category_mask = SCAN_PRESENT,
-		.return_mask = SCAN_PRESENT | SCAN_WRITTEN | SCAN_ZERO,
+		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+		.return_mask = SCAN_PRESENT | SCAN_SWAPPED | SCAN_WRITTEN | SCAN_ZERO,
 	};
 
 	memset(wp, WP_NONE, num);
@@ -632,6 +633,29 @@ void procmem_populate(const struct procmem *pm, uint64_t addr, uint64_t size)
 		if (n && process_vm_readv(pm->pid, &to, 1, from, n, 0) < 0)
 			return;
 	}
+}
+
+void procmem_populate_private(const struct procmem *pm, uint64_t addr, uint64_t size)
+{
+	const uint64_t end = addr + size;
+	const struct area *a;
+
+	for (; addr < end && (a = procmem_area(pm, addr)); addr = a->end) {
+		if (a->kind == AREA_PRIVATE)
+			procmem_populate(pm, addr, MIN(a->end, end) - addr);
+	}
+}
+
+bool procmem_is_huge(const struct procmem *pm, uint64_t addr, uint64_t size)
+{
+	const uint64_t end = addr + size;
+	const struct area *a;
+
+	for (; addr < end && (a = procmem_area(pm, addr)); addr = a->end) {
+		if (a->fd >= 0 && area_is_hugetlbfs(a))
+			return true;
+	}
+	return false;
 }
 
 /* Copy from a file that we map too, without filling its holes. */

@@ -56,7 +56,12 @@ bool procmem_reports_wp(const struct procmem *pm);
  */
 uint64_t procmem_count_unpopulated(const struct procmem *pm, uint64_t addr, uint64_t size,
 				   bool private);
-/* Have the process populate what is not populated of [addr, addr + size). */
+/* Whether some of it is in hugetlbfs; procmem_use() has seen it. */
+bool procmem_is_huge(const struct procmem *pm, uint64_t addr, uint64_t size);
+/* Have the process populate what is not populated of [addr, addr + size): all of it, or what is
+ * not shared.
+ */
+void procmem_populate_private(const struct procmem *pm, uint64_t addr, uint64_t size);
 void procmem_populate(const struct procmem *pm, uint64_t addr, uint64_t size);
 /* GDUMP_ERR_REMOTE if the process has ended, GDUMP_ERR_NODATA if a page cannot be read.
  * Allocates nothing in the process.
