@@ -69,7 +69,7 @@ void copy_report_guest(const struct copy *c, const struct gdump_info *info)
 	else if (!info->was_running)
 		say("guest was not running, and stays so%s", run_state_text(info).text);
 	if (info->live && c->result.stalled_us)
-		say("longest stall of QEMU's snapshot: %s", ms_text(c->result.stalled_us).text);
+		say("longest stall of the snapshot: %s", ms_text(c->result.stalled_us).text);
 }
 
 /* The output in messages */

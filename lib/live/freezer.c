@@ -37,8 +37,11 @@ struct freezer {
 	size_t num_tids;
 	pthread_mutex_t lock;
 	pthread_cond_t change;
-	bool ready, thaw;               /* protected by the lock                */
-	struct gdump_error *err;        /* of freezing; once @ready             */
+	/* protected by the lock */
+	bool ready, thaw;
+	struct gdump_error *err;        /* of freezing, or of @fn; once @ready  */
+	freezer_fn *fn;                 /* NULL: none is to be called           */
+	void *arg;
 };
 
 static struct gdump_error *freezer_explain(const struct freezer *f, int errnum)
@@ -150,16 +153,26 @@ static void freezer_detach_all(struct freezer *f)
 		ptrace(PTRACE_DETACH, f->tids[i], NULL, NULL);
 }
 
+/* Lock held */
+static void freezer_run_call(struct freezer *f)
+{
+	if (f->fn)
+		f->err = f->fn(&(struct frozen){ f->pid, f->tids, f->num_tids }, f->arg);
+	f->fn = NULL;
+	pthread_cond_broadcast(&f->change);
+}
+
 static void *freezer_run(void *arg)
 {
 	struct freezer *f = arg;
+	struct gdump_error *err = freezer_stop_all(f);
+	const bool failed = err;
 
-	f->err = freezer_stop_all(f);
 	pthread_mutex_lock(&f->lock);
-	f->ready = true;
+	f->err = err;
+	for (f->ready = true; !failed && !f->thaw; pthread_cond_wait(&f->change, &f->lock))
+		freezer_run_call(f);
 	pthread_cond_broadcast(&f->change);
-	while (!f->err && !f->thaw)
-		pthread_cond_wait(&f->change, &f->lock);
 	pthread_mutex_unlock(&f->lock);
 	freezer_detach_all(f);
 	return NULL;
@@ -205,12 +218,27 @@ struct gdump_error *freezer_open(pid_t pid, struct freezer **ret)
 	pthread_mutex_lock(&f->lock);
 	while (!f->ready)
 		pthread_cond_wait(&f->change, &f->lock);
-	err = f->err;
+	err = TAKE_PTR(f->err);
 	pthread_mutex_unlock(&f->lock);
 	if (err)
 		freezer_close(f);
 	else
 		*ret = f;
+	return err;
+}
+
+struct gdump_error *freezer_call(struct freezer *f, freezer_fn *fn, void *arg)
+{
+	struct gdump_error *err;
+
+	pthread_mutex_lock(&f->lock);
+	f->fn = fn;
+	f->arg = arg;
+	pthread_cond_broadcast(&f->change);
+	while (f->fn)
+		pthread_cond_wait(&f->change, &f->lock);
+	err = TAKE_PTR(f->err);
+	pthread_mutex_unlock(&f->lock);
 	return err;
 }
 

@@ -20,5 +20,14 @@ enum { FREEZER_MS = 5000 };             /* for each thread to stop              
  * does not stop; then all run again.
  */
 MUST_CHECK struct gdump_error *freezer_open(pid_t pid, struct freezer **ret);
+/* All threads of a process, which are stopped */
+struct frozen {
+	pid_t pid;
+	const pid_t *tids;
+	size_t num_tids;
+};
+typedef struct gdump_error *freezer_fn(const struct frozen *frozen, void *arg);
+/* Call @fn on the thread that may use ptrace(2) on them; one at a time. */
+MUST_CHECK struct gdump_error *freezer_call(struct freezer *f, freezer_fn *fn, void *arg);
 /* Resume them; from any thread.  NULL is fine. */
 void freezer_close(struct freezer *f);

@@ -13,6 +13,8 @@
  *     P  the guest is about to be paused; with the connection, answered with 'G'
  *     Z  stop the process that runs the guest (see process_pause.c): answered with 'G', or 'X'
  *        and an error
+ *     A  memory of that process, which it is about to get a userfaultfd(2) for
+ *     W  make the process have one: answered with 'G' and the descriptor, or 'X' and an error
  *     R  it runs again; after Z, resume the process: answered with 'R'
  *     U  a setting is about to be changed: what follows puts it back, a command
  *        without its braces; with the connection, answered with 'G'
@@ -21,11 +23,11 @@
  *        goes along; what follows is as for P, and the name that QEMU has for the other end
  *     C  the same of a dump that QEMU may be left to break off; for a guest of libvirt, of which
  *        there is no connection, it is all that the guard gets
- *     E  it is over
+ *     E  it is over, and so is W
  *     H  the other process makes progress
  *
  * When the socket ends, the other process is gone: then, in this order, that pipe is
- * read to its end, the guest is resumed and the setting is put back.  A signal of a
+ * read to its end, what waits for the userfaultfd continues, the guest is resumed and the setting is put back.  A signal of a
  * terminal or a service manager that ends the other process must not end us.
  *
  * A process that is there may be stopped, or stuck. When we hear nothing from it for too
@@ -42,17 +44,21 @@
 #include <guestdump.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../util/array.h"
 #include "../util/clock.h"
 #include "../util/cleanup.h"
 #include "../util/fdpass.h"
 #include "freezer.h"
 #include "guest.h"
+#include "remote_uffd.h"
+#include "uffd.h"
 
 enum {
 	GUARD_US = 20000000,            /* for each command                     */
@@ -226,6 +232,9 @@ struct guard {
 	bool paused;                    /* the guest                            */
 	bool by_process;                /* its process was stopped, without a monitor */
 	struct freezer *freezer;        /* NULL: that runs                      */
+	int uffd;                       /* of that process; -1: none            */
+	struct uffdio_range *ranges;    /* of its memory, for that              */
+	size_t num_ranges;
 	int pid;                        /* of the other process                 */
 	unsigned int stall_ms, max_ms;  /* see struct pause_limit               */
 	uint64_t pause_us, heard_us, stopped_us;        /* since when; 0: it is not */
@@ -260,6 +269,53 @@ static void guard_freeze(struct guard *g, int control, const char *text)
 	send(control, answer, strlen(answer), MSG_NOSIGNAL);
 }
 
+/* Whether the guest waits, or may have to, for the other process */
+static bool guard_is_needed(const struct guard *g)
+{
+	return g->paused || g->pipe >= 0 || g->uffd >= 0;
+}
+
+static void guard_add_range(struct guard *g, const char *text)
+{
+	uint64_t start, size;
+
+	if (sscanf(text, "A%" SCNx64 " %" SCNx64, &start, &size) == 2 &&
+	    ARRAY_GROW(g->ranges, g->num_ranges))
+		g->ranges[g->num_ranges++] = (struct uffdio_range){ start, size };
+}
+
+/* Have the process that is stopped make a userfaultfd. */
+static void guard_make_uffd(struct guard *g, int control)
+{
+	CLEANUP_ERROR struct gdump_error *err = NULL;
+	char answer[512] = "G";
+	int fd = -1;
+
+	err = g->freezer ? freezer_call(g->freezer, remote_uffd_create, &fd) :
+			   error_new(GDUMP_ERR_REMOTE, "the guest was resumed");
+	if (err)
+		snprintf(answer, sizeof(answer), "X%d %s", (int)gdump_error_code(err),
+			 gdump_error_message(err));
+	guard_keep(&g->uffd, fd);
+	fd_send(control, answer, strlen(answer), fd);
+}
+
+static void guard_forget_uffd(struct guard *g)
+{
+	guard_keep(&g->uffd, -1);
+	free(g->ranges);
+	g->ranges = NULL;
+	g->num_ranges = 0;
+}
+
+/* Nobody will serve the threads that wait, and others that write: remove the protection. */
+static void guard_end_uffd(struct guard *g)
+{
+	for (size_t i = 0; g->uffd >= 0 && i < g->num_ranges; i++)
+		uffd_unregister(g->uffd, g->ranges[i].start, g->ranges[i].len);
+	guard_forget_uffd(g);
+}
+
 /* The guest is to run: one that is paused by its monitor does. */
 static void guard_thaw(struct guard *g, int control)
 {
@@ -279,6 +335,12 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 		return;
 	case 'Z':
 		guard_freeze(g, control, text);
+		return;
+	case 'A':
+		guard_add_range(g, text);
+		return;
+	case 'W':
+		guard_make_uffd(g, control);
 		return;
 	case 'P':
 		g->paused = true;
@@ -305,6 +367,7 @@ static void guard_note(struct guard *g, int control, const char *text, int fd)
 		return;
 	case 'E':
 		guard_keep(&g->pipe, fd);
+		guard_forget_uffd(g);
 		return;
 	}
 	guard_keep(&g->monitor, fd);
@@ -327,6 +390,7 @@ static int guard_act(struct guard *g, bool gone)
 		guard_keep(&g->pipe, -1);
 	if (g->pipe >= 0)
 		guard_drain(g->pipe, &g->drained_us);
+	guard_end_uffd(g);
 	if (g->freezer)
 		freezer_close(TAKE_PTR(g->freezer));
 	else if (g->paused)
@@ -379,7 +443,7 @@ static void guard_watch(struct guard *g, int control)
 	char why[96], outcome[32] = "F";
 	int failed;
 
-	if (!g->pid || (!g->paused && g->pipe < 0) || !guard_is_overdue(g, why, sizeof(why)))
+	if (!g->pid || !guard_is_needed(g) || !guard_is_overdue(g, why, sizeof(why)))
 		return;
 	send(control, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT);
 	failed = guard_act(g, false);
@@ -402,12 +466,12 @@ static void guard_wait(struct guard *g, int control)
 
 	do {
 		guard_watch(g, control);
-	} while (poll(&p, 1, g->paused || g->pipe >= 0 ? WATCH_MS : -1) <= 0);
+	} while (poll(&p, 1, guard_is_needed(g) ? WATCH_MS : -1) <= 0);
 }
 
 int gdump_guard(int fd)
 {
-	struct guard g = { .monitor = -1, .pipe = -1 };
+	struct guard g = { .monitor = -1, .pipe = -1, .uffd = -1 };
 	char text[1 + MAX_UNDO];
 	int got;
 

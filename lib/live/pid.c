@@ -10,6 +10,9 @@
  *
  * What runs outside of the VMM may still write memory meanwhile: the kernel's vhost threads, the
  * processes of vhost-user devices, devices that were passed to the guest.  We warn of these.
+ *
+ * With --live, the guest is paused only until its memory is write-protected (wp_snapshot.c), for which
+ * the VMM is made to call userfaultfd(2) once (remote_uffd.c).
  */
 #include "live.h"
 
@@ -35,6 +38,8 @@
 #include "pause_limit.h"
 #include "pid_memory.h"
 #include "process_pause.h"
+#include "remote_uffd.h"
+#include "wp_snapshot.h"
 
 /* For how long a VMM runs before it is stopped once more: its CPUs may all have been outside of KVM */
 static const unsigned int sync_waits_ms[] = { 5, 20, 80 };
@@ -49,8 +54,11 @@ struct pid_guest {
 	struct kvm_vcpus vcpus;
 	struct pid_memory memory;
 	int lock;                       /* see guest_lock.h; -1: none           */
-	struct process_pause *pause;    /* NULL: the guest runs                 */
+	struct process_pause *pause;    /* NULL: it was not paused              */
+	bool is_paused;
+	struct wp_snapshot *snapshot;   /* NULL: memory is read as it is        */
 	struct pause_limit limit;
+	uint64_t stalled_us;            /* of a snapshot that has ended         */
 	uint64_t pause_us, paused_us;
 };
 
@@ -81,13 +89,25 @@ static const void *pid_borrow(struct source *s, uint64_t paddr, size_t len)
 	return memory_map_borrow(&g->memory.map, g->memory.mem, paddr, len, s->image.page_size);
 }
 
+static void pid_end_snapshot(struct pid_guest *g)
+{
+	if (!g->snapshot)
+		return;
+	g->stalled_us = wp_snapshot_stalled_us(g->snapshot);
+	wp_snapshot_end(TAKE_PTR(g->snapshot));
+	process_pause_uffd_done(g->pause);
+	g->source.is_mutable = true;
+}
+
 static struct gdump_error *pid_resume(struct source *s)
 {
 	struct pid_guest *g = (struct pid_guest *)s;
 
-	if (!g->pause)
+	pid_end_snapshot(g);
+	if (!g->is_paused)
 		return NULL;
-	process_pause_end(TAKE_PTR(g->pause));
+	process_pause_resume(g->pause);
+	g->is_paused = false;
 	g->paused_us += clock_us() - g->pause_us;
 	s->is_mutable = true;
 	debug_log(&s->debug, GDUMP_DEBUG_STEP, "the guest is resumed after %.1f ms",
@@ -99,7 +119,7 @@ static uint64_t pid_paused_us(const struct source *s)
 {
 	const struct pid_guest *g = (const struct pid_guest *)s;
 
-	return g->paused_us + (g->pause ? clock_us() - g->pause_us : 0);
+	return g->paused_us + (g->is_paused ? clock_us() - g->pause_us : 0);
 }
 
 static struct gdump_error *pid_overdue(struct source *s, uint64_t progress)
@@ -108,14 +128,16 @@ static struct gdump_error *pid_overdue(struct source *s, uint64_t progress)
 
 	if (pause_limit_note(&g->limit, progress) && g->pause)
 		process_pause_alive(g->pause);
-	return g->pause ? pause_limit_check(&g->limit, clock_us() - g->pause_us) : NULL;
+	if (g->is_paused)
+		return pause_limit_check(&g->limit, clock_us() - g->pause_us);
+	return g->snapshot ? pause_limit_check_wait(&g->limit, wp_snapshot_waits_us(g->snapshot)) : NULL;
 }
 
 static struct gdump_error *pid_torn(struct source *s)
 {
 	const struct pid_guest *g = (const struct pid_guest *)s;
 
-	return g->pause ? process_pause_torn(g->pause) : NULL;
+	return g->is_paused || g->snapshot ? process_pause_torn(g->pause) : NULL;
 }
 
 static void pid_close(struct source *s)
@@ -123,6 +145,7 @@ static void pid_close(struct source *s)
 	struct pid_guest *g = (struct pid_guest *)s;
 
 	gdump_error_destroy(pid_resume(s));
+	process_pause_end(g->pause);
 	kvm_vcpus_deinit(&g->vcpus);
 	pid_memory_deinit(&g->memory);
 	if (g->lock >= 0)
@@ -146,6 +169,56 @@ static const struct source_ops pid_ops = {
 	.close = pid_close,
 };
 
+static uint64_t pid_stalled_us(const struct source *s)
+{
+	const struct pid_guest *g = (const struct pid_guest *)s;
+
+	return g->snapshot ? wp_snapshot_stalled_us(g->snapshot) : g->stalled_us;
+}
+
+static struct gdump_error *pid_live_read(struct source *s, uint64_t paddr, void *buf, size_t len)
+{
+	struct pid_guest *g = (struct pid_guest *)s;
+
+	if (!g->snapshot)
+		return pid_read(s, paddr, buf, len);
+	process_pause_alive(g->pause);
+	return wp_snapshot_read(g->snapshot, paddr, buf, len);
+}
+
+static struct gdump_error *pid_live_push(struct source *s, const struct page_sink *to)
+{
+	struct pid_guest *g = (struct pid_guest *)s;
+	struct gdump_error *err;
+
+	if (!g->snapshot)
+		return error_new(GDUMP_ERR_USAGE,
+				 "the snapshot of the running guest has ended; open it again");
+	err = wp_snapshot_push(g->snapshot, to);
+	if (!err)
+		err = pid_torn(s);
+	pid_end_snapshot(g);
+	return err;
+}
+
+static const struct guest_ops pid_live_guest_ops = {
+	.resume = pid_resume,
+	.paused_us = pid_paused_us,
+	.stalled_us = pid_stalled_us,
+	.overdue = pid_overdue,
+	.torn = pid_torn,
+};
+
+/* What the process has populated by now says nothing of the moment: there is no scan(). */
+static const struct source_ops pid_live_ops = {
+	.name = "pid",
+	.order = READ_PUSHED,
+	.read = pid_live_read,
+	.push = pid_live_push,
+	.guest = &pid_live_guest_ops,
+	.close = pid_close,
+};
+
 struct gdump_error *pid_parse(const char *name, pid_t *ret)
 {
 	char *end;
@@ -160,10 +233,13 @@ struct gdump_error *pid_parse(const char *name, pid_t *ret)
 static struct gdump_error *pid_pause(struct pid_guest *g)
 {
 	const uint64_t began_us = clock_us();
-	struct gdump_error *err = process_pause_begin(g->pid, g->opt.guard_fd, &g->limit, &g->pause);
+	struct gdump_error *err;
 
+	process_pause_end(TAKE_PTR(g->pause));
+	err = process_pause_begin(g->pid, g->opt.guard_fd, &g->limit, &g->pause);
 	if (err)
 		return error_prefix(err, "cannot pause the guest");
+	g->is_paused = true;
 	g->pause_us = began_us;
 	debug_log(&g->source.debug, GDUMP_DEBUG_STEP, "the threads of process %d stopped within %.1f ms",
 		  (int)g->pid, (double)(clock_us() - began_us) / 1000);
@@ -190,6 +266,65 @@ static struct gdump_error *pid_pause_with_registers(struct pid_guest *g)
 	}
 }
 
+static uint32_t pid_page_size(const struct pid_guest *g)
+{
+	const struct image *image = &g->source.image;
+
+	return image->page_size ? image->page_size : arch_by_machine(image->machine)->page_size;
+}
+
+/* Whether the guest can keep running while it is dumped; if it need not, warn and pause it. */
+static struct gdump_error *pid_check_live(struct pid_guest *g, struct gdump_error *err)
+{
+	if (!err)
+		return NULL;
+	err = error_prefix(err, "cannot take a snapshot of the running guest");
+	if (g->opt.live == GDUMP_LIVE_YES)
+		return err;
+	warn_caller(&g->opt, "the guest is paused until its memory is read: %s", gdump_error_message(err));
+	gdump_error_destroy(err);
+	g->opt.live = GDUMP_LIVE_NO;
+	return NULL;
+}
+
+static struct gdump_error *pid_prepare_live(struct pid_guest *g)
+{
+	struct gdump_error *err;
+
+	if (!g->opt.pause_guest || g->opt.live == GDUMP_LIVE_NO)
+		return NULL;
+	err = remote_uffd_check(g->pid);
+	if (!err)
+		err = wp_snapshot_check(&g->memory.map, g->memory.mem, pid_page_size(g));
+	return pid_check_live(g, err);
+}
+
+/* The guest is paused: from now on, its memory is that of this moment. */
+static struct gdump_error *pid_begin_snapshot(struct pid_guest *g)
+{
+	struct source *s = &g->source;
+	struct gdump_error *err;
+	int uffd;
+
+	err = process_pause_uffd(g->pause, &g->memory.map, &uffd);
+	if (!err)
+		err = wp_snapshot_begin(&g->memory.map, g->memory.mem, pid_page_size(g), uffd, &g->snapshot);
+	err = pid_check_live(g, err);
+	if (!g->snapshot) {
+		process_pause_uffd_done(g->pause);
+		return err;
+	}
+	s->ops = &pid_live_ops;
+	s->moment_ms = clock_wall_ms();
+	process_pause_resume(g->pause);
+	g->is_paused = false;
+	g->paused_us += clock_us() - g->pause_us;
+	debug_log(&s->debug, GDUMP_DEBUG_STEP,
+		  "the memory is write-protected, and the guest is resumed after %.1f ms",
+		  (double)g->paused_us / 1000);
+	return NULL;
+}
+
 static struct gdump_error *pid_take_cpus(struct pid_guest *g)
 {
 	struct gdump_error *err;
@@ -206,6 +341,8 @@ static struct gdump_error *pid_take_cpus(struct pid_guest *g)
 	kvm_vcpus_end_sync(&g->vcpus);
 	if (!err && !g->opt.pause_guest)
 		err = pid_resume(&g->source);
+	if (!err && g->opt.pause_guest && g->opt.live != GDUMP_LIVE_NO)
+		err = pid_begin_snapshot(g);
 	return err;
 }
 
@@ -303,15 +440,18 @@ static size_t pid_count_threads(pid_t pid)
 static void pid_describe_effects(struct pid_guest *g)
 {
 	struct source *s = &g->source;
-	char cpus[160] = "";
+	char cpus[160] = "", until[160] = "until all memory is read";
 
 	if (g->vcpus.num && kvm_sync)
 		snprintf(cpus, sizeof(cpus),
 			 "ask KVM for the registers of %zu virtual CPUs (field kvm_valid_regs of the state that the process shares with KVM), and withdraw that\n",
 			 g->vcpus.num);
+	if (g->opt.pause_guest && g->opt.live != GDUMP_LIVE_NO)
+		snprintf(until, sizeof(until),
+			 "for a moment\nmeanwhile, have one of them call userfaultfd(2) and close(2), to write-protect the memory until it is read");
 	snprintf(s->effects, sizeof(s->effects),
-		 "%sstop its %zu threads with ptrace(2), without a signal, until all memory is read\n"
-		 "read %" PRIu64 " bytes of its memory in %zu ranges\n", cpus, pid_count_threads(g->pid),
+		 "%sstop its %zu threads with ptrace(2), without a signal, %s\n"
+		 "read %" PRIu64 " bytes of its memory in %zu ranges\n", cpus, pid_count_threads(g->pid), until,
 		 memory_map_size(&g->memory.map), g->memory.map.num_slots);
 }
 
@@ -335,11 +475,6 @@ static struct gdump_error *pid_check_options(const struct pid_guest *g)
 		return error_new(GDUMP_ERR_USAGE,
 				 "the memory is read from process %d, which --no-direct excludes",
 				 (int)g->pid);
-	if (g->opt.pause_guest && g->opt.live == GDUMP_LIVE_YES)
-		return error_new(GDUMP_ERR_UNSUPPORTED,
-				 "--live needs the help of a VMM, which pid: does without; dump the guest while it is paused");
-	if (g->opt.pause_guest && g->opt.live == GDUMP_LIVE_TRY)
-		warn_caller(&g->opt, "the guest is paused, since --live needs the help of a VMM");
 	return NULL;
 }
 
@@ -354,6 +489,8 @@ static struct gdump_error *pid_begin(struct pid_guest *g, struct gdump_error **w
 		err = pid_find_guest(g, why);
 	if (!err)
 		err = memory_map_to_image(&g->memory.map, &s->image);
+	if (!err)
+		err = pid_prepare_live(g);
 	if (err)
 		return err;
 	if (g->opt.pause_guest && !g->opt.look_only && g->opt.before_pause &&
@@ -361,7 +498,7 @@ static struct gdump_error *pid_begin(struct pid_guest *g, struct gdump_error **w
 		return error_new(GDUMP_ERR_CANCELED, "canceled before the guest was paused");
 	s->was_running = true;
 	err = pid_take_cpus(g);
-	s->is_mutable = !g->pause;
+	s->is_mutable = !g->is_paused && !g->snapshot;
 	pid_fill_image(g);
 	if (g->opt.look_only)
 		pid_describe_effects(g);
@@ -406,11 +543,20 @@ static bool pid_may_find_layout(const struct host_process *p)
 	       !strcmp(p->program + sizeof(qemu) - 1, x86);
 }
 
+/* Remove the "; " at its end. */
+static void pid_end_list(char *text)
+{
+	const size_t len = strlen(text);
+
+	if (len >= 2 && !strcmp(text + len - 2, "; "))
+		text[len - 2] = '\0';
+}
+
 struct gdump_error *pid_reach(struct host_guest *g)
 {
-	CLEANUP_ERROR struct gdump_error *err = NULL;
+	CLEANUP_ERROR struct gdump_error *err = NULL, *no_live = remote_uffd_check(g->process->pid);
 	const bool kvm = g->process->kvm;
-	char name[24], missing[400];
+	char name[24], missing[600];
 	struct gdump_guest_way way = { .name = name, .missing = missing };
 
 	if (!g->process->fds_known)
@@ -419,12 +565,16 @@ struct gdump_error *pid_reach(struct host_guest *g)
 	err = kvm ? host_kernel_may_read() : NULL;
 	way.works = way.pauses = way.direct = (kvm && !err) || pid_may_find_layout(g->process);
 	way.registers = way.works && kvm && kvm_sync;
-	snprintf(missing, sizeof(missing), "%s%s%s%s",
+	way.live = way.works && !no_live;
+	snprintf(missing, sizeof(missing), "%s%s%s%s%s%s",
 		 err ? gdump_error_message(err) : "", err ? "; " : "",
 		 kvm && !err ? "" : way.works ?
 		 "where the memory is, has to be found in the guest's kernel (Linux on x86-64); " :
 		 "option --range has to give the memory; ",
-		 way.registers ? "--live is not possible by process" :
-		 "--live and the registers are not possible by process");
+		 way.registers ? "" : "the registers are not possible by process; ",
+		 no_live ? "--live is not possible: " : "", no_live ? gdump_error_message(no_live) : "");
+	pid_end_list(missing);
+	if (!missing[0])
+		way.missing = NULL;
 	return host_guest_add(g, &way);
 }

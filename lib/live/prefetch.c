@@ -179,7 +179,8 @@ static void prefetch_unprotect(struct prefetch *p)
 
 	if (!p->left) {
 		p->phase = PREFETCH_DONE;
-		uffd_close(&p->uffd);
+		if (!p->uffd_is_callers)
+			uffd_close(&p->uffd);
 		return;
 	}
 	s = &p->slots[p->left - 1];
@@ -210,6 +211,12 @@ void prefetch_begin(struct prefetch *p, pid_t pid)
 	if (!prefetch_can_work(p))
 		return;
 	uffd_open(&p->uffd, pid);
+	prefetch_begin_pass(p);
+}
+
+void prefetch_begin_own(struct prefetch *p)
+{
+	p->uffd_is_callers = true;
 	prefetch_begin_pass(p);
 }
 

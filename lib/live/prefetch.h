@@ -35,12 +35,15 @@ struct prefetch {
 	unsigned int passes, waited;
 	uint64_t missed;                /* pages of this pass that QEMU has to send */
 	struct uffd uffd;
+	bool uffd_is_callers;
 };
 
 /* The memory of process @pid is write-protected: from now on there is something to do, unless
  * a slot ends within a page.
  */
 void prefetch_begin(struct prefetch *p, pid_t pid);
+/* The same with the descriptor that the caller has put into @p->uffd, which remains the caller's. */
+void prefetch_begin_own(struct prefetch *p);
 /* Do a little, which takes less time than the pipe needs to become full.  Between two
  * calls, the caller reads all that QEMU had sent when the first one returned.
  * *@worked: there was something to do.

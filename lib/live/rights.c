@@ -94,13 +94,21 @@ static bool rights_of(pid_t pid, unsigned int *user, uint64_t *caps)
 	return has_user && has_caps;
 }
 
+bool rights_may_uffd(pid_t pid)
+{
+	unsigned int user;
+	uint64_t caps;
+
+	return !rights_of(pid, &user, &caps) || caps >> CAP_SYS_PTRACE & 1 ||
+	       rights_sysctl("/proc/sys/vm/unprivileged_userfaultfd", 1);
+}
+
 struct gdump_error *rights_explain_uffd(pid_t pid)
 {
 	unsigned int user;
 	uint64_t caps;
 
-	if (!rights_of(pid, &user, &caps) || caps >> CAP_SYS_PTRACE & 1 ||
-	    rights_sysctl("/proc/sys/vm/unprivileged_userfaultfd", 1))
+	if (rights_may_uffd(pid) || !rights_of(pid, &user, &caps))
 		return NULL;
 	return error_new(GDUMP_ERR_REMOTE,
 			 "QEMU runs as user %u, which may not use userfaultfd(2): set sysctl vm.unprivileged_userfaultfd=1, or let that user open /dev/userfaultfd (QEMU 8.0 and newer)",

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "../error.h"
@@ -13,5 +14,7 @@
  * right that is missing, as far as it can be found out.
  */
 struct gdump_error *rights_explain(pid_t pid, int errnum);
-/* Why process @pid may not use userfaultfd(2), and what helps; NULL: it may, or we cannot see it. */
+/* Whether process @pid may use userfaultfd(2) also for what the kernel writes; true if we cannot see. */
+bool rights_may_uffd(pid_t pid);
+/* Why process @pid, which is QEMU, may not use userfaultfd(2), and what helps; NULL: it may, or we cannot see it. */
 struct gdump_error *rights_explain_uffd(pid_t pid);

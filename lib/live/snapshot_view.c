@@ -132,7 +132,8 @@ static const struct kept_page *view_await(struct snapshot_view *v, uint64_t pfn)
 
 	v->waiting++;
 	pthread_cond_broadcast(&v->change);
-	while (!(page = page_store_find(&v->store, pfn)) && !v->ended && v->store.bytes < store_max)
+	while (!(page = page_store_find(&v->store, pfn)) && !v->stored_first && !v->ended &&
+	       v->store.bytes < store_max)
 		pthread_cond_wait(&v->change, &v->lock);
 	v->waiting--;
 	return page;
@@ -152,9 +153,9 @@ static struct gdump_error *view_copy_sent(struct snapshot_view *v, uint64_t pfn,
 	if (page && !page->data)
 		memset(buf, 0, len);
 	return page ? NULL :
-	       error_new(GDUMP_ERR_NODATA,
-			 "guest memory at 0x%" PRIx64 " did not come in time with QEMU's snapshot",
-			 pfn * v->page_size + off);
+	       error_new(GDUMP_ERR_NODATA, "guest memory at 0x%" PRIx64 " %s", pfn * v->page_size + off,
+			 v->stored_first ? "was given back before it was read" :
+			 "did not come in time with QEMU's snapshot");
 }
 
 /* Replace in @buf, which has been read from @s, the pages that may have changed since. */
@@ -233,6 +234,20 @@ struct gdump_error *view_give(struct snapshot_view *v, const struct page_sink *t
 		page_store_deinit(&v->store);
 		v->given = 0;
 	}
+	return err;
+}
+
+struct gdump_error *view_take(struct snapshot_view *v, struct page_store *ret)
+{
+	const struct page_store empty = { .page_size = v->page_size };
+	struct gdump_error *err;
+
+	pthread_mutex_lock(&v->lock);
+	*ret = v->store;
+	v->store = empty;
+	err = TAKE_PTR(v->err);
+	pthread_cond_broadcast(&v->change);
+	pthread_mutex_unlock(&v->lock);
 	return err;
 }
 

@@ -23,6 +23,8 @@ struct snapshot_view {
 	 */
 	struct gdump_error *(*collect)(void *arg, bool *ended);
 	void *arg;
+	bool stored_first;              /* a page is collected before its protection is removed, so
+					 * that a reader need not wait for it   */
 
 	pthread_mutex_t lock;
 	pthread_cond_t change;
@@ -57,6 +59,10 @@ MUST_CHECK struct gdump_error *view_stop(struct snapshot_view *v);
  */
 MUST_CHECK struct gdump_error *view_give(struct snapshot_view *v, const struct page_sink *to,
 					 bool wait, bool *worked);
+/* While pages are collected: move those that are there to @ret, which is empty.  The error of
+ * collect(), if that has failed.
+ */
+MUST_CHECK struct gdump_error *view_take(struct snapshot_view *v, struct page_store *ret);
 /* Whether all pages were passed on */
 bool view_is_empty(const struct snapshot_view *v);
 void view_deinit(struct snapshot_view *v);

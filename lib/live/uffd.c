@@ -67,3 +67,12 @@ bool uffd_unprotect(const struct uffd *u, uint64_t addr, uint64_t len)
 	}
 	return false;
 }
+
+void uffd_unregister(int fd, uint64_t addr, uint64_t len)
+{
+	struct uffdio_range range = { addr, len };
+
+	ioctl(fd, UFFDIO_UNREGISTER, &range);
+	/* the kernel wakes only those who wait for a page that is missing */
+	ioctl(fd, UFFDIO_WAKE, &range);
+}

@@ -24,3 +24,5 @@ void uffd_close(struct uffd *u);
  * waits to write to them continues.  False: it is as it was.
  */
 bool uffd_unprotect(const struct uffd *u, uint64_t addr, uint64_t len);
+/* Remove the protection of what lies in [addr, addr + len), for good; all who wait continue. */
+void uffd_unregister(int fd, uint64_t addr, uint64_t len);

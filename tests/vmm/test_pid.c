@@ -256,10 +256,70 @@ static void test_write(void)
 	CHECK(!rmdir(dir));
 }
 
-/* One who pauses the guest is killed in the middle. */
-static void test_killed(void)
+static const struct gdump_open_options live_options = {
+	.size = sizeof(live_options), .pause_guest = true, .live = GDUMP_LIVE_YES,
+};
+
+static struct gdump *open_live(void)
 {
-	for (int i = 0; i < 10; i++) {
+	struct gdump_open_options opt = live_options;
+	struct gdump *g = NULL;
+
+	opt.extents = ranges;
+	opt.num_extents = slots_known ? 0 : 2;
+	CHECK_OK(gdump_open(where, &opt, &g));
+	if (!g)
+		exit(check_done());
+	return g;
+}
+
+/* The guest runs, and what is read and written is of the moment when it was opened. */
+static void test_live(void)
+{
+	char dir[] = "/tmp/gd-test-pid.XXXXXX", path[64];
+	struct gdump_result result = { .size = sizeof(result) };
+	const struct gdump_write_options opt = { .size = sizeof(opt), .result = &result };
+	struct gdump *g = open_live(), *file = NULL;
+	const uint64_t count = count_of(g), paused_us = gdump_paused_us(g);
+
+	CHECK(gdump_info(g)->live && paused_us);
+	check_registers(g);
+	CHECK(runs());
+	CHECK_INT(count_of(g), count);
+	check_memory(g);
+	CHECK_INT(gdump_paused_us(g), paused_us);
+	CHECK(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/kdump", dir);
+	CHECK_OK(gdump_write(g, NULL, path, &opt));
+	CHECK_INT(result.unreadable, 0);
+	gdump_result_deinit(&result);
+	/* the snapshot is over */
+	CHECK(counts(g));
+	CHECK_ERR(gdump_write(g, NULL, path, &opt), GDUMP_ERR_USAGE, "open it again");
+	gdump_close(g);
+	CHECK(runs());
+	CHECK_OK(gdump_open(path, NULL, &file));
+	if (file) {
+		CHECK_INT(count_of(file), count);
+		check_memory(file);
+		CHECK_INT(reg(file, 0, "general", "r12"), TINY_R12(0));
+	}
+	gdump_close(file);
+	unlink(path);
+	CHECK(!rmdir(dir));
+	/* nobody wants it */
+	g = open_live();
+	CHECK(runs());
+	gdump_close(g);
+	CHECK(runs());
+}
+
+/* One who pauses the guest, or keeps a snapshot of it, is killed in the middle. */
+static void test_killed(bool live)
+{
+	const int kills = getenv("GUESTDUMP_FULL") ? 50 : 10;
+
+	for (int i = 0; i < kills; i++) {
 		int ready[2];
 		char byte;
 		pid_t pid;
@@ -267,7 +327,10 @@ static void test_killed(void)
 		CHECK(!pipe(ready));
 		pid = fork();
 		if (!pid) {
-			open_vmm(true);
+			if (live)
+				open_live();
+			else
+				open_vmm(true);
 			if (write(ready[1], "+", 1) != 1)
 				_exit(1);
 			for (;;)
@@ -275,7 +338,7 @@ static void test_killed(void)
 		}
 		close(ready[1]);
 		if (i % 2)      /* it is about to pause, or has */
-			poll(NULL, 0, 30 * i);
+			poll(NULL, 0, 30 * (i % 10));
 		else
 			CHECK_INT(read(ready[0], &byte, 1), 1);
 		close(ready[0]);
@@ -311,12 +374,18 @@ static void test_ended(void)
 /* Nothing is done that a jail does not allow, and the VMM lives on. */
 static void test_jailed(void)
 {
+	struct gdump_open_options opt = live_options;
+	struct gdump *g = NULL;
 	int status;
 
 	end_process(vmm);
 	start_vmm(true);
 	test_paused();
 	test_running();
+	opt.extents = ranges;
+	opt.num_extents = slots_known ? 0 : 2;
+	CHECK_ERR(gdump_open(where, &opt, &g), GDUMP_ERR_REMOTE, "in a sandbox (seccomp)");
+	CHECK(runs());
 	CHECK_INT(waitpid(vmm, &status, WNOHANG), 0);
 }
 
@@ -342,8 +411,6 @@ static void test_looked_at(void)
 
 static void test_refused(void)
 {
-	const struct gdump_open_options live = { .size = sizeof(live), .pause_guest = true,
-						 .live = GDUMP_LIVE_YES };
 	const struct gdump_open_options paused = { .size = sizeof(paused), .pause_guest = true,
 						   .extents = ranges,
 						   .num_extents = slots_known ? 0 : 2 };
@@ -358,7 +425,6 @@ static void test_refused(void)
 	CHECK_ERR(gdump_open("pid:12x", NULL, &g), GDUMP_ERR_USAGE, "not the number of a process");
 	CHECK_ERR(gdump_open("pid:0", NULL, &g), GDUMP_ERR_USAGE, "not the number of a process");
 	CHECK_ERR(gdump_open("pid:4194305", NULL, &g), GDUMP_ERR_OS, "");
-	CHECK_ERR(gdump_open(where, &live, &g), GDUMP_ERR_UNSUPPORTED, "--live");
 	CHECK_ERR(gdump_open(where, &slow, &g), GDUMP_ERR_USAGE, "--no-direct");
 	if (!slots_known)
 		CHECK_ERR(gdump_open(where, &unknown, &g), GDUMP_ERR_NODATA,
@@ -384,7 +450,9 @@ int main(void)
 	test_paused();
 	test_write();
 	test_unnoticed();
-	test_killed();
+	test_killed(false);
+	test_live();
+	test_killed(true);
 	test_refused();
 	test_looked_at();
 	test_jailed();
