@@ -347,7 +347,7 @@ static struct gdump_error *open_file(const char *where, const struct gdump_open_
 
 	err = open_named_format(opt, &format);
 	if (!err)
-		err = open_main_file(where, format, &main_file);
+		err = opt->num_extents ? NULL : open_main_file(where, format, &main_file);
 	path = main_file ? main_file : where;
 	if (!err && !opt->num_parts)
 		err = open_find_ranges(path, opt, &format, &ranges);

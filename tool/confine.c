@@ -112,8 +112,7 @@ static bool allow_network_files(int ruleset, const char *ca_file)
  * The library opens no others.
  */
 static const struct companion {
-	char from;                      /* the last one of these, and what is after it, is replaced; 0:
-					 * @name is appended                    */
+	char from;                      /* what is after the last one of these is replaced; 0: nothing */
 	const char *name;
 } companions[] = {
 	{ 0, ".ranges" },               /* of a raw file                        */
@@ -124,8 +123,10 @@ static const struct companion {
 
 static bool allow_companion(int ruleset, const char *input, const struct companion *c)
 {
-	const char *last = c->from ? strrchr(input, c->from) : input + strlen(input);
-	const int len = last ? (int)(last - input) + (c->from == '/') : 0;
+	const char *slash = strrchr(input, '/'), *name = slash ? slash + 1 : input;
+	const char *dot = strrchr(name, '.');
+	const char *end = c->from == '/' ? name : c->from && dot ? dot : name + strlen(name);
+	const int len = (int)(end - input);
 	char *path;
 	bool good;
 

@@ -26,6 +26,7 @@
 #include "../util/cursor.h"
 #include "cpu_json.h"
 #include "format.h"
+#include "layout_proof.h"
 #include "pieces_source.h"
 
 enum {
@@ -422,7 +423,10 @@ static struct gdump_error *cloud_to_source(struct cloud *c, struct source **ret)
 		snprintf(p->source.image.warning, sizeof(p->source.image.warning),
 			 "the file memory-ranges ends early");
 	snprintf(p->source.image.detail, sizeof(p->source.image.detail), "Cloud Hypervisor snapshot");
-	return pieces_source_opened(p, pieces_source_seal(p), ret);
+	err = pieces_source_seal(p);
+	if (!err)
+		err = layout_proof_check(&p->source);
+	return pieces_source_opened(p, err, ret);
 }
 
 static void cloud_deinit(struct cloud *c)

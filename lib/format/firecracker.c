@@ -19,17 +19,16 @@
 #include <string.h>
 
 #include "../arch/arch.h"
-#include "../kernel/find_vmcoreinfo.h"
-#include "../kernel/mappings.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "format.h"
+#include "layout_proof.h"
 #include "pieces_source.h"
 
 #define GIB ((uint64_t)1 << 30)
 #define MIB ((uint64_t)1 << 20)
 
-enum { MAX_PARTS = 3, MAX_FILES = 16, MAX_TAIL = 64 };
+enum { MAX_PARTS = 3, MAX_FILES = 16 };
 
 /* Where memory is: the parts are filled one after the other. */
 static const struct firecracker_layout {
@@ -42,8 +41,6 @@ static const struct firecracker_layout {
 	{ EM_AARCH64, { { 2 * GIB, 256 * GIB }, { 512 * GIB, UINT64_MAX } } },
 	{ EM_AARCH64, { { 2 * GIB, UINT64_MAX } } },
 };
-
-enum firecracker_proof { LAYOUT_WRONG, LAYOUT_UNKNOWN, LAYOUT_PROVEN };
 
 struct firecracker {
 	struct pieces_source base;
@@ -95,48 +92,6 @@ static struct gdump_error *firecracker_lay_out(struct firecracker *f,
 	return err ? err : pieces_source_seal(p);
 }
 
-/* Whether the map that the kernel has of its memory is of the memory in the image, and all of it */
-static bool firecracker_is_mapped(const struct image *image, const struct mappings *m)
-{
-	const struct gdump_range *last = &image->ranges[image->num_ranges - 1];
-	const uint64_t offset = mappings_direct_offset(m);
-	uint64_t end = 0;
-
-	for (size_t i = 0; offset && i < m->num; i++) {
-		const struct mapping *map = &m->maps[i];
-		const struct gdump_range *r;
-
-		if (map->vaddr - map->paddr != offset)
-			continue;
-		r = image_range_at(image, map->paddr);
-		if (!r || map->size > r->size - (map->paddr - r->start))
-			return false;
-		end = MAX(end, map->paddr + map->size);
-	}
-	return end && range_last(last) - (end - 1) <= MAX_TAIL * MIB;
-}
-
-static struct gdump_error *firecracker_prove(struct firecracker *f, enum firecracker_proof *ret)
-{
-	struct source *s = &f->base.source;
-	struct gdump_error *err = find_vmcoreinfo(s, 0);
-	struct mappings m;
-
-	*ret = LAYOUT_UNKNOWN;
-	if (err || !s->image.vmcoreinfo)
-		return err;
-	err = mappings_find(s, &m);
-	*ret = LAYOUT_WRONG;
-	if (err) {
-		gdump_error_destroy(err);
-		return NULL;
-	}
-	if (!m.num_outside && firecracker_is_mapped(&s->image, &m))
-		*ret = LAYOUT_PROVEN;
-	mappings_deinit(&m);
-	return NULL;
-}
-
 /* Whether two layouts are the same for a file of @size bytes */
 static bool firecracker_is_same(const struct firecracker_layout *a,
 				const struct firecracker_layout *b, uint64_t size)
@@ -175,7 +130,7 @@ static size_t firecracker_candidates(const struct firecracker *f,
 }
 
 /* The one that is proven, or if it is the only one, not wrong */
-static struct gdump_error *firecracker_choose(struct firecracker *f, enum firecracker_proof *proof)
+static struct gdump_error *firecracker_choose(struct firecracker *f, enum layout_proof *proof)
 {
 	const struct firecracker_layout *list[ARRAY_SIZE(firecracker_layouts)];
 	const size_t num = firecracker_candidates(f, list);
@@ -185,7 +140,7 @@ static struct gdump_error *firecracker_choose(struct firecracker *f, enum firecr
 	for (size_t i = 0; !err && *proof != LAYOUT_PROVEN && i < num; i++) {
 		err = firecracker_lay_out(f, list[i]);
 		if (!err)
-			err = firecracker_prove(f, proof);
+			err = layout_proof_find(&f->base.source, proof);
 	}
 	if (err || *proof == LAYOUT_PROVEN || (num == 1 && f->state.buf))
 		return err;
@@ -206,7 +161,7 @@ static bool firecracker_has_hole(struct bytes *in)
 }
 
 /* What makes the dump incomplete */
-static const char *firecracker_flaw(const struct firecracker *f, enum firecracker_proof proof,
+static const char *firecracker_flaw(const struct firecracker *f, enum layout_proof proof,
 				    bool top_has_hole)
 {
 	const uint64_t want = f->state.memory_size, size = f->base.in->size;
@@ -215,7 +170,7 @@ static const char *firecracker_flaw(const struct firecracker *f, enum firecracke
 		return "the memory file ends early";
 	if (want && size > want && proof != LAYOUT_PROVEN)
 		return "the memory file is larger than the memory by the state file: do they belong together?";
-	if (proof == LAYOUT_WRONG)
+	if (proof != LAYOUT_PROVEN && proof != LAYOUT_UNKNOWN)
 		return "the guest's page tables do not agree with the addresses of its memory, which are assumed";
 	if (f->num_memories > 1 && !top_has_hole)
 		return "the file with the changes has no holes, so it hides what it is based on: were they lost when it was copied?";
@@ -227,7 +182,7 @@ static const char *firecracker_flaw(const struct firecracker *f, enum firecracke
 static struct gdump_error *firecracker_load(struct firecracker *f, bool top_has_hole)
 {
 	struct image *image = &f->base.source.image;
-	enum firecracker_proof proof;
+	enum layout_proof proof;
 	struct gdump_error *err = firecracker_choose(f, &proof);
 	const char *flaw, *why = NULL;
 

@@ -93,6 +93,7 @@ struct format {
 	X(win_dmp) \
 	X(firecracker) \
 	X(cloud_hypervisor) \
+	X(vmware) \
 	X(raw)
 
 #define X(name) extern const struct format format_##name;

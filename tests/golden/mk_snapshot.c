@@ -7,6 +7,8 @@
  *                   no size at the beginning of the state)
  * cloud-hypervisor  state.json, and "memory-ranges".  Options: reverse (the last range first), zone
  *                   (the last range is in a file of its own, "zone.mem"), old (as before version 39)
+ * vmware            a state, and "dump.vmem".  Options: embedded (memory in the state), flat (no list
+ *                   of regions), old (lengths of 4 bytes)
  */
 #include "mkdump.h"
 
@@ -145,4 +147,75 @@ void make_cloud_hypervisor(struct out *o, const struct desc *d)
 	put_companion("config.json", config, strlen(config), false);
 	if (option(d, "zone"))
 		companion_of_ranges(d, "zone.mem", num, 1, true);
+}
+
+static void put_tag(struct out *o, const char *name, unsigned int indices, unsigned int size, size_t i)
+{
+	char field[64];
+
+	put(o, NULL, (uint64_t)strlen(name) << 8 | indices << 6 | size, 2);
+	put_data(o, name, strlen(name));
+	if (indices)
+		put(o, numbered("index", i, ""), i, 4);
+	snprintf(field, sizeof(field), "%s%zu", name, i);
+	if (size == 4)
+		mark(o, field, o->len, 4);
+}
+
+static void put_region(struct out *o, const struct desc *d, size_t i, uint64_t page)
+{
+	const struct area *r = &d->ranges[i];
+
+	put_tag(o, "regionPageNum", 1, 4, i);
+	put(o, NULL, page, 4);
+	put_tag(o, "regionPPN", 1, 4, i);
+	put(o, NULL, r->start / 4096, 4);
+	put_tag(o, "regionSize", 1, 4, i);
+	put(o, NULL, r->size / 4096, 4);
+}
+
+static void put_memory_block(struct out *o, const struct desc *d)
+{
+	const unsigned int length = option(d, "old") ? 4 : 8;
+
+	put_tag(o, "Memory", 0, 63, 0);
+	put(o, "block.bytes", total_size(d), length);
+	put(o, "block.size", total_size(d), length);
+	put(o, "block.padding", 16, 2);
+	pad_to(o, o->len + 16);
+	mark(o, "memory", o->len, 0);
+	put_ranges(o, d, 0, d->num_ranges);
+}
+
+void make_vmware(struct out *o, const struct desc *d)
+{
+	const size_t num_regions = option(d, "flat") ? 0 : d->num_ranges;
+	uint64_t page = 0;
+
+	put(o, "magic", option(d, "old") ? 0xbed2bed0 : 0xbed2bed2, 4);
+	put(o, "version", 8, 4);
+	put(o, "groups", 2, 4);
+	put_text(o, "Checkpoint", 64);
+	put(o, NULL, 12, 8);
+	put(o, NULL, 0, 8);
+	mark(o, "group.name", o->len, 64);
+	put_text(o, "memory", 64);
+	put(o, "group.pos", 172, 8);
+	put(o, "group.size", 0, 8);
+	mark(o, "tags", o->len, 0);
+	put_tag(o, "align_mask", 1, 4, 0);
+	put(o, NULL, 0xffff, 4);
+	put_tag(o, "regionsCount", 0, 4, 0);
+	put(o, "regionsCount", num_regions, 4);
+	for (size_t i = 0; i < num_regions; i++) {
+		put_region(o, d, i, page);
+		page += d->ranges[i].size / 4096;
+	}
+	if (option(d, "embedded"))
+		put_memory_block(o, d);
+	else
+		companion_of_ranges(d, "dump.vmem", 0, d->num_ranges, false);
+	put(o, "end", 0, 2);
+	for (int i = 0; i < 8; i++)
+		o->buf[164 + i] = (unsigned char)((o->len - 172) >> 8 * i);
 }

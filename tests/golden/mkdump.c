@@ -420,6 +420,7 @@ static const struct {
 	{ "win-dmp", make_win, true },
 	{ "firecracker", make_firecracker, true },
 	{ "cloud-hypervisor", make_cloud_hypervisor, true },
+	{ "vmware", make_vmware, true },
 };
 
 static size_t find_format(const struct desc *d)

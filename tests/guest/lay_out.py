@@ -4,7 +4,8 @@
 """Lay out the memory and registers of a real guest as another hypervisor's snapshot has them.
 
 lay_out.py KIND CORE DIRECTORY
-lay_out.py same CORE CORE [memory]: compare RAM and registers, or only RAM
+lay_out.py same CORE CORE [LACKS...]: compare RAM and registers, without some members of these, or
+without "registers"
 
 CORE is an ELF core that guestdump wrote of an x86-64 guest.  Nothing here comes from the library.
 """
@@ -234,12 +235,83 @@ def cloud_hypervisor_39(core, to):
     cloud_hypervisor(core, to, True)
 
 
+def vmware_tag(name, indices, value, block=False):
+    size = 63 if block else len(value)
+    tag = struct.pack("<BB", len(indices) << 6 | size, len(name)) + name.encode()
+    tag += b"".join(struct.pack("<I", i) for i in indices)
+    return tag + (struct.pack("<QQH", len(value), len(value), 3) + bytes(3) if block else b"") + value
+
+
+def vmware_cpu(i, cpu, in_blocks):
+    """Registers in blocks, or each with a tag of its own."""
+    order = "rax rcx rdx rbx rbp rsp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
+    control = [cpu.cr0, 0, cpu.cr2, cpu.cr3, cpu.cr4, 0, 0, 0, 0]
+    idt = cpu.segs["idt"]
+    out = b""
+    if in_blocks:
+        out += vmware_tag("gpregs", [i], struct.pack("<16Q", *(cpu.regs[r] for r in order)), True)
+        out += vmware_tag("CR64", [i], struct.pack("<9Q", *control), True)
+        out += vmware_tag("IDTR", [i], struct.pack("<HQ", idt["limit"], idt["base"]), True)
+    else:
+        for r in order:
+            out += vmware_tag(r, [i], struct.pack("<Q", cpu.regs[r]))
+        for n, value in enumerate(control):
+            out += vmware_tag("CR64", [i, n], struct.pack("<Q", value))
+        out += vmware_tag("IDTR", [i, 1], struct.pack("<I", idt["base"] & 0xffffffff))
+        out += vmware_tag("IDTR", [i, 2], struct.pack("<I", idt["base"] >> 32))
+    out += vmware_tag("rip", [i], struct.pack("<Q", cpu.regs["rip"]))
+    out += vmware_tag("EFLAGS", [i], struct.pack("<I", cpu.regs["rflags"]))
+    for n, name in enumerate("es cs ss ds fs gs ldt tr".split()):
+        out += vmware_tag("S", [i, n], struct.pack("<H", cpu.segs[name]["sel"]))
+        out += vmware_tag("S.base64", [i, n], struct.pack("<Q", cpu.segs[name]["base"]))
+    return out
+
+
+def vmware(core, to, in_blocks=True):
+    ranges = below_and_above(core)
+    cpu = vmware_tag("cpu:numVCPUs", [], struct.pack("<I", len(core.cpus)))
+    cpu += b"".join(vmware_cpu(i, c, in_blocks) for i, c in enumerate(core.cpus)) + b"\0\0"
+    memory, page = vmware_tag("regionsCount", [], struct.pack("<I", len(ranges))), 0
+    for i, (start, size) in enumerate(ranges):
+        for name, value in ("regionPageNum", page), ("regionPPN", start // PAGE), ("regionSize", size // PAGE):
+            memory += vmware_tag(name, [i], struct.pack("<I", value))
+        page += size // PAGE
+    memory += b"\0\0"
+    at = 12 + 2 * 80
+    head = struct.pack("<III", 0xbed2bed2, 8, 2)
+    head += struct.pack("<64sQQ", b"cpu", at, len(cpu))
+    head += struct.pack("<64sQQ", b"memory", at + len(cpu), len(memory))
+    with open(to + "/vm.vmss", "wb") as out:
+        out.write(head + cpu + memory)
+    with open(to + "/vm.vmem", "wb") as out:
+        for start, size in ranges:
+            core.write(out, start, size)
+
+
+def vmware_tags(core, to):
+    vmware(core, to, False)
+
+
 KINDS = {"firecracker": firecracker, "firecracker-diff": firecracker_diff,
          "firecracker-wrong-cr3": firecracker_wrong_cr3,
+         "vmware": vmware, "vmware-tags": vmware_tags,
          "cloud-hypervisor": cloud_hypervisor, "cloud-hypervisor-39": cloud_hypervisor_39}
 
 
-def same(a, b, only_memory=False):
+def registers(core, lacks):
+    """All registers, without those that the format has no room for."""
+    for cpu in core.cpus:
+        for seg in cpu.segs.values():
+            for member in lacks:
+                seg.pop(member, None)
+        if "gs_base" in lacks:
+            cpu.gs_base = None
+        if "gdt" in lacks:
+            del cpu.segs["gdt"]
+    return [vars(c) for c in core.cpus]
+
+
+def same(a, b, lacks=()):
     """Whether @b has all RAM and all registers of @a, and no more RAM."""
     def ram(core):
         merged = []
@@ -257,15 +329,16 @@ def same(a, b, only_memory=False):
             n = min(1 << 20, end - at)
             if a.read(at, n) != b.read(at, n):
                 sys.exit("memory differs at 0x%x" % at)
-    if only_memory:
+    if "registers" in lacks:
         return
-    if not a.cpus or [vars(c) for c in a.cpus] != [vars(c) for c in b.cpus]:
-        sys.exit("registers differ:\n%s\n%s" % ([vars(c) for c in a.cpus], [vars(c) for c in b.cpus]))
+    want, got = registers(a, lacks), registers(b, lacks)
+    if not want or want != got:
+        sys.exit("registers differ:\n%s\n%s" % (want, got))
 
 
 def main():
     if sys.argv[1] == "same":
-        same(Core(sys.argv[2]), Core(sys.argv[3]), len(sys.argv) > 4)
+        same(Core(sys.argv[2]), Core(sys.argv[3]), sys.argv[4:])
         return
     kind, core, to = sys.argv[1:]
     KINDS[kind](Core(core), to)
