@@ -399,6 +399,8 @@ static const struct {
 	{ "kernel", "Kernel", NULL },
 	{ "cpus", "CPUs", print_cpus },
 	{ "blocked", "Blocked tasks, the longest first", print_blocked },
+	{ "stalls", "Work of the kernel that does not proceed", NULL },
+	{ "tasks", "Tasks", NULL },
 	{ "memory", "Memory", NULL },
 	{ "disks", "Disks", NULL },
 	{ "mounts", "Mounts", NULL },

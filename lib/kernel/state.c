@@ -144,3 +144,24 @@ bool state_monotonic_ns(struct kernel *k, uint64_t *ret)
 	*ret = base + (part >> shift);
 	return true;
 }
+
+/* The count begins five minutes before it exceeds 32 bits.  How many there are in a second is a
+ * constant of the kernel: the one of the usual numbers that gives the same uptime as the clock.
+ */
+bool state_jiffies(struct kernel *k, uint64_t *jiffies, uint64_t *hz)
+{
+	static const uint64_t usual[] = { 100, 250, 300, 1000 };
+	const uint64_t vaddr = kernel_symbol(k, "jiffies_64");
+	uint64_t now, seconds;
+
+	if (!vaddr || !state_monotonic_ns(k, &now) || !kernel_uint(k, vaddr, 8, jiffies))
+		return false;
+	now /= second;
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
+		*hz = usual[i];
+		seconds = (*jiffies - ((uint64_t)UINT32_MAX + 1 - 300 * *hz)) / *hz;
+		if (seconds + 3 + now / 100 >= now && seconds <= now + 3 + now / 100)
+			return true;
+	}
+	return false;
+}

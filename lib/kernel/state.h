@@ -13,3 +13,5 @@ MUST_CHECK struct gdump_error *state_read(struct source *s, struct gdump_kernel 
 void state_of(struct kernel *k, struct gdump_kernel *ret);
 /* CLOCK_MONOTONIC as of the last tick; false: unknown. */
 bool state_monotonic_ns(struct kernel *k, uint64_t *ret);
+/* The kernel's count of ticks, and how many there are in a second; false: unknown. */
+bool state_jiffies(struct kernel *k, uint64_t *jiffies, uint64_t *hz);

@@ -28,7 +28,8 @@
 enum verdict {
 	VERDICT_NOT_RUNNING, VERDICT_PANIC, VERDICT_CRASH_KERNEL, VERDICT_NO_KERNEL, VERDICT_BOOTING, VERDICT_OOPS,
 	VERDICT_HARD_LOCKUP, VERDICT_SOFT_LOCKUP, VERDICT_DEADLOCK, VERDICT_OOM,
-	VERDICT_IO_ERRORS, VERDICT_DISK, VERDICT_NFS, VERDICT_BLOCKED, VERDICT_UNKNOWN, VERDICT_NOTHING,
+	VERDICT_PRESSURE, VERDICT_TASKS, VERDICT_IO_ERRORS, VERDICT_DISK, VERDICT_NFS, VERDICT_RCU,
+	VERDICT_WORKQUEUE, VERDICT_BLOCKED, VERDICT_UNKNOWN, VERDICT_NOTHING,
 };
 
 struct report {
@@ -63,7 +64,7 @@ struct section {
 };
 
 extern const struct section section_verdict, section_kernel, section_cpus, section_blocked,
-	section_memory, section_disks, section_mounts, section_interfaces, section_log,
+	section_stalls, section_tasks, section_memory, section_disks, section_mounts, section_interfaces, section_log,
 	section_modules;
 
 /* Read a report; see gdump_report(). */

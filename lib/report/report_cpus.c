@@ -15,7 +15,7 @@
 #include "../arch/arch.h"
 #include "../kernel/state.h"
 #include "../util/bits.h"
-#include "report.h"
+#include "crash_kernel.h"
 
 enum { SIGNATURE = 8, USUAL_THRESH = 10, MAX_THRESH = 60, SOFT_WATCHDOG = 2 };
 
@@ -203,6 +203,7 @@ static void cpus_add(const struct cpus *c, struct gdump_fact *to, unsigned int c
 	const struct gdump_task *task = c->tasks[cpu];
 	struct gdump_fact *group;
 	struct gdump_stack stack;
+	uint64_t tables;
 
 	if (!task && cpu >= r->source->image.num_cpus)
 		return;
@@ -212,6 +213,10 @@ static void cpus_add(const struct cpus *c, struct gdump_fact *to, unsigned int c
 		report_add_task(fact_group(group, "task"), task);
 	cpus_add_run_queue(r, group, cpu);
 	cpus_add_interrupts(r, group, cpu);
+	if (crash_kernel_runs(r, cpu, &tables)) {
+		fact_text(group, "mode", "crash-kernel");
+		return;
+	}
 	if (!r->stacks)
 		return;
 	stacks_of_cpu(r->stacks, task, cpu, &stack);

@@ -11,7 +11,8 @@
 #include "../kernel/state.h"
 #include "../machine/vmcoreinfo.h"
 #include "../util/bits.h"
-#include "report.h"
+#include "crash_kernel.h"
+#include "pressure.h"
 
 enum { MAX_COMMAND_LINE = 4096, LOADS = 3, LOAD_SHIFT = 11, MAX_BUILD_ID = 65 };
 
@@ -127,11 +128,6 @@ static void kernel_judge_panic(struct report *r, const struct gdump_kernel *k)
 		verdict_evidence(v, "the kernel's variable panic_cpu is %d", (int)k->panic_cpu);
 	if (k->panic[0])
 		verdict_evidence(v, "Kernel panic - not syncing: %s", k->panic);
-	if (k->crash_time)
-		verdict_evidence(report_verdict(r, VERDICT_CRASH_KERNEL,
-						"the crash kernel was started"),
-				 "VMCOREINFO has CRASHTIME=%llu",
-				 (unsigned long long)k->crash_time);
 }
 
 /* The hypervisor has paused the guest, by itself. */
@@ -203,6 +199,8 @@ static struct gdump_error *kernel_collect(struct report *r, struct gdump_fact *t
 	kernel_add_command_line(r, to);
 	kernel_add_hardware(r, to);
 	kernel_judge_panic(r, &state);
+	crash_kernel_judge(r, state.crash_time);
+	pressure_add(r, to);
 	return NULL;
 }
 

@@ -15,6 +15,11 @@
 # test: report-request 300 request
 # test: report-locks 300 locks
 # test: report-nfs 300 nfs
+# test: report-rcu 300 rcu
+# test: report-work 300 work
+# test: report-tasks 300 tasks
+# test: report-pressure 300 pressure
+# test: report-crash-kernel 600 crash_kernel
 # test: report-soft 300 soft
 # test: report-hard 300 hard
 # test: report-firmware 300 firmware
@@ -261,7 +266,10 @@ case_soft() {
 	boot
 	send 'echo soft >/proc/hang'
 	until_report '^!! CPU 1 spins' 100
-	verdicts 'CPU 1 spins in the kernel for [0-9]+ s, in hang-soft \([0-9]+\)$'
+	# what follows from it comes later, and below
+	sed -n 1p report.txt | grep -qE '^!! CPU 1 spins in the kernel for [0-9]+ s, in hang-soft \([0-9]+\)$' ||
+		fail "$(cat report.txt)"
+	! grep '^!! ' report.txt | grep -vE '^!! (CPU 1 spins|RCU: |a pool of workers of CPU 1 )' || fail "$(cat report.txt)"
 	grep -q 'hang_soft+' report.txt || fail "no stack: $(cat report.txt)"
 }
 
@@ -272,6 +280,63 @@ case_hard() {
 	sed -n 1p report.txt | grep -q '^!! CPU 1 takes no interrupts for [0-9]* s, in hang-hard ([0-9]*)$' ||
 		fail "$(cat report.txt)"
 	grep -q 'CPU 1 .*, interrupts off' report.txt || fail "interrupts are on: $(cat report.txt)"
+}
+
+# A task sleeps in a read-side critical section
+case_rcu() {
+	boot
+	guest_console 'echo rcu >/proc/hang' >hang.out
+	until_report '^!! RCU: a grace period has not ended for [0-9]+ s$' 100
+	verdicts 'RCU: ' '1 task is blocked '
+	sed -n 3p report.txt | grep -qE '^     it waits for hang-rcu \([0-9]+\), which sleeps' || fail "$(cat report.txt)"
+}
+
+# A work does not end, and does not sleep
+case_work() {
+	boot
+	send 'echo work >/proc/hang'
+	until_report '^!! a pool of workers of CPU 1 has begun no work for [0-9]+ s, and work waits$' 100
+	verdicts 'a pool of workers of CPU 1 '
+	sed -n 2p report.txt | grep -qE '^     kworker/1:[0-9]+ \([0-9]+\) runs hang_work \[hang\]$' || fail "$(cat report.txt)"
+	grep -q '^     hang_other_work \[hang\] waits$' report.txt || fail "$(cat report.txt)"
+}
+
+# A fork bomb
+case_tasks() {
+	start_guest vm --arch "$arch"
+	guest_console 'echo 200 >/proc/sys/kernel/threads-max' >max.out
+	# shellcheck disable=SC2016 # for the guest's shell
+	send 'bomb() { while :; do (bomb) & sleep 1; done; }; bomb >/dev/null 2>&1'
+	until_report '^!! there are [0-9]+ tasks, and can be 200$' 100
+	verdicts 'there are '
+	grep -qE "^     the kernel's nr_threads is [0-9]+, and its max_threads is 200$" report.txt || fail "$(cat report.txt)"
+	grep -qE '^     [0-9]+ of them have the name (sh|sleep)$' report.txt || fail "$(cat report.txt)"
+}
+
+# A control group has less memory than its process needs
+case_pressure() {
+	start_guest vm --arch "$arch"
+	guest_console 'mkdir /cg; mount -t cgroup2 cgroup2 /cg && echo +memory >/cg/cgroup.subtree_control && mkdir /cg/a &&
+		echo 1M >/cg/a/memory.high' >cgroup.out || fail "$(cat cgroup.out)"
+	send 'sh -c "echo \$\$ >/cg/a/cgroup.procs; exec head -c 100000000 /dev/zero >/tmp/x"'
+	until_report '^!! memory is short: tasks wait for it for [0-9]+ % of the time$' 100
+	verdicts 'memory is short: '
+	grep -q '^     its pressure, full, was [0-9.]* % of the last 10 s, and [0-9.]* % of 60 s$' report.txt || fail "$(cat report.txt)"
+}
+
+case_crash_kernel() {
+	mkdir tree
+	cc -static -o tree/load-crash "$root/tests/guest/load-crash.c" || skip "cannot build a static program"
+	"$guest" prepare "$arch" >prepare.out || skip "no guest"
+	cp "$(cut -d' ' -f3 prepare.out)/"{kernel,initrd.gz} tree
+	start_guest vm --arch "$arch" --mem 768M --append crashkernel=256M --add "$tmp/tree"
+	guest_console '/load-crash /kernel /initrd.gz "console=ttyS0 is-the-crash-kernel"' >load.out || fail "$(cat load.out)"
+	send 'echo c >/proc/sysrq-trigger'
+	until_report '^!! its crash kernel runs$' 200
+	verdicts 'panicked on CPU [01]: sysrq triggered crash$' 'its crash kernel runs$'
+	grep -qE '^     the page tables of CPU [01] are at 0x[0-9a-f]+, in the memory of the crash kernel' report.txt ||
+		fail "$(cat report.txt)"
+	grep -qE '^  CPU [01]  crash-kernel ' report.txt || fail "$(cat report.txt)"
 }
 
 # A machine that has not begun to boot
