@@ -36,3 +36,28 @@ void report_format_number(const struct gdump_fact *f, char *buf, size_t size);
 const char *report_heading(const char *section);
 /* Whether @name is one of @wanted, names with commas between them; NULL: all are wanted. */
 bool report_wants(const char *wanted, const char *name);
+
+/* The section "map": cells of memory, each with the bytes of each kind of page */
+enum { REPORT_MAP_COLUMNS = 64 };
+
+struct report_map_kind {
+	const char *name, *heading;     /* for programs, for people             */
+	char letter;
+	const char *colour;
+};
+/* In the order in which they are shown; the last one has no name. */
+extern const struct report_map_kind report_map_kinds[];
+
+/* The bytes of that kind in a cell, or in the sum */
+uint64_t report_map_bytes(const struct gdump_fact *cell, const struct report_map_kind *kind);
+
+/* Where a cell is; all zero before the first one */
+struct report_map_place {
+	unsigned int row, column;       /* from 1 on                            */
+	uint64_t paddr, next;
+};
+/* Go on to the next cell, of @size bytes; whether a row begins with it: as the last one is full, or
+ * memory has a hole.
+ */
+bool report_map_row_begins(const struct gdump_fact *cell, uint64_t size, struct report_map_place *at);
+void report_print_map(const struct gdump_fact *map);

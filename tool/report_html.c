@@ -46,6 +46,7 @@ static const char style[] =
 	".t{grid-column:1/-1;min-width:0}"
 	"details{margin:.2em 0}summary{cursor:pointer;overflow-wrap:anywhere}"
 	"svg{width:100%;height:2.2em}.k{display:inline-block;margin-right:1em;white-space:nowrap}"
+	"svg.m{height:auto;font:10px ui-monospace,monospace;fill:currentColor}"
 	".k svg{width:.9em;height:.9em;vertical-align:-.1em}"
 	".log{margin:.5em 0}.log div{white-space:pre-wrap;overflow-wrap:anywhere}"
 	".l0,.l1,.l2,.l3{color:#d33}.l4{color:#b70}.l7{opacity:.7}[hidden]{display:none!important}"
@@ -385,12 +386,75 @@ static void html_memory(FILE *out, const struct gdump_fact *memory)
 	html_group(out, memory);
 }
 
+/* The picture of memory ------------------------------------------------------- */
+
+enum { CELL = 10, LABEL = 120 };
+
+/* What pages of a cell are, from left to right, and in words */
+static void html_cell(FILE *out, const struct gdump_fact *cell, uint64_t size,
+		      const struct report_map_place *at)
+{
+	double x = LABEL + (at->column - 1) * CELL;
+
+	fprintf(out, "<g><title>0x%" PRIx64 ":", at->paddr);
+	for (const struct report_map_kind *k = report_map_kinds; k->name; k++) {
+		if (report_map_bytes(cell, k))
+			fprintf(out, " %s %s", k->heading, size_text(report_map_bytes(cell, k)).text);
+	}
+	fputs("</title>", out);
+	for (const struct report_map_kind *k = report_map_kinds; k->name; k++) {
+		const double width = (double)report_map_bytes(cell, k) / (double)size * CELL;
+
+		if (width <= 0)
+			continue;
+		fprintf(out, "<rect x=\"%.2f\" y=\"%u\" width=\"%.2f\" height=\"%d\" fill=\"%s\"/>", x,
+			(at->row - 1) * (CELL + 1), width, CELL, k->colour);
+		x += width;
+	}
+	fputs("</g>\n", out);
+}
+
+static void html_map_legend(FILE *out, const struct gdump_fact *sum)
+{
+	fputs("<p>", out);
+	for (const struct report_map_kind *k = report_map_kinds; k->name; k++) {
+		if (report_map_bytes(sum, k))
+			fprintf(out, "<span class=\"k\"><svg viewBox=\"0 0 1 1\"><rect width=\"1\" height=\"1\" "
+				"fill=\"%s\"/></svg> %s %s</span>\n", k->colour, k->heading,
+				size_text(report_map_bytes(sum, k)).text);
+	}
+	fputs("</p>\n", out);
+}
+
+static void html_map(FILE *out, const struct gdump_fact *map)
+{
+	const struct gdump_fact *size = report_fact(map, "cell_size"), *cells = report_fact(map, "cells");
+	struct report_map_place at = { 0 }, end = { 0 };
+
+	if (!size || !size->number || !cells)
+		return;
+	for (const struct gdump_fact *c = cells->children; c; c = c->next)
+		report_map_row_begins(c, size->number, &end);
+	html_map_legend(out, report_fact(map, "sum"));
+	fprintf(out, "<p>Each box is %s%s.</p>\n", size_text(size->number).text,
+		report_fact(map, "is_sample") ? "; its colors are those of a sample of its pages" : "");
+	fprintf(out, "<svg class=\"m\" viewBox=\"0 0 %d %u\" role=\"img\">\n",
+		LABEL + REPORT_MAP_COLUMNS * CELL, end.row * (CELL + 1));
+	for (const struct gdump_fact *c = cells->children; c; c = c->next) {
+		if (report_map_row_begins(c, size->number, &at))
+			fprintf(out, "<text y=\"%u\">0x%010" PRIx64 "</text>\n",
+				(at.row - 1) * (CELL + 1) + CELL - 1, at.paddr);
+		html_cell(out, c, size->number, &at);
+	}
+	fputs("</svg>\n", out);
+}
+
 static const struct {
 	const char *section;
 	void (*put)(FILE *out, const struct gdump_fact *section);
 } forms[] = {
 	{ "verdict", html_verdicts }, { "cpus", html_folds }, { "blocked", html_folds },
-	{ "memory", html_memory }, { "log", html_log },
+	{ "memory", html_memory }, { "map", html_map }, { "log", html_log },
 };
 
 static void html_section(FILE *out, const struct gdump_fact *section)

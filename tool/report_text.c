@@ -402,6 +402,7 @@ static const struct {
 	{ "stalls", "Work of the kernel that does not proceed", NULL },
 	{ "tasks", "Tasks", NULL },
 	{ "memory", "Memory", NULL },
+	{ "map", "Physical memory", report_print_map },
 	{ "disks", "Disks", NULL },
 	{ "mounts", "Mounts", NULL },
 	{ "interfaces", "Network interfaces", NULL },

@@ -136,6 +136,33 @@ struct verdict classify(const struct page_layout *k, const unsigned char *page, 
 	return (struct verdict){ .why = why, .order = (unsigned int)order };
 }
 
+enum page_kind page_kind_of(const struct page_layout *k, const unsigned char *page, bool has_next,
+			    uint64_t pfn, unsigned int *order)
+{
+	const unsigned int all = GDUMP_DROP_FREE | GDUMP_DROP_CACHE | GDUMP_DROP_CACHE_PRIVATE |
+				 GDUMP_DROP_USER;
+	const struct verdict v = classify(k, page, has_next, pfn, all);
+	const uint64_t flags = page_load(page + k->flags, k->big, 8);
+	const uint32_t mapcount = (uint32_t)page_load(page + k->mapcount, k->big, 4);
+
+	*order = v.order;
+	switch (v.why) {
+	case GDUMP_DROP_FREE:
+		return PAGE_FREE;
+	case GDUMP_DROP_CACHE:
+	case GDUMP_DROP_CACHE_PRIVATE:
+		return PAGE_CACHE;
+	case GDUMP_DROP_USER:
+		return flags & k->head && has_next && page_is_hugetlb(k, page, mapcount) ? PAGE_HUGETLB
+											: PAGE_ANON;
+	case GDUMP_DROP_OFFLINE:
+	case GDUMP_DROP_HWPOISON:
+		return PAGE_OFFLINE;
+	default:
+		return flags & k->slab || page_has_type(k->slab_type, mapcount) ? PAGE_SLAB : PAGE_KERNEL;
+	}
+}
+
 static bool page_layout_offset(const struct image *image, const char *key, uint32_t size,
 			       uint32_t *ret)
 {

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "../machine/image.h"
+#include "page_kind.h"
 
 /* A page type in _mapcount; only the bits of @mask are compared.  mask 0: unknown. */
 struct page_type {
@@ -60,3 +61,9 @@ bool page_is_tail(const struct page_layout *k, const unsigned char *page);
  */
 struct verdict classify(const struct page_layout *k, const unsigned char *page, bool has_next,
 			uint64_t pfn, unsigned int drop);
+
+/* The kind of page @pfn, and of all pages of the block or folio that begins with it: 2^*order.  It
+ * must not be a tail page.  The other arguments are those of classify().
+ */
+enum page_kind page_kind_of(const struct page_layout *k, const unsigned char *page, bool has_next,
+			    uint64_t pfn, unsigned int *order);

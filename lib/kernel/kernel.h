@@ -13,6 +13,7 @@
  *         memmap.h            where the struct pages are
  *         classify.h          what a struct page says about its page
  *         zones.h             how many pages are free
+ *     page_survey.h       what pages are used for, by memmap.h and classify.h
  *     mappings.h          everything that the page tables map
  *     printk.h            the log
  *     kernel.h            (this) variables and structs by name, made of

@@ -19,7 +19,7 @@ enum {
 /* In the order in which they are shown.  The verdict is made last. */
 static const struct section *const sections[] = {
 	&section_verdict, &section_kernel, &section_cpus, &section_blocked, &section_stalls,
-	&section_tasks, &section_memory,
+	&section_tasks, &section_memory, &section_map,
 	&section_disks, &section_mounts, &section_interfaces, &section_log, &section_modules,
 };
 

@@ -64,7 +64,7 @@ struct section {
 };
 
 extern const struct section section_verdict, section_kernel, section_cpus, section_blocked,
-	section_stalls, section_tasks, section_memory, section_disks, section_mounts, section_interfaces, section_log,
+	section_stalls, section_tasks, section_memory, section_map, section_disks, section_mounts, section_interfaces, section_log,
 	section_modules;
 
 /* Read a report; see gdump_report(). */

@@ -99,6 +99,23 @@ def in_meminfo():
     expect("16 MiB of tmpfs, 4 MiB of buffers", memory["shmem"] > 16 * MIB and memory["buffers"] >= 4 * MIB)
     expect("2 huge pages: %s" % memory, memory["hugetlb"] == memory["hugetlb_free"] == 4 * MIB)
 
+# The picture of memory has the same sums, but the pages that CPUs keep free count as the kernel's
+def in_map():
+    sums, page_map = report["map"]["sum"], report["map"]
+    for name, ours, slack in (
+            ("free", memory["free"], 4 * MIB), ("anonymous", memory["anonymous"], MIB),
+            ("page_cache", memory["page_cache"] + memory["buffers"], MIB // 2),
+            # large allocations are counted as slab, and are none
+            ("slab", memory["slab_reclaimable"] + memory["slab_unreclaimable"], 3 * MIB),
+            ("hugetlb", memory["hugetlb"], 0), ("offline", memory["balloon"], 0)):
+        near("map: " + name, sums[name], ours, ours, slack)
+    near("map: all", sum(sums.values()), 256 * MIB, 256 * MIB, MIB)
+    expect("map: unknown pages", sums.get("unknown", 0) == 0 and "is_sample" not in page_map)
+    for kind in sums:
+        expect("map: " + kind, sum(cell.get(kind, 0) for cell in page_map["cells"]) == sums[kind])
+    starts = [int(cell["start"], 16) for cell in page_map["cells"]]
+    expect("map: cells", starts == sorted(starts) and all(start % page_map["cell_size"] == 0 for start in starts))
+
 def in_vmstat():
     counts = dict(line.split() for line in open("vmstat"))
     expect("a balloon of 20 MiB: %s" % memory.get("balloon"), memory["balloon"] == 20 * MIB)
@@ -185,7 +202,7 @@ def in_ip():
     expect("addresses", ours["dummy7"]["address"] == "10.1.2.3/24" and ours["lo"]["address"] == "127.0.0.1/8")
     expect("timeouts", ours["dummy7"]["tx_timeouts"] == 0)
 
-for check in (in_meminfo, in_vmstat, in_zoneinfo, in_status, in_slabinfo, in_modules, in_disks, in_mounts, in_ip):
+for check in (in_meminfo, in_map, in_vmstat, in_zoneinfo, in_status, in_slabinfo, in_modules, in_disks, in_mounts, in_ip):
     check()
 expect("no problems: %s" % report["problems"], not report["problems"])
 sys.exit(bool(bad))

@@ -24,7 +24,7 @@ grep -qF '<img src=x>' setup.out || fail "the guest has no such process: $(cat s
 "$GUESTDUMP" report --all --html page.html "$guest_source" || fail "report fails"
 python3 "$root/tests/tools/valid_html.py" page.html >page.txt || fail "it is not valid"
 for text in '<img src=x>' '<script>document.title=1</script>' '/tmp/<x>' 'nothing unusual found' 'a warning' \
-	'do_syscall_64+0x' 'Network interfaces'; do
+	'do_syscall_64+0x' 'Physical memory' 'Network interfaces'; do
 	grep -qiF "$text" page.txt || [ "$text" = ] || fail "no $text: $(cat page.txt)"
 done
 grep -q 'class="i l3">' page.html || fail "no color of an error"

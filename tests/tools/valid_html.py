@@ -11,8 +11,8 @@ import re
 import sys
 
 VOID = {"meta", "input", "rect"}
-TAGS = VOID | set("html head title style body h1 h2 section div b pre details summary dl dt dd table tr th td "
-                  "svg p span script".split())
+TAGS = VOID | set("html head style body h1 h2 section div b pre details summary dl dt dd table tr th td "
+                  "svg g title text p span script".split())
 ATTRIBUTES = set("lang charset http-equiv content name id class type placeholder aria-label viewbox role "
                  "preserveaspectratio x y width height fill".split())
 
