@@ -42,6 +42,11 @@ static void print_json_record(void *arg, const struct gdump_log_record *r)
 		"cpu", json_index(is_cpu ? number : -1), "text", json_text(r->text, r->len)));
 }
 
+struct gdump_error *dmesg_print(struct gdump *g, const struct arguments *args)
+{
+	return gdump_log(g, args->json ? print_json_record : print_record, (void *)(uintptr_t)args);
+}
+
 int cmd_dmesg(struct arguments *args)
 {
 	struct gdump_error *err;
@@ -51,7 +56,7 @@ int cmd_dmesg(struct arguments *args)
 	err = gdump_open(args->words[0], &args->open, &g);
 	if (err)
 		return fail(err);
-	err = gdump_log(g, args->json ? print_json_record : print_record, args);
+	err = dmesg_print(g, args);
 	gdump_close(g);
 	return finish_stdout(err ? fail(err) : EXIT_DONE);
 }

@@ -250,6 +250,11 @@ void complete_progress(const struct completion *c)
 		offer(c, name, NULL);
 }
 
+void complete_mount_options(const struct completion *c)
+{
+	offer(c, "allow_other", "all users may read the files");
+}
+
 void complete_live(const struct completion *c)
 {
 	offer(c, "try", "or the usual pause");

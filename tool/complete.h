@@ -33,6 +33,7 @@ complete_fn complete_levels;
 complete_fn complete_kinds;
 complete_fn complete_sections;
 complete_fn complete_progress;
+complete_fn complete_mount_options;
 complete_fn complete_live;
 complete_fn complete_triggers;          /* of guestdump watch                   */
 complete_fn complete_booleans;

@@ -137,6 +137,12 @@ const struct option_row option_rows[] = {
 	{ 0,   "json",            NULL,            TO(json),                  parse_flag,
 	  CMD_SHOW, "the output as JSON" },
 
+	{ .help = "Mount" },
+	{ 0,   "foreground",      NULL,            TO(foreground),            parse_flag,
+	  CMD_MOUNT, "stay in the foreground, and report errors on standard error" },
+	{ 'o', "options",         "LIST",          TO(allow_other),           parse_mount_options,
+	  CMD_MOUNT, "allow_other: all users may read the files; ro is always so", complete_mount_options },
+
 	{ .help = "Crashes" },
 	{ 0,   "config",          "FILE",          TO(config),                parse_text,
 	  CMD_WATCH | CMD_CRASHES, "read this file and the drop-ins in FILE.d instead of "
@@ -171,7 +177,7 @@ const struct option_row option_rows[] = {
 
 	{ .help = "General" },
 	{ 'j', "threads",         "N",             TO(write.threads),         parse_threads,
-	  CMD_BULK, "number of threads; default: one for each CPU", .alias = "num-threads" },
+	  CMD_BULK | CMD_MOUNT, "number of threads; default: one for each CPU", .alias = "num-threads" },
 	{ 0,   "nice",            NULL,            TO(nice),                  parse_flag,
 	  CMD_BULK, "let other programs use the CPUs and disks first" },
 	{ 0,   "progress",        "STYLE",         TO(progress),              parse_progress,

@@ -51,12 +51,19 @@ int cmd_verify(struct arguments *args);
 int cmd_dmesg(struct arguments *args);
 int cmd_stacks(struct arguments *args);
 int cmd_report(struct arguments *args);
+int cmd_mount(struct arguments *args);
+int cmd_umount(struct arguments *args);
 int cmd_list(struct arguments *args);
 int cmd_guests(struct arguments *args);
 int cmd_watch(struct arguments *args);
 int cmd_jobs(struct arguments *args);
 int cmd_cancel(struct arguments *args);
 int cmd_crashes(struct arguments *args);
+
+/* --- cmd_dmesg.c --- */
+
+/* Print the log of the guest's kernel, as @args ask for. */
+GDUMP_MUST_CHECK struct gdump_error *dmesg_print(struct gdump *g, const struct arguments *args);
 
 /* --- help.c --- */
 

@@ -128,6 +128,20 @@ bool parse_text(const char *text, void *to, struct bad_value *bad)
 	return true;
 }
 
+bool parse_mount_options(const char *text, void *to, struct bad_value *bad)
+{
+	static const char other[] = "allow_other";
+	struct piece p;
+
+	while (next_piece(&text, ",", &p)) {
+		if (p.len == strlen(other) && !strncmp(p.text, other, p.len))
+			*(bool *)to = true;
+		else if (p.len != 2 || strncmp(p.text, "ro", 2))
+			return bad_piece(bad, p, "an option of mounts: allow_other or ro");
+	}
+	return true;
+}
+
 bool parse_format(const char *text, void *to, struct bad_value *bad)
 {
 	if (*text == '-')

@@ -64,6 +64,7 @@ parse_fn parse_stacks;          /* struct gdump_stacks_options: "all" or "blocke
 parse_fn parse_task;            /* the same: the number of a task               */
 parse_fn parse_cpu;             /* the same: the number of a CPU                */
 parse_fn parse_sections;        /* const char *: a list of sections of a report, such as "cpus,log" */
+parse_fn parse_mount_options;   /* bool: becomes true if the list has allow_other */
 parse_fn parse_live;            /* int, enum gdump_live: NULL or "try"          */
 parse_fn parse_key;             /* const char *: the name of a file with a key. From then on,
 				 * this process leaves no core file, and other processes of the
