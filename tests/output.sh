@@ -102,12 +102,36 @@ test_fifo_without_reader() {
 	[ ! -s err-Fq ] || fail "convert -q to a FIFO: $(cat err-Fq)"
 	grep -qxF 'guestdump: fifo: waiting until a program opens this FIFO to read it' err ||
 		fail "no reader: $(cat err)"
+	rm err          # which says so already, of the one before
 	"$GUESTDUMP" convert -f elf plain fifo 2>err &
 	pid=$!
-	for ((i = 0; i < 100; i++)); do ! grep -q waiting err || break; sleep 0.1; done
+	for ((i = 0; i < 100; i++)); do ! grep -qs waiting err || break; sleep 0.1; done
 	kill "$pid"
 	fails_with 4 wait "$pid"
 	grep -qxF 'guestdump: canceled; nothing was written' err || fail "a FIFO, canceled: $(cat err)"
+}
+
+# Names of descriptors are standard output, and nothing is replaced in their directories, not even by force
+test_names_of_descriptors() {
+	local link name
+	link=$(readlink /dev/stdout)
+	"$GUESTDUMP" convert -q -f elf plain - >want
+	for name in /dev/stdout /dev/fd/1 /proc/self/fd/1; do
+		"$GUESTDUMP" convert -q --force -f elf plain $name >got || fail "$name"
+		cmp want got || fail "$name gets something else"
+	done
+	"$GUESTDUMP" convert -q -f elf plain >(cat >got && : >got.end)
+	until [ -e got.end ]; do sleep 0.1; done
+	cmp want got || fail "a process substitution gets something else"
+	[ "$(readlink /dev/stdout)" = "$link" ] || fail "/dev/stdout is another one"
+	rm want got got.end
+}
+
+# A codec without levels
+test_codec_without_levels() {
+	"$GUESTDUMP" list | grep -q '^  lzo .*not in this build' && return
+	fails_with 2 "$GUESTDUMP" convert -C lzo:3 plain out2 2>err
+	grep -qx 'guestdump: codec lzo has no levels: 3 cannot be chosen' err || fail "$(cat err)"
 }
 
 # What cannot be written is found before the guest, which is never reached here
@@ -117,6 +141,9 @@ test_outputs_are_checked_first() {
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("a-socket")'
 	ln -s /dev/null a-link-to-a-device
 	ln -s elsewhere locked.incomplete
+	ln -s to-nowhere a-dangling-link
+	fails_with 1 "$GUESTDUMP" dump qmp:nothing a-dangling-link 2>err
+	grep -q '^guestdump: a-dangling-link: this file already exists' err || fail "a dangling link: $(cat err)"
 	echo half >half.incomplete
 	for force in '' --force; do
 		for out in nowhere/out a-directory a-directory/ a-socket a-link-to-a-device plain/out locked; do
@@ -200,5 +227,7 @@ test_unfiltered_is_a_status
 test_broken_pipe_is_no_news
 test_bar_fits_the_terminal
 test_fifo_without_reader
+test_names_of_descriptors
+test_codec_without_levels
 test_outputs_are_checked_first
 test_a_message_is_one_write

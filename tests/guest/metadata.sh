@@ -62,3 +62,22 @@ says_nothing none.elf
 says_nothing none.kdump
 "$GUESTDUMP" dump -q --no-metadata -d 31 "$guest_source" again.kdump
 cmp none.kdump again.kdump || fail "two dumps of a paused guest differ"
+
+# the node in the header of a kdump is the guest's
+"$guest" qmp "$guest_dir" cont >cont.out
+guest_console 'hostname node-77'
+"$GUESTDUMP" dump "$guest_source" node.kdump 2>node.err
+/usr/bin/python3 -c '
+import struct
+head = open("node.kdump", "rb").read(4096)
+node = head[12 + 65:12 + 2 * 65].split(b"\0")[0]
+assert node == b"node-77", node' || fail "another node"
+
+# a dry run counts what the dump has, and the dump is called what it is
+"$GUESTDUMP" info node.kdump >node.info
+grep -q '^memory .*, none omitted$' node.info || fail "a full dump: $(cat node.info)"
+pages=$(sed -n 's/.*[^0-9]\([0-9]*\) pages: .*/\1/p' node.err)
+"$GUESTDUMP" dump --dry-run "$guest_source" >dry.out 2>&1
+grep -q "^$pages of [0-9]* pages would be kept; about " dry.out || fail "the dump has $pages pages: $(cat dry.out)"
+"$GUESTDUMP" verify node.kdump | grep -q "^node.kdump: OK: $pages pages ([0-9]* zero), none omitted, checksum valid$" ||
+	fail "verify counts other pages than $pages"

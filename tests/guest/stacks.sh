@@ -128,6 +128,10 @@ for file in kdump elf; do
 	"$GUESTDUMP" stacks -a $file | diff live.txt - >diff.out || fail "$file: $(cat diff.out)"
 done
 # both CPUs first, then whatever is blocked
+if ! grep -q '^task ' few.txt; then
+	"$GUESTDUMP" stacks --blocked kdump >blocked.txt 2>err
+	[ ! -s blocked.txt ] && grep -qx 'guestdump: no task is blocked (state D)' err || fail "--blocked: $(cat blocked.txt err)"
+fi
 [ "$(grep -c '^CPU [01] runs ' few.txt)" = 2 ] || fail "not two CPUs: $(cat few.txt)"
 sed -n '/^CPU 1/,$p' few.txt | sed '/^task/,$d' | diff - cpu.txt || fail "--cpu 1: $(cat cpu.txt)"
 pid=$(sed -n 's/^task \([0-9]*\) sleeper,.*/\1/p' live.txt)
