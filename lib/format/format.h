@@ -94,6 +94,7 @@ struct format {
 	X(firecracker) \
 	X(cloud_hypervisor) \
 	X(vmware) \
+	X(hyperv) \
 	X(raw)
 
 #define X(name) extern const struct format format_##name;

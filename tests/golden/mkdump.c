@@ -421,6 +421,7 @@ static const struct {
 	{ "firecracker", make_firecracker, true },
 	{ "cloud-hypervisor", make_cloud_hypervisor, true },
 	{ "vmware", make_vmware, true },
+	{ "hyperv", make_hyperv, true },
 };
 
 static size_t find_format(const struct desc *d)

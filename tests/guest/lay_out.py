@@ -292,7 +292,130 @@ def vmware_tags(core, to):
     vmware(core, to, False)
 
 
-KINDS = {"firecracker": firecracker, "firecracker-diff": firecracker_diff,
+def lz77(page):
+    """Plain LZ77 of MS-XCA with matches of the byte before only."""
+    out, flags, items, at = bytearray(4), 0, 0, 0
+    flags_at, half_at = 0, None
+    while at < len(page):
+        n = 0
+        while at and at + n < len(page) and page[at + n] == page[at - 1]:
+            n += 1
+        if n < 3:
+            out.append(page[at])
+            n, bit = 1, 0
+        else:
+            length, bit = n - 3, 1
+            out += struct.pack("<H", min(length, 7))
+            if length >= 7:
+                nibble = min(length - 7, 15)
+                if half_at is None:
+                    half_at = len(out)
+                    out.append(nibble)
+                else:
+                    out[half_at] |= nibble << 4
+                    half_at = None
+                if nibble == 15:
+                    out.append(min(length - 22, 255))
+                    if length - 22 >= 255:
+                        out += struct.pack("<H", length)
+        at += n
+        flags, items = flags << 1 | bit, items + 1
+        if items == 32:
+            out[flags_at:flags_at + 4] = struct.pack("<I", flags)
+            flags_at, flags, items = len(out), 0, 0
+            out += bytes(4)
+    out[flags_at:flags_at + 4] = struct.pack("<I", flags << 32 - items | (1 << 32 - items) - 1)
+    return bytes(out)
+
+
+def hyperv_tokens(block):
+    """Pages of zeros are filled, some are packed, the others are plain."""
+    out, at = b"", 0
+    pages = [block[i:i + PAGE] for i in range(0, len(block), PAGE)]
+    while at < len(pages):
+        n = 0
+        while at + n < len(pages) and not any(pages[at + n]):
+            n += 1
+        if n:
+            out += struct.pack("<I8x", 0xfffffffe) if n == 1 else struct.pack("<I8xI", 0xfffffffd, n)
+            at += n
+            continue
+        packed = lz77(pages[at]) if at % 32 == 0 else pages[at]
+        if len(packed) < PAGE:
+            out += struct.pack("<I", len(packed)) + packed
+        else:
+            out += struct.pack("<III", 0xfffffffc, PAGE, PAGE) + pages[at]
+        at += 1
+    return out + struct.pack("<I", 0xffffffff)
+
+
+def hyperv_state(core):
+    def chunk(kind, body):
+        return struct.pack("<II8x", kind, len(body)) + body
+
+    out = struct.pack("<QQQ", 16, 16, 0) + bytes(8)
+    out += chunk(0, struct.pack("<QI", 0, 1))
+    for i, c in enumerate(core.cpus):
+        out += chunk(0x30001000, struct.pack("<I", i))
+        for level in 1, 0:      # the registers of the secure kernel are others
+            out += chunk(0x3001a000, bytes([level]))
+            order = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 rip rflags"
+            out += chunk(0x30005000, struct.pack("<18Q", *(c.regs[r] ^ level for r in order.split())))
+            out += chunk(0x30007000, struct.pack("<6Q", c.cr0, c.cr2, c.cr3 ^ level, c.cr4, 0, c.efer))
+            out += chunk(0x30009000, b"".join(
+                struct.pack("<QIHH", c.segs[n]["base"], c.segs[n]["limit"], c.segs[n]["sel"], c.rights(n))
+                for n in "es cs ss ds fs gs ldt tr".split()))
+            out += chunk(0x3000a000, b"".join(
+                struct.pack("<6xHQ", c.segs[n]["limit"], c.segs[n]["base"]) for n in ("idt", "gdt")))
+    return out + chunk(0xf0000000, b"")
+
+
+def hyperv(core, to, packed=False):
+    keys, keys_at, keys_size = struct.pack("<HHHI", 2, 1, 1, 0), 12288, 1 << 20
+    with open(to + "/vm.vmrs", "wb") as out:
+        def entry(name, parent, data=None):
+            """Add a key; data that is long becomes a file object."""
+            nonlocal keys
+            body, is_object = b"", data is not None and len(data) >= 2048
+            if data is not None:
+                body = struct.pack("<I", len(data)) + (struct.pack("<Q", out.tell()) if is_object else data)
+            if is_object:
+                out.write(data)
+            name = name.encode() + b"\0"
+            at = len(keys)
+            keys += struct.pack("<BBIHIIIB", 9 if data is None else 7, is_object, 21 + len(name) + len(body),
+                                1 if parent else 0, parent, 0, 0, len(name)) + name + body
+            return at
+
+        out.seek(keys_at + keys_size)
+        saved = entry("savedstate", 0)
+        vm = entry("savedVM", saved)
+        entry("partition_state", vm, hyperv_state(core))
+        ranges, first = below_and_above(core)[::-1], 0
+        for i, (start, size) in enumerate(ranges):
+            entry("RamMemoryBlock%d" % i, saved,
+                  struct.pack("<IIQQQI12x", 3, 0, size // PAGE, first // PAGE, start // PAGE, 0))
+            for at in range(start, start + size, 1 << 20):
+                block = core.read(at, 1 << 20)
+                tokens = hyperv_tokens(block) if packed else block
+                entry("RamBlock%d" % (first >> 20), saved, tokens if len(tokens) < len(block) else block)
+                first += 1 << 20
+        for at, sequence in (0, 3), (4096, 2):
+            out.seek(at)
+            out.write(struct.pack("<IIHIIIIQQI", 0x01282014, 0, sequence, 0x400, 0, 0, 4096, 0, 0, 0))
+        out.seek(8192)
+        out.write(struct.pack("<II", 0x01110001, 1))
+        out.write(struct.pack("<BIQIB", 2, 0, keys_at, keys_size, 0))
+        out.seek(keys_at)
+        out.write(keys)
+
+
+def hyperv_packed(core, to):
+    hyperv(core, to, True)
+
+
+KINDS = {"hyperv": hyperv, "hyperv-packed": hyperv_packed,
+         "firecracker": firecracker, "firecracker-diff": firecracker_diff,
          "firecracker-wrong-cr3": firecracker_wrong_cr3,
          "vmware": vmware, "vmware-tags": vmware_tags,
          "cloud-hypervisor": cloud_hypervisor, "cloud-hypervisor-39": cloud_hypervisor_39}

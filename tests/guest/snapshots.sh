@@ -102,6 +102,13 @@ part_vmware() {
 	lacks=()
 }
 
+part_hyperv() {
+	make hyperv
+	is_guest snapshot/vm.vmrs
+	make hyperv-packed
+	is_guest snapshot/vm.vmrs
+}
+
 parts=("$@")
 [ $# -gt 0 ] || mapfile -t parts < <(compgen -A function part_)
 for part in "${parts[@]/#part_/}"; do "part_$part"; done
