@@ -112,10 +112,8 @@ static int dry_run(struct copy *c, struct gdump *g)
 	c->unfiltered = plan_is_unfiltered(plan, level);
 	err = gdump_estimate(g, plan, &c->args->write, &bytes);
 	if (!err)
-		copy_report_estimate(plan, gdump_info(g)->num_pages, bytes);
+		copy_report_estimate(c->from, plan, gdump_info(g), bytes);
 	gdump_plan_destroy(plan);
-	if (!err)
-		copy_report_effects(c->from, gdump_info(g)->effects);
 	return finish_stdout(err ? fail(err) : c->unfiltered ? EXIT_UNFILTERED : EXIT_DONE);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guest_way.h"
 #include "json.h"
 #include "tool.h"
 
@@ -35,46 +36,6 @@ static const char *guest_state_name(enum gdump_guest_state state)
 	return names[state];
 }
 
-/* What a way can do, and what it is called */
-static const struct ability {
-	const char *name;
-	size_t offset;
-} abilities[] = {
-	{ "pause", offsetof(struct gdump_guest_way, pauses) },
-	{ "registers", offsetof(struct gdump_guest_way, registers) },
-	{ "direct", offsetof(struct gdump_guest_way, direct) },
-	{ "live", offsetof(struct gdump_guest_way, live) },
-};
-
-enum { NUM_ABILITIES = sizeof(abilities) / sizeof(abilities[0]) };
-
-static bool has_ability(const struct gdump_guest_way *way, size_t i)
-{
-	return *(const bool *)((const char *)way + abilities[i].offset);
-}
-
-static void print_way(const struct gdump_guest_way *way)
-{
-	const char *before = " (";
-
-	fputs("    ", stdout);
-	print_name(way->name);
-	for (size_t i = 0; way->works && i < NUM_ABILITIES; i++) {
-		if (has_ability(way, i)) {
-			printf("%s%s", before, abilities[i].name);
-			before = ", ";
-		}
-	}
-	if (way->works)
-		putchar(')');
-	putchar('\n');
-	if (!way->missing)
-		return;
-	printf("        %s: ", way->works ? "limited" : "does not work");
-	print_name(way->missing);
-	putchar('\n');
-}
-
 static void print_guest(void *arg, const struct gdump_host_guest *g)
 {
 	const char *state = guest_state_name(g->state);
@@ -91,19 +52,9 @@ static void print_guest(void *arg, const struct gdump_host_guest *g)
 	       (int)g->pid, g->kind ? guest_kind_name(g->kind) : g->program,
 	       g->memory ? size_text(g->memory).text : "-", cpus, state ? state : "-");
 	for (size_t i = 0; i < g->num_ways; i++)
-		print_way(&g->ways[i]);
+		guest_way_print(&g->ways[i]);
 	if (!g->num_ways)
 		puts("    guestdump cannot read guests of this kind");
-}
-
-static json_t *json_way(const struct gdump_guest_way *way)
-{
-	json_t *o = json_pack("{s:o, s:b}", "name", json_string_of(way->name), "works", way->works);
-
-	for (size_t i = 0; i < NUM_ABILITIES; i++)
-		json_object_set_new(o, abilities[i].name, json_boolean(has_ability(way, i)));
-	json_object_set_new(o, "missing", json_string_of(way->missing));
-	return o;
 }
 
 static json_t *json_count_or_null(uint64_t n)
@@ -116,7 +67,7 @@ static void add_guest(void *arg, const struct gdump_host_guest *g)
 	json_t *ways = json_array();
 
 	for (size_t i = 0; i < g->num_ways; i++)
-		json_array_append_new(ways, json_way(&g->ways[i]));
+		json_array_append_new(ways, guest_way_json(&g->ways[i]));
 	json_array_append_new(arg, json_pack("{s:o, s:o, s:o, s:s, s:o, s:b, s:o, s:o, s:o, s:o}",
 		"name", json_string_of(g->name), "uuid", json_string_of(g->uuid),
 		"pid", json_count_or_null((uint64_t)g->pid), "kind", guest_kind_name(g->kind),

@@ -245,6 +245,8 @@ int cmd_info(struct arguments *args)
 
 	if (is_guest(where) && !args->json)
 		found.ways = guests_ways(where, args->verbosity);
+	if (args->json)
+		found.ways_json = is_guest(where) ? guests_ways_json(where) : json_null();
 	confine(args, args->words, args->num_words, NULL);
 	args->open.parts = (const char *const *)args->words + 1;
 	args->open.num_parts = (size_t)args->num_words - 1;
@@ -261,5 +263,6 @@ int cmd_info(struct arguments *args)
 	gdump_plan_destroy(found.plan);
 	gdump_close(found.g);
 	free(found.ways);
+	json_decref(found.ways_json);
 	return finish_stdout(status);
 }

@@ -38,7 +38,6 @@ void copy_report_pause(const struct copy *c, const struct gdump_info *info);
 void copy_report_guest(const struct copy *c, const struct gdump_info *info);
 /* A live dump was canceled. */
 void copy_report_canceled(const struct copy *c);
-/* The result of a dry run, on standard output */
-/* Print what would be done to the process of @guest: lines, or NULL. */
-void copy_report_effects(const char *guest, const char *lines);
-void copy_report_estimate(const struct gdump_plan *plan, uint64_t pages, uint64_t bytes);
+/* The result of a dry run, on standard output: also what would be done to the process of a guest */
+void copy_report_estimate(const char *input, const struct gdump_plan *plan,
+			  const struct gdump_info *info, uint64_t bytes);

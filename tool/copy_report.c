@@ -187,22 +187,21 @@ void copy_report_canceled(const struct copy *c)
 	    ms_text(c->paused_us).text, progress_seconds() - c->canceled_at);
 }
 
-void copy_report_estimate(const struct gdump_plan *plan, uint64_t pages, uint64_t bytes)
+/* Lines as an array; NULL becomes null. */
+static json_t *json_lines(const char *lines)
 {
-	const uint64_t kept = gdump_plan_kept(plan);
+	json_t *array = lines ? json_array() : json_null();
 
-	if (events_are_json())
-		json_line(stdout, "estimate", json_pack("{s:o, s:o, s:o}", "pages", json_count(pages),
-							"kept", json_count(kept), "bytes",
-							json_count(bytes)));
-	else
-		printf("%" PRIu64 " of %" PRIu64 " pages would be kept; about %s\n", kept, pages,
-		       size_text(bytes).text);
+	for (size_t len; lines && *lines; lines += len + (lines[len] == '\n')) {
+		len = strcspn(lines, "\n");
+		json_array_append_new(array, json_text(lines, len));
+	}
+	return array;
 }
 
-void copy_report_effects(const char *guest, const char *lines)
+static void print_effects(const char *guest, const char *lines)
 {
-	if (!lines || events_are_json())
+	if (!lines)
 		return;
 	printf("the process of %s was not stopped or changed; a dump would do this to it, and nothing else:\n",
 	       guest);
@@ -210,4 +209,20 @@ void copy_report_effects(const char *guest, const char *lines)
 		len = strcspn(lines, "\n");
 		printf("  %.*s\n", (int)len, lines);
 	}
+}
+
+void copy_report_estimate(const char *input, const struct gdump_plan *plan,
+			  const struct gdump_info *info, uint64_t bytes)
+{
+	const uint64_t kept = gdump_plan_kept(plan);
+
+	if (events_are_json()) {
+		json_line(stdout, "estimate", json_pack(
+			"{s:o, s:o, s:o, s:o}", "pages", json_count(info->num_pages), "kept", json_count(kept),
+			"bytes", json_count(bytes), "effects", json_lines(info->effects)));
+		return;
+	}
+	printf("%" PRIu64 " of %" PRIu64 " pages would be kept; about %s\n", kept, info->num_pages,
+	       size_text(bytes).text);
+	print_effects(input, info->effects);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "failure.h"
+#include "guest_way.h"
 #include "options.h"
 #include "tool.h"
 
@@ -87,8 +88,18 @@ struct guest_ways {
 	const char *where;              /* the one that is taken                */
 	bool why;                       /* also why others do not work          */
 	FILE *out;
+	json_t *array;                  /* instead of @out                      */
 	bool found;
 };
+
+static bool guest_has_way(const struct gdump_host_guest *g, const char *where)
+{
+	for (size_t i = 0; i < g->num_ways; i++) {
+		if (!strcmp(g->ways[i].name, where))
+			return true;
+	}
+	return false;
+}
 
 /* A command line may contain anything. */
 static void guest_put_clean(FILE *out, const char *text)
@@ -101,21 +112,18 @@ static void guest_put_ways(void *arg, const struct gdump_host_guest *g)
 {
 	struct guest_ways *w = arg;
 	const char *sep = "ways        ";
-	size_t i = 0;
 
-	while (i < g->num_ways && strcmp(g->ways[i].name, w->where))
-		i++;
-	if (i == g->num_ways || w->found)
+	if (w->found || !guest_has_way(g, w->where))
 		return;
 	w->found = true;
-	for (i = 0; i < g->num_ways; i++, sep = ", ") {
+	for (size_t i = 0; i < g->num_ways; i++, sep = ", ") {
 		fputs(sep, w->out);
 		guest_put_clean(w->out, g->ways[i].name);
 		fputs(!strcmp(g->ways[i].name, w->where) ? " (taken)" :
 		      g->ways[i].works ? "" : " (does not work)", w->out);
 	}
 	fputc('\n', w->out);
-	for (i = 0; w->why && i < g->num_ways; i++) {
+	for (size_t i = 0; w->why && i < g->num_ways; i++) {
 		if (!g->ways[i].missing)
 			continue;
 		fputs("            ", w->out);
@@ -140,4 +148,27 @@ char *guests_ways(const char *where, bool why)
 	gdump_error_destroy(err);       /* what was found before is right */
 	fclose(w.out);
 	return text;
+}
+
+static void guest_add_ways(void *arg, const struct gdump_host_guest *g)
+{
+	struct guest_ways *w = arg;
+
+	if (w->array || !guest_has_way(g, w->where))
+		return;
+	w->array = json_array();
+	for (size_t i = 0; i < g->num_ways; i++) {
+		json_t *way = guest_way_json(&g->ways[i]);
+
+		json_object_set_new(way, "taken", json_boolean(!strcmp(g->ways[i].name, w->where)));
+		json_array_append_new(w->array, way);
+	}
+}
+
+json_t *guests_ways_json(const char *where)
+{
+	struct guest_ways w = { .where = where };
+
+	gdump_error_destroy(gdump_guests(NULL, guest_add_ways, &w));
+	return w.array ? w.array : json_null();
 }

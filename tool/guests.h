@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "arguments.h"
 
 /* If the first operand of @args is neither a file nor a name with a scheme, but the name, the UUID
@@ -19,3 +21,7 @@ int guests_resolve(struct arguments *args);
  * guest is opened, which then is in use.  free() it; NULL: no memory.
  */
 char *guests_ways(const char *where, bool why);
+/* The same as an array, whose members say in "taken" which one is; null if it is not the name of a guest of
+ * this host.
+ */
+json_t *guests_ways_json(const char *where);

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "tool.h"
 
 /* What was found out; @plan is NULL without --pages. */
@@ -13,6 +15,7 @@ struct info_found {
 	struct gdump_protection protection;
 	struct gdump_plan *plan;
 	char *ways;                     /* to a guest, see guests_ways(), or NULL */
+	json_t *ways_json;              /* with --json: see guests_ways_json()  */
 };
 
 /* Print it as JSON. Returns the exit status. */

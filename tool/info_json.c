@@ -148,6 +148,7 @@ int info_print_json(const struct info_found *found, const struct arguments *args
 
 	json_add_system(o, found->g, info);
 	json_object_set_new(o, "metadata", json_metadata(info->metadata));
+	json_object_set(o, "ways", found->ways_json);
 	json_object_set_new(o, "ranges", json_ranges(info));
 	json_object_set_new(o, "notes", json_notes(info));
 	json_object_set_new(o, "cpus", json_cpus(found->g, info));

@@ -95,6 +95,19 @@ grep -q '^  stop its [0-9]* threads with ptrace(2)' dry && grep -q '^  read [0-9
 	fail "$(cat dry)"
 ! grep -q 'stopped within' err || fail "a dry run stops the threads: $(cat err)"
 
+guestdump_json dump --dry-run --progress json "pid:$guest_pid" >dry.json 2>err || fail "$(cat err)"
+guestdump_json info --json "pid:$guest_pid" >info.json 2>err || fail "$(cat err)"
+/usr/bin/python3 - "pid:$guest_pid" "qmp:$guest_qmp" <<'PY' || fail "$(cat dry.json info.json)"
+import json, sys
+
+effects = json.load(open("dry.json"))["effects"]
+assert effects[0].startswith("stop its ") and effects[1].startswith("read "), effects
+ways = {way["name"]: way for way in json.load(open("info.json"))["ways"]}
+assert [name for name, way in ways.items() if way["taken"]] == [sys.argv[1]], ways
+assert ways[sys.argv[1]]["live"] and not ways[sys.argv[1]]["registers"], ways
+assert ways[sys.argv[2]]["works"] and ways[sys.argv[2]]["registers"], ways
+PY
+
 # the user says where memory is, and what is wrong is refused
 hva=$(sed -n "s/.*guest memory from 0x0 to .* is at 0x\([0-9a-f]*\) of .*/\1/p" <("$GUESTDUMP" info -v "pid:$guest_pid" 2>&1))
 [ -n "$hva" ] || fail "no address of memory"
@@ -105,7 +118,7 @@ grep -q 'layout as given by --range' info && grep -q '^kernel  *Linux' info || f
 refused 1 'has no readable memory at 0x0' info --range 0:1M@0 "pid:$guest_pid"
 refused 2 'two ranges contain the address 0x100000' \
 	info --range "0:2M@0x$hva" --range "1M:2M@0x$hva" "pid:$guest_pid"
-refused 2 'no format, ranges or parts' info --range 0:1M "$guest_source"
+refused 2 'no format, ranges, parts or snapshots' info --range 0:1M "$guest_source"
 status_is running "all of that"
 
 # killed at any moment, the guest goes on
