@@ -62,10 +62,14 @@ static struct gdump_error *tasks_broken(const struct tasks *t)
 	return error_new(GDUMP_ERR_CORRUPT, "the list of tasks breaks off after %zu tasks", t->num);
 }
 
+/* False: there is none, or it is not inside the struct; @ret is zero. */
 static bool tasks_find_member(const struct tasks *t, const char *member, struct btf_field *ret)
 {
-	return btf_field(&t->kernel->btf, "task_struct", member, ret) &&
-	       range_fits(ret->off, ret->size, t->size);
+	if (btf_field(&t->kernel->btf, "task_struct", member, ret) &&
+	    range_fits(ret->off, ret->size, t->size))
+		return true;
+	*ret = (struct btf_field){ 0 };
+	return false;
 }
 
 /* ->cpu of the task, or of the thread_info inside it */
@@ -119,6 +123,8 @@ static struct gdump_error *tasks_find_members(struct tasks *t)
 	    t->thread_head.size != 2 * t->word)
 		return tasks_unsupported("struct task_struct lacks a member");
 	t->has_cpu = tasks_find_cpu(t);
+	if (!t->has_cpu)
+		t->cpu = (struct btf_field){ 0 };
 	if (!tasks_find_member(t, "on_cpu", &t->on_cpu) || t->on_cpu.size > 8)
 		t->on_cpu.size = 0;
 	t->size = tasks_used_size(t);

@@ -220,6 +220,27 @@ static void test_search(void)
 	source_close(&f->source);
 }
 
+/* A member that is far outside of its struct: this one can be done without */
+static void test_far_member(void)
+{
+	struct fake *f = begin(true);
+	unsigned char *types = f->memory + TYPES, *name = memmem(types, 4096, "on_cpu", 7), *member = NULL;
+	const unsigned char *strings = memmem(types, 4096, "unsigned int", 13);
+	uint32_t off;
+
+	CHECK(name && strings);
+	off = (uint32_t)(name - strings + 1);
+	for (unsigned char *p = types + 24; p < strings && !member; p += 4) {
+		if (!memcmp(p, &off, sizeof(off)))
+			member = p;
+	}
+	if (CHECK(member))
+		put(f, (uint64_t)(member - f->memory) + 8, 0xfffffff8, 4);
+	check_tasks(f, "0/0 R 0 1 swapper/1, 0/0 R 0 -1 swapper/0, 1/1 S 1 0 init, "
+		       "1/2 D 0 -1 thread, 3/3 I 1 -1 worker");
+	source_close(&f->source);
+}
+
 /* Nobody is told of a list that does not come back to where it began. */
 static void test_broken(void)
 {
@@ -331,6 +352,7 @@ int main(void)
 {
 	test_tasks();
 	test_search();
+	test_far_member();
 	test_broken();
 	test_endless();
 	test_state();
