@@ -136,6 +136,15 @@ static struct gdump_error *win_take_bits(struct win_source *w, struct win_bitmap
 	return err;
 }
 
+/* Whether the header of a bitmap follows the first one */
+static bool win_has_bitmap(const struct win_source *w)
+{
+	unsigned char buf[8];
+	CLEANUP_ERROR struct gdump_error *err = bytes_read(w->base.in, WIN_HEADER_SIZE, buf, sizeof(buf));
+
+	return !err && (!memcmp(buf, "SDMP", 4) || !memcmp(buf, "FDMP", 4)) && !memcmp(buf + 4, "DUMP", 4);
+}
+
 static struct gdump_error *win_get_bitmap_header(struct win_source *w, struct win_bitmap *b)
 {
 	unsigned char buf[BITMAP_HEADER];
@@ -144,7 +153,7 @@ static struct gdump_error *win_get_bitmap_header(struct win_source *w, struct wi
 
 	if (err)
 		return err;
-	if ((memcmp(buf, "SDMP", 4) && memcmp(buf, "FDMP", 4)) || memcmp(buf + 4, "DUMP", 4))
+	if (!win_has_bitmap(w))
 		return error_new(GDUMP_ERR_CORRUPT,
 				 "the header at offset 0x%x is not that of a bitmap dump",
 				 WIN_HEADER_SIZE);
@@ -200,6 +209,10 @@ static struct gdump_error *win_read_memory(struct win_source *w)
 			return error_new(GDUMP_ERR_CORRUPT,
 					 "the %u runs of memory are inconsistent",
 					 w->header.num_runs);
+		if (win_has_bitmap(w))
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "dump type %u has no bitmap, but the header of one is at offset 0x%x",
+					 w->header.type, WIN_HEADER_SIZE);
 		return win_read_runs(w);
 	case WIN_KERNEL_OLD:
 	case WIN_BITMAP_FULL:
