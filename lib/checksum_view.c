@@ -10,8 +10,10 @@
 #include "util/bits.h"
 #include "util/cleanup.h"
 
-/* How far to look for the end of a hole at once */
-enum { MAX_HOLE_REGIONS = 1 << 16 };
+enum {
+	MAX_HOLE_REGIONS = 1 << 16,     /* how far to look for the end of a hole at once */
+	BATCH = 1 << 20,                /* bytes that are compared at once; a region is no larger */
+};
 
 enum region_state { REGION_UNREAD, REGION_READ, REGION_GOOD, REGION_BROKEN };
 
@@ -198,15 +200,34 @@ void checksum_view_relax(struct bytes *b)
 		((struct checksum_view *)b)->enforced = false;
 }
 
+/* Compare the regions from @first on that were read before, as far as they are next to each other
+ * and fit into @buf.
+ */
+static struct gdump_error *checksum_view_compare_run(struct checksum_view *v, uint64_t first,
+						     unsigned char *buf)
+{
+	const uint64_t end = MIN(first + BATCH / v->list.region, v->list.num);
+	struct gdump_error *err;
+	size_t len = 0;
+
+	for (uint64_t i = first; i < end && v->state[i] == REGION_READ; i++)
+		len += checksum_list_region_size(&v->list, i);
+	err = bytes_read(v->inner, first * v->list.region, buf, len);
+	for (size_t at = 0; !err && at < len; at += v->list.region)
+		err = checksum_view_compare(v, first + at / v->list.region, buf + at);
+	return err;
+}
+
 /* Compare the regions that were read before; those that do not fit are added to @broken. */
 static struct gdump_error *checksum_view_compare_read(struct checksum_view *v,
 						      struct spans *broken)
 {
-	struct gdump_error *err = NULL;
+	CLEANUP_FREE unsigned char *buf = malloc(BATCH);
+	struct gdump_error *err = buf ? NULL : error_nomem();
 
 	for (uint64_t i = 0; !err && i < v->list.num; i++) {
 		if (v->state[i] == REGION_READ)
-			err = checksum_view_compare(v, i, NULL);
+			err = checksum_view_compare_run(v, i, buf);
 		if (!err && v->state[i] == REGION_BROKEN &&
 		    !spans_add(broken, i * v->list.region, checksum_list_region_size(&v->list, i)))
 			err = error_nomem();
