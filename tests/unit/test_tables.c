@@ -14,11 +14,11 @@ static void test_formats(void)
 
 	for (size_t i = 0; (f = format_at(i)); i++) {
 		CHECK(f->name && f->summary && *f->summary);
-		CHECK(f->open || f->create);
-		CHECK(!f->open || f->probe);
+		CHECK(format_reads(f) || f->create);
+		CHECK(!format_reads(f) || f->probe);
 		CHECK(!f->codec || codec_find(f->codec));
 		CHECK(format_find(f->name, &codec) == f && !codec);
-		CHECK(gdump_format_at(i, &info) && info.reads == !!f->open);
+		CHECK(gdump_format_at(i, &info) && info.reads == format_reads(f));
 		for (size_t k = 0; k < i && (other = format_at(k)); k++)
 			CHECK(strcmp(f->name, other->name));
 	}
