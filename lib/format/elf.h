@@ -21,6 +21,11 @@ MUST_CHECK struct gdump_error *elf_protected(struct source *inner, struct bytes 
 MUST_CHECK struct gdump_error *elf_sections_name(struct bytes *in, const struct elf_header *h,
 						 struct file_proof *to, bool *incomplete);
 
+/* Whether the notes of an image, which is not sealed, are those of a core of VirtualBox */
+bool elf_is_vbox(const struct image *image);
+/* Then: put notes that other tools know in their place. */
+MUST_CHECK struct gdump_error *elf_take_vbox(struct image *image);
+
 bool elf_takes_trailer(const struct image *image);
 struct gdump_error *elf_create(const struct write_spec *spec, struct writer **ret);
 /* Where a writer of elf_create() has memory in the file: ascending by address and by offset. */

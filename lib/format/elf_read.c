@@ -21,6 +21,7 @@
 struct elf_source {
 	struct pieces_source base;
 	struct file_proof proof;
+	bool is_vbox;                   /* VirtualBox lists device memory, without bytes */
 };
 
 static bool elf_probe(const unsigned char *head, size_t len)
@@ -47,8 +48,8 @@ static struct gdump_error *elf_read_load(struct elf_source *s, const struct elf_
 	uint64_t filesz = MIN(p->filesz, p->memsz);
 	struct gdump_error *err;
 
-	if (p->paddr == (h->is64 ? UINT64_MAX : UINT32_MAX) || !p->memsz)
-		return NULL;            /* its address is unknown */
+	if (p->paddr == (h->is64 ? UINT64_MAX : UINT32_MAX) || !p->memsz || (s->is_vbox && !p->filesz))
+		return NULL;            /* its address is unknown, or it is device memory */
 	err = image_add_range(image, p->paddr, p->memsz,
 			      flags_tell && p->flags == PF_R ? GDUMP_RANGE_DEVICE
 							     : GDUMP_RANGE_RAM);
@@ -176,17 +177,20 @@ static struct gdump_error *elf_read_all(struct elf_source *e, struct elf_header 
 		return err;
 	image->incomplete |= (h->flags & ELF_INCOMPLETE) != 0;
 	image->has_checksum = h->has_checksum;
-	err = elf_read_memory(e, h);
+	err = elf_header_to_image(h, p->in, image);
+	e->is_vbox = !err && elf_is_vbox(image);
+	if (!err)
+		err = elf_read_memory(e, h);
 	if (!err)
 		err = elf_name_rest(e, h);
-	if (!err)
-		err = elf_header_to_image(h, p->in, image);
+	if (!err && e->is_vbox)
+		err = elf_take_vbox(image);
 	if (!err)
 		err = pieces_source_seal(p);
 	if (err)
 		return err;
 	snprintf(image->detail, sizeof(image->detail), "%sELF core, %d bit%s", p->in->kind,
-		 h->is64 ? 64 : 32, elf_producer(image));
+		 h->is64 ? 64 : 32, e->is_vbox ? " of VirtualBox" : elf_producer(image));
 	return NULL;
 }
 

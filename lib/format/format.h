@@ -83,6 +83,7 @@ struct format {
 /* Every format of this build, in the order they are tried. */
 #define FORMATS(X) \
 	X(kdump)   \
+	X(xen_core) \
 	X(elf)     \
 	X(lime)    \
 	X(avml)    \

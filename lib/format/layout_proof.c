@@ -8,7 +8,10 @@
 #include "../kernel/mappings.h"
 #include "../util/bits.h"
 
-enum { MAX_TAIL = 64 << 20 };           /* bytes that firmware may keep at the end of memory */
+enum {
+	MAX_TAIL = 64 << 20,            /* bytes that firmware may keep at the end of memory */
+	LOW_END = 1 << 20,              /* of x86: below it, all is mapped, RAM or not */
+};
 
 /* Whether the map that the kernel has of its memory is of the memory in the image, and all of it */
 static enum layout_proof layout_proof_compare(const struct image *image, const struct mappings *m)
@@ -21,14 +24,16 @@ static enum layout_proof layout_proof_compare(const struct image *image, const s
 		return LAYOUT_WRONG;
 	for (size_t i = 0; offset && i < m->num; i++) {
 		const struct mapping *map = &m->maps[i];
+		const uint64_t start = MAX(map->paddr, (uint64_t)LOW_END);
+		const uint64_t map_end = map->paddr + map->size;
 		const struct gdump_range *r;
 
-		if (map->vaddr - map->paddr != offset)
+		if (map->vaddr - map->paddr != offset || start >= map_end)
 			continue;
-		r = image_range_at(image, map->paddr);
-		if (!r || map->size > r->size - (map->paddr - r->start))
+		r = image_range_at(image, start);
+		if (!r || map_end - start > r->size - (start - r->start))
 			return LAYOUT_WRONG;
-		end = MAX(end, map->paddr + map->size);
+		end = MAX(end, map_end);
 	}
 	if (!end)
 		return LAYOUT_LOST;

@@ -9,6 +9,7 @@
  *                   (the last range is in a file of its own, "zone.mem"), old (as before version 39)
  * vmware            a state, and "dump.vmem".  Options: embedded (memory in the state), flat (no list
  *                   of regions), old (lengths of 4 bytes)
+ * xen-core          an ELF file with sections.  Options: pv (a paravirtualized guest)
  */
 #include "mkdump.h"
 
@@ -218,4 +219,72 @@ void make_vmware(struct out *o, const struct desc *d)
 	put(o, "end", 0, 2);
 	for (int i = 0; i < 8; i++)
 		o->buf[164 + i] = (unsigned char)((o->len - 172) >> 8 * i);
+}
+
+static void put_xen_note(struct out *o, uint32_t type, const uint64_t *values, size_t num)
+{
+	put(o, "note.namesz", 4, 4);
+	put(o, "note.descsz", num * 8, 4);
+	put(o, "note.type", type, 4);
+	put_data(o, "Xen", 4);
+	for (size_t i = 0; i < num; i++)
+		put(o, numbered("note.value", i, ""), values[i], 8);
+}
+
+/* Header, 5 section headers with the null one, notes of 16, 48 and 24 bytes, names, numbers, pages */
+void make_xen_core(struct out *o, const struct desc *d)
+{
+	static const char names[64] = "\0.note.Xen\0.xen_pfn\0.xen_pages\0.shstrtab";
+	const uint64_t num = total_size(d) / 4096, notes_at = 64 + 5 * 64, names_at = notes_at + 88;
+	const uint64_t pfn_at = names_at + sizeof(names), pages_at = (pfn_at + num * 8 + 4095) / 4096 * 4096;
+	const uint64_t header[] = { option(d, "pv") ? 0xf00febed : 0xf00febee, 0, num, 4096 };
+	const uint64_t version[] = { 1 };
+
+	put_data(o, "\177ELF\2\1\1", 7);
+	pad_to(o, 16);
+	put(o, "e_type", 4, 2);
+	put(o, "e_machine", d->mach->elf, 2);
+	put(o, NULL, 1, 4);
+	put(o, NULL, 0, 8);
+	put(o, "e_phoff", 0, 8);
+	put(o, "e_shoff", 64, 8);
+	put(o, NULL, 0, 4);
+	put(o, NULL, 64, 2);
+	put(o, "e_phentsize", 56, 2);
+	put(o, "e_phnum", 0, 2);
+	put(o, "e_shentsize", 64, 2);
+	put(o, "e_shnum", 5, 2);
+	put(o, "e_shstrndx", 4, 2);
+	pad_to(o, 128);
+	for (int i = 0; i < 4; i++) {
+		static const char *const list[] = { ".note.Xen", ".xen_pfn", ".xen_pages", ".shstrtab" };
+		const uint64_t offs[] = { notes_at, pfn_at, pages_at, names_at };
+		const uint64_t sizes[] = { 88, num * 8, num * 4096, sizeof(names) };
+		const char *name = names;
+
+		while (strncmp(name, list[i], strlen(list[i])))
+			name++;
+		put(o, NULL, (uint64_t)(name - names), 4);
+		put(o, NULL, 1, 4);
+		put(o, NULL, 0, 8);
+		put(o, NULL, 0, 8);
+		put(o, numbered("section", (size_t)i, ".offset"), offs[i], 8);
+		put(o, numbered("section", (size_t)i, ".size"), sizes[i], 8);
+		put(o, NULL, 0, 8);
+		put(o, NULL, 1, 8);
+		put(o, numbered("section", (size_t)i, ".entry"), 8, 8);
+	}
+	put_xen_note(o, 0x2000000, NULL, 0);
+	put_xen_note(o, 0x2000001, header, 4);
+	put_xen_note(o, 0x2000003, version, 1);
+	mark(o, "names", o->len, sizeof(names));
+	put_data(o, names, sizeof(names));
+	mark(o, "pfn", o->len, 8);
+	for (size_t i = 0; i < d->num_ranges; i++) {
+		for (uint64_t at = 0; at < d->ranges[i].size; at += 4096)
+			put(o, NULL, (d->ranges[i].start + at) / 4096, 8);
+	}
+	pad_to(o, pages_at);
+	mark(o, "memory", o->len, 0);
+	put_ranges(o, d, 0, d->num_ranges);
 }

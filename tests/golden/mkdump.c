@@ -422,6 +422,7 @@ static const struct {
 	{ "cloud-hypervisor", make_cloud_hypervisor, true },
 	{ "vmware", make_vmware, true },
 	{ "hyperv", make_hyperv, true },
+	{ "xen-core", make_xen_core, true },
 };
 
 static size_t find_format(const struct desc *d)

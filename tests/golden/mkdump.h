@@ -133,6 +133,7 @@ void make_firecracker(struct out *o, const struct desc *d);
 void make_cloud_hypervisor(struct out *o, const struct desc *d);
 void make_vmware(struct out *o, const struct desc *d);
 void make_hyperv(struct out *o, const struct desc *d);
+void make_xen_core(struct out *o, const struct desc *d);
 /* Another file of the same dump, next to the first one; @passed: and --inputs names it */
 void put_companion(const char *name, const void *data, size_t len, bool passed);
 /* What a reader of a raw file has to be told: as words of the command, or in a file */

@@ -109,6 +109,21 @@ part_hyperv() {
 	is_guest snapshot/vm.vmrs
 }
 
+part_virtualbox() {
+	lacks=(video)
+	make virtualbox
+	is_guest snapshot/vbox.core
+	grep -q 'ELF core, 64 bit of VirtualBox' info || fail "$(cat info)"
+	lacks=()
+}
+
+part_xen() {
+	lacks=(video flags limit gdt idt ldt tr)
+	make xen
+	is_guest snapshot/xen.core
+	lacks=()
+}
+
 parts=("$@")
 [ $# -gt 0 ] || mapfile -t parts < <(compgen -A function part_)
 for part in "${parts[@]/#part_/}"; do "part_$part"; done
