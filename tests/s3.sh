@@ -232,7 +232,19 @@ test_s3rver() {
 	wait $pid 2>/dev/null || true
 }
 
+# libcurl is loaded when it is needed, and what to install is said if it is not there
+test_libcurl() {
+	! ldd "$GUESTDUMP" 2>ldd.err | grep -q libcurl || fail "the program needs libcurl to start"
+	ldd "$GUESTDUMP" >ldd.out 2>&1 || return 0      # a static one
+	mkdir -p no-curl
+	echo x >no-curl/libcurl.so.4
+	echo x >no-curl/libcurl-gnutls.so.4
+	LD_LIBRARY_PATH=$PWD/no-curl:${LD_LIBRARY_PATH:-} fails_with 1 convert -q s3://b/o 2>err
+	grep -q 'libcurl.so.4 cannot be loaded: install libcurl' err || fail "without libcurl: $(cat err)"
+}
+
 start_s3
+test_libcurl
 test_same_bytes
 test_incomplete
 test_existing

@@ -30,40 +30,32 @@ bool http_wait(const struct http_settings *settings, unsigned int ms)
 
 #ifdef HAVE_CURL
 
-#include <curl/curl.h>
-#include <pthread.h>
-
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "curl_api.h"
 
 enum { CONNECT_S = 15, STALLED_S = 60, MAX_REDIRECTS = 5 };
 
 struct http {
+	const struct curl_api *api;
 	const struct http_settings *settings;
 	CURL *curl;
 	char why[CURL_ERROR_SIZE];
 };
 
-bool http_is_built(void)
-{
-	return true;
-}
-
-static void http_init_library(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 struct gdump_error *http_open(const struct http_settings *settings, struct http **ret)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct http *h = calloc(1, sizeof(*h));
+	const struct curl_api *api;
+	struct gdump_error *err = curl_api_load(&api);
+	struct http *h = err ? NULL : calloc(1, sizeof(*h));
 
-	pthread_once(&once, http_init_library);
-	if (!h || !(h->curl = curl_easy_init())) {
+	if (err)
+		return err;
+	if (!h || !(h->curl = api->easy_init())) {
 		free(h);
 		return error_nomem();
 	}
+	h->api = api;
 	h->settings = settings;
 	*ret = h;
 	return NULL;
@@ -73,7 +65,7 @@ void http_close(struct http *h)
 {
 	if (!h)
 		return;
-	curl_easy_cleanup(h->curl);
+	h->api->easy_cleanup(h->curl);
 	free(h);
 }
 
@@ -88,7 +80,7 @@ static int http_ask_stop(void *arg, curl_off_t down, curl_off_t downloaded, curl
 
 /* A request and its answer, as it comes */
 struct http_exchange {
-	CURL *curl;
+	const struct http *http;
 	const struct http_request *request;
 	struct http_reply *reply;
 };
@@ -115,7 +107,7 @@ static size_t http_take_body(char *buf, size_t size, size_t n, void *arg)
 	const size_t len = size * n;
 	long status = 0;
 
-	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
+	x->http->api->easy_getinfo(x->http->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (!x->request->into || status != 206)
 		return http_take_text(reply, buf, len);
 	if (len > x->request->into_len - reply->got)
@@ -193,65 +185,67 @@ static size_t http_take_header(char *line, size_t size, size_t n, void *arg)
 static void http_set_common(struct http *h)
 {
 	const struct http_settings *set = h->settings;
+	const struct curl_api *api = h->api;
 	CURL *c = h->curl;
 
 	/* keeps the connection */
-	curl_easy_reset(c);
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->why);
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(c, CURLOPT_USERAGENT, "guestdump/" GUESTDUMP_VERSION);
-	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALLED_S);
-	curl_easy_setopt(c, CURLOPT_PROXY, set->proxy ? set->proxy : "");
-	curl_easy_setopt(c, CURLOPT_NOPROXY, set->no_proxy ? set->no_proxy : "");
+	api->easy_reset(c);
+	api->easy_setopt(c, CURLOPT_ERRORBUFFER, h->why);
+	api->easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	api->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	api->easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	api->easy_setopt(c, CURLOPT_USERAGENT, "guestdump/" GUESTDUMP_VERSION);
+	api->easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+	api->easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+	api->easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	api->easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALLED_S);
+	api->easy_setopt(c, CURLOPT_PROXY, set->proxy ? set->proxy : "");
+	api->easy_setopt(c, CURLOPT_NOPROXY, set->no_proxy ? set->no_proxy : "");
 	if (set->ca_file)
-		curl_easy_setopt(c, CURLOPT_CAINFO, set->ca_file);
+		api->easy_setopt(c, CURLOPT_CAINFO, set->ca_file);
 	if (set->access_key) {
-		curl_easy_setopt(c, CURLOPT_AWS_SIGV4, set->signer);
-		curl_easy_setopt(c, CURLOPT_USERNAME, set->access_key);
-		curl_easy_setopt(c, CURLOPT_PASSWORD, set->secret_key);
+		api->easy_setopt(c, CURLOPT_AWS_SIGV4, set->signer);
+		api->easy_setopt(c, CURLOPT_USERNAME, set->access_key);
+		api->easy_setopt(c, CURLOPT_PASSWORD, set->secret_key);
 	}
-	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, http_ask_stop);
-	curl_easy_setopt(c, CURLOPT_XFERINFODATA, (void *)set);
+	api->easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	api->easy_setopt(c, CURLOPT_XFERINFOFUNCTION, http_ask_stop);
+	api->easy_setopt(c, CURLOPT_XFERINFODATA, (void *)set);
 }
 
 static void http_set_request(struct http *h, struct http_exchange *x)
 {
 	const struct http_request *request = x->request;
+	const struct curl_api *api = h->api;
 	CURL *c = h->curl;
 
-	curl_easy_setopt(c, CURLOPT_URL, request->url);
+	api->easy_setopt(c, CURLOPT_URL, request->url);
 	if (strcmp(request->method, "GET")) {
-		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
-		curl_easy_setopt(c, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+		api->easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
+		api->easy_setopt(c, CURLOPT_POSTFIELDS, request->body ? request->body : "");
 	}
-	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, request->method);
-	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)request->limit_s);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, http_take_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
-	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, http_take_header);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
-	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, (long)request->follow);
-	curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
+	api->easy_setopt(c, CURLOPT_CUSTOMREQUEST, request->method);
+	api->easy_setopt(c, CURLOPT_TIMEOUT, (long)request->limit_s);
+	api->easy_setopt(c, CURLOPT_WRITEFUNCTION, http_take_body);
+	api->easy_setopt(c, CURLOPT_WRITEDATA, x);
+	api->easy_setopt(c, CURLOPT_HEADERFUNCTION, http_take_header);
+	api->easy_setopt(c, CURLOPT_HEADERDATA, x);
+	api->easy_setopt(c, CURLOPT_FOLLOWLOCATION, (long)request->follow);
+	api->easy_setopt(c, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
 	/* not back to a connection that others can read */
-	curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR,
+	api->easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR,
 			 strncmp(request->url, "https:", 6) ? "http,https" : "https");
 }
 
-static struct curl_slist *http_headers(const char *const *headers)
+static struct curl_slist *http_headers(const struct curl_api *api, const char *const *headers)
 {
 	struct curl_slist *list = NULL;
 
 	for (; *headers; headers++) {
-		struct curl_slist *longer = curl_slist_append(list, *headers);
+		struct curl_slist *longer = api->slist_append(list, *headers);
 
 		if (!longer) {
-			curl_slist_free_all(list);
+			api->slist_free_all(list);
 			return NULL;
 		}
 		list = longer;
@@ -269,8 +263,8 @@ static bool http_is_hopeless(CURLcode rc)
 
 void http_send(struct http *h, const struct http_request *request, struct http_reply *reply)
 {
-	struct curl_slist *headers = http_headers(request->headers);
-	struct http_exchange x = { .curl = h->curl, .request = request, .reply = reply };
+	struct curl_slist *headers = http_headers(h->api, request->headers);
+	struct http_exchange x = { .http = h, .request = request, .reply = reply };
 	CURLcode rc = CURLE_OUT_OF_MEMORY;
 
 	*reply = (struct http_reply){ 0 };
@@ -278,23 +272,18 @@ void http_send(struct http *h, const struct http_request *request, struct http_r
 	http_set_common(h);
 	http_set_request(h, &x);
 	if (headers) {
-		curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
-		rc = curl_easy_perform(h->curl);
+		h->api->easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
+		rc = h->api->easy_perform(h->curl);
 	}
-	curl_slist_free_all(headers);
+	h->api->slist_free_all(headers);
 	reply->body[reply->len] = 0;
 	if (!rc || rc == CURLE_WRITE_ERROR)
-		curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &reply->status);
+		h->api->easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &reply->status);
 	reply->hopeless = http_is_hopeless(rc);
-	snprintf(reply->why, sizeof(reply->why), "%s", h->why[0] ? h->why : curl_easy_strerror(rc));
+	snprintf(reply->why, sizeof(reply->why), "%s", h->why[0] ? h->why : h->api->easy_strerror(rc));
 }
 
 #else
-
-bool http_is_built(void)
-{
-	return false;
-}
 
 struct gdump_error *http_open(const struct http_settings *settings, struct http **ret)
 {

@@ -51,8 +51,6 @@ struct http_reply {
 	char body[4096];                /* the begin of it, without leading spaces; ends with 0 */
 };
 
-/* Whether this build has libcurl */
-bool http_is_built(void);
 MUST_CHECK struct gdump_error *http_open(const struct http_settings *settings, struct http **ret);
 /* @h may be NULL. */
 void http_close(struct http *h);
