@@ -770,6 +770,7 @@ struct gdump_store_options {
 					 * the system                           */
 	const char *proxy;              /* a URL; NULL: none                    */
 	const char *no_proxy;           /* hosts that need none, with commas; NULL: all need it */
+	int guard_fd;                   /* see gdump_upload_guard(); 0: none    */
 };
 
 struct gdump_write_options {
@@ -821,7 +822,8 @@ struct gdump_write_options {
 /* Write the pages of @g that @plan keeps (NULL: all) to @path ("-": standard
  * output).  The file gets this name only when it is complete; until then, and if
  * the dump is interrupted, its name is @path.incomplete.  Its mode is 0600.  A raw
- * file gets a description @path.ranges.  @path may also be an object, "s3://BUCKET/KEY":
+ * file gets a description @path.ranges.  @path may also be a URL: the dump is written to a temporary
+ * file in spool_dir and then sent there with PUT.  Or it is an object, "s3://BUCKET/KEY":
  * it is uploaded by threads of the library while it is written, in parts that need ten times
  * their size of memory, and nothing of it appears before it is complete.  The bytes do not depend on
  * the number of threads.  A guest that was paused when it was opened, and is resumed by now, is
@@ -957,6 +959,14 @@ struct gdump_error *gdump_job_wait(struct gdump_job *job);
  * Returns 0 if there was nothing to do or the guest was resumed, else 1.
  */
 int gdump_guard(int fd);
+
+/* The same for what gdump_write() has uploaded to "s3://BUCKET/KEY": called in a child with one end of
+ * such a socketpair, whose other end is gdump_store_options.guard_fd.  When that is closed, it
+ * removes the parts of an upload that was neither completed nor discarded.  Returns 0, or 1 if parts
+ * may remain.
+ */
+GDUMP_NONNULL(2)
+int gdump_upload_guard(int fd, const struct gdump_store_options *store);
 
 /* Guests of this host ----------------------------------------------------- */
 

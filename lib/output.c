@@ -37,8 +37,13 @@ static struct gdump_error *output_check(const char *name, const struct format *f
 {
 	const struct sink_options options = { .force = opt->force, .store = opt->store };
 	CLEANUP_FREE char *ranges = output_has_ranges(name, format) ? ranges_path(name) : NULL;
-	struct gdump_error *err = sink_check(name, &options);
+	struct gdump_error *err;
 
+	if (format->ranges_file && sink_is_url(name))
+		return error_new(GDUMP_ERR_USAGE,
+				 "%s files need a second file that says where memory is, and a URL leads to one: choose another format",
+				 format->name);
+	err = sink_check(name, &options);
 	return err || !ranges ? err : sink_check(ranges, &options);
 }
 
@@ -55,6 +60,8 @@ static struct gdump_error *output_check_path(const char *path,
 	if (opt->split && sink_is_object(path))
 		return error_new(GDUMP_ERR_USAGE, "%s: an object is not split: it is uploaded in parts anyway",
 				 path);
+	if (opt->split && sink_is_url(path))
+		return error_new(GDUMP_ERR_USAGE, "a dump that is uploaded to a URL is one file, and not split");
 	return NULL;
 }
 
@@ -148,7 +155,7 @@ static struct gdump_error *output_open(struct output *out, const char *path, str
 	const struct gdump_write_options *opt = o->opt;
 	const struct gdump_plan *plan = out->spec.plan;
 	const struct sink_options options = {
-		.force = opt->force, .store = opt->store, .debug = s->debug,
+		.force = opt->force, .store = opt->store, .spool_dir = opt->spool_dir, .debug = s->debug,
 		.max_size = output_max_size(format, plan),
 		.cancel = outputs_are_canceled, .cancel_arg = o,
 	};

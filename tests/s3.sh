@@ -181,6 +181,61 @@ test_cancel() {
 	no_upload cancel
 }
 
+# Killed, too
+test_killed() {
+	local pid
+	start_s3 hang
+	"$GUESTDUMP" convert -q --no-metadata --input-format raw --range 0:66M raw s3://b/o 2>err &
+	pid=$!
+	for _ in $(seq 300); do
+		grep -q PUT s/log 2>/dev/null && break
+		sleep 0.1
+	done
+	[ -n "$(ls s/uploads)" ] || fail "no upload has begun: $(cat err)"
+	kill -9 $pid
+	wait $pid 2>/dev/null || true
+	for _ in $(seq 300); do
+		[ -n "$(ls s/uploads)" ] || break
+		sleep 0.1
+	done
+	no_object killed
+	no_upload killed
+}
+
+# To a URL it is sent at once, when it is complete
+test_url() {
+	local options url fault
+	start_s3
+	printf S3CR3T >s/sig
+	url=http://127.0.0.1:$(cat s/port)/open/o
+	for options in "" "-d 1" "-f elf" "-F" "-f lime -j 1"; do
+		rm -f disk s/open/o
+		# shellcheck disable=SC2086 # several options
+		convert -q disk $options 2>err || fail "convert $options: $(cat err)"
+		# shellcheck disable=SC2086
+		convert "$url?sig=S3CR3T" $options 2>err || fail "to a URL, $options: $(cat err)"
+		cmp disk s/open/o || fail "to a URL, $options: the object is another than the file"
+		! grep S3CR3T err || fail "a secret was printed"
+	done
+	fails_with 1 convert -q "$url?sig=S3CR3T" 2>err
+	grep -q "$url: cannot upload: .*412 .*the object exists" err || fail "it exists: $(cat err)"
+	convert -q --force "$url?sig=S3CR3T" 2>err || fail "--force: $(cat err)"
+	rm s/open/o
+	fails_with 1 convert -q "$url?sig=other" 2>err
+	grep -q "$url: cannot upload: .*status 403 AccessDenied" err || fail "refused: $(cat err)"
+	fails_with 2 convert -q -f raw "$url" 2>err
+	grep -q 'need a second file' err || fail "raw: $(cat err)"
+	fails_with 2 convert -q --split 2 "$url" 2>err
+	grep -q 'not split' err || fail "--split: $(cat err)"
+	rm -f disk
+	convert -q disk
+	for fault in 500 close; do
+		start_s3 $fault
+		convert -q "http://127.0.0.1:$(cat s/port)/open/o" 2>err || fail "$fault: $(cat err)"
+		cmp disk s/open/o || fail "$fault: the object is another than the file"
+	done
+}
+
 peak() {
 	/usr/bin/python3 -c '
 import resource, subprocess, sys
@@ -254,6 +309,8 @@ test_confined
 test_faults_that_pass
 test_refused_at_once
 test_cancel
+test_killed
+test_url
 test_memory
 test_faults_that_stay
 test_s3rver

@@ -35,6 +35,12 @@ static struct gdump_error *make_plan(const struct copy *c, struct gdump *g, unsi
 	return err;
 }
 
+/* OUTPUT as the library needs it: a URL with its secrets */
+static const char *copy_target(const struct copy *c)
+{
+	return is_object(c->to) ? c->args->words[c->args->num_words - 1] : c->to;
+}
+
 static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned int level)
 {
 	struct gdump_plan *plan;
@@ -45,7 +51,7 @@ static struct gdump_error *write_level(struct copy *c, struct gdump *g, unsigned
 	say_plan(g, plan, level);
 	c->unfiltered = plan_is_unfiltered(plan, level);
 	c->planned = gdump_plan_kept(plan);
-	err = (c->args->detach ? detach_write : gdump_write)(g, plan, c->to, &c->args->write);
+	err = (c->args->detach ? detach_write : gdump_write)(g, plan, copy_target(c), &c->args->write);
 	gdump_plan_destroy(plan);
 	return err;
 }
@@ -387,7 +393,7 @@ static int copy_run(struct copy *c)
 	int fifo, status;
 
 	args->write.live = args->open.live == GDUMP_LIVE_YES;
-	err = args->dry_run ? NULL : gdump_write_check(c->to, &args->write);
+	err = args->dry_run ? NULL : gdump_write_check(copy_target(c), &args->write);
 	if (err)
 		return fail(err);
 	if (!args->dry_run && !strcmp(c->to, "-") && isatty(STDOUT_FILENO))
@@ -401,9 +407,12 @@ static int copy_run(struct copy *c)
 	status = args->detach ? detach_start(c->from, shown_name(c->to)) : -1;
 	if (status >= 0)
 		return status;          /* we are the parent */
+	if (is_object(c->to))
+		args->store.guard_fd = upload_guard_start(&args->store);
 	confine(args, args->words, args->num_words - (c->to != NULL), c->to);
 	fifo = wait_for_reader(c->to, args->progress);
 	status = copy_guarded(c);
+	upload_guard_stop(args->store.guard_fd);
 	if (args->detach)
 		detach_end(status);
 	if (fifo >= 0)

@@ -4,6 +4,7 @@
  * process.c - signals, priority, and the process that resumes the guest when we are killed
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -133,35 +134,79 @@ const char *signals_limit(void)
 	return out_of_time ? "the limit of CPU time for this process is reached (ulimit -t)" : NULL;
 }
 
-static pid_t guard_pid;
+/* --- processes that clean up when we are killed --- */
 
-int guard_start(void)
+static pid_t guard_pid, upload_guard_pid;
+
+static int guard_run(int fd, const void *arg)
+{
+	(void)arg;
+	return gdump_guard(fd);
+}
+
+/* A signal for our process group is not for it, and who waits for our output does not wait for it. */
+static int upload_guard_run(int fd, const void *store)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE };
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	prctl(PR_SET_DUMPABLE, 0);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
+		dup2(null, i);
+	return gdump_upload_guard(fd, store);
+}
+
+/* Fork a process that calls @run with one end of a socket; returns the other, or 0. */
+static int guard_fork(pid_t *pid, const char *name, int (*run)(int fd, const void *arg), const void *arg)
 {
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
 		return 0;
-	guard_pid = fork();
-	if (!guard_pid) {
-		prctl(PR_SET_NAME, "gdump-guard");
+	*pid = fork();
+	if (!*pid) {
+		prctl(PR_SET_NAME, name);
 		close(fds[0]);
-		_exit(gdump_guard(fds[1]));
+		_exit(run(fds[1], arg));
 	}
 	close(fds[1]);
-	if (guard_pid < 0) {
+	if (*pid < 0) {
 		close(fds[0]);
 		return 0;
 	}
 	return fds[0];
 }
 
-void guard_stop(int fd)
+static void guard_join(pid_t pid, int fd)
 {
 	if (!fd)
 		return;
 	close(fd);
-	while (waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+}
+
+int guard_start(void)
+{
+	return guard_fork(&guard_pid, "gdump-guard", guard_run, NULL);
+}
+
+void guard_stop(int fd)
+{
+	guard_join(guard_pid, fd);
+}
+
+int upload_guard_start(const struct gdump_store_options *store)
+{
+	return guard_fork(&upload_guard_pid, "gdump-upload", upload_guard_run, store);
+}
+
+void upload_guard_stop(int fd)
+{
+	guard_join(upload_guard_pid, fd);
 }
 
 struct gdump_tables *tables_before_pause(const struct arguments *args)

@@ -157,6 +157,11 @@ void signals_allow_stop(void);
  */
 int guard_start(void);
 void guard_stop(int fd);
+/* Start the process that removes what is at an object store of an upload, if we are killed. Returns
+ * the descriptor for gdump_store_options.guard_fd, or 0 if that failed.
+ */
+int upload_guard_start(const struct gdump_store_options *store);
+void upload_guard_stop(int fd);
 /* What does not change while the guest runs, if it is one that is to be paused; else, or if it
  * cannot be read, NULL.
  */

@@ -32,6 +32,7 @@ bool http_wait(const struct http_settings *settings, unsigned int ms)
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
+#include "../util/io.h"
 #include "curl_api.h"
 
 enum { CONNECT_S = 15, STALLED_S = 60, MAX_REDIRECTS = 5 };
@@ -81,6 +82,7 @@ static int http_ask_stop(void *arg, curl_off_t down, curl_off_t downloaded, curl
 /* A request and its answer, as it comes */
 struct http_exchange {
 	const struct http *http;
+	uint64_t sent;                  /* bytes of request->body_fd            */
 	const struct http_request *request;
 	struct http_reply *reply;
 };
@@ -98,6 +100,29 @@ static size_t http_take_text(struct http_reply *reply, const char *buf, size_t l
 	memcpy(reply->body + reply->len, buf, len);
 	reply->len += len;
 	return reply->len < sizeof(reply->body) - 1 ? all : 0;
+}
+
+static size_t http_give_body(char *buf, size_t size, size_t n, void *arg)
+{
+	struct http_exchange *x = arg;
+	const size_t len = (size_t)MIN((uint64_t)size * n, x->request->len - x->sent);
+	size_t got;
+
+	if (io_pread(x->request->body_fd, buf, len, x->sent, &got) || got < len)
+		return CURL_READFUNC_ABORT;
+	x->sent += len;
+	return len;
+}
+
+/* It is sent again, from the beginning. */
+static int http_rewind_body(void *arg, curl_off_t off, int origin)
+{
+	struct http_exchange *x = arg;
+
+	if (origin != SEEK_SET || off < 0 || (uint64_t)off > x->request->len)
+		return CURL_SEEKFUNC_FAIL;
+	x->sent = (uint64_t)off;
+	return CURL_SEEKFUNC_OK;
 }
 
 static size_t http_take_body(char *buf, size_t size, size_t n, void *arg)
@@ -220,7 +245,14 @@ static void http_set_request(struct http *h, struct http_exchange *x)
 	CURL *c = h->curl;
 
 	api->easy_setopt(c, CURLOPT_URL, request->url);
-	if (strcmp(request->method, "GET")) {
+	if (request->body_fd) {
+		api->easy_setopt(c, CURLOPT_UPLOAD, 1L);
+		api->easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->len);
+		api->easy_setopt(c, CURLOPT_READFUNCTION, http_give_body);
+		api->easy_setopt(c, CURLOPT_READDATA, x);
+		api->easy_setopt(c, CURLOPT_SEEKFUNCTION, http_rewind_body);
+		api->easy_setopt(c, CURLOPT_SEEKDATA, x);
+	} else if (strcmp(request->method, "GET")) {
 		api->easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
 		api->easy_setopt(c, CURLOPT_POSTFIELDS, request->body ? request->body : "");
 	}

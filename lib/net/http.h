@@ -28,6 +28,8 @@ struct http_request {
 	const char *const *headers;     /* "NAME: VALUE", up to NULL            */
 	const void *body;
 	size_t len;
+	int body_fd;                    /* 0: none; else the body is the first ->len bytes of this
+					 * file                                 */
 	void *into;                     /* for the body of an answer with status 206; NULL: none
 					 * is expected                          */
 	size_t into_len;                /* of which no more is taken            */

@@ -245,7 +245,7 @@ struct gdump_error *object_send(const struct object *o, struct http *h,
 	CLEANUP_FREE char *url = object_format("%s%s%s", o->url, *call->query ? "?" : "", call->query);
 	const struct http_request request = {
 		.method = call->method, .url = url, .headers = headers, .body = call->body,
-		.len = call->len, .into = call->into, .into_len = call->into_len,
+		.len = call->len, .body_fd = call->body_fd, .into = call->into, .into_len = call->into_len,
 		.limit_s = call->limit_s, .follow = !object_is_s3(o->where) && call->into,
 	};
 	unsigned int seed = (unsigned int)(uintptr_t)h ^ (unsigned int)call->len;

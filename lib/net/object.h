@@ -67,6 +67,7 @@ struct object_call {
 	const char *headers[4];         /* besides those of all requests        */
 	const void *body;
 	size_t len;
+	int body_fd;                    /* 0: none; else instead of ->body      */
 	void *into;                     /* for the range that is asked for; NULL: none is */
 	size_t into_len;
 	unsigned int tries, limit_s;
@@ -83,6 +84,12 @@ struct gdump_error *object_error(const struct object *o, const struct object_cal
 bool object_is_error(const struct http_reply *reply, const char *code);
 /* The text of element @name, without control characters; "": there is none */
 void object_element(const char *xml, const char *name, char *ret, size_t size);
+
+/* --- writing --- */
+
+/* Make the object of the first @len bytes of the file @fd, in one request.  @replace: it may exist. */
+MUST_CHECK struct gdump_error *object_put(const struct object *o, struct http *h, int fd, uint64_t len,
+					  bool replace);
 
 /* --- reading --- */
 

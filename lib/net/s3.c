@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "../util/bits.h"
 #include "../util/cleanup.h"
@@ -20,6 +21,7 @@ enum { DISCARD_S = 10 };
 
 struct s3 {
 	struct object *object;
+	int guard_fd;                   /* 0: none                              */
 	char *upload;                   /* its id, encoded; NULL: none          */
 };
 
@@ -44,6 +46,7 @@ struct gdump_error *s3_open(const char *where, const struct gdump_store_options 
 		free(s);
 		return err;
 	}
+	s->guard_fd = store ? store->guard_fd : 0;
 	*ret = s;
 	return NULL;
 }
@@ -78,6 +81,17 @@ struct gdump_error *s3_check(struct s3 *s, struct http *h, bool replace)
 	return object_error(s->object, &call, reply);
 }
 
+/* Report to the guard that the upload has begun ('+') or is not there any more ('-'). */
+static void s3_note(const struct s3 *s, char what)
+{
+	CLEANUP_FREE char *text = s->guard_fd ? object_format("%c%s %s", what, s->upload, s->object->where) :
+						NULL;
+
+	if (text && send(s->guard_fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+		debug_log(&s->object->debug, GDUMP_DEBUG_STEP, "%s: the guard cannot be reached",
+			  s->object->where);
+}
+
 struct gdump_error *s3_begin(struct s3 *s, struct http *h)
 {
 	const struct object_call call = { .what = "begin the upload", .method = "POST", .query = "uploads=",
@@ -94,8 +108,15 @@ struct gdump_error *s3_begin(struct s3 *s, struct http *h)
 	s->upload = object_encode(upload, false);
 	if (!s->upload)
 		return error_nomem();
+	s3_note(s, '+');
 	debug_log(&s->object->debug, GDUMP_DEBUG_STEP, "%s: the upload has begun; its id is %s", s->object->where, upload);
 	return NULL;
+}
+
+struct gdump_error *s3_adopt(struct s3 *s, const char *id)
+{
+	s->upload = strdup(id);
+	return s->upload ? NULL : error_nomem();
 }
 
 bool s3_has_begun(const struct s3 *s)
@@ -203,6 +224,7 @@ struct gdump_error *s3_complete(struct s3 *s, struct http *h, const struct s3_pa
 	    !((object_is_error(reply, "NoSuchUpload") || reply->status == 412) &&
 	      s3_was_completed(s, h, etag)))
 		return object_error(s->object, &call, reply);
+	s3_note(s, '-');
 	free(TAKE_PTR(s->upload));
 	return NULL;
 }
@@ -225,6 +247,7 @@ struct gdump_error *s3_discard(struct s3 *s)
 		err = object_error(s->object, &call, reply);
 	if (err)
 		return error_prefix(err, "the upload %s remains at the server", s->upload);
+	s3_note(s, '-');
 	free(TAKE_PTR(s->upload));
 	return NULL;
 }

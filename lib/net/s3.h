@@ -35,6 +35,8 @@ MUST_CHECK struct gdump_error *s3_connect(const struct s3 *s, struct http **ret)
 /* Whether the object could be written; leaves no trace.  @replace: it may exist. */
 MUST_CHECK struct gdump_error *s3_check(struct s3 *s, struct http *h, bool replace);
 MUST_CHECK struct gdump_error *s3_begin(struct s3 *s, struct http *h);
+/* The upload @id, as in a message to the guard, was begun by another process; discard it. */
+MUST_CHECK struct gdump_error *s3_adopt(struct s3 *s, const char *id);
 /* Whether there is an upload that was neither completed nor discarded */
 bool s3_has_begun(const struct s3 *s);
 /* Send part @number, from 1 on.  From any thread */

@@ -80,9 +80,14 @@ bool sink_is_object(const char *where)
 	return object_is_s3(where);
 }
 
+bool sink_is_url(const char *where)
+{
+	return object_is_name(where) && !object_is_s3(where);
+}
+
 bool sink_is_file(const char *where)
 {
-	return !sink_is_descriptor(where) && !sink_is_object(where) && !sink_is_device(where);
+	return !sink_is_descriptor(where) && !object_is_name(where) && !sink_is_device(where);
 }
 
 static struct gdump_error *sink_open_file(const char *where, const struct sink_options *opt,
@@ -96,8 +101,7 @@ static struct gdump_error *sink_check_file(const char *where, const struct sink_
 	return sink_file_try(where, opt->force);
 }
 
-/* The kinds of outputs; the first one that takes a name is used. */
-/* "https://..." and the like would be a file in a directory "https:". */
+/* "ftp://..." and the like would be a file in a directory "https:". */
 static bool sink_is_other_url(const char *where)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+";
@@ -110,7 +114,7 @@ static struct gdump_error *sink_check_other_url(const char *where, const struct 
 {
 	(void)opt;
 	return error_new(GDUMP_ERR_USAGE,
-			 "dumps go to a file or to s3://BUCKET/KEY; for %.*s://, pass standard output (-) on to a program that uploads it",
+			 "dumps go to a file, to s3://BUCKET/KEY or to https://; for %.*s://, pass standard output (-) on to a program that uploads it",
 			 (int)strcspn(where, ":"), where);
 }
 
@@ -121,6 +125,7 @@ static struct gdump_error *sink_open_other_url(const char *where, const struct s
 	return sink_check_other_url(where, opt);
 }
 
+/* The kinds of outputs; the first one that takes a name is used. */
 static const struct sink_kind {
 	bool (*takes)(const char *where);
 	struct gdump_error *(*open)(const char *where, const struct sink_options *opt,
@@ -130,6 +135,7 @@ static const struct sink_kind {
 } sink_kinds[] = {
 	{ sink_is_descriptor, sink_open_descriptor, sink_check_descriptor },
 	{ sink_is_object, sink_s3_create, sink_s3_try },
+	{ sink_is_url, sink_put_create, sink_put_try },
 	{ sink_is_other_url, sink_open_other_url, sink_check_other_url },
 	{ sink_is_device, sink_open_device, sink_check_device },
 	{ sink_is_file, sink_open_file, sink_check_file },

@@ -56,6 +56,7 @@ struct sink {
 struct sink_options {
 	bool force;                     /* replace a file or object that exists */
 	const struct gdump_store_options *store;        /* of object stores; NULL: the defaults */
+	const char *spool_dir;          /* for a temporary file; NULL: nowhere  */
 	uint64_t max_size;              /* no file is larger                    */
 	gdump_cancel_fn *cancel;        /* asked in finish(), on its thread; NULL: never */
 	void *cancel_arg;
@@ -63,7 +64,7 @@ struct sink_options {
 };
 
 /* Open the output called @where: a file, a device, a pipe, a descriptor of ours ("-",
- * "/dev/stdout", "/dev/fd/N"), or an object, "s3://BUCKET/KEY".
+ * "/dev/stdout", "/dev/fd/N"), or an object, "s3://BUCKET/KEY" or a URL.
  */
 MUST_CHECK struct gdump_error *sink_open(const char *where, const struct sink_options *opt,
 					 struct sink **ret);
@@ -75,8 +76,10 @@ MUST_CHECK struct gdump_error *sink_check(const char *where, const struct sink_o
 bool sink_is_descriptor(const char *where);
 /* Whether sink_open() creates a file. */
 bool sink_is_file(const char *where);
-/* Whether @where names an object in an object store. */
+/* Whether @where names an object in S3. */
 bool sink_is_object(const char *where);
+/* Whether @where is a URL to which a dump is uploaded. */
+bool sink_is_url(const char *where);
 
 /* A file that appears as @path when it is finished. */
 MUST_CHECK struct gdump_error *sink_file_create(const char *path, bool force, struct sink **ret);
@@ -101,6 +104,12 @@ MUST_CHECK struct gdump_error *sink_s3_create(const char *where, const struct si
 					      struct sink **ret);
 /* Whether the object could be created, by asking the server. */
 MUST_CHECK struct gdump_error *sink_s3_try(const char *where, const struct sink_options *opt);
+
+/* What the URL @where leads to, which is uploaded when it is finished; see sink_put.c. */
+MUST_CHECK struct gdump_error *sink_put_create(const char *where, const struct sink_options *opt,
+					       struct sink **ret);
+/* Whether the URL is valid; no request is sent. */
+MUST_CHECK struct gdump_error *sink_put_try(const char *where, const struct sink_options *opt);
 
 /* A checksum at the end of the file of about @size bytes that is written to @inner, which it owns from now on, also
  * if this fails.  Only the bytes at offset 0 may be written again: with the same length, or

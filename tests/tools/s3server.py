@@ -243,10 +243,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if FAULT == "die" and first_time(self.path) and parts_so_far() >= 3:
             os._exit(0)
+        if "uploadId" not in self.query:
+            self.put_whole(body, digest)
+            return
         number = int(self.query["partNumber"])
         (self.upload() / ("%05d" % number)).write_bytes(body)
         wrong = FAULT == "every-etag" or (FAULT == "etag" and first_time(self.path))
         self.answer(200, ETag='"%s"' % (digest[::-1] if wrong else digest).hex())
+
+    def put_whole(self, body, digest):
+        path = ROOT / self.bucket / self.key
+        if path.exists() and self.headers.get("If-None-Match") == "*":
+            raise Refused(412, "PreconditionFailed", "the object exists")
+        path.write_bytes(body)
+        self.answer(201, ETag='"%s"' % digest.hex())
 
     def handle_POST(self, body):
         if "uploads" in self.query:
