@@ -213,8 +213,8 @@ struct gdump_open_options {
 	 */
 	bool live_registers;
 	/* If the dump has several kernels: which one it is about, by its release, or the id of
-	 * its build or its KERNELOFFSET, as in VMCOREINFO.  NULL: the one that crashed, or that
-	 * the CPUs run
+	 * its build or its KERNELOFFSET, as in VMCOREINFO; "running": one that has not crashed, as
+	 * its crash kernel.  NULL: the one that crashed, or that the CPUs run
 	 */
 	const char *kernel;
 	/* Of a guest "pid:NUMBER": do not stop or change its process, so that the registers are

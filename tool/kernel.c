@@ -73,7 +73,7 @@ static void print_panic(const struct gdump_kernel *k)
 		return;
 	printf("            a crash kernel was started at ");
 	print_time(k->crash_time);
-	printf("; this is the kernel that panicked\n");
+	printf("; this is the kernel that panicked (the other one: --kernel running)\n");
 }
 
 static int by_running_cpu(const void *a, const void *b)

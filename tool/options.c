@@ -162,7 +162,7 @@ const struct option_row option_rows[] = {
 	  CMD_READ, "of several snapshots in INPUT (qcow2): the one with this name or id" },
 	{ 0,   "kernel",          "NAME",          TO(open.kernel),           parse_text,
 	  CMD_OPEN, "of several kernels in the memory: the one with this release, build id or "
-	  "KERNELOFFSET" },
+	  "KERNELOFFSET, or running: the one that has not crashed" },
 	{ 'k', "key",             "FILE",          TO(open.key_file),         parse_key,
 	  CMD_READ, "decrypt: FILE holds the customer communication key of the protected guest's "
 	  "owner", complete_files },

@@ -129,6 +129,8 @@ bool vmcoreinfo_is_named(const struct vmcoreinfo_found *found, const char *kerne
 	static const char *const keys[] = { "OSRELEASE", "BUILD-ID", "KERNELOFFSET" };
 	char value[128];
 
+	if (kernel && !strcmp(kernel, "running"))
+		return !vmcoreinfo_line(found, "CRASHTIME", value, sizeof(value));
 	for (size_t i = 0; kernel && i < ARRAY_SIZE(keys); i++) {
 		if (vmcoreinfo_line(found, keys[i], value, sizeof(value)) && !strcmp(value, kernel))
 			return true;

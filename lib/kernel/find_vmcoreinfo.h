@@ -32,7 +32,8 @@ struct vmcoreinfo_found {
 /* The evidence for the text of a candidate */
 enum vmcoreinfo_trust vmcoreinfo_rate(struct source *s, const struct vmcoreinfo_found *found);
 /* Whether it is of the kernel called @kernel: its release, the id of its build, or its place,
- * as the lines OSRELEASE, BUILD-ID and KERNELOFFSET say.  NULL: any is.
+ * as the lines OSRELEASE, BUILD-ID and KERNELOFFSET say.  "running": one that has not crashed;
+ * NULL: any is.
  */
 bool vmcoreinfo_is_named(const struct vmcoreinfo_found *found, const char *kernel);
 /* Make it a warning of the image that there are two kernels; @result: what came of it. */

@@ -126,6 +126,11 @@ static void test_by_name(void)
 	/* by its place */
 	f = with_notes("OSRELEASE=6\nKERNELOFFSET=2000000\n", "OSRELEASE=6\nKERNELOFFSET=4000000\n");
 	check_chosen(f, "4000000", "6", false);
+	/* the crash kernel, which is in memory only */
+	f = with_notes(crashed, crashed);
+	put_note(f, 0x90000, second);
+	check_chosen(f, "running", "5.10.0-second", false);
+	check_chosen(with_notes(crashed, second), "running", "5.10.0-second", false);
 	/* none */
 	f = with_notes(first, second);
 	f->source.kernel = "5.10";
