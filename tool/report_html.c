@@ -295,13 +295,15 @@ static void html_folds(FILE *out, const struct gdump_fact *list)
 	const bool are_cpus = !strcmp(list->name, "cpus");
 
 	for (const struct gdump_fact *f = list->children; f; f = f->next) {
-		const struct gdump_fact *stack = report_fact(f, "stack");
+		const struct gdump_fact *stack = report_fact(f, "stack"), *registers = report_fact(f, "registers");
 
 		fputs("<details class=\"i\"><summary>", out);
 		(are_cpus ? html_cpu : html_blocked)(out, f);
 		fputs("</summary>\n", out);
 		if (stack)
 			html_stack(out, stack->stack);
+		if (registers)
+			html_group(out, registers);
 		fputs("</details>\n", out);
 	}
 }

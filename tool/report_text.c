@@ -292,6 +292,17 @@ static void print_stack_of(const struct gdump_fact *group)
 		print_frames(stack->stack);
 }
 
+/* Three in a line */
+static void print_cpu_registers(const struct gdump_fact *group)
+{
+	unsigned int num = 0;
+
+	for (const struct gdump_fact *f = group ? group->children : NULL; f; f = f->next, num++)
+		printf("%s%-8s 0x%016" PRIx64, num % 3 ? "  " : num ? "\n    " : "    ", f->name, f->number);
+	if (num)
+		printf("\n");
+}
+
 static void print_cpus(const struct gdump_fact *list)
 {
 	for (const struct gdump_fact *c = list->children; c; c = c->next) {
@@ -308,6 +319,7 @@ static void print_cpus(const struct gdump_fact *list)
 			printf(", %" PRIu64 " more runnable", runnable->number - 1);
 		printf("%s%s\n", off && off->number ? ", interrupts off" : "",
 		       stack && stack->stack->moved ? "; it may have run meanwhile, see --pause" : "");
+		print_cpu_registers(report_fact(c, "registers"));
 		print_stack_of(c);
 	}
 }

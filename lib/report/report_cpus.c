@@ -197,6 +197,17 @@ static void cpus_add_interrupts(struct report *r, struct gdump_fact *to, size_t 
 		fact_flag(to, "interrupts_off", !(flags & 0x200));
 }
 
+static void cpus_add_registers(struct report *r, struct gdump_fact *to, size_t cpu)
+{
+	struct gdump_fact *group = fact_group(to, "registers");
+	struct gdump_register reg;
+
+	for (size_t i = 0; register_at(&r->source->image, cpu, i, &reg) && !strcmp(reg.set, "general"); i++) {
+		if (reg.size <= 8)
+			fact_address(group, reg.name, reg.value);
+	}
+}
+
 static void cpus_add(const struct cpus *c, struct gdump_fact *to, unsigned int cpu)
 {
 	struct report *r = c->report;
@@ -213,6 +224,8 @@ static void cpus_add(const struct cpus *c, struct gdump_fact *to, unsigned int c
 		report_add_task(fact_group(group, "task"), task);
 	cpus_add_run_queue(r, group, cpu);
 	cpus_add_interrupts(r, group, cpu);
+	if (r->opt->all)
+		cpus_add_registers(r, group, cpu);
 	if (crash_kernel_runs(r, cpu, &tables)) {
 		fact_text(group, "mode", "crash-kernel");
 		return;

@@ -106,6 +106,7 @@ case_healthy() {
 		report, few = json.load(open("report.json")), json.load(open("few.json"))
 		assert report["verdict"] == [{"what": "nothing", "text": "nothing unusual found"}], report["verdict"]
 		assert len(report["cpus"]) == 2 and all(cpu["task"] for cpu in report["cpus"]), report["cpus"]
+		assert all(int(cpu["registers"].get("rsp") or cpu["registers"]["sp"], 16) for cpu in report["cpus"])
 		assert len(report["blocked"]) > 30, len(report["blocked"])
 		assert not report["problems"], report["problems"]
 		assert set(few) == {"schema", "type", "input", "verdict", "log", "problems"}, set(few)
