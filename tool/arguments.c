@@ -407,3 +407,9 @@ int arguments_parse(struct arguments *args, const struct command *cmd, int argc,
 	}
 	return status;
 }
+
+void take_parts(struct arguments *args)
+{
+	args->open.parts = (const char *const *)args->words + 1;
+	args->open.num_parts = (size_t)args->num_words - 1;
+}

@@ -51,5 +51,8 @@ int arguments_parse(struct arguments *args, const struct command *cmd, int argc,
 /* Where temporary copies may be made: $TMPDIR or /var/tmp */
 const char *spool_dir(void);
 
+/* All words are inputs, of which the second and further ones are files of the same dump. */
+void take_parts(struct arguments *args);
+
 /* Whether @where names a running guest */
 bool is_guest(const char *where);

@@ -52,7 +52,8 @@ int cmd_dmesg(struct arguments *args)
 	struct gdump_error *err;
 	struct gdump *g;
 
-	confine(args, args->words, 1, NULL);
+	take_parts(args);
+	confine(args, args->words, args->num_words, NULL);
 	err = gdump_open(args->words[0], &args->open, &g);
 	if (err)
 		return fail(err);

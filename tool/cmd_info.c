@@ -248,8 +248,7 @@ int cmd_info(struct arguments *args)
 	if (args->json)
 		found.ways_json = is_guest(where) ? guests_ways_json(where) : json_null();
 	confine(args, args->words, args->num_words, NULL);
-	args->open.parts = (const char *const *)args->words + 1;
-	args->open.num_parts = (size_t)args->num_words - 1;
+	take_parts(args);
 	args->open.metadata = origin();
 	progress_start(args->json ? PROGRESS_NONE : PROGRESS_AUTO, shown_name(where), 1);
 	err = gdump_open(where, &args->open, &found.g);

@@ -71,7 +71,8 @@ int cmd_report(struct arguments *args)
 	struct gdump_error *err;
 	int status = EXIT_DONE;
 
-	confine(args, args->words, 1, args->html);
+	take_parts(args);
+	confine(args, args->words, args->num_words, args->html);
 	args->report.timeout_ms = args->open.timeout_ms;
 	args->report.tables = tables_before_pause(args);
 	err = guarded(args, read_report, &report);

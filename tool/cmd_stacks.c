@@ -141,7 +141,8 @@ int cmd_stacks(struct arguments *args)
 	struct kept k = { .num = 0 };
 	struct gdump_error *err;
 
-	confine(args, args->words, 1, NULL);
+	take_parts(args);
+	confine(args, args->words, args->num_words, NULL);
 	args->stacks.tables = tables_before_pause(args);
 	err = guarded(args, read_stacks, &k);
 	gdump_tables_destroy(args->stacks.tables);

@@ -47,6 +47,8 @@ part_firecracker() {
 	for encoding in versionize bincode bitcode; do
 		is_guest "snapshot/state.$encoding" snapshot/memory
 		grep -q "proven by the guest's page tables" info || fail "$(cat info)"
+		"$GUESTDUMP" dmesg "snapshot/state.$encoding" snapshot/memory >log
+		grep -q 'Linux version' log || fail "no log"
 	done
 	says 1 'whose memory is in another file' snapshot/state.bincode
 	# without the state, but proven
