@@ -19,6 +19,7 @@
  *     kernel.h            (this) variables and structs by name, made of
  *         kallsyms.h          symbols, in a
  *         symtab.h            table of symbols
+ *     ksymtab.h           variables that are exported, where kallsyms has none
  *         btf.h               offsets of members
  *     state.h, tasks.h    uptime and panic; tasks: by kernel.h
  *     modules.h           modules and their symbols

@@ -71,6 +71,7 @@ bool symtab_finish(struct symtab *t)
 	/* the kernel's own table is, as a rule */
 	if (!symtab_is_sorted(t))
 		qsort(t->entries, t->num, sizeof(*t->entries), symtab_compare);
+	name_index_deinit(&t->index);
 	return name_index_init(&t->index, t->num, symtab_name_at, t);
 }
 

@@ -32,7 +32,7 @@ struct symbol {
 
 /* Add a symbol.  False: there is no memory, or the table would become too large. */
 bool symtab_add(struct symtab *t, uint64_t vaddr, uint32_t number, const char *name, size_t len);
-/* Sort and index what was added.  False: there is no memory. */
+/* Sort and index what was added; more can be added later.  False: there is no memory. */
 bool symtab_finish(struct symtab *t);
 void symtab_deinit(struct symtab *t);
 

@@ -5,9 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kernel/ksymtab.h"
+
 static struct gdump_error *tables_fill(struct gdump_tables *t, struct source *s)
 {
-	struct gdump_error *err = stacks_open(&t->kernel, &t->stacks);
+	struct gdump_error *err;
+
+	ksymtab_add(&t->kernel);
+	err = stacks_open(&t->kernel, &t->stacks);
 
 	if (err && gdump_error_code(err) != GDUMP_ERR_NOMEM) {
 		t->no_stacks = strdup(gdump_error_message(err));

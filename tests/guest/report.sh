@@ -27,6 +27,7 @@
 # test: report-panic-next 300 panic x86_64@trixie
 # test: report-healthy-aarch64 600 healthy aarch64@trixie
 # test: report-panic-aarch64 600 panic aarch64@trixie
+# test: report-exported 600 exported aarch64@bookworm
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -338,6 +339,22 @@ case_crash_kernel() {
 	grep -qE '^     the page tables of CPU [01] are at 0x[0-9a-f]+, in the memory of the crash kernel' report.txt ||
 		fail "$(cat report.txt)"
 	grep -qE '^  CPU [01]  crash-kernel ' report.txt || fail "$(cat report.txt)"
+}
+
+# A kernel whose kallsyms has no variables: those that it exports are found
+case_exported() {
+	start_guest vm --arch "$arch" --wait 400
+	report -v 2>verbose
+	grep -q 'kallsyms has no variables; [1-9][0-9]* symbols are of the table of exported ones' verbose ||
+		fail "no exported symbols: $(cat verbose)"
+	guest_console 'cat /proc/meminfo' >meminfo
+	guestdump_json report --json "$guest_source" >report.json
+	python3 - <<-'PYTHON' || fail "not as above"
+		import json, re
+		report, total = json.load(open("report.json")), re.search(r"MemTotal: +(\d+)", open("meminfo").read())[1]
+		assert report["memory"]["total"] == int(total) * 1024, (report["memory"], total)
+		assert len(report["kernel"]["load"]) == 3, report["kernel"]
+	PYTHON
 }
 
 # A machine that has not begun to boot
