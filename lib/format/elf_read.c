@@ -8,6 +8,7 @@
  */
 #include "elf.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,13 @@
 #include "file_proof.h"
 #include "pieces_source.h"
 
+enum { MAX_NOTE_NAME = 64 };
+
 struct elf_source {
 	struct pieces_source base;
 	struct file_proof proof;
 	bool is_vbox;                   /* VirtualBox lists device memory, without bytes */
+	bool has_notes;
 };
 
 static bool elf_probe(const unsigned char *head, size_t len)
@@ -115,8 +119,46 @@ static struct gdump_error *elf_name_rest(struct elf_source *e, const struct elf_
 	for (size_t i = 0; !err && i < h->phnum; i++) {
 		const struct elf_phdr *p = &h->phdrs[i];
 
+		e->has_notes |= p->type == PT_NOTE;
 		if (p->type == PT_NOTE && range_fits(p->off, p->filesz, e->base.in->size))
 			err = file_proof_add(&e->proof, false, 0, p->filesz, p->off);
+	}
+	return err;
+}
+
+/* Whether the bytes of a segment are notes, from the first to the last. */
+static struct gdump_error *elf_has_only_notes(const struct elf_source *e, const struct piece *x, bool *ret)
+{
+	uint64_t at = 0;
+
+	*ret = false;
+	while (range_fits(at, sizeof(Elf64_Nhdr), x->size)) {
+		unsigned char buf[sizeof(Elf64_Nhdr)];
+		struct cursor c = cursor_init(buf, sizeof(buf), e->base.source.image.big, true);
+		struct gdump_error *err = bytes_read(e->base.in, x->off + at, buf, sizeof(buf));
+		const uint64_t name = get_u32(&c), desc = get_u32(&c);
+
+		if (err || !name || name > MAX_NOTE_NAME)
+			return err;
+		at += sizeof(buf) + round_up(name, (uint64_t)4) + round_up(desc, (uint64_t)4);
+	}
+	*ret = at == x->size;
+	return NULL;
+}
+
+/* Where no segment has notes, one of memory may have been it. */
+static struct gdump_error *elf_check_notes(const struct elf_source *e)
+{
+	const struct pieces *loads = &e->proof.loads;
+	struct gdump_error *err = NULL;
+	bool bad = false;
+
+	for (size_t i = 0; !err && !bad && !e->has_notes && i < loads->num; i++) {
+		err = elf_has_only_notes(e, &loads->list[i], &bad);
+		if (bad)
+			err = error_new(GDUMP_ERR_CORRUPT,
+					"ELF program headers: the memory at 0x%" PRIx64 " consists of notes",
+					loads->list[i].paddr);
 	}
 	return err;
 }
@@ -126,6 +168,8 @@ static struct gdump_error *elf_verify(struct source *s, struct damage *to)
 	struct elf_source *e = (struct elf_source *)s;
 	struct gdump_error *err = s->image.incomplete ? NULL : file_proof_check(&e->proof, e->base.in);
 
+	if (!err)
+		err = elf_check_notes(e);
 	to->tables |= err != NULL;
 	return err;
 }
