@@ -7,7 +7,7 @@
 #
 # Where this machine has no /dev/kvm, a guest that QEMU emulates has one: its CPUs have AMD's SVM,
 # Debian's kernel has the modules, and this machine's files are there, read-only.
-# test: kvm 2400
+# test: kvm 3600
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -31,7 +31,7 @@ share() { echo "local,path=$1,mount_tag=$2,security_model=none,multidevs=remap${
 start_guest host --mem 1536M --append mitigations=off --add "$tmp/tree" --wait 600 -- \
 	-accel tcg,thread=multi -cpu max -virtfs "$(share / root ,readonly=on)" \
 	-virtfs "$(share "$build" build ,readonly=on)" -virtfs "$(share "$tmp/share" share)"
-export GUEST_TIMEOUT=900
+export GUEST_TIMEOUT=1800
 
 # A script, since the console has short lines only
 cat >"$tmp/share/mount" <<'EOF'
@@ -98,13 +98,15 @@ for test in kvm pid; do
 	on_host 300 "/mnt/tests/vmm/test_$test" >"$tmp/out" || fail "test_$test: $(cat "$tmp/out")"
 done
 
+cp "$root/tests/tools/registers.py" "$tmp/share"
 cat >"$tmp/share/qemu" <<'EOF'
 # a guest of QEMU and KVM: what pid: reads is what QEMU dumps
 set -e
 gd=/mnt/tool/guestdump
 cd /tmp
 setsid qemu-system-x86_64 -accel kvm -cpu host -m 192M -smp 2 -display none -nodefaults -no-reboot \
-	-serial file:console -qmp unix:/tmp/qmp,server=on,wait=off -pidfile pid \
+	-chardev socket,id=con,path=/tmp/con,server=on,wait=off,logfile=console -serial chardev:con \
+	-qmp unix:/tmp/qmp,server=on,wait=off -pidfile pid \
 	-kernel /srv/kernel -initrd /srv/initrd.gz \
 	-append "console=ttyS0 panic=-1 mitigations=off" >qemu.log 2>&1 </dev/null &
 for i in $(seq 600); do
@@ -124,10 +126,35 @@ for cpu in info["cpus"]:
     assert int(cpu["registers"]["rip"], 16), cpu
 assert info["kernel_release"] and info["running_tasks"], info'
 $gd dmesg "$guest" | grep -q "Linux version"
-for way in "$guest" qmp:/tmp/qmp; do
-	$gd dump --force --progress plain "$way" pause.kdump 2>pause.err
+for way in "$guest" "--live $guest" qmp:/tmp/qmp "--live qmp:/tmp/qmp"; do
+	# shellcheck disable=SC2086 # two words
+	$gd dump --force --progress plain $way pause.kdump 2>pause.err
 	sed -n "s|.*after a pause of \(.*\)|$way: pause of \1|p" pause.err
 done
+! python3 -c "import drgn" 2>/dev/null || python3 -c "import drgn
+prog = drgn.Program()
+prog.set_core_dump('small.kdump')
+assert prog.flags & drgn.ProgramFlags.IS_LINUX_KERNEL
+print('drgn:', prog['UTS_RELEASE'].string_().decode())"
+
+# halted for good, it has the same registers and memory whoever reads them
+python3 -c "import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect('/tmp/con')
+s.sendall(b'\\nsync; halt -f\\n')
+s.recv(1)"
+for i in $(seq 300); do
+	! grep -aqs "System halted" console || break
+	sleep 1
+done
+sleep 2
+$gd dump -q -E --no-metadata "$guest" halted.elf
+$gd dump -q -E --no-metadata --live "$guest" live.elf
+cmp halted.elf live.elf
+rm live.elf
+$gd info --json halted.elf >halted.json
+python3 /srv/registers.py /tmp/qmp halted.json
+rm halted.elf
 printf "%s\n" '{"execute":"qmp_capabilities"}' '{"execute":"stop"}' |
 	python3 -c '
 import socket, sys
@@ -151,6 +178,6 @@ done
 cmp pid.raw qmp.raw
 kill "$(cat pid)"
 EOF
-on_host 700 sh /srv/qemu >"$tmp/out" || fail "a guest of QEMU and KVM: $(cat "$tmp/out")"
+on_host 1500 sh /srv/qemu >"$tmp/out" || fail "a guest of QEMU and KVM: $(cat "$tmp/out")"
 # how long the guest was paused, by process and by QEMU
-grep 'pause of' "$tmp/out" || true
+grep 'pause of\|^drgn\|are those of QEMU' "$tmp/out" || true
