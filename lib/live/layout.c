@@ -20,6 +20,8 @@
  * its end is that of a MiB.  The memory between 640 KiB and 1 MiB of a PC is left out, as what the
  * guest sees there is often something else than its RAM.
  *
+ * layout_place.c has steps 2 to 4.
+ *
  * Facts: Linux's arch/x86/mm/init.c.
  */
 #include "layout.h"
@@ -31,54 +33,23 @@
 
 #include "../arch/arch.h"
 #include "../kernel/find_vmcoreinfo.h"
-#include "../kernel/mappings.h"
 #include "../kernel/search.h"
 #include "../kernel/uts.h"
 #include "../machine/vmcoreinfo.h"
+#include "../machine/walker.h"
 #include "../util/array.h"
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
-#include "acpi_place.h"
-
-#define MIB ((uint64_t)1 << 20)
+#include "layout_inside.h"
 
 enum {
-	MAX_BASES = 32, MAX_SEGMENTS = 16, MAX_ROUNDS = 32,
+	MAX_BASES = 32,
 	LIMIT_US = 60000000,            /* since a hostile guest can make it long */
-	MAX_STEPS = 64,                 /* MiB after a segment that are tried   */
 };
 
-static const uint64_t min_span = 512 << 10, max_hole = 64 * MIB;
-static const uint64_t low_end = 640 << 10, low_resume = MIB;
-
-/* Memory without a large hole: [start, end) */
-struct layout_segment {
-	uint64_t start, end;
-	bool placed;
-	uint64_t hva;                   /* of @start, if it is placed           */
-};
-
-/* What the page tables say when some segments are placed */
-struct layout_view {
-	struct layout_segment segments[MAX_SEGMENTS];
-	size_t num;
-	uint64_t bytes;                 /* of the direct map                    */
-	uint64_t outside;               /* page tables that were not found      */
-};
-
-struct layout {
-	struct source source;
-	struct procmem *mem;
-	struct memory_map map;          /* that @source reads                   */
-	struct procmem_span *spans;
-	size_t num_spans;
-	/* whose place is proven: the kernel's name, and the firmware's tables if they were found */
-	struct layout_anchor { uint64_t paddr, hva; } anchors[2];
-	size_t num_anchors;
-	uint64_t offset;                /* of the direct map: vaddr - paddr     */
-	uint64_t end_us;                /* when to give up                      */
-};
+static const uint64_t min_span = 512 << 10;
+static const uint64_t low_end = 640 << 10, low_resume = 1 << 20;
 
 static struct gdump_error *layout_read(struct source *s, uint64_t paddr, void *buf, size_t len)
 {
@@ -113,8 +84,7 @@ static const struct source_ops layout_ops = {
 	.name = "layout", .read = layout_read, .scan = layout_scan, .close = layout_close,
 };
 
-/* Have the source read [paddr, paddr + size) at @hva as well. */
-static struct gdump_error *layout_add(struct layout *l, uint64_t paddr, uint64_t size, uint64_t hva)
+struct gdump_error *layout_add(struct layout *l, uint64_t paddr, uint64_t size, uint64_t hva)
 {
 	struct memory_map *map = &l->map;
 
@@ -124,8 +94,7 @@ static struct gdump_error *layout_add(struct layout *l, uint64_t paddr, uint64_t
 	return NULL;
 }
 
-/* The slots are complete: the ranges of the image are theirs. */
-static struct gdump_error *layout_seal(struct layout *l)
+struct gdump_error *layout_seal(struct layout *l)
 {
 	struct gdump_error *err;
 
@@ -134,8 +103,7 @@ static struct gdump_error *layout_seal(struct layout *l)
 	return err ? err : image_seal(&l->source.image);
 }
 
-/* Have the source read all memory that may be the guest's, at the addresses of the process. */
-static struct gdump_error *layout_read_spans(struct layout *l)
+struct gdump_error *layout_read_spans(struct layout *l)
 {
 	struct gdump_error *err = NULL;
 
@@ -154,7 +122,7 @@ static struct gdump_error *layout_find_spans(struct layout *l)
 	return err ? err : layout_read_spans(l);
 }
 
-static const struct procmem_span *layout_span_at(const struct layout *l, uint64_t hva)
+const struct procmem_span *layout_span_at(const struct layout *l, uint64_t hva)
 {
 	for (size_t i = 0; i < l->num_spans; i++) {
 		if (hva - l->spans[i].start < l->spans[i].size)
@@ -254,265 +222,6 @@ static struct gdump_error *layout_find_base(struct layout *l)
 	return err ? err : error_new(GDUMP_ERR_NODATA,
 				     "its kernel, Linux %s, was found, but not its page tables",
 				     b.release);
-}
-
-/* Look at the page tables, as far as the source has them. */
-static struct gdump_error *layout_look(struct layout *l, struct layout_view *ret)
-{
-	struct mappings m;
-	struct gdump_error *err;
-
-	if (clock_us() > l->end_us)
-		return error_new(GDUMP_ERR_NODATA,
-				 "its kernel was found, but to look at its page tables takes too long");
-	err = mappings_find(&l->source, &m);
-	if (err)
-		return err;
-	if (!l->offset)
-		l->offset = mappings_direct_offset(&m);
-	*ret = (struct layout_view){ .outside = m.num_outside };
-	for (size_t i = 0; i < m.num; i++) {
-		const uint64_t start = m.maps[i].paddr, end = start + m.maps[i].size;
-		struct layout_segment *last = ret->num ? &ret->segments[ret->num - 1] : NULL;
-
-		if (m.maps[i].vaddr - start != l->offset)
-			continue;
-		ret->bytes += m.maps[i].size;
-		if (last && start - last->end < max_hole)
-			last->end = end;
-		else if (ret->num < MAX_SEGMENTS)
-			ret->segments[ret->num++] = (struct layout_segment){ start, end };
-	}
-	mappings_deinit(&m);
-	for (size_t i = 0; i < ret->num; i++)
-		debug_log(&l->source.debug, GDUMP_DEBUG_DETAIL,
-			  "the kernel has memory from 0x%" PRIx64 " to 0x%" PRIx64 ", %" PRIu64 " page tables are missing",
-			  ret->segments[i].start, ret->segments[i].end - 1, ret->outside);
-	return NULL;
-}
-
-/* How much of a segment at @hva is in memory of the process, if it ends at a MiB */
-static uint64_t layout_size_at(const struct layout *l, const struct layout_view *v, size_t i,
-			       uint64_t hva)
-{
-	const struct layout_segment *s = &v->segments[i];
-	const struct procmem_span *span = layout_span_at(l, hva);
-	uint64_t size = round_up(s->end, MIB) - s->start;
-
-	if (!span)
-		return 0;
-	size = MIN(size, span->start + span->size - hva);
-	for (size_t k = 0; k < v->num; k++) {
-		const struct layout_segment *other = &v->segments[k];
-
-		if (k == i || !other->placed)
-			continue;
-		if (hva - other->hva < other->end - other->start)
-			return 0;
-		if (other->hva > hva)
-			size = MIN(size, other->hva - hva);
-	}
-	return i + 1 < v->num ? MIN(size, v->segments[i + 1].start - s->start) : size;
-}
-
-/* Have the source read the segments that are placed. */
-static struct gdump_error *layout_apply(struct layout *l, const struct layout_view *v)
-{
-	struct gdump_error *err = NULL;
-
-	l->map.num_slots = 0;
-	for (size_t i = 0; !err && i < v->num; i++) {
-		const struct layout_segment *s = &v->segments[i];
-		const uint64_t size = s->placed ? layout_size_at(l, v, i, s->hva) : 0;
-
-		if (size)
-			err = layout_add(l, s->start, size, s->hva);
-	}
-	return err ? err : layout_seal(l);
-}
-
-static bool layout_set_place(const struct layout *l, struct layout_segment *s, uint64_t hva)
-{
-	s->hva = hva;
-	s->placed = layout_span_at(l, hva);
-	return s->placed;
-}
-
-/* Place a segment as an anchor proves, or as one of @from that has some of the same memory was.  The
- * firmware's tables are near the end of a segment, and may be after what is mapped of it.
- */
-static void layout_keep_place(const struct layout *l, const struct layout_view *from,
-			      struct layout_segment *s)
-{
-	for (size_t i = 0; i < l->num_anchors; i++) {
-		const struct layout_anchor *a = &l->anchors[i];
-
-		if (a->paddr - s->start < s->end - s->start + max_hole &&
-		    layout_set_place(l, s, a->hva - (a->paddr - s->start)))
-			return;
-	}
-	for (size_t i = 0; i < from->num; i++) {
-		const struct layout_segment *old = &from->segments[i];
-
-		if (old->placed && old->start < s->end && s->start < old->end &&
-		    layout_set_place(l, s, old->hva - (old->start - s->start)))
-			return;
-	}
-}
-
-static void layout_keep_places(const struct layout *l, const struct layout_view *from,
-			       struct layout_view *to)
-{
-	for (size_t i = 0; i < to->num; i++)
-		layout_keep_place(l, from, &to->segments[i]);
-}
-
-/* Places that are tried for one segment */
-struct layout_trial {
-	const struct layout_view *view;
-	size_t segment;
-	struct layout_view best;        /* what the best place shows            */
-	uint64_t hva;                   /* of the best place; 0: none           */
-	bool tied;                      /* another place is as good             */
-};
-
-static int layout_compare(const struct layout_view *a, const struct layout_view *b)
-{
-	if (a->outside != b->outside)
-		return a->outside < b->outside ? 1 : -1;
-	return (a->bytes > b->bytes) - (a->bytes < b->bytes);
-}
-
-static struct gdump_error *layout_try(struct layout *l, struct layout_trial *t, uint64_t hva)
-{
-	const struct layout_segment *s = &t->view->segments[t->segment];
-	struct layout_view v = *t->view, seen;
-	struct gdump_error *err;
-	int order;
-
-	if (hva == t->hva || hva % 4096 ||
-	    layout_size_at(l, t->view, t->segment, hva) < s->end - s->start)
-		return NULL;
-	v.segments[t->segment].placed = true;
-	v.segments[t->segment].hva = hva;
-	err = layout_apply(l, &v);
-	if (!err)
-		err = layout_look(l, &seen);
-	if (err)
-		return err;
-	debug_log(&l->source.debug, GDUMP_DEBUG_DETAIL, "memory from 0x%" PRIx64
-		  " on, tried at 0x%" PRIx64 " of the process: %" PRIu64
-		  " page tables are missing, 0x%" PRIx64 " bytes are mapped", s->start, hva,
-		  seen.outside, seen.bytes);
-	order = layout_compare(&seen, &t->best);
-	t->tied = order ? t->tied && order < 0 : t->hva != 0;
-	if (order > 0) {
-		t->best = seen;
-		t->hva = hva;
-	}
-	return NULL;
-}
-
-/* Try all places of a segment; without a best one, it stays as it is. */
-static struct gdump_error *layout_place(struct layout *l, struct layout_view *v, size_t i)
-{
-	const uint64_t size = v->segments[i].end - v->segments[i].start;
-	struct layout_trial t = { .view = v, .segment = i };
-	struct gdump_error *err = layout_apply(l, v);
-
-	if (!err)
-		err = layout_look(l, &t.best);
-	for (size_t k = 0; !err && k < l->num_spans; k++) {
-		const struct procmem_span *span = &l->spans[k];
-
-		err = layout_try(l, &t, span->start);
-		if (!err && size < span->size)
-			err = layout_try(l, &t, span->start + span->size - size);
-	}
-	for (size_t k = 0; !err && k < v->num; k++) {
-		const struct layout_segment *s = &v->segments[k];
-		const uint64_t end = s->hva + (round_up(s->end, MIB) - s->start);
-
-		for (uint64_t mib = 0; !err && s->placed && mib < MAX_STEPS; mib++)
-			err = layout_try(l, &t, end + mib * MIB);
-		if (!err && s->placed && s->hva > size)
-			err = layout_try(l, &t, s->hva - size);
-	}
-	if (!err && t.hva && !t.tied) {
-		v->segments[i].placed = true;
-		v->segments[i].hva = t.hva;
-	}
-	return err;
-}
-
-/* Place the first segment that can be; *@done: there was none to place. */
-static struct gdump_error *layout_place_next(struct layout *l, struct layout_view *v, bool *done)
-{
-	struct gdump_error *err = NULL;
-
-	*done = true;
-	for (size_t i = 0; !err && i < v->num; i++) {
-		if (v->segments[i].placed)
-			continue;
-		*done = false;
-		err = layout_place(l, v, i);
-		if (!err && v->segments[i].placed)
-			return NULL;
-	}
-	if (err || *done)
-		return err;
-	return error_new(GDUMP_ERR_NODATA,
-			 "its kernel was found, and has memory from 0x%" PRIx64
-			 " on, whose place is not proven", v->segments[v->num - 1].start);
-}
-
-/* The firmware's tables are a second anchor, where there is more than one segment to place. */
-static struct gdump_error *layout_find_acpi(struct layout *l, const struct layout_view *v)
-{
-	struct acpi_place place;
-	bool found = false;
-	struct gdump_error *err = NULL;
-
-	if (v->num > 1)
-		err = layout_read_spans(l);
-	if (!err && v->num > 1)
-		err = acpi_find_place(&l->source, &place, &found);
-	if (err || !found)
-		return err;
-	debug_log(&l->source.debug, GDUMP_DEBUG_STEP, "the firmware's tables at 0x%" PRIx64
-		  " are at 0x%" PRIx64 " of the process", place.paddr, place.where);
-	l->anchors[l->num_anchors++] = (struct layout_anchor){ place.paddr, place.where };
-	return NULL;
-}
-
-static struct gdump_error *layout_place_all(struct layout *l)
-{
-	struct layout_view v, seen;
-	struct gdump_error *err = layout_look(l, &v);
-	bool done = false, same;
-
-	if (!err)
-		err = layout_find_acpi(l, &v);
-	if (err)
-		return err;
-	layout_keep_places(l, &v, &v);
-	for (int i = 0; i < MAX_ROUNDS; i++) {
-		err = layout_place_next(l, &v, &done);
-		if (!err)
-			err = layout_apply(l, &v);
-		if (!err)
-			err = layout_look(l, &seen);
-		if (err)
-			return err;
-		layout_keep_places(l, &v, &seen);
-		same = seen.num == v.num && seen.bytes == v.bytes;
-		v = seen;
-		if (done && same && !v.outside && v.num)
-			return layout_apply(l, &v);
-	}
-	return error_new(GDUMP_ERR_NODATA,
-			 "its kernel was found, but %" PRIu64 " of the kernel's page tables were not",
-			 v.outside);
 }
 
 /* Without what a PC has below 1 MiB besides RAM */
