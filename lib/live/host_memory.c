@@ -185,7 +185,7 @@ struct gdump_error *host_memory_check(const struct host_memory *m, uint64_t need
 	if (need <= m->available)
 		return NULL;
 	return error_new(GDUMP_ERR_REMOTE,
-			 "QEMU would allocate %" PRIu64 " MiB that the guest has never used, and %s%s has %"
+			 "the hypervisor would allocate %" PRIu64 " MiB that the guest has never used, and %s%s has %"
 			 PRIu64 " MiB available", need >> 20,
 			 m->group[0] ? "its control group " : "the host", m->group,
 			 m->available >> 20);

@@ -296,6 +296,8 @@ static struct gdump_error *pid_prepare_live(struct pid_guest *g)
 	err = remote_uffd_check(g->pid);
 	if (!err)
 		err = wp_snapshot_check(&g->memory.map, g->memory.mem, pid_page_size(g));
+	if (!err && !g->opt.look_only)
+		err = wp_snapshot_prepare(&g->memory.map, g->memory.mem, g->pid);
 	return pid_check_live(g, err);
 }
 

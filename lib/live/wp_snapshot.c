@@ -37,6 +37,7 @@
 #include "../util/bits.h"
 #include "../util/cleanup.h"
 #include "../util/clock.h"
+#include "host_memory.h"
 #include "prefetch.h"
 #include "snapshot_view.h"
 
@@ -88,20 +89,47 @@ static struct gdump_error *wp_snapshot_check_slot(const struct mem_slot *s,
 	return NULL;
 }
 
-struct gdump_error *wp_snapshot_check(const struct memory_map *map, struct procmem *mem,
+struct gdump_error *wp_snapshot_check(const struct memory_map *map, const struct procmem *mem,
 				      uint32_t page_size)
 {
-	const bool all = wp_snapshot_protects_all();
 	struct gdump_error *err = NULL;
 
 	if (page_size != procmem_page_size(mem) || !view_can_work(map, mem, page_size))
 		return error_new(GDUMP_ERR_REMOTE,
 				 "the guest's pages are not those of this host, or the kernel does not report which are write-protected");
-	for (size_t i = 0; !err && i < map->num_slots; i++) {
+	for (size_t i = 0; !err && i < map->num_slots; i++)
 		err = wp_snapshot_check_slot(&map->slots[i], mem);
-		if (!err && !all)
-			procmem_populate_private(mem, map->slots[i].hva, map->slots[i].size);
+	return err;
+}
+
+/* We read what the guest has never used, too, and on some hosts that takes memory. */
+static struct gdump_error *wp_snapshot_check_memory(const struct memory_map *map,
+						    const struct procmem *mem, pid_t pid)
+{
+	struct host_memory host;
+	uint64_t need = 0;
+
+	host_memory_of("", pid, &host);
+	if (host.available >= memory_map_size(map) || !host_memory_reading_allocates())
+		return NULL;
+	for (size_t i = 0; i < map->num_slots; i++) {
+		const struct mem_slot *s = &map->slots[i];
+
+		/* shared memory is read without that */
+		if (!procmem_borrow(mem, s->hva, 1))
+			need += procmem_count_unpopulated(mem, s->hva, s->size, true);
 	}
+	return host_memory_check(&host, need);
+}
+
+struct gdump_error *wp_snapshot_prepare(const struct memory_map *map, const struct procmem *mem,
+					pid_t pid)
+{
+	struct gdump_error *err = wp_snapshot_check_memory(map, mem, pid);
+
+	/* what does not exist cannot be protected then */
+	for (size_t i = 0; !err && i < map->num_slots && !wp_snapshot_protects_all(); i++)
+		procmem_populate_private(mem, map->slots[i].hva, map->slots[i].size);
 	return err;
 }
 

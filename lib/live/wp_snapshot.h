@@ -10,11 +10,14 @@
 
 struct wp_snapshot;
 
-/* Whether it can work, as far as that can be seen before; prepares the process for it.  What is done
- * to the process there: it may populate memory.
- */
-MUST_CHECK struct gdump_error *wp_snapshot_check(const struct memory_map *map, struct procmem *mem,
+/* Whether it can work, as far as that can be seen without a change to the process */
+MUST_CHECK struct gdump_error *wp_snapshot_check(const struct memory_map *map, const struct procmem *mem,
 						 uint32_t page_size);
+/* While the process @pid runs: what would take time later, or GDUMP_ERR_REMOTE, as the host has too
+ * little memory.  May populate memory.
+ */
+MUST_CHECK struct gdump_error *wp_snapshot_prepare(const struct memory_map *map,
+						   const struct procmem *mem, pid_t pid);
 /* The process does not run: now is the moment.  @map and @mem are used until the end; @uffd, a
  * userfaultfd(2) of the process, is closed then, or on an error.
  */

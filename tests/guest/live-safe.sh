@@ -254,7 +254,7 @@ part_allocates() {
 	settings >before
 	before=$(shmem_kib)
 	dump_fails 1 --live
-	grep 'cannot take a snapshot of the running guest: QEMU would allocate [0-9]* MiB that the guest has never used, and the host has [0-9]* MiB available' dump.err ||
+	grep 'cannot take a snapshot of the running guest: the hypervisor would allocate [0-9]* MiB that the guest has never used, and the host has [0-9]* MiB available' dump.err ||
 		fail "more memory than the host has: $(cat dump.err)"
 	[ "$(shmem_kib)" -lt $((before + 65536)) ] || fail "$(shmem_kib) KiB are allocated, before it were $before"
 	check "more memory than the host has"
