@@ -10,6 +10,8 @@
  * over: only a checksum can tell.  Further than DENSE bytes behind the beginning of a field,
  * only a sample of bytes and lengths is tried: there is compressed data, or padding.
  *
+ * With $GUESTDUMP_EVERY_VALUE set, each byte gets each other value: this takes 40 times as long.
+ *
  * What a format cannot tell is in the text, as lines "expect silent FIELD", where FIELD is the
  * name of a field as mkdump --fields has it, with digits as #, or "appended".  They must be
  * exactly those that are found.
@@ -63,12 +65,14 @@ static bool is_tried(const struct subject *s, size_t off)
 
 static void change_bytes(struct subject *s)
 {
-	static const unsigned char ways[] = { 0x01, 0x80, 0xff };
+	const bool all = getenv("GUESTDUMP_EVERY_VALUE");
 	char name[64];
 
 	for (size_t off = 0; off < s->len; off++) {
-		for (size_t i = 0; is_tried(s, off) && !s->is_page[off] && i < sizeof(ways); i++) {
-			s->bytes[off] ^= ways[i];
+		for (unsigned int way = 1; is_tried(s, off) && !s->is_page[off] && way < 256; way++) {
+			if (!all && way != 0x01 && way != 0x80 && way != 0xff)
+				continue;
+			s->bytes[off] ^= (unsigned char)way;
 			subject_name(s, off, name, sizeof(name));
 			try(s, name, s->len);
 			s->bytes[off] = s->good[off];
