@@ -40,8 +40,8 @@ test_everything_is_installed() {
 	while read -r name; do
 		[ -n "$(installed "$name")" ] || fail "$name was not installed"
 	done <"$tmp/names"
-	# and nothing else: the library has two more names
-	[ "$(find "$dest" ! -type d | wc -l)" = $(($(wc -l <"$tmp/names") + 2)) ] ||
+	# and nothing else: the library has two more names, and where nbdkit is, it has a plugin
+	[ "$(find "$dest" ! -type d ! -name nbdkit-guestdump-plugin.so | wc -l)" = $(($(wc -l <"$tmp/names") + 2)) ] ||
 		fail "these were installed: $(find "$dest" ! -type d)"
 }
 
