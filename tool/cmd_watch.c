@@ -488,10 +488,16 @@ static void removed(void *arg, const struct crash_entry *e)
 	say("removed %s, which is too old", e->path);
 }
 
+/* A crash_limits_fn */
+static struct crash_limits limits_of(const void *conf, const char *guest)
+{
+	const struct watch_policy policy = watch_policy_of(conf, guest);
+
+	return watch_policy_limits(&policy);
+}
+
 static void watch_expire(struct watch *w, uint64_t now)
 {
-	const struct watch_policy policy = watch_policy_of(w->conf, NULL);
-	const struct crash_limits limits = watch_policy_limits(&policy);
 	const char *template;
 
 	if (now < w->expire_ms)
@@ -502,7 +508,7 @@ static void watch_expire(struct watch *w, uint64_t now)
 		struct failure why = { 0 };
 
 		if (!crash_store_open(template, &why, &store) ||
-		    !crash_expire(store, &limits, time(NULL), removed, NULL, &why))
+		    !crash_expire(store, limits_of, w->conf, time(NULL), removed, NULL, &why))
 			failure_report(&why);
 		crash_store_close(store);
 	}

@@ -121,8 +121,8 @@ struct crash_disk {
  * at most 1000
  */
 json_t *crash_dumps_of(const struct crash_list *list, const char *guest, int64_t since);
-/* Doom what is older than MaxAge. */
-void crash_doom_old(struct crash_list *list, const struct crash_limits *limits, int64_t now);
+/* Doom what is older than MaxAge of its guest. */
+void crash_doom_old(struct crash_list *list, crash_limits_fn *limits_of, const void *arg, int64_t now);
 /* Doom what has to go for @need bytes, the crash of @guest, which is in @list, being written. */
 void crash_room_plan(struct crash_list *list, const struct crash_limits *limits, const struct crash_disk *disk,
 		     const char *guest, uint64_t need, int64_t now, struct crash_room *ret);

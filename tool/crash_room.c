@@ -59,12 +59,20 @@ static bool may_go(const struct crash_list *list, size_t i, const struct crash_l
 	       !series_lasts(list, i, limits, now);
 }
 
-void crash_doom_old(struct crash_list *list, const struct crash_limits *limits, int64_t now)
+static void doom_if_old(struct crash_list *list, size_t i, const struct crash_limits *limits, int64_t now)
 {
-	for (size_t i = 0; limits->max_age_s && i < list->num; i++) {
-		struct crash_entry *e = &list->entries[i];
+	struct crash_entry *e = &list->entries[i];
 
-		e->doomed |= e->time + (int64_t)limits->max_age_s < now && may_go(list, i, limits, now);
+	e->doomed |= limits->max_age_s && e->time + (int64_t)limits->max_age_s < now &&
+		     may_go(list, i, limits, now);
+}
+
+void crash_doom_old(struct crash_list *list, crash_limits_fn *limits_of, const void *arg, int64_t now)
+{
+	for (size_t i = 0; i < list->num; i++) {
+		const struct crash_limits limits = limits_of(arg, list->entries[i].guest);
+
+		doom_if_old(list, i, &limits, now);
 	}
 }
 
@@ -129,7 +137,11 @@ void crash_room_plan(struct crash_list *list, const struct crash_limits *limits,
 	size_t num = 0;
 
 	*ret = (struct crash_room){ .fits = false };
-	crash_doom_old(list, limits, now);
+	/* what is too old of others is their watcher's business: it knows their MaxAge */
+	for (size_t i = 0; i < list->num; i++) {
+		if (is_of(&list->entries[i], guest))
+			doom_if_old(list, i, limits, now);
+	}
 	if (!doom_of_guest(list, limits, now, guest)) {
 		ret->limit = "MaxPerGuest";
 		free(chosen);
@@ -274,8 +286,8 @@ bool crash_make_room_for_report(const struct crash *c, const struct crash_limits
 	return false;
 }
 
-bool crash_expire(const struct crash_store *s, const struct crash_limits *limits, int64_t now,
-		  crash_removed_fn *fn, void *arg, struct failure *why)
+bool crash_expire(const struct crash_store *s, crash_limits_fn *limits_of, const void *limits_arg,
+		  int64_t now, crash_removed_fn *fn, void *arg, struct failure *why)
 {
 	const int lock = room_lock(s);
 	struct crash_list list = { 0 };
@@ -283,7 +295,7 @@ bool crash_expire(const struct crash_store *s, const struct crash_limits *limits
 	bool good = crash_list_add(&list, s, why);
 
 	if (good) {
-		crash_doom_old(&list, limits, now);
+		crash_doom_old(&list, limits_of, limits_arg, now);
 		good = remove_doomed(&list, fn, arg, why, &room);
 	}
 	crash_list_deinit(&list);

@@ -189,9 +189,11 @@ bool crash_make_room(const struct crash *c, const struct crash_limits *limits, u
  */
 bool crash_make_room_for_report(const struct crash *c, const struct crash_limits *limits, int64_t now,
 				crash_removed_fn *fn, void *arg, struct failure *why);
-/* Remove what is older than MaxAge: call it once in a while. */
-bool crash_expire(const struct crash_store *s, const struct crash_limits *limits, int64_t now,
-		  crash_removed_fn *fn, void *arg, struct failure *why);
+/* The limits of @guest */
+typedef struct crash_limits crash_limits_fn(const void *arg, const char *guest);
+/* Remove what is older than MaxAge of its guest: call it once in a while. */
+bool crash_expire(const struct crash_store *s, crash_limits_fn *limits_of, const void *limits_arg,
+		  int64_t now, crash_removed_fn *fn, void *arg, struct failure *why);
 /* Whether @guest has had all the dumps that Throttle allows; then only a report is due. Dumps that
  * are being written count, and so do those that have been removed since.
  */

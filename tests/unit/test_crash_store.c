@@ -359,9 +359,10 @@ static void test_age_and_number(void)
 	struct crash_limits limits = { .throttle = { 3, 2 * HOUR }, .max_age_s = 50 * HOUR };
 	struct crash_room room;
 
-	goes(rows, &limits, &disk, 1, "0123", &room);
+	/* the age of another guest's crash is not for this one to judge */
+	goes(rows, &limits, &disk, 1, "123", &room);
 	limits.max_age_s = HOUR / 2;    /* the series goes on */
-	goes(rows, &limits, &disk, 1, "01236", &room);
+	goes(rows, &limits, &disk, 1, "1236", &room);
 	limits.max_age_s = 0;
 	limits.max_per_guest = 4;
 	goes(rows, &limits, &disk, 1, "23", &room);
@@ -382,6 +383,25 @@ static void test_age_and_number(void)
 	limits.throttle.seconds = 0;
 	goes(few, &limits, &disk, 1, "0", &room);
 	CHECK(room.fits);
+}
+
+static struct crash_limits limits_of_test(const void *arg, const char *guest)
+{
+	(void)arg;
+	return (struct crash_limits){ .throttle = { 3, 2 * HOUR },
+				      .max_age_s = strcmp(guest, "db") ? 0 : 50 * HOUR };
+}
+
+/* MaxAge is that of each guest */
+static void test_age_of_each(void)
+{
+	static const char *const rows[] = { "db 10 100 1", "vm 20 100 1", "vm 20 100", "db 60 100 1", NULL };
+	struct crash_list list = list_of(rows);
+
+	crash_doom_old(&list, limits_of_test, NULL, NOW);
+	CHECK(list.entries[0].doomed && !list.entries[1].doomed && !list.entries[2].doomed &&
+	      !list.entries[3].doomed);
+	crash_list_deinit(&list);
 }
 
 /* --- a small disk --- */
@@ -630,6 +650,7 @@ int main(void)
 	test_names_of_dumps();
 	test_retention();
 	test_age_and_number();
+	test_age_of_each();
 	test_small_disk();
 	test_kill();
 	remove_all(dir);
