@@ -4,7 +4,7 @@
  * cmd_watch.c - watch: report and dump guests by itself when they crash
  *
  * Theory of operation.  One thread waits for what happens to all guests (watch_guest.c). A crash is
- * taken by a process of its own (watch_take.c), which leads a process group; so many at once as
+ * taken by a process of its own (watch_worker.c starts it, watch_take.c is what it does), which leads a process group; so many at once as
  * MaxParallel allows, and the others wait, their guests still in the state they crashed in. When the
  * guest is not needed any more, that process says so through a pipe, and the guest is watched again;
  * the end of the pipe is the end of the process.
@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,7 +27,7 @@
 #include "watch_conf.h"
 #include "watch_guest.h"
 #include "watch_journal.h"
-#include "watch_take.h"
+#include "watch_worker.h"
 
 enum {
 	SCAN_MS = 5000,                 /* how often new guests are searched    */
@@ -180,120 +179,6 @@ static bool watch_add_named(struct watch *w)
 
 /* --- crashes --- */
 
-static struct crash_facts watch_facts(const struct watched *g)
-{
-	static const char *const actions[] = { "leave", "resume", "reset" };
-
-	return (struct crash_facts){
-		.guest = g->name, .uuid = g->uuid, .source = g->where, .hypervisor = g->hypervisor,
-		.pid = g->pid, .reason = watch_trigger_name(g->trigger), .detail = g->detail,
-		.time = g->time, .action = actions[g->policy.after],
-	};
-}
-
-/* Whether a crash that we found when we connected has been kept by a watcher before us */
-static bool watch_has_kept(const struct watched *g)
-{
-	struct crash_store *store = NULL;
-	struct crash_list list = { 0 };
-	struct failure why = { 0 };
-	bool ret = false;
-
-	if (!g->found || !g->pid || g->policy.after != WATCH_LEAVE)
-		return false;
-	if (!crash_store_open(g->policy.store, &why, &store) || !crash_list_add(&list, store, &why))
-		failure_deinit(&why);
-	for (size_t i = 0; i < list.num; i++) {
-		const struct crash_entry *e = &list.entries[i];
-
-		ret |= !strcmp(e->guest, g->name) && !strcmp(e->reason, watch_trigger_name(g->trigger)) &&
-		       json_integer_value(json_object_get(e->meta, "pid")) == g->pid;
-	}
-	crash_list_deinit(&list);
-	crash_store_close(store);
-	return ret;
-}
-
-/* Whether even reports of it would be too many */
-static bool watch_is_storm(const struct watched *g)
-{
-	const struct crash_limits limits = watch_policy_limits(&g->policy);
-	const struct throttle *t = &limits.throttle;
-	struct crash_store *store = NULL;
-	struct failure why = { 0 };
-	bool ret = false;
-
-	if (!t->num || !g->taken_time || g->trigger == WATCH_SIGNAL ||
-	    g->time - g->taken_time >= (int64_t)(t->seconds / t->num))
-		return false;
-	if (crash_store_open(g->policy.store, &why, &store))
-		ret = crash_is_throttled(store, g->name, &limits, g->time);
-	else
-		failure_deinit(&why);
-	crash_store_close(store);
-	return ret;
-}
-
-/* Whether what has happened is not to be taken; the reason is printed. */
-static bool watch_passes_over(const struct watched *g)
-{
-	const bool kept = watch_has_kept(g), storm = !kept && watch_is_storm(g);
-
-	if (kept)
-		say("%s: that crash has been kept before", g->name);
-	if (storm)
-		say("%s: not kept: there have been %u dumps, and a report, in a short time", g->name,
-		    g->policy.throttle.num);
-	return kept || storm;
-}
-
-/* In the process that takes the crash: nothing of the watcher may stay open, or QEMU would think
- * that it is still connected.
- */
-static int worker_run(const struct watched *g, int released)
-{
-	const struct take take = { .policy = &g->policy, .facts = watch_facts(g), .released = STDIN_FILENO };
-	sigset_t none;
-
-	dup2(released, STDIN_FILENO);
-	close_range(STDERR_FILENO + 1, UINT32_MAX, 0);
-	fcntl(STDIN_FILENO, F_SETFD, FD_CLOEXEC);
-	setpgid(0, 0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	return take_crash(&take);
-}
-
-static void watch_take(struct watch *w, struct watched *g)
-{
-	int fds[2];
-
-	if (watch_passes_over(g)) {
-		watched_finish(g, now_ms());
-		return;
-	}
-	watched_disconnect(g);
-	g->taken_time = g->time;
-	if (pipe2(fds, O_CLOEXEC)) {
-		failed(FAILURE_SYSTEM, errno, "%s: cannot make a pipe: %s", g->name, strerror(errno));
-		return;
-	}
-	fflush(NULL);
-	g->worker = fork();
-	if (!g->worker)
-		_exit(worker_run(g, fds[1]));
-	close(fds[1]);
-	if (g->worker < 0) {
-		failed(FAILURE_SYSTEM, errno, "%s: cannot start a process: %s", g->name, strerror(errno));
-		close(fds[0]);
-		g->worker = 0;
-		return;
-	}
-	g->released = fds[0];
-	g->state = TAKEN;
-	w->num_taken++;
-}
-
 /* Begin to take what waits, the oldest first, as far as may be at once. */
 static void watch_take_waiting(struct watch *w)
 {
@@ -311,27 +196,10 @@ static void watch_take_waiting(struct watch *w)
 		}
 		if (!next)
 			return;
-		watch_take(w, next);
+		w->num_taken += worker_start(next, now_ms());
 		if (next->state == WAITING)
 			return;
 	}
-}
-
-/* The worker of @g has said something, or has ended. */
-static void watch_worker(struct watch *w, struct watched *g, uint64_t now)
-{
-	char byte;
-
-	if (read(g->released, &byte, 1) == 0) {
-		close(g->released);
-		g->released = -1;
-		while (waitpid(g->worker, NULL, 0) < 0 && errno == EINTR)
-			;
-		g->worker = 0;
-		w->num_taken--;
-	}
-	if (g->state == TAKEN)
-		watched_finish(g, now);
 }
 
 /* --- the configuration --- */
@@ -474,7 +342,7 @@ static bool watch_wait(struct watch *w)
 		struct watched *g = w->guests[i];
 
 		if (p[2 + 2 * i].revents)
-			watch_worker(w, g, now);
+			w->num_taken -= worker_listen(g, now);
 		if (watch_wants_poll(g) && (p[1 + 2 * i].revents || watched_deadline(g) <= now))
 			watched_listen(g, now);
 	}
