@@ -36,6 +36,23 @@ done
 "$GUESTDUMP" dump -q --live=try -d 31 "$guest_source" s3://b/live 2>err || fail "--live: $(cat err)"
 "$GUESTDUMP" verify -q s/b/live 2>err || fail "--live: $(cat err)"
 
+# --- the log and a report of it, without reading all of it ---
+
+for object in vm live; do
+	for command in dmesg "report -s kernel" info; do
+		rm -f s/sent
+		# shellcheck disable=SC2086 # a command with an option
+		"$GUESTDUMP" $command s3://b/$object >remote 2>err || fail "$command of an object: $(cat err)"
+		# shellcheck disable=SC2086
+		"$GUESTDUMP" $command s/b/$object >here
+		sed -i "s,s3://b/$object,s/b/$object,g" remote here
+		diff remote here ||
+			fail "$command of an object is another than that of the file"
+		sent=$(awk '{ n += $1 } END { print n }' s/sent)
+		echo "$command $object: $sent of $(stat -c %s s/b/$object) bytes in $(wc -l <s/sent) requests"
+	done
+done
+
 # --- a server that does not answer ---
 
 stop_s3

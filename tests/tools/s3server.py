@@ -4,7 +4,8 @@
 """usage: s3server.py DIRECTORY [FAULT] - as much of S3 as uploads in parts and reading need, with faults
 
 Objects are DIRECTORY/BUCKET/KEY; the bucket exists if its directory does. Parts of an upload are in
-DIRECTORY/uploads/ID. DIRECTORY/log has a line for each request, DIRECTORY/port the port. The
+DIRECTORY/uploads/ID. DIRECTORY/log has a line for each request, DIRECTORY/sent the size of
+each range that was read, DIRECTORY/port the port. The
 signature and Content-MD5 of each request are checked, by Amazon's description, with the access key
 AKID and the secret key "SECRET/KEY+1"; if DIRECTORY/token exists, with that session token. The
 bucket "open" needs no signature; if DIRECTORY/sig exists, the query must be sig= and that.
@@ -194,6 +195,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with open(path, "rb") as f:
             f.seek(first)
             data = f.read(min(last, size - 1) - first + 1)
+        with lock:
+            with open(ROOT / "sent", "a", encoding="utf-8") as sent:
+                print(len(data), file=sent)
         if first and self.fail_range(first, data):
             return
         if FAULT == "get-replaced" and first:
