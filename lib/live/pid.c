@@ -9,7 +9,7 @@
  * (kvm_vcpus.c).  If the process that stopped it ends, the kernel resumes the VMM.
  *
  * What runs outside of the VMM may still write memory meanwhile: the kernel's vhost threads, the
- * processes of vhost-user devices, devices that were passed to the guest.  We warn of these.
+ * processes of vhost-user devices, devices that were passed to the guest.  Nothing looks for these.
  *
  * With --live, the guest is paused only until its memory is write-protected (wp_snapshot.c), for which
  * the VMM is made to call userfaultfd(2) once (remote_uffd.c).

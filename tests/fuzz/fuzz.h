@@ -15,9 +15,10 @@
 typedef void fuzz_fn(const uint8_t *data, size_t size);
 
 fuzz_fn fuzz_dump, fuzz_protected, fuzz_kernel, fuzz_monitor, fuzz_mtree, fuzz_host, fuzz_stream,
-	fuzz_silent, fuzz_pagedeflate, fuzz_watch;
+	fuzz_silent, fuzz_pagedeflate, fuzz_watch, fuzz_layout;
 
 void fuzz_silent_prepare(void);
+void fuzz_layout_prepare(void);
 
 /* The key of the protected dumps: PV_CCK_SIZE times this byte */
 enum { FUZZ_KEY_BYTE = 'k' };

@@ -34,6 +34,7 @@ static const struct target {
 	{ "silent", fuzz_silent, false, fuzz_silent_prepare },
 	{ "pagedeflate", fuzz_pagedeflate, false, NULL },
 	{ "watch", fuzz_watch, true, NULL },
+	{ "layout", fuzz_layout, false, fuzz_layout_prepare },
 };
 
 static const struct target *target;
