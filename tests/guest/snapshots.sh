@@ -4,7 +4,7 @@
 #
 # tests/guest/snapshots.sh [PART...] - snapshots of other hypervisors, which lay_out.py makes of the
 # memory and the registers of a real guest, are read as this guest
-# test: snapshots 600
+# test: snapshots 1800
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
