@@ -865,6 +865,31 @@ GDUMP_MUST_CHECK GDUMP_NONNULL(1)
 struct gdump_error *gdump_verify(struct gdump *g,
 				 const struct gdump_write_options *opt);
 
+/* Processes --------------------------------------------------------------- */
+
+/* What became of a process */
+struct gdump_process {
+	size_t size;                    /* = sizeof this struct                 */
+	char name[64];                  /* may contain anything                 */
+	uint64_t maps;                  /* its mappings                         */
+	uint64_t threads;
+	uint64_t lost_threads;          /* of these, whose registers were not found, and are zero */
+	uint64_t bytes;                 /* of memory in the core                */
+	uint64_t absent;                /* bytes that are mapped and not in the core: never
+					 * used, swapped out, or omitted from the dump */
+	uint64_t lost;                  /* bytes that are zero in the core, as the guest
+					 * changed its mapping meanwhile        */
+};
+
+/* Write process @pid of a Linux guest on x86-64 or AArch64 to the file @path, as an ELF core that
+ * debuggers open with the program's file.  It gets this name when it is complete; its mode is 0600.
+ * @force: replace a file of that name.  GDUMP_ERR_USAGE: there is no such process, or it has no
+ * user space; GDUMP_ERR_UNSUPPORTED: see gdump_tasks().
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3, 5)
+struct gdump_error *gdump_extract_process(struct gdump *g, int32_t pid, const char *path, bool force,
+					  struct gdump_process *ret);
+
 /* Views ------------------------------------------------------------------- */
 
 /* The ELF file that gdump_write() would make of an image, with all pages and without a checksum;

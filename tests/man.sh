@@ -48,7 +48,7 @@ test_functions_are_documented() {
 
 test_members_and_constants_are_documented() {
 	local struct
-	for struct in open_options slot guest info protection range note register log_record kernel task frame stack stacks_options fact report_options result write_options job_status job_options guests_options host_guest guest_way format_info codec_info; do
+	for struct in open_options slot guest info protection range note register log_record kernel task process frame stack stacks_options fact report_options result write_options job_status job_options guests_options host_guest guest_way format_info codec_info; do
 		header_code | sed -n "/^struct gdump_$struct {/,/^};/p" | grep -oE '[a-z0-9_]+[,;]' |
 			tr -d ',;' | grep -vx reserved >"$tmp/members"
 		[ -s "$tmp/members" ] || fail "struct gdump_$struct was not found"

@@ -41,9 +41,9 @@ refused "info -Xp in" "unknown option '-X'"
 for option in --detach --allow-encrypted --live --buffer --no-direct; do
 	refused "convert $option in out" "'$option' is not an option of convert, but of dump"
 done
-refused "convert --timeout 5 in out" "'--timeout' is not an option of convert, but of dump, info, dmesg, stacks, report, mount"
-refused "dump -k key qmp:x out" "'-k' is not an option of dump, but of convert, info, verify, dmesg, stacks, report, mount"
-refused "dump --strict qmp:x out" "'--strict' is not an option of dump, but of convert, info, verify, dmesg, stacks, report, mount"
+refused "convert --timeout 5 in out" "'--timeout' is not an option of convert, but of dump, info, dmesg, stacks, report, extract, mount"
+refused "dump -k key qmp:x out" "'-k' is not an option of dump, but of convert, info, verify, dmesg, stacks, report, extract, mount"
+refused "dump --strict qmp:x out" "'--strict' is not an option of dump, but of convert, info, verify, dmesg, stacks, report, extract, mount"
 refused "jobs -q" "'-q' is not an option of jobs, but of dump, convert, verify"
 
 # values

@@ -35,6 +35,8 @@ struct arguments {
 	const char *config;             /* a file; NULL: those of the system    */
 	bool json, pages, registers, tasks, callers;
 	long watch;                     /* the number of a job; 0: none         */
+	long process;                   /* to be extracted; 0: none             */
+	const char *output;             /* the file for it                      */
 	bool foreground, allow_other;   /* of a mount                           */
 	bool no_confine, nice;
 	unsigned int verbosity;         /* enum gdump_debug_level; 0: none      */

@@ -67,7 +67,7 @@ const struct option_row option_rows[] = {
 	{ 0,   "salvage",         NULL,            TO(write.salvage),         parse_flag,
 	  CMD_CONVERT, "read all of INPUT first; use even tables that are damaged" },
 	{ 0,   "force",           NULL,            TO(write.force),           parse_flag,
-	  CMD_COPY, "replace OUTPUT if it exists" },
+	  CMD_COPY | CMD_EXTRACT, "replace OUTPUT if it exists" },
 	{ 0,   "strict-space",    NULL,            TO(strict_space),          parse_flag,
 	  CMD_DUMP, "fail if the dump would not fit on the disk, instead of a warning" },
 	{ 0,   "dry-run",         NULL,            TO(dry_run),               parse_flag,
@@ -104,7 +104,7 @@ const struct option_row option_rows[] = {
 	  CMD_GUEST, "how long to wait for an answer from QEMU (30)" },
 
 	{ 0,   "pause",           NULL,            TO(open.pause_guest),      parse_flag,
-	  CMD_STACKS | CMD_REPORT, "pause the guest meanwhile, so that all is of one moment" },
+	  CMD_STACKS | CMD_REPORT | CMD_EXTRACT, "pause the guest meanwhile, so that all is of one moment" },
 
 	{ .help = "Display" },
 	{ 'p', "pages",           NULL,            TO(pages),                 parse_flag,
@@ -136,6 +136,12 @@ const struct option_row option_rows[] = {
 	  complete_jobs },
 	{ 0,   "json",            NULL,            TO(json),                  parse_flag,
 	  CMD_SHOW, "the output as JSON" },
+
+	{ .help = "Extract" },
+	{ 0,   "process",         "PID",           TO(process),               parse_process,
+	  CMD_EXTRACT, "an ELF core of this process" },
+	{ 'o', "output",          "FILE",          TO(output),                parse_text,
+	  CMD_EXTRACT, "write it to this file", complete_files },
 
 	{ .help = "Mount" },
 	{ 0,   "foreground",      NULL,            TO(foreground),            parse_flag,

@@ -17,13 +17,14 @@ enum {
 	CMD_DMESG = 1 << 4, CMD_LIST = 1 << 5, CMD_JOBS = 1 << 6, CMD_CANCEL = 1 << 7,
 	CMD_GUESTS = 1 << 8, CMD_STACKS = 1 << 9, CMD_REPORT = 1 << 10, CMD_WATCH = 1 << 11,
 	CMD_CRASHES = 1 << 12, CMD_MOUNT = 1 << 13, CMD_UMOUNT = 1 << 14,
+	CMD_EXTRACT = 1 << 15,
 
-	CMD_ALL = (1 << 15) - 1,
+	CMD_ALL = (1 << 16) - 1,
 	CMD_COPY = CMD_DUMP | CMD_CONVERT,
 	CMD_READ = CMD_CONVERT | CMD_INFO | CMD_VERIFY | CMD_DMESG | CMD_STACKS | CMD_REPORT |
-		   CMD_MOUNT,                                           /* of files     */
+		   CMD_MOUNT | CMD_EXTRACT,                             /* of files     */
 	CMD_GUEST = CMD_DUMP | CMD_INFO | CMD_DMESG | CMD_STACKS | CMD_REPORT |
-		    CMD_MOUNT,                                          /* of guests    */
+		    CMD_MOUNT | CMD_EXTRACT,                            /* of guests    */
 	CMD_OPEN = CMD_DUMP | CMD_READ,
 	CMD_BULK = CMD_COPY | CMD_VERIFY,                               /* of all pages */
 	CMD_SHOW = CMD_INFO | CMD_VERIFY | CMD_DMESG | CMD_STACKS | CMD_REPORT | CMD_LIST | CMD_JOBS |

@@ -51,6 +51,7 @@ int cmd_verify(struct arguments *args);
 int cmd_dmesg(struct arguments *args);
 int cmd_stacks(struct arguments *args);
 int cmd_report(struct arguments *args);
+int cmd_extract(struct arguments *args);
 int cmd_mount(struct arguments *args);
 int cmd_umount(struct arguments *args);
 int cmd_list(struct arguments *args);

@@ -320,6 +320,12 @@ bool parse_job(const char *text, void *to, struct bad_value *bad)
 	       bad_piece(bad, whole(text), "the number of a job; guestdump jobs lists them");
 }
 
+bool parse_process(const char *text, void *to, struct bad_value *bad)
+{
+	return parse_number(text, 1, INT32_MAX, to) ||
+	       bad_piece(bad, whole(text), "the number of a process; guestdump info --tasks lists them");
+}
+
 bool parse_codec(const char *text, void *to, struct bad_value *bad)
 {
 	const struct piece name = { text, strcspn(text, ":") };

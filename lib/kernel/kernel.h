@@ -25,6 +25,7 @@
  *     modules.h           modules and their symbols
  *     kernel_text.h       which function is at an address
  *     list_walk.h         the rings of list_head
+ *     mount_path.h        the paths of files and mounts
  *
  * A kernel may lack symbols of variables, or BTF.  Each function below says so, and the
  * caller uses what else there is.  A struct kernel is for one thread at a time.

@@ -85,6 +85,7 @@ bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_
 	const struct mapping *piece = paging_find_piece(p, vaddr);
 	uint64_t next = p->root;
 
+	*len = 1;
 	if (piece) {
 		*paddr = piece->paddr + (vaddr - piece->vaddr);
 		*len = piece->size - (vaddr - piece->vaddr);
@@ -96,6 +97,7 @@ bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_
 				       (((uint64_t)1 << p->bits[level]) - 1);
 		const uint64_t size = (uint64_t)1 << p->shift[level];
 
+		*len = size - (vaddr & (size - 1));
 		if (!table)
 			return false;
 		switch (p->entry(p, level, walker_entry(p, table, index), &next)) {
@@ -105,7 +107,6 @@ bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_
 			break;
 		case ENTRY_PAGE:
 			*paddr = round_down(next, size) + (vaddr & (size - 1));
-			*len = size - (vaddr & (size - 1));
 			return true;
 		}
 	}

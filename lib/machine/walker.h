@@ -62,8 +62,8 @@ void walker_init(struct walker *w, const struct paging *p, struct source *s);
 void walker_move(struct walker *w, struct source *s);
 void walker_deinit(struct walker *w);
 
-/* Translate @vaddr; @len: how many bytes from there on belong to the same mapping.  False: it
- * is not mapped.
+/* Translate @vaddr; @len: how many bytes from there on belong to the same mapping.  False: so many
+ * are not mapped.
  */
 bool walker_translate(struct walker *w, uint64_t vaddr, uint64_t *paddr, uint64_t *len);
 

@@ -10,79 +10,14 @@
 #include <string.h>
 
 #include "../kernel/list_walk.h"
+#include "../kernel/mount_path.h"
 #include "../util/bits.h"
 #include "report.h"
 
 enum {
-	MAX_MOUNTS = 100000, MAX_DEPTH = 64, MAX_NAMES = 256, MAX_PATH = 4096, NAME = 256, TYPE = 64,
+	MAX_MOUNTS = 100000, MAX_DEPTH = 64, MAX_PATH = 4096, NAME = 256, TYPE = 64,
 	CURSOR = 0x10000000, MOUNT_READONLY = 0x40, SUPER_READONLY = 1,
 };
-
-/* A path, which is put together from its end */
-struct mount_path {
-	char text[MAX_PATH];
-	size_t at;                      /* where it begins in text[]            */
-};
-
-/* False: it becomes too long. */
-static bool mount_prepend(struct mount_path *path, const char *name)
-{
-	const size_t len = strlen(name);
-
-	if (len + 1 > path->at)
-		return false;
-	path->at -= len + 1;
-	path->text[path->at] = '/';
-	memcpy(path->text + path->at + 1, name, len);
-	return true;
-}
-
-static bool mount_read_name(struct kernel *k, uint64_t dentry, char *ret)
-{
-	struct btf_field f;
-	uint64_t name;
-
-	return (btf_field(&k->btf, "dentry", "d_name.name", &f) ||
-		btf_field(&k->btf, "dentry", "__d_name.name", &f)) &&
-	       kernel_word(k, dentry + f.off, &name) && kernel_string(k, name, ret, NAME);
-}
-
-/* Prepend the names from @dentry up to the root of its file system's mount. */
-static bool mount_climb(struct kernel *k, uint64_t dentry, uint64_t root, struct mount_path *path)
-{
-	char name[NAME];
-	uint64_t parent;
-
-	for (unsigned int i = 0; i < MAX_NAMES; i++) {
-		if (dentry == root)
-			return true;
-		if (!kernel_member(k, dentry, "dentry", "d_parent", &parent) || parent == dentry ||
-		    !mount_read_name(k, dentry, name) || !mount_prepend(path, name))
-			return false;
-		dentry = parent;
-	}
-	return false;
-}
-
-static bool mount_read_path(struct kernel *k, uint64_t mount, struct mount_path *path)
-{
-	uint64_t parent, point, root;
-
-	path->at = sizeof(path->text) - 1;
-	path->text[path->at] = 0;
-	for (unsigned int i = 0; i < MAX_DEPTH; i++) {
-		if (!kernel_member(k, mount, "mount", "mnt_parent", &parent))
-			return false;
-		if (parent == mount)
-			return path->text[path->at] || mount_prepend(path, "");
-		if (!kernel_member(k, mount, "mount", "mnt_mountpoint", &point) ||
-		    !kernel_member(k, parent, "mount", "mnt.mnt_root", &root) ||
-		    !mount_climb(k, point, root, path))
-			return false;
-		mount = parent;
-	}
-	return false;
-}
 
 /* A string to which member @member of struct @name at @vaddr points */
 static bool mount_read_text(struct kernel *k, uint64_t vaddr, const char *name, const char *member,

@@ -27,6 +27,7 @@
 #include "kernel/state.h"
 #include "kernel/tasks.h"
 #include "kernel/uts.h"
+#include "process/process.h"
 #include "report/report.h"
 #include "stacks/stacks_read.h"
 #include "write/plan.h"
@@ -142,6 +143,36 @@ static void look_at_report(struct source *s)
 	gdump_fact_destroy(report);
 }
 
+static struct gdump_error *sink_nothing(struct sink *sink, uint64_t off, const void *buf, size_t len)
+{
+	(void)sink, (void)off;
+	fuzz_look(buf, len);
+	return NULL;
+}
+
+static void look_at_process(struct source *s)
+{
+	static const struct sink_ops ops = { .write = sink_nothing };
+	struct gdump_process result = { .size = sizeof(result) };
+	struct sink sink = { .ops = &ops };
+	struct process p = { 0 };
+	struct gdump_error *err;
+	struct kernel k;
+	uint64_t size;
+
+	err = kernel_open(s, &k);
+	if (err) {
+		gdump_error_destroy(err);
+		return;
+	}
+	err = process_open(&k, 1, &p);
+	if (!err)
+		err = process_core_write(&p, &sink, &result, &size);
+	process_close(&p);
+	kernel_close(&k);
+	gdump_error_destroy(err);
+}
+
 static void look_at(struct source *s)
 {
 	static const struct gdump_stacks_options all = { .which = GDUMP_STACKS_ALL };
@@ -160,6 +191,7 @@ static void look_at(struct source *s)
 	gdump_error_destroy(tasks_read(s, look_at_task, NULL));
 	gdump_error_destroy(stacks_read(s, &all, look_at_stack, NULL));
 	look_at_report(s);
+	look_at_process(s);
 	err = mappings_find(s, &maps);
 	if (!err)
 		mappings_deinit(&maps);
