@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: the guestdump authors
 # tests/mount.sh - a dump as files: what is in them, damage, many readers, and how it ends
-# test: mount 600
+# test: mount 600 @BUILD@
 
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 requires python3 fusermount3
+mkpv=$(realpath -m "${1:-$root/build}/tests/pv/mkpv")
 [ -w /dev/fuse ] || skip "needs /dev/fuse"
 tmpdir
 cd "$tmp"
@@ -231,3 +232,17 @@ for format in elf lime raw; do
 	goes "umount"
 	rm vm.$format.in* want.elf
 done
+
+# an encrypted dump: nothing without the key, and with it what convert writes
+if [ -x "$mkpv" ]; then
+	printf 'the key of the owner is 32 bytes' >key
+	"$mkpv" plain plain 1 2 0:0x400000
+	"$mkpv" seal plain key sealed
+	fails_with 5 "$GUESTDUMP" mount sealed m 2>err
+	! is_mounted || fail "it is mounted without the key"
+	"$GUESTDUMP" convert -q -E --no-checksum -k key sealed want.elf
+	"$GUESTDUMP" mount -k key sealed m
+	cmp m/vmcore want.elf || fail "vmcore of an encrypted dump"
+	"$GUESTDUMP" umount m
+	goes "umount"
+fi
