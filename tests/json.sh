@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: the guestdump authors
 # tests/json.sh - the JSON of all commands has the form of guestdump-json(5) and of its schema
-# test: json 120
+# test: json 600
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -3,7 +3,7 @@
 # SPDX-FileCopyrightText: the guestdump authors
 # tests/prefix.sh - a build without tests, installed under a prefix of its own, can be used:
 # the program without a library path, the library statically
-# test: prefix 240
+# test: prefix 900
 
 set -euo pipefail
 # shellcheck source=tests/lib.sh
