@@ -24,6 +24,7 @@
 #include "failure.h"
 #include "mount_fuse.h"
 #include "origin.h"
+#include "store.h"
 
 #ifndef HAVE_FUSE
 
@@ -205,7 +206,7 @@ static int keeper_wait(pid_t server)
  */
 static int keeper_main(const char *at, struct arguments *args, int told)
 {
-	struct mount_fuse *fuse = mount_fuse_open(at, args->words[0], args->allow_other);
+	struct mount_fuse *fuse = mount_fuse_open(at, shown_name(args->words[0]), args->allow_other);
 	const pid_t self = getpid();
 	sigset_t set;
 	int fds[2], status = EXIT_FAILED;

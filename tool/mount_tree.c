@@ -14,6 +14,7 @@
 #include "json.h"
 #include "kernel.h"
 #include "report.h"
+#include "store.h"
 
 enum { TEXT_LIFE_MS = 2000 };
 
@@ -36,14 +37,14 @@ static struct gdump_error *put_report_text(struct gdump *g, const struct argumen
 	struct gdump_error *err = gdump_report(g, &opt, &report);
 
 	if (report)
-		report_print_text(report, args->words[0], NULL);
+		report_print_text(report, shown_name(args->words[0]), NULL);
 	gdump_fact_destroy(report);
 	return err;
 }
 
 static struct gdump_error *put_tasks(struct gdump *g, const struct arguments *args)
 {
-	json_t *o = json_pack("{s:o}", "input", json_string_of(args->words[0]));
+	json_t *o = json_pack("{s:o}", "input", json_string_of(shown_name(args->words[0])));
 	struct gdump_error *err = json_guest_kernel(g, true, o);
 
 	if (err)
@@ -205,7 +206,7 @@ struct gdump_error *mount_tree_open(struct mount_tree *t, struct gdump *g, const
 		return err;
 	if (!output_to_memory() || !tree_add_directory(t, "/") || !tree_add_view(t) || !tree_add_texts(t) ||
 	    !tree_add_notes(t, info) || !tree_add_ranges(t, info)) {
-		say("%s: not enough memory for the list of files", args->words[0]);
+		say("%s: not enough memory for the list of files", shown_name(args->words[0]));
 		exit(EXIT_FAILED);
 	}
 	qsort(t->files, t->num_files, sizeof(*t->files), tree_compare);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "store.h"
 
 static void snapshots_add(void *arg, const struct gdump_snapshot *s)
 {
@@ -66,10 +67,10 @@ bool snapshots_show(const struct arguments *args)
 
 	if (shown && args->json)
 		json_line(stdout, "snapshots", json_pack("{s:o, s:O}", "input",
-							 json_string_of(args->words[0]),
+							 json_string_of(shown_name(args->words[0])),
 							 "snapshots", list));
 	else if (shown)
-		snapshots_print(list, args->words[0]);
+		snapshots_print(list, shown_name(args->words[0]));
 	gdump_error_destroy(err);
 	json_decref(list);
 	return shown;
