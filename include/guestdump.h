@@ -179,8 +179,8 @@ struct gdump_open_options {
 	/* the other files of a split dump, in any order */
 	const char *const *parts;
 	size_t num_parts;
-	/* directory for a temporary copy of input that cannot be seeked;
-	 * NULL: such input is an error
+	/* directory for a temporary copy of input that cannot be seeked or is
+	 * compressed as a whole; NULL: such input is an error
 	 */
 	const char *spool_dir;
 	gdump_progress_fn *progress;    /* while this copy is made              */
@@ -261,6 +261,12 @@ typedef void gdump_snapshot_fn(void *arg, const struct gdump_snapshot *snapshot)
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3)
 struct gdump_error *gdump_snapshots(const char *where, const struct gdump_open_options *opt,
 				    gdump_snapshot_fn *fn, void *arg);
+
+/* Whether gdump_open() would decompress the file @where to a temporary copy in spool_dir.  Of what cannot
+ * be seeked, it makes such a copy in any case.
+ */
+GDUMP_NONNULL(1)
+bool gdump_needs_copy(const char *where);
 
 /* A VMM's own guest ------------------------------------------------------- */
 

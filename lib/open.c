@@ -4,10 +4,12 @@
  * open.c - open a dump or a guest by its name
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -51,33 +53,15 @@ struct gdump_error *open_options_take(struct gdump_open_options *to,
 	return err;
 }
 
-/* Files that another program must decompress first */
-static const struct open_compressed {
-	const char *magic;
-	const char *name, *command;
-} open_compressed[] = {
-	{ "\x1f\x8b",            "gzip",  "zcat" },
-	{ "\xfd" "7zXZ",         "xz",    "xzcat" },
-	{ "\x28\xb5\x2f\xfd",    "zstd",  "zstdcat" },
-	{ "BZh",                 "bzip2", "bzcat" },
-	{ "\x04\x22\x4d\x18",    "lz4",   "lz4cat" },
-	{ "\x89LZO",             "lzop",  "lzop -dc" },
-};
-
 static struct gdump_error *open_unknown_format(const unsigned char *head, size_t len)
 {
 	char bytes[16] = "";
 
 	if (!len)
 		return error_new(GDUMP_ERR_FORMAT, "the file is empty: no dump was written to it");
-	for (size_t i = 0; i < ARRAY_SIZE(open_compressed); i++) {
-		const struct open_compressed *c = &open_compressed[i];
-
-		if (!strncmp((const char *)head, c->magic, strlen(c->magic)))
-			return error_new(GDUMP_ERR_FORMAT,
-					 "this file is compressed with %s; decompress it first, as in: %s FILE | guestdump info -",
-					 c->name, c->command);
-	}
+	if (!memcmp(head, "\x89LZO", 4))
+		return error_new(GDUMP_ERR_FORMAT,
+				 "this file is compressed with lzop; decompress it first, as in: lzop -dc FILE | guestdump info -");
 	for (size_t i = 0; i < MIN(len, (size_t)4); i++)
 		snprintf(bytes + 3 * i, 4, " %02x", head[i]);
 	return error_new(GDUMP_ERR_FORMAT,
@@ -123,6 +107,45 @@ static struct bytes_spool open_spool(const struct gdump_open_options *opt)
 	};
 }
 
+static bool open_is_dump(const unsigned char *head, size_t len)
+{
+	const struct format *format;
+
+	for (size_t i = 0; (format = format_at(i)); i++) {
+		if (format_reads(format) && format->probe(head, len))
+			return true;
+	}
+	return false;
+}
+
+/* If @in is compressed, or a tar archive, what is in it.  Owns @in from now on. */
+static struct gdump_error *open_contents(struct bytes *in, const struct gdump_open_options *opt,
+					 struct bytes **ret)
+{
+	const struct bytes_spool spool = open_spool(opt);
+	const struct debug debug = debug_of(opt);
+	CLEANUP_BYTES struct bytes *plain = in;
+	const char *how = NULL;
+	bool is_tar = false;
+	struct gdump_error *err = bytes_unwrap(in, &spool, &how, &plain);
+
+	if (!err && bytes_is_tar(plain)) {
+		is_tar = true;
+		err = bytes_tar_open(plain, open_is_dump, &plain);
+	}
+	if (err)
+		return err;
+	snprintf(plain->wrapping, sizeof(plain->wrapping), "%s%s%s",
+		 is_tar ? ", in a tar archive" : "", how ? ", compressed with " : "",
+		 how ? how : "");
+	if (how)
+		debug_log(&debug, GDUMP_DEBUG_STEP,
+			  "the file was compressed with %s: its contents, of %" PRIu64 " bytes, were copied to %s",
+			  how, plain->size, opt->spool_dir);
+	*ret = TAKE_PTR(plain);
+	return NULL;
+}
+
 static struct gdump_error *open_bytes(const char *path, const struct gdump_open_options *opt,
 				      struct bytes **ret)
 {
@@ -131,6 +154,21 @@ static struct gdump_error *open_bytes(const char *path, const struct gdump_open_
 	if (object_is_name(path))
 		return bytes_object_open(path, opt, NULL, ret);
 	return bytes_file_open(path, &spool, ret);
+}
+
+bool gdump_needs_copy(const char *where)
+{
+	struct stat st;
+	bool ret;
+	int fd;
+
+	if (guest_scheme_of(where) || stat(where, &st) || !S_ISREG(st.st_mode))
+		return false;
+	fd = open(where, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ret = fd >= 0 && bytes_is_wrapped(fd);
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 /* Find the format of @in; @ret: the same bytes, no longer flattened.  Owns @in from now on. */
@@ -150,9 +188,12 @@ static struct gdump_error *open_plain(struct bytes *in, const struct gdump_open_
 	if (plain->truncated)
 		warn_caller(opt, "the flattened file has no end mark, so it is incomplete");
 	err = checksum_view_open(plain, ret);
-	if (!err)
-		plain = NULL;
-	return err;
+	if (err)
+		return err;
+	if (*ret != in)
+		memcpy((*ret)->wrapping, in->wrapping, sizeof(in->wrapping));
+	plain = NULL;
+	return NULL;
 }
 
 /* The format that the caller names, or NULL. */
@@ -223,6 +264,9 @@ static struct gdump_error *open_part(const char *path, const struct gdump_open_o
 	struct bytes *in;
 	struct gdump_error *err = open_bytes(path, opt, &in);
 
+	/* what is read by the name of its format alone may begin with anything */
+	if (!err && !(*format && (*format)->by_name))
+		err = open_contents(in, opt, &in);
 	if (!err)
 		err = open_plain(in, opt, format, &in);
 	if (err)
@@ -284,13 +328,27 @@ static struct gdump_error *open_split(const char *path, struct bytes *first,
 	return err;
 }
 
-/* Owns @in from now on. */
+/* Say what the file was in. */
+static void open_add_detail(struct image *image, const char *wrapping)
+{
+	const size_t at = strlen(image->detail);
+
+	snprintf(image->detail + at, sizeof(image->detail) - at, "%s", wrapping);
+}
+
+/* Open a dump that is one file; owns @in from now on. */
 static struct gdump_error *open_one(struct bytes *in, const struct gdump_open_options *opt,
 				    const struct format *format, struct source **ret)
 {
-	if (opt->snapshot)
-		return format->open_snapshot(in, opt->snapshot, ret);
-	return format->open(in, ret);
+	char wrapping[sizeof(in->wrapping)];
+	struct gdump_error *err;
+
+	memcpy(wrapping, in->wrapping, sizeof(wrapping));
+	err = opt->snapshot ? format->open_snapshot(in, opt->snapshot, ret) : format->open(in, ret);
+	if (err)
+		return err;
+	open_add_detail(&(*ret)->image, wrapping);
+	return source_set_files(*ret, &in, 1);
 }
 
 /* Open a dump that is several files of different kinds; owns @in. */
@@ -362,8 +420,7 @@ static struct gdump_error *open_file(const char *where, const struct gdump_open_
 		return open_set(path, in, opt, format, ret);
 	if (opt->num_parts)
 		return open_split(path, in, opt, format, ret);
-	err = open_one(in, opt, format, ret);
-	return err ? err : source_set_files(*ret, &in, 1);
+	return open_one(in, opt, format, ret);
 }
 
 struct gdump_error *gdump_snapshots(const char *where, const struct gdump_open_options *options,
@@ -379,6 +436,8 @@ struct gdump_error *gdump_snapshots(const char *where, const struct gdump_open_o
 	if (err || guest_scheme_of(where))
 		return err;
 	err = open_bytes(where, &opt, &in);
+	if (!err)
+		err = open_contents(in, &opt, &in);
 	if (!err)
 		err = open_plain(in, &opt, &format, &in);
 	if (err)

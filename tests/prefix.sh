@@ -22,7 +22,7 @@ build() {
 
 test_it_builds_without_tests_and_their_needs() {
 	build >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "the build"; }
-	! grep -E '^Run-time dependency zlib|^C\+\+ compiler' "$tmp/log" || fail "only tests need that"
+	! grep -E '^C\+\+ compiler' "$tmp/log" || fail "only tests need that"
 	[ ! -e "$tmp/build/tests" ] || fail "tests were built"
 }
 

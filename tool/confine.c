@@ -308,6 +308,16 @@ static void log_confined(void *verbosity, const struct rights *r, const char *fi
 	say_debug(verbosity, GDUMP_DEBUG_STEP, text);
 }
 
+static bool needs_spool(char *const *inputs, int num_inputs)
+{
+	bool needs = false;
+
+	for (int i = 0; i < num_inputs; i++)
+		needs |= !strcmp(inputs[i], "-") || is_object(inputs[i]) ||
+			 gdump_needs_copy(inputs[i]);
+	return needs;
+}
+
 void confine(struct arguments *args, char *const *inputs, int num_inputs, const char *to)
 {
 	char directory[PATH_MAX];
@@ -316,8 +326,10 @@ void confine(struct arguments *args, char *const *inputs, int num_inputs, const 
 		.guest = is_guest(inputs[0]), .stops_vmm = !strncmp(inputs[0], "pid:", 4),
 		.directory = directory_of(to, directory, sizeof(directory)),
 		.network = any_object(inputs, num_inputs) || is_object(to), .ca_file = args->store.ca_file,
-		/* for a copy of standard input, if that cannot be seeked, and of some outputs */
-		.spool = strcmp(inputs[0], "-") && !is_object(to) ? NULL : args->open.spool_dir,
+		/* for a copy of standard input, if that cannot be seeked, of a compressed input, and
+		 * of some outputs
+		 */
+		.spool = needs_spool(inputs, num_inputs) || is_object(to) ? args->open.spool_dir : NULL,
 	};
 	const char *files, *calls;
 	int abi = 0;

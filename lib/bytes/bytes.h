@@ -37,6 +37,7 @@ struct bytes {
 	const unsigned char *map;       /* all bytes in memory, or NULL         */
 	const char *kind;               /* "" or "flattened "                   */
 	bool truncated;                 /* a flattened file without its end mark */
+	char wrapping[48];              /* what the file was in, as a clause: ", compressed with gzip"; "" */
 };
 
 /* How to copy input that cannot seek */
@@ -59,6 +60,29 @@ MUST_CHECK struct gdump_error *bytes_spool_create(int fd, const struct bytes_spo
 MUST_CHECK struct gdump_error *bytes_object_open(const char *where,
 						 const struct gdump_open_options *opt, bool *found,
 						 struct bytes **ret);
+/* Write the blocks of [@off, @off + @len) that are not zero, and leave holes elsewhere.  Returns 0 or
+ * an errno.
+ */
+int bytes_spool_store(int fd, const unsigned char *buf, size_t len, uint64_t off);
+/* The file @fd, which can seek; owns @fd, also when it fails. */
+MUST_CHECK struct gdump_error *bytes_fd_open(int fd, struct bytes **ret);
+/* If @in is a file that was compressed as a whole, the contents, which were copied to a file without
+ * a name, and *@name what it was compressed with; @in is closed then.  Else @in itself.  On error @in
+ * is still the caller's.
+ */
+MUST_CHECK struct gdump_error *bytes_unwrap(struct bytes *in, const struct bytes_spool *spool,
+					    const char **name, struct bytes **ret);
+/* Whether bytes_unwrap() would copy the file @fd */
+bool bytes_is_wrapped(int fd);
+/* Whether @in is a tar archive */
+bool bytes_is_tar(struct bytes *in);
+/* Whether the file with these first bytes is a dump */
+typedef bool bytes_is_dump_fn(const unsigned char *head, size_t len);
+/* The only dump in the tar archive @in, which the view owns.  On error @in is still the caller's.
+ * GDUMP_ERR_FORMAT: there is none, or more than one.
+ */
+MUST_CHECK struct gdump_error *bytes_tar_open(struct bytes *in, bytes_is_dump_fn *is_dump,
+					      struct bytes **ret);
 /* @buf is borrowed. */
 MUST_CHECK struct gdump_error *bytes_memory_open(const void *buf, size_t len, struct bytes **ret);
 /* If @inner is a flattened file, a plain view of it, which owns @inner; else

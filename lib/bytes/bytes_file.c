@@ -141,13 +141,31 @@ static const struct bytes_ops bytes_file_ops = {
 	.close = bytes_file_close,
 };
 
+struct gdump_error *bytes_fd_open(int file, struct bytes **ret)
+{
+	CLEANUP_FD int fd = file;
+	const off_t size = lseek(fd, 0, SEEK_END);
+	struct bytes_file *f;
+	struct stat st;
+
+	if (size < 0 || fstat(fd, &st))
+		return error_os(errno, "cannot read the size of the file");
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return error_nomem();
+	f->bytes = (struct bytes){ .ops = &bytes_file_ops, .size = (uint64_t)size, .kind = "" };
+	f->has_holes = S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < (uint64_t)size;
+	f->fd = TAKE_FD(fd);
+	*ret = &f->bytes;
+	return NULL;
+}
+
 struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *spool,
 				    struct bytes **ret)
 {
 	const bool is_stdin = !strcmp(path, "-");
 	CLEANUP_FD int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
 				     : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct bytes_file *f;
 	struct stat st;
 	off_t size;
 
@@ -172,18 +190,8 @@ struct gdump_error *bytes_file_open(const char *path, const struct bytes_spool *
 			return err;
 		close(fd);
 		fd = temp;
-		if (fstat(fd, &st))
-			return error_os(errno, "cannot read the status of the temporary copy");
-		size = st.st_size;
 	}
-	f = calloc(1, sizeof(*f));
-	if (!f)
-		return error_nomem();
-	f->bytes = (struct bytes){ .ops = &bytes_file_ops, .size = (uint64_t)size, .kind = "" };
-	f->fd = TAKE_FD(fd);
-	f->has_holes = S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < (uint64_t)size;
-	*ret = &f->bytes;
-	return NULL;
+	return bytes_fd_open(TAKE_FD(fd), ret);
 }
 
 static struct gdump_error *bytes_memory_read(struct bytes *b, uint64_t off, void *buf, size_t len)

@@ -19,8 +19,7 @@
 
 enum { CHUNK = 1 << 20, BLOCK = 4096 };
 
-/* Write the blocks of a chunk that are not zero. */
-static int spool_store(int fd, const unsigned char *buf, size_t len, uint64_t off)
+int bytes_spool_store(int fd, const unsigned char *buf, size_t len, uint64_t off)
 {
 	for (size_t i = 0, n; i < len; i += n) {
 		const bool whole = len - i >= BLOCK;
@@ -59,7 +58,7 @@ static struct gdump_error *spool_copy(int from, int to, const struct bytes_spool
 		len += (size_t)n;
 		if (n && len < CHUNK)
 			continue;
-		rc = spool_store(to, buf, len, off);
+		rc = bytes_spool_store(to, buf, len, off);
 		off += len;
 		len = 0;
 	} while (n && !rc);

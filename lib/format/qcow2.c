@@ -55,7 +55,8 @@ static size_t qcow2_num_states(const struct qcow2 *q)
 }
 
 /* The only one that has a state */
-static struct gdump_error *qcow2_choose_only(const struct qcow2 *q, const struct qcow2_snapshot **ret)
+static struct gdump_error *qcow2_choose_only(const struct qcow2 *q,
+					     const struct qcow2_snapshot **ret)
 {
 	const size_t num = qcow2_num_states(q);
 	char list[1024];
