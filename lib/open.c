@@ -429,7 +429,8 @@ struct gdump_error *gdump_snapshots(const char *where, const struct gdump_open_o
 	struct gdump_open_options opt;
 	const struct format *format;
 	struct bytes *in = NULL;
-	struct gdump_error *err = open_options_take(&opt, options);
+	CLEANUP_FREE char *label = object_label(where);
+	struct gdump_error *err = label ? open_options_take(&opt, options) : error_nomem();
 
 	if (!err)
 		err = open_named_format(&opt, &format);
@@ -441,11 +442,11 @@ struct gdump_error *gdump_snapshots(const char *where, const struct gdump_open_o
 	if (!err)
 		err = open_plain(in, &opt, &format, &in);
 	if (err)
-		return error_prefix(err, "%s", where);
+		return error_prefix(err, "%s", label);
 	if (format->snapshots)
 		err = format->snapshots(in, fn, arg);
 	bytes_close(in);
-	return error_prefix(err, "%s", where);
+	return error_prefix(err, "%s", label);
 }
 
 /* A guest whose scheme is unknown looks like a file that does not exist: explain the error. */
