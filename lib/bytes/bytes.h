@@ -24,8 +24,8 @@ struct bytes_ops {
 	 * without reading; NULL: none.
 	 */
 	uint64_t (*hole)(struct bytes *b, uint64_t off, uint64_t len);
-	/* Whether all of [off, off + len) was ever written; NULL: it was.  What was not
-	 * reads as zero.
+	/* Whether all of [off, off + len) was written, and once; NULL: it was.  What was not
+	 * reads as zero, and of what was written twice, readers use one or the other.
 	 */
 	bool (*written)(struct bytes *b, uint64_t off, uint64_t len);
 	void (*close)(struct bytes *b);
@@ -95,8 +95,8 @@ MUST_CHECK struct gdump_error *bytes_read(struct bytes *b, uint64_t off, void *b
 MUST_CHECK struct gdump_error *bytes_readv(struct bytes *b, uint64_t off, const struct iovec *iov,
 					   int num);
 
-/* Like ops->read, but bytes of a flattened file that no record has are an error too: in the
- * data of pages a record was lost.
+/* Like ops->read, but bytes of a flattened file that no record has, or two, are an error too: in
+ * the data of pages a record was lost or damaged.
  */
 MUST_CHECK struct gdump_error *bytes_read_data(struct bytes *b, uint64_t off, void *buf, size_t len);
 

@@ -45,7 +45,7 @@ struct gdump_error *bytes_read_data(struct bytes *b, uint64_t off, void *buf, si
 {
 	if (range_fits(off, len, b->size) && !bytes_written(b, off, len))
 		return error_new(GDUMP_ERR_CORRUPT,
-				 "flattened file: no record has all of the %zu bytes at offset 0x%" PRIx64,
+				 "flattened file: no record, or two, have some of the %zu bytes at offset 0x%" PRIx64,
 				 len, off);
 	return bytes_read(b, off, buf, len);
 }

@@ -6,7 +6,8 @@
  * The file is a log of "these bytes at that offset"; see sink/sink_flat.c.  All
  * record headers are read once.  The records, sorted, make an index for random
  * access; where some overlap, the later one in the file wins, and what no
- * record covers reads as zero.
+ * record covers reads as zero.  Writers write headers again, but never the data
+ * of a page: there, an overlap is damage.
  */
 #include "bytes.h"
 
@@ -35,6 +36,7 @@ static const uint64_t max_size = (uint64_t)1 << 56;
 struct record {
 	uint64_t off, len;              /* in the logical file                  */
 	uint64_t at;                    /* of its data in the flattened one     */
+	bool twice;                     /* another one has the same bytes       */
 };
 
 struct bytes_flat {
@@ -127,7 +129,7 @@ static bool bytes_flat_written(struct bytes *b, uint64_t off, uint64_t len)
 		const struct record *r = &f->records[i];
 		uint64_t n;
 
-		if (r->off > off)
+		if (r->off > off || r->twice)
 			return false;
 		n = MIN(len, r->len - (off - r->off));
 		off += n, len -= n;
@@ -261,6 +263,16 @@ static uint32_t bound_find(const uint64_t *bounds, uint32_t n, uint64_t value)
 	return (uint32_t)(p - bounds);
 }
 
+/* How many records begin at each bound, less those that end there */
+static void bound_count(int32_t *depth, const uint64_t *bounds, uint32_t num,
+			const struct record *records, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		depth[bound_find(bounds, num, records[i].off)]++;
+		depth[bound_find(bounds, num, records[i].off + records[i].len)]--;
+	}
+}
+
 /*
  * Cut overlapping records, which are in file order, so that later ones win.
  * All their ends cut the file into intervals; from the last record to the
@@ -272,12 +284,14 @@ static struct gdump_error *bytes_flat_cut(struct bytes_flat *f)
 	CLEANUP_FREE uint64_t *bounds = calloc(2 * n + 1, sizeof(*bounds));
 	CLEANUP_FREE uint32_t *next = calloc(2 * n + 1, sizeof(*next));
 	CLEANUP_FREE uint32_t *owner = calloc(2 * n + 1, sizeof(*owner));
+	CLEANUP_FREE int32_t *depth = calloc(2 * n + 1, sizeof(*depth));
 	CLEANUP_FREE struct record *old = f->records;
 	uint32_t num = 0;
+	int32_t deep = 0;
 
 	f->records = NULL;
 	f->num_records = 0;
-	if (!bounds || !next || !owner)
+	if (!bounds || !next || !owner || !depth)
 		return error_nomem();
 	for (size_t i = 0; i < n; i++) {
 		bounds[2 * i] = old[i].off;
@@ -299,15 +313,17 @@ static struct gdump_error *bytes_flat_cut(struct bytes_flat *f)
 			next[i] = i + 1;
 		}
 	}
+	bound_count(depth, bounds, num, old, n);
 	for (uint32_t i = 0; i + 1 < num; i++) {
 		const struct record *r = owner[i] ? &old[owner[i] - 1] : NULL;
 		struct record piece;
 		struct gdump_error *err;
 
+		deep += depth[i];
 		if (!r)
 			continue;
 		piece = (struct record){ bounds[i], bounds[i + 1] - bounds[i],
-					 r->at + (bounds[i] - r->off) };
+					 r->at + (bounds[i] - r->off), deep > 1 };
 		err = bytes_flat_add(f, &piece);
 		if (err)
 			return err;

@@ -204,7 +204,7 @@ static struct gdump_error *file_check_written(const struct file_proof *p, struct
 
 		if (!bytes_written(in, x->off, x->size))
 			return error_new(GDUMP_ERR_CORRUPT,
-					 "flattened file: no record has all of the memory from 0x%" PRIx64 " on, %" PRIu64 " bytes at offset 0x%" PRIx64,
+					 "flattened file: no record, or two, have some of the memory from 0x%" PRIx64 " on, %" PRIu64 " bytes at offset 0x%" PRIx64,
 					 x->paddr, x->size, x->off);
 	}
 	return NULL;

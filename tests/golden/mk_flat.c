@@ -4,7 +4,8 @@
  * mk_flat.c - makedumpfile's flattened form
  *
  * "flat WORD...": reverse (from the end of the file to its beginning), shuffle,
- * overlap (first everything with wrong bytes, then the right ones), holes (runs of
+ * overlap (first 4 KiB of headers with wrong bytes, then the right ones), overlap-data
+ * (the same of everything), holes (runs of
  * zeros are left out), no-end (without the end mark), small (records of 100 bytes).
  */
 #include "mkdump.h"
@@ -74,6 +75,8 @@ void flatten(struct out *o, const struct desc *d)
 	pad_to(o, 4096);
 	memset(wrong, 0xaa, plain.len);
 	if (has(d, "overlap"))
+		put_record(o, records++, 0, wrong, 4096);
+	if (has(d, "overlap-data"))
 		put_record(o, records++, 0, wrong, plain.len);
 	for (size_t i = 0; i < num; i++) {
 		/* 7919 is prime: each comes once */
