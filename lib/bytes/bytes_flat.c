@@ -203,7 +203,7 @@ static struct gdump_error *bytes_flat_scan(struct bytes_flat *f, struct window *
 
 	while (range_fits(at, RECORD_SIZE, in->size)) {
 		const unsigned char *p = NULL;
-		struct record r;
+		struct record r = { 0 };
 		struct cursor c;
 
 		err = window_get(in, w, at, &p);
