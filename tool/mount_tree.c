@@ -22,7 +22,8 @@ enum { TEXT_LIFE_MS = 2000 };
 
 static struct gdump_error *put_info(struct gdump *g, const struct arguments *args)
 {
-	struct info_found found = { .g = g, .protection.size = sizeof(found.protection) };
+	struct info_found found = { .g = g, .protection.size = sizeof(found.protection),
+				    .ways_json = json_null() };
 	struct gdump_error *err = gdump_protection(g, &found.protection);
 
 	if (!err)
