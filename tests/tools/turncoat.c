@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: the guestdump authors */
 /*
  * turncoat.c - preloaded: at the first read of a dump, the program tries what somebody would
- * who has taken it over, and says what it could do, a word a line
+ * who has taken it over, and says what it could do, a word a line.  The few bytes that say whether
+ * a file is compressed as a whole are compared before, and do not count.
  *
  * $TURNCOAT is a folder with a file "secret", and in which it makes others.
  */
@@ -101,6 +102,8 @@ static bool can_leave_core(void)
 	return prctl(PR_GET_DUMPABLE);
 }
 
+enum { MAGIC_SIZE = 8 };
+
 static void try_all(void)
 {
 	static const struct {
@@ -125,7 +128,7 @@ ssize_t pread64(int fd, void *buf, size_t len, off64_t off)
 	ssize_t (*real)(int, void *, size_t, off64_t) =
 		(ssize_t(*)(int, void *, size_t, off64_t))dlsym(RTLD_NEXT, "pread64");
 
-	if (!atomic_flag_test_and_set(&tried))
+	if (len > MAGIC_SIZE && !atomic_flag_test_and_set(&tried))
 		try_all();
 	return real(fd, buf, len, off);
 }
