@@ -895,6 +895,13 @@ struct gdump_process {
 GDUMP_MUST_CHECK GDUMP_NONNULL(1, 3, 5)
 struct gdump_error *gdump_extract_process(struct gdump *g, int32_t pid, const char *path, bool force,
 					  struct gdump_process *ret);
+/* Write the bytes at [@vaddr, @vaddr + @size) to the file @path, as above: virtual memory of
+ * process @pid, or of the kernel if @pid is 0.  GDUMP_ERR_NODATA: a page is not mapped, or was
+ * omitted from the dump; there is no file then.
+ */
+GDUMP_MUST_CHECK GDUMP_NONNULL(1, 5)
+struct gdump_error *gdump_extract_memory(struct gdump *g, int32_t pid, uint64_t vaddr, uint64_t size,
+					 const char *path, bool force);
 
 /* Views ------------------------------------------------------------------- */
 

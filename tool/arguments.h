@@ -36,6 +36,7 @@ struct arguments {
 	bool json, pages, registers, tasks, callers;
 	long watch;                     /* the number of a job; 0: none         */
 	long process;                   /* to be extracted; 0: none             */
+	struct extent_list memory;      /* by virtual address, one at most, to be extracted */
 	const char *output;             /* the file for it                      */
 	bool foreground, allow_other;   /* of a mount                           */
 	bool no_confine, nice;

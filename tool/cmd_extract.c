@@ -15,6 +15,22 @@ static struct gdump_error *read_process(struct gdump *g, const struct arguments 
 	return gdump_extract_process(g, (int32_t)args->process, args->output, args->write.force, to);
 }
 
+static struct gdump_error *read_memory(struct gdump *g, const struct arguments *args, void *to)
+{
+	const struct gdump_extent *x = &args->memory.extents[0];
+
+	(void)to;
+	return gdump_extract_memory(g, (int32_t)args->process, x->start, x->size, args->output,
+				    args->write.force);
+}
+
+static int extract_memory(struct arguments *args)
+{
+	struct gdump_error *err = guarded(args, read_memory, NULL);
+
+	return finish_stdout(err ? fail(err) : EXIT_DONE);
+}
+
 static void print_process(const struct gdump_process *p, const struct arguments *args)
 {
 	printf("process %ld ", args->process);
@@ -37,11 +53,13 @@ int cmd_extract(struct arguments *args)
 	struct gdump_process p = { .size = sizeof(p) };
 	struct gdump_error *err;
 
-	if (!args->process)
-		return usage_error(args->command, "which process? --process PID says it");
+	if (!args->process && !args->memory.num)
+		return usage_error(args->command, "what is to be extracted? --process PID or --vaddr ADDR:SIZE says it");
 	if (!args->output)
 		return usage_error(args->command, "the file is missing: --output FILE");
 	confine(args, args->words, 1, args->output);
+	if (args->memory.num)
+		return extract_memory(args);
 	err = guarded(args, read_process, &p);
 	if (err)
 		return finish_stdout(fail(err));

@@ -40,7 +40,7 @@ static const struct command commands[] = {
 	{ "report", CMD_REPORT, { { "INPUT...|GUEST", complete_inputs } }, "vm.kdump", cmd_report,
 	  "Show what a guest is doing, and what is wrong with it", NULL },
 	{ "extract", CMD_EXTRACT, { { "INPUT|GUEST", complete_inputs } }, "--process 1 --output core.1 vm.kdump",
-	  cmd_extract, "Write one process of a Linux guest as an ELF core, for gdb", NULL },
+	  cmd_extract, "Write a process of a Linux guest as an ELF core, or virtual memory", NULL },
 	{ "mount", CMD_MOUNT, { { "INPUT|GUEST", complete_inputs }, { "MOUNTPOINT", complete_files } },
 	  "vm.kdump /mnt", cmd_mount,
 	  "Show a dump or a running guest as files: ELF core, memory, log",

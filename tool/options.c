@@ -140,6 +140,9 @@ const struct option_row option_rows[] = {
 	{ .help = "Extract" },
 	{ 0,   "process",         "PID",           TO(process),               parse_process,
 	  CMD_EXTRACT, "an ELF core of this process" },
+	{ 0,   "vaddr",           "ADDR:SIZE",     TO(memory),                parse_memory,
+	  CMD_EXTRACT, "only this virtual memory of the process, or without --process of the "
+	  "kernel, as it is" },
 	{ 'o', "output",          "FILE",          TO(output),                parse_text,
 	  CMD_EXTRACT, "write it to this file", complete_files },
 

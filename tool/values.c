@@ -410,6 +410,16 @@ bool parse_extent(const char *text, void *to, struct bad_value *bad)
 	return true;
 }
 
+bool parse_memory(const char *text, void *to, struct bad_value *bad)
+{
+	struct extent_list *list = to;
+
+	if (list->num)
+		return bad_piece(bad, whole(text), "expected: there is one already");
+	return strchr(text, '@') ? bad_piece(bad, whole(text), "ADDR:SIZE") :
+				   parse_extent(text, to, bad);
+}
+
 bool parse_live(const char *text, void *to, struct bad_value *bad)
 {
 	int *live = to;

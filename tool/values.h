@@ -57,6 +57,7 @@ parse_fn parse_whole;           /* unsigned int: from 0 on                      
 parse_fn parse_positive;        /* unsigned int: from 1 on                      */
 parse_fn parse_job;             /* long: the number of a job                    */
 parse_fn parse_process;         /* long: the number of a process                */
+parse_fn parse_memory;          /* struct extent_list: ADDR:SIZE, once          */
 parse_fn parse_codec;           /* struct codec_choice                          */
 parse_fn parse_levels;          /* struct level_list: a list such as "11,31"; the last one counts */
 parse_fn parse_exclude;         /* struct level_list: adds a list such as "user,free" */

@@ -15,7 +15,7 @@ if [ "$arch" != "$(uname -m)" ]; then
 	requires_full
 	compiler=$arch-linux-gnu-gcc debugger=gdb-multiarch
 fi
-requires python3 "$compiler" "$debugger"
+requires python3 nm "$compiler" "$debugger"
 tmpdir
 cd "$tmp"
 mkdir tree
@@ -97,6 +97,24 @@ if b"/victim\0" not in core:
     sys.exit("the name of the program is missing")
 END
 done
+
+# --- virtual memory, as it is -----------------------------------------------------
+
+pattern=$(nm tree/victim | sed -n 's/ [BbDd] pattern$//p')
+banner=$(guest_console 'cat /proc/kallsyms' | sed -n 's/ [A-Za-z] linux_banner\r*$//p')
+[[ $pattern && $banner ]] || fail "no addresses: pattern $pattern, linux_banner $banner"
+for input in "$guest_source" vm.kdump; do
+	rm -f memory banner
+	"$GUESTDUMP" extract --process "$pid" --vaddr "0x$pattern:64K" -o memory "$input" || fail "--vaddr: $input: status $?"
+	cmp memory pattern.bin || fail "--vaddr: $input: other memory"
+	"$GUESTDUMP" extract --vaddr "0x$banner:14" -o banner "$input" || fail "--vaddr of the kernel: $input: status $?"
+	[ "$(cat banner)" = 'Linux version ' ] || fail "$input: the kernel's memory: $(cat banner)"
+done
+fails_with 1 "$GUESTDUMP" extract --process "$pid" --vaddr 0:4K -o new.core vm.kdump 2>err
+grep -q 'virtual address 0x0 is not mapped' err || fail "not mapped: $(cat err)"
+fails_with 2 "$GUESTDUMP" extract --vaddr 0x1000 -o new.core vm.kdump 2>err
+fails_with 2 "$GUESTDUMP" extract --vaddr 0:4K --vaddr 0:8K -o new.core vm.kdump 2>err
+[ ! -e new.core ] || fail "a file remains"
 
 # --- what there is not ----------------------------------------------------------
 
