@@ -25,8 +25,8 @@ END
 
 # copy PARAMETER...: to the file "copy"
 copy() {
-	rm -f copy
-	nbdkit -U - "$plugin" "$@" --run 'nbdcopy "$uri" copy'
+	rm -f copy socket
+	nbdkit -U "$tmp/socket" "$plugin" "$@" --run 'nbdcopy "$uri" copy'
 }
 
 copy file=vm.kdump
@@ -38,7 +38,7 @@ cmp -n 65536 -i 4198400:0 raw copy || fail "the range differs"
 for row in "file=missing: missing" "vm.kdump range=x: is not ADDR:SIZE" "vm.kdump other=1: unknown parameter" \
 	"raw: raw"; do
 	# shellcheck disable=SC2086 # several
-	! nbdkit -U - "$plugin" ${row%%: *} --run true 2>err || fail "accepted: $row"
+	! nbdkit -U "$tmp/socket" "$plugin" ${row%%: *} --run true 2>err || fail "accepted: $row"
 	grep -q -e "${row#*: }" err || fail "$row: $(cat err)"
 done
 

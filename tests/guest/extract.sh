@@ -101,7 +101,7 @@ done
 # --- virtual memory, as it is -----------------------------------------------------
 
 pattern=$(nm tree/victim | sed -n 's/ [BbDd] pattern$//p')
-banner=$(guest_console 'cat /proc/kallsyms' | sed -n 's/ [A-Za-z] linux_banner\r*$//p')
+banner=$(guest_console "grep ' linux_banner$' /proc/kallsyms" | sed -n 's/ [A-Za-z] linux_banner\r*$//p')
 [[ $pattern && $banner ]] || fail "no addresses: pattern $pattern, linux_banner $banner"
 for input in "$guest_source" vm.kdump; do
 	rm -f memory banner
