@@ -10,7 +10,7 @@
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-requires python3
+requires python3 gzip
 
 build=$(realpath "${1:-$root/${BUILD:-build}}")
 start_guest vm -- -name web7 -uuid 21c6e1f4-0c5e-4a4b-8d3e-57c5b4f0a9d2
@@ -21,6 +21,7 @@ ln -s "$GUESTDUMP" "$tmp/bin/guestdump"
 grep -q warning "$tmp/err" && skip "the pages show a user that may read QEMU's process"
 "$GUESTDUMP" dump -q -E "$guest_source" "$tmp/made/vm.elf"
 "$GUESTDUMP" convert -q -f raw "$tmp/made/vm.elf" "$tmp/made/vm.raw"
+gzip -1 <"$tmp/made/vm.kdump" >"$tmp/made/memory.dump.gz"
 if [ -x "$build/tests/pv/mkpv" ]; then
 	printf 'the key of the owner is 32 bytes' >"$tmp/made/cck"
 	(cd "$tmp/made" && "$build/tests/pv/mkpv" plain plain 1 1 0:0x800000 &&
