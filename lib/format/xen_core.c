@@ -8,12 +8,15 @@
  *     .note.Xen         what it is, and how many pages and CPUs it has
  *     .xen_prstatus     struct vcpu_guest_context of each CPU
  *     .xen_pfn          the number of each page, ascending
- *     .xen_pages        the pages
+ *     .xen_pages        the pages, at a multiple of their size
+ *
+ * Headers and sections follow each other, in an order that changed between versions of Xen, with less
+ * than a page of padding in front of the pages.  So a changed offset is found.
  *
  * Guests with paravirtualized memory (PV) have .xen_p2m instead of .xen_pfn; their page tables have
  * numbers of the host's pages, so no tool for Linux can read a converted dump.
  *
- * Facts: Xen's docs/misc/dump-core-format.txt, public/arch-x86/xen.h and arch/x86/domctl.c.
+ * Facts: Xen's docs/misc/dump-core-format.txt, tools' xc_core.c, public/arch-x86/xen.h and arch/x86/domctl.c.
  */
 #include <elf.h>
 #include <inttypes.h>
@@ -48,6 +51,8 @@ struct xen_core {
 	struct elf_header elf;
 	char names[MAX_NAMES];
 	size_t names_len;
+	struct xen_section all[MAX_SECTIONS];           /* that are not empty */
+	size_t num_all;
 	struct xen_section notes, prstatus, pfn, pages;
 	uint64_t magic, num_cpus, num_pages, page_size;
 };
@@ -109,6 +114,8 @@ static struct gdump_error *xen_find_sections(struct xen_core *x)
 		uint32_t name;
 
 		err = xen_read_section(x, i, &name, &s);
+		if (!err && s.size)
+			x->all[x->num_all++] = s;
 		for (size_t k = 0; !err && k < ARRAY_SIZE(wanted); k++) {
 			if (name >= x->names_len || strcmp(x->names + name, wanted[k].name))
 				continue;
@@ -119,6 +126,37 @@ static struct gdump_error *xen_find_sections(struct xen_core *x)
 		}
 	}
 	return err;
+}
+
+static int xen_section_by_off(const void *a, const void *b)
+{
+	const struct xen_section *x = a, *y = b;
+
+	return (x->off > y->off) - (x->off < y->off);
+}
+
+/* Fail unless the sections follow the headers and each other.  A file that was cut ends before they
+ * do.
+ */
+static struct gdump_error *xen_check_order(struct xen_core *x)
+{
+	uint64_t end = x->elf.shoff + x->elf.shnum * sizeof(Elf64_Shdr);
+
+	qsort(x->all, x->num_all, sizeof(x->all[0]), xen_section_by_off);
+	for (size_t i = 0; i < x->num_all; i++) {
+		const struct xen_section *s = &x->all[i];
+
+		if (s->off < end || s->off - end >= PAGE_SIZE || s->size > UINT64_MAX - s->off)
+			return error_new(GDUMP_ERR_CORRUPT,
+					 "the section at offset 0x%" PRIx64 " does not follow what ends at 0x%" PRIx64,
+					 s->off, end);
+		end = s->off + s->size;
+	}
+	if (end < x->base.in->size || x->pages.off % PAGE_SIZE)
+		return error_new(GDUMP_ERR_CORRUPT,
+				 "the pages are at offset 0x%" PRIx64 ", and the sections end at 0x%" PRIx64 " of 0x%" PRIx64 " bytes",
+				 x->pages.off, end, x->base.in->size);
+	return NULL;
 }
 
 /* The notes say what it is; their owner is "Xen". */
@@ -320,6 +358,8 @@ static struct gdump_error *xen_core_load(struct xen_core *x)
 		err = xen_read_notes(x);
 	if (!err)
 		err = xen_check(x);
+	if (!err)
+		err = xen_check_order(x);
 	if (err)
 		return err;
 	image->machine = x->elf.machine;
