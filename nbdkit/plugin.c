@@ -156,4 +156,5 @@ static struct nbdkit_plugin plugin = {
 	.pread = plugin_pread,
 };
 
+struct nbdkit_plugin *plugin_init(void);        /* defined by: */
 NBDKIT_REGISTER_PLUGIN(plugin)
