@@ -201,6 +201,7 @@ static void put_cluster(struct out *o, const struct desc *d, const struct places
 		unsigned char *buf = malloc(2 * p->cluster);
 		const size_t len = compress_cluster(d, data, p->cluster, buf, 2 * p->cluster);
 
+		mark(o, "cluster.memory", o->len, (unsigned int)len);   /* it has no checksum */
 		put_data(o, buf, len);
 		for (uint64_t c = at >> p->bits; c <= (at + len - 1) >> p->bits; c++)
 			counts[c]++;
