@@ -12,11 +12,11 @@
 # test: report-memory 300 memory
 # test: report-frozen 300 frozen
 # test: report-disk 300 disk
-# test: report-request 300 request
+# test: report-request 300 --full request
 # test: report-locks 300 locks
 # test: report-nfs 300 nfs
-# test: report-rcu 300 rcu
-# test: report-work 300 work
+# test: report-rcu 300 --full rcu
+# test: report-work 300 --full work
 # test: report-tasks 300 tasks
 # test: report-pressure 300 pressure
 # test: report-crash-kernel 600 crash_kernel
@@ -31,6 +31,7 @@
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+[ "${1:-}" != --full ] || { requires_full; shift; }
 arch=${2:-x86_64}
 [ "$arch" = x86_64 ] || requires_full
 tmpdir
