@@ -158,7 +158,7 @@ grep -q 'No such file' err || fail "a path with a colon: $(cat err)"
 
 # a monitor that somebody else uses: at once by name, or when the time that was given is over
 python3 -c '
-import os, socket, sys
+import os, socket, time
 s = socket.socket(socket.AF_UNIX)
 s.bind("busy.sock")
 s.listen(1)
@@ -166,7 +166,7 @@ c = socket.socket(socket.AF_UNIX)
 c.connect("busy.sock")
 a = s.accept()
 print(os.getpid(), flush=True)
-sys.stdin.read()' < <(sleep 60) >pid &
+time.sleep(60)' >pid &
 cleanup_fn kill $!
 while [ ! -s pid ]; do sleep 0.1; done
 in_use="guestdump: qmp:busy.sock: this monitor is in use by [a-z0-9.]* (process $(cat pid)), and serves one client at a time: "
