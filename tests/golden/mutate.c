@@ -264,21 +264,22 @@ static bool is_for_longer(void)
 static void mutate_field(const struct field *f, unsigned char *buf, size_t len, bool big,
 			 const char *name, const struct memory *m)
 {
-	const uint64_t top = ~(uint64_t)0 >> (64 - 8 * (f->size ? f->size : 8));
-	const uint64_t old = get(buf + f->off, f->size, big);
+	const unsigned int size = f->size <= 8 ? f->size : 0;   /* a text is no number */
+	const uint64_t top = ~(uint64_t)0 >> (64 - 8 * (size ? size : 8));
+	const uint64_t old = get(buf + f->off, size, big);
 	const uint64_t values[] = { 0, 1, old - 1, old + 1, old ^ (top / 2 + 1), top, top - 4095,
 				    old * 2, old + 4096, 0x1000000, 0x400000000 };
 	char what[256];
 
-	for (size_t i = 0; f->size && i < sizeof(values) / sizeof(values[0]); i++) {
+	for (size_t i = 0; size && i < sizeof(values) / sizeof(values[0]); i++) {
 		if ((values[i] & top) == old || is_for_longer())
 			continue;
-		set(buf + f->off, f->size, values[i], big);
+		set(buf + f->off, size, values[i], big);
 		write_file("dump", buf, len);
 		snprintf(what, sizeof(what), "%.100s: %.63s = 0x%llx", name, f->name,
 			 (unsigned long long)(values[i] & top));
 		try(what, m, false);
-		set(buf + f->off, f->size, old, big);
+		set(buf + f->off, size, old, big);
 	}
 	write_file("dump", buf, (size_t)f->off);
 	snprintf(what, sizeof(what), "%.100s: cut at %.63s (%llu)", name, f->name, f->off);
