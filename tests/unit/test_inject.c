@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <linux/userfaultfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -159,15 +160,35 @@ static struct gdump_error *call_getpid(const struct frozen *f, void *arg)
 	return err;
 }
 
+/* Stop it where it waits in a system call; now and then it is stopped in its handler of signals. */
+static struct freezer *stop_in_call(const struct victim *v)
+{
+	struct freezer *f = NULL;
+	int64_t pid;
+
+	for (int i = 0; i < 1000; i++) {
+		struct gdump_error *err;
+
+		CHECK_OK(freezer_open(v->pid, &f));
+		err = f ? freezer_call(f, call_getpid, &pid) : NULL;
+		if (!err)
+			return f;
+		gdump_error_destroy(err);
+		freezer_close(f);
+	}
+	CHECK(false);                   /* it is never stopped in a system call */
+	return NULL;
+}
+
 static void test_call(void)
 {
 	struct victim v = start_victim(false);
-	struct freezer *f = NULL;
 	int64_t pid = 0;
 
 	CHECK(answers(&v));
 	for (int i = 0; i < 20; i++) {
-		CHECK_OK(freezer_open(v.pid, &f));
+		struct freezer *f = stop_in_call(&v);
+
 		if (!f)
 			break;
 		for (int k = 0; k < 5; k++) {
@@ -219,11 +240,11 @@ static void test_uffd(void)
 {
 	struct victim v = start_victim(false);
 	struct uffdio_api api = { .api = UFFD_API };
-	struct freezer *f = NULL;
+	struct freezer *f;
 	int fd = -1;
 
 	CHECK(answers(&v));
-	CHECK_OK(freezer_open(v.pid, &f));
+	f = stop_in_call(&v);
 	if (f)
 		CHECK_OK(freezer_call(f, remote_uffd_create, &fd));
 	freezer_close(f);
@@ -262,14 +283,18 @@ static void test_sandboxed(void)
 /* Between two system calls, registers are in use that are not put back after a kill. */
 static void test_busy(void)
 {
+	volatile unsigned long *count = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE,
+					     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct freezer *f = NULL;
 	pid_t pid = fork();
 	int64_t result;
 
 	if (!pid) {
-		for (volatile unsigned long i = 0;; i++)
-			;
+		for (;;)
+			++*count;
 	}
+	while (*count < 1000)
+		usleep(1000);
 	CHECK_OK(freezer_open(pid, &f));
 	if (f)
 		CHECK_ERR(freezer_call(f, call_getpid, &result), GDUMP_ERR_UNSUPPORTED, "is in no system call");
