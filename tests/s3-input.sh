@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: the guestdump authors
 # tests/s3-input.sh - dumps that are read from S3 and from URLs, of a server that has faults
-# test: s3-input 600
+# test: s3-input 600 @PARALLEL@
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -3,7 +3,7 @@
 # SPDX-FileCopyrightText: the guestdump authors
 # tests/s3.sh - dumps that go to S3: to a server of our own that has faults, and to s3rver, if that is
 # there (npm install s3rver; its place in PATH, or in S3RVER)
-# test: s3 600
+# test: s3 600 @PARALLEL@
 set -euo pipefail
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -24,6 +24,7 @@ kind=${1:-plain} size=${2:-512M}
 shift $(($# < 2 ? $# : 2))
 
 requires /usr/bin/python3
+case $kind in *-private) requires_full ;; esac
 if [ "$size" = 5G ]; then
 	[ "$kind" = plain ] || requires_full
 	available=$(awk '$1 == "MemAvailable:" { print int($2 / 1048576) }' /proc/meminfo)

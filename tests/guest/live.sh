@@ -9,7 +9,7 @@
 # test: live 600 torn moment formats filtered judged pause equal
 # test: live-memfd 600 --full --memory memfd moment equal
 # test: live-q35 600 --full --machine q35,max-ram-below-4g=256M moment equal
-# test: live-pid 600 --pid torn moment formats filtered judged equal
+# test: live-pid 600 --full --pid torn moment formats filtered judged equal
 # test: live-pid-memfd 600 --full --pid --memory memfd moment filtered equal
 # test: live-gigabytes 1200 --full --filled 524288 moment
 # test: live-newer 600 --newer moment filtered mapped equal

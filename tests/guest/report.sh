@@ -14,7 +14,7 @@
 # test: report-disk 300 disk
 # test: report-request 300 --full request
 # test: report-locks 300 locks
-# test: report-nfs 300 nfs
+# test: report-nfs 300 --full nfs
 # test: report-rcu 300 --full rcu
 # test: report-work 300 --full work
 # test: report-tasks 300 tasks
