@@ -228,6 +228,20 @@ static void test_paused(void)
 	CHECK(runs());
 }
 
+/* What was written has the guest's memory and registers of when its counter was @count. */
+static void check_file(const char *path, uint64_t count)
+{
+	struct gdump *file = NULL;
+
+	CHECK_OK(gdump_open(path, NULL, &file));
+	if (file) {
+		CHECK_INT(count_of(file), count);
+		check_memory(file);
+		CHECK_INT(reg(file, 0, "general", "r12"), TINY_R12(0));
+	}
+	gdump_close(file);
+}
+
 /* What is written is what the guest had while it was paused. */
 static void test_write(void)
 {
@@ -235,7 +249,7 @@ static void test_write(void)
 	struct gdump_result result = { .size = sizeof(result) };
 	const struct gdump_write_options opt = { .size = sizeof(opt), .resume_guest = true,
 						 .result = &result };
-	struct gdump *g = open_vmm(true), *file = NULL;
+	struct gdump *g = open_vmm(true);
 	const uint64_t count = count_of(g);
 
 	CHECK(mkdtemp(dir));
@@ -245,13 +259,7 @@ static void test_write(void)
 	gdump_result_deinit(&result);
 	gdump_close(g);
 	CHECK(runs());
-	CHECK_OK(gdump_open(path, NULL, &file));
-	if (file) {
-		CHECK_INT(count_of(file), count);
-		check_memory(file);
-		CHECK_INT(reg(file, 0, "general", "r12"), TINY_R12(0));
-	}
-	gdump_close(file);
+	check_file(path, count);
 	unlink(path);
 	CHECK(!rmdir(dir));
 }
@@ -279,7 +287,7 @@ static void test_live(void)
 	char dir[] = "/tmp/gd-test-pid.XXXXXX", path[64];
 	struct gdump_result result = { .size = sizeof(result) };
 	const struct gdump_write_options opt = { .size = sizeof(opt), .result = &result };
-	struct gdump *g = open_live(), *file = NULL;
+	struct gdump *g = open_live();
 	const uint64_t count = count_of(g), paused_us = gdump_paused_us(g);
 
 	CHECK(gdump_info(g)->live && paused_us);
@@ -298,13 +306,7 @@ static void test_live(void)
 	CHECK_ERR(gdump_write(g, NULL, path, &opt), GDUMP_ERR_USAGE, "open it again");
 	gdump_close(g);
 	CHECK(runs());
-	CHECK_OK(gdump_open(path, NULL, &file));
-	if (file) {
-		CHECK_INT(count_of(file), count);
-		check_memory(file);
-		CHECK_INT(reg(file, 0, "general", "r12"), TINY_R12(0));
-	}
-	gdump_close(file);
+	check_file(path, count);
 	unlink(path);
 	CHECK(!rmdir(dir));
 	/* nobody wants it */
