@@ -74,6 +74,16 @@ tmpdir() {
 	cleanup_fn rm -rf "$tmp"
 }
 
+# guest_program NAME: compile tests/guest/NAME.c for a guest, into $add/bin; "--add $add" takes it
+# along
+guest_program() {
+	tmpdir
+	add=$tmp/add
+	mkdir -p "$add/bin"
+	gcc -static -O1 -o "$add/bin/$1" "$root/tests/guest/$1.c" 2>"$tmp/gcc.err" ||
+		skip "no static libc to compile a program for the guest"
+}
+
 start_guest() {
 	local name=$1 status=0
 	shift

@@ -15,14 +15,7 @@ set -euo pipefail
 . "$(dirname "$0")/child.sh"
 
 requires /usr/bin/python3 gcc
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-add=$(mktemp -d)
-remove_add() { rm -rf "$add"; }
-cleanup_fn remove_add
-mkdir "$add/bin"
-gcc -static -O1 -o "$add/bin/moment" "$here/moment.c" 2>"$add/gcc" ||
-	skip "no static libc to compile a program for the guest"
-rm "$add/gcc"
+guest_program moment
 start_guest vm --mem 256M --add "$add"
 cd "$tmp"
 

@@ -37,16 +37,9 @@ while [ $# -gt 0 ]; do
 done
 
 requires /usr/bin/python3 gcc
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-moment=$here/../tools/moment.py
+moment=$root/tests/tools/moment.py
 if [ "${options[0]:-}" != --arch ]; then
-	add=$(mktemp -d)
-	remove_add() { rm -rf "$add"; }
-	cleanup_fn remove_add
-	mkdir "$add/bin"
-	gcc -static -O1 -o "$add/bin/moment" "$here/moment.c" 2>"$add/gcc" ||
-		skip "no static libc to compile a program for the guest"
-	rm "$add/gcc"
+	guest_program moment
 	options+=(--add "$add")
 fi
 start_guest vm --mem $mem "${options[@]}" -- "${qemu[@]}"
